@@ -1,0 +1,81 @@
+"""hfkv: what a token leaves behind, for any model on the Hugging Face Hub.
+
+Bytes of KV cache when it is read in context, bytes of LoRA adapter when it is fine-tuned on, bytes
+of weights when it is pretrained on; exact, each with how it is known. From ``config.json``, the
+safetensors headers and the model card alone: no weights are read and no repository code is run.
+
+>>> import hfkv
+>>> model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+>>> model.kv_cache(tokens=100_000).bytes
+32768000000
+>>> model.lora(r=32, target_modules="all-linear").parameters
+414187520
+>>> model.pretraining.tokens, model.pretraining.qualifier
+(15000000000000, 'at_least')
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hfkv.errors import (
+    ConfigError,
+    CrosscheckError,
+    GatedError,
+    HeaderError,
+    HfkvError,
+    InputError,
+    MissingDependencyError,
+    NetworkError,
+    NotFoundError,
+    RecordError,
+    SourceError,
+    TargetError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from hfkv.compare import Comparison, compare
+    from hfkv.model import Model, load
+
+__version__ = "0.1.0"
+
+#: Where each lazily imported public name lives (PEP 562): `import hfkv` costs next to nothing.
+_HOMES = {
+    "Comparison": "hfkv.compare",
+    "Model": "hfkv.model",
+    "compare": "hfkv.compare",
+    "load": "hfkv.model",
+}
+
+__all__ = [
+    "Comparison",
+    "ConfigError",
+    "CrosscheckError",
+    "GatedError",
+    "HeaderError",
+    "HfkvError",
+    "InputError",
+    "MissingDependencyError",
+    "Model",
+    "NetworkError",
+    "NotFoundError",
+    "RecordError",
+    "SourceError",
+    "TargetError",
+    "UnsupportedError",
+    "__version__",
+    "compare",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,127 @@
+"""Element types: safetensors names, the names people type, and their widths in bits.
+
+Widths are in bits because some types are narrower than a byte (``F4``, ``I4``); bytes of a whole
+tensor are rounded up once, for the tensor, as storage is.
+"""
+
+from __future__ import annotations
+
+from hfkv.errors import InputError
+
+__all__ = ["ALIASES", "BITS", "canonical", "nbytes", "torch_name"]
+
+#: Bits per element, by the name that safetensors headers use.
+BITS: dict[str, int] = {
+    "BOOL": 8,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "I64": 64,
+    "U64": 64,
+    "F64": 64,
+    "C64": 64,
+    "F4": 4,
+    "I4": 4,
+    "U4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+}
+
+#: What people and configs write, in lower case and without "torch.", to the safetensors name.
+ALIASES: dict[str, str] = {
+    "bf16": "BF16",
+    "bfloat16": "BF16",
+    "fp16": "F16",
+    "f16": "F16",
+    "float16": "F16",
+    "half": "F16",
+    "fp32": "F32",
+    "f32": "F32",
+    "float32": "F32",
+    "float": "F32",
+    "fp64": "F64",
+    "f64": "F64",
+    "float64": "F64",
+    "double": "F64",
+    "fp8": "F8_E4M3",
+    "fp8_e4m3": "F8_E4M3",
+    "fp8_e5m2": "F8_E5M2",
+    "float8": "F8_E4M3",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "f8_e4m3": "F8_E4M3",
+    "f8_e5m2": "F8_E5M2",
+    "int8": "I8",
+    "i8": "I8",
+    "uint8": "U8",
+    "int4": "I4",
+    "i4": "I4",
+    "fp4": "F4",
+}
+
+_TORCH = {
+    "BF16": "bfloat16",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "I8": "int8",
+    "U8": "uint8",
+    "I4": "int4",
+    "F4": "float4",
+    "I32": "int32",
+    "I64": "int64",
+    "BOOL": "bool",
+}
+
+
+def canonical(name: str, *, where: str = "dtype") -> str:
+    """The safetensors name of a dtype however it is written.
+
+    Raises:
+        InputError: the name is not one of :data:`ALIASES` or :data:`BITS`.
+
+    >>> canonical("bf16"), canonical("torch.float32"), canonical("fp8")
+    ('BF16', 'F32', 'F8_E4M3')
+    """
+    plain = name.strip().removeprefix("torch.")
+    if plain.upper() in BITS:
+        return plain.upper()
+    try:
+        return ALIASES[plain.lower()]
+    except KeyError:
+        raise InputError(
+            f"unknown dtype {name!r}",
+            where=where,
+            expected="one of auto, bf16, fp16, fp32, fp8, int8, int4",
+        ) from None
+
+
+def torch_name(dtype: str) -> str:
+    """The name torch gives the dtype; for display and JSON.
+
+    >>> torch_name("BF16")
+    'bfloat16'
+    """
+    return _TORCH.get(dtype, dtype.lower())
+
+
+def nbytes(elements: int, dtype: str) -> int:
+    """Bytes that ``elements`` of ``dtype`` take, rounded up to a whole byte.
+
+    >>> nbytes(3, "BF16"), nbytes(3, "I4")
+    (6, 2)
+    """
+    return -(-elements * BITS[dtype] // 8)

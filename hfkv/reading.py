@@ -1,0 +1,103 @@
+"""Typed reads of untrusted JSON, and the escaping of untrusted text.
+
+Everything a repository says is untrusted: a value may be of any type, a text may hold control
+characters. Readers here either give the type that was asked for or raise with the exact place.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from hfkv.errors import ConfigError
+
+__all__ = ["describe", "parse_json_object", "printable"]
+
+#: Deeper nesting than any real config or index; beyond it the parser's own recursion is at risk.
+_DEEPEST = 64
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """``text`` on one line with nothing in it that could steer a terminal, cut to ``limit``.
+
+    Control characters, bidirectional marks and other format characters are written as escapes.
+
+    >>> printable("a\\x1b[31mb\\u202ec")
+    'a\\\\x1b[31mb\\\\u202ec'
+    """
+    out = []
+    for char in text[: limit + 1]:
+        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+            out.append(char.encode("unicode_escape").decode("ascii"))
+        else:
+            out.append(char)
+    shown = "".join(out)
+    return shown if len(text) <= limit else shown[:limit] + "..."
+
+
+def describe(value: object) -> str:
+    """A short, safe description of an untrusted value, for error messages.
+
+    >>> describe(None), describe("x" * 100)[:12], describe([1, 2])
+    ('null', "'xxxxxxxxxxx", 'a list of 2')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return f"an object with {len(value)} keys"
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)}"
+    if isinstance(value, str):
+        return f"'{printable(value, 60)}'"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    return printable(repr(value), 60)
+
+
+def parse_json_object(raw: bytes | str, *, where: str) -> dict[str, Any]:
+    """The JSON object in ``raw``. ``Infinity`` and ``NaN``, which Python writes, are let through
+    here and refused by the reads of the keys that hold them.
+
+    Raises:
+        ConfigError: not UTF-8, not JSON, not an object, or nested deeper than any real file.
+    """
+    try:
+        text = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
+        value = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise ConfigError("not UTF-8 text", where=f"{where}: byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"not valid JSON: {error.msg}",
+            where=f"{where}: line {error.lineno} column {error.colno}",
+            expected="a JSON object",
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise ConfigError(
+            "JSON that cannot be read: "
+            + ("nested too deeply" if isinstance(error, RecursionError) else printable(str(error))),
+            where=where,
+            expected="a JSON object",
+        ) from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"found {describe(value)}", where=where, expected="a JSON object")
+    _refuse_deep(value, where)
+    return value
+
+
+def _refuse_deep(value: object, where: str) -> None:
+    level: list[object] = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)  # type: ignore[attr-defined]
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise ConfigError(f"nested more than {_DEEPEST} levels deep", where=where)

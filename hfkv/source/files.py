@@ -1,0 +1,43 @@
+"""What a source gives: the raw files of one model at one commit, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hfkv.tensors import TensorTable
+
+__all__ = ["Files", "SourceName"]
+
+SourceName = Literal["hub", "cache", "directory", "snapshot", "lock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The raw files of one model.
+
+    Attributes:
+        model: the Hub id, or the path that was given.
+        source: where the files came from.
+        revision: what was asked for (a branch, tag, ref or commit); None for a directory.
+        commit: the full commit hash it resolved to; None where there is none.
+        texts: file name to raw content: ``config.json``, ``README.md``, and the small side files
+            that figures need (``generation_config.json``, ``quantize_config.json``,
+            ``hf_quant_config.json``, ``adapter_config.json``).
+        tensors: the tensor table of the model's safetensors files; None where there are none.
+        statement: what the card was recorded to say of pretraining (a snapshot or a lock keeps
+            the statement, not the card); the shape of ``hfkv.pretraining.Pretraining.to_json()``.
+        missing: what could not be had, to the reason.
+        notes: what a reader must be told about these files, one sentence each.
+    """
+
+    model: str
+    source: SourceName
+    revision: str | None = None
+    commit: str | None = None
+    texts: Mapping[str, bytes] = field(default_factory=dict)
+    tensors: TensorTable | None = None
+    statement: Mapping[str, Any] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
