@@ -1,0 +1,205 @@
+"""One model: facts read once, and every figure computed from them.
+
+:func:`load` is the only call that does I/O; what a :class:`Model` answers afterwards is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hfkv.errors import HfkvError
+from hfkv.facts import BaseCard, Facts, read
+
+if TYPE_CHECKING:
+    from hfkv.cache import KVCache
+    from hfkv.lora import Lora
+    from hfkv.pretraining import Pretraining
+    from hfkv.source.files import SourceName
+
+__all__ = ["Model", "load"]
+
+#: A fine-tune of a fine-tune of a base is common; longer chains repeat what was read already.
+_LINEAGE_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose files have been read.
+
+    Attributes:
+        facts: everything that was read, untouched.
+
+    >>> model = load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    >>> model.model_type, model.parameters, model.weight_bytes
+    ('llama', 70553706496, 141107412992)
+    """
+
+    facts: Facts
+
+    @property
+    def model(self) -> str:
+        """The Hub id, or the path that was given."""
+        return self.facts.model
+
+    @property
+    def source(self) -> SourceName:
+        """Where the files came from: hub, cache, directory, snapshot or lock."""
+        return self.facts.source
+
+    @property
+    def revision(self) -> str | None:
+        """The branch, tag, ref or commit that was asked for; None for a directory."""
+        return self.facts.revision
+
+    @property
+    def commit(self) -> str | None:
+        """The full commit hash; None where there is none."""
+        return self.facts.commit
+
+    @property
+    def model_type(self) -> str | None:
+        """``model_type`` of the config, if it names one."""
+        value = (self.facts.config or {}).get("model_type")
+        return value if isinstance(value, str) else None
+
+    @property
+    def parameters(self) -> int | None:
+        """Elements of all tensors in the checkpoint; None where no header could be read."""
+        return self.facts.parameters
+
+    @property
+    def weight_bytes(self) -> int | None:
+        """Bytes of all tensors in the checkpoint; None where no header could be read."""
+        return self.facts.weight_bytes
+
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        engine: str = "transformers",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+    ) -> KVCache:
+        """The KV cache after ``tokens`` tokens in each of ``batch`` sequences, in bytes.
+
+        Raises:
+            HfkvError: the config cannot be read, the checkpoint disagrees with it, or the
+                architecture is one that cannot be answered honestly.
+        """
+        from hfkv.cache import kv_cache
+
+        return kv_cache(
+            self.facts,
+            tokens=tokens,
+            batch=batch,
+            dtype=dtype,
+            engine=engine,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
+
+    def lora(
+        self,
+        config: object = None,
+        *,
+        r: int | None = None,
+        target_modules: str | Iterable[str] | None = "all-linear",
+        dtype: str = "auto",
+        **options: Any,
+    ) -> Lora:
+        """The adapter that PEFT would make.
+
+        Args:
+            config: a PEFT ``LoraConfig`` (or a mapping of its fields, as in
+                ``adapter_config.json``); the other options are then left out.
+            r: the rank; 32 unless given.
+            target_modules: ``"all-linear"``, ``None`` for PEFT's default mapping, a list of
+                names, or a regular expression as PEFT takes it.
+            dtype: element type of the adapter; ``auto`` is the model's own.
+            options: further fields of ``LoraConfig`` by name.
+
+        Raises:
+            HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
+                be counted.
+        """
+        from hfkv.lora import LoraOptions, lora
+
+        if config is None:
+            chosen = LoraOptions.from_options(
+                r=32 if r is None else r, target_modules=target_modules, **options
+            )
+        else:
+            chosen = LoraOptions.from_config(config)
+        return lora(self.facts, chosen, dtype=dtype)
+
+    @cached_property
+    def pretraining(self) -> Pretraining:
+        """What the card says of pretraining; ``tokens`` is None where it is not stated."""
+        from hfkv.pretraining import pretraining
+
+        return pretraining(self.facts)
+
+
+def load(
+    model: str,
+    *,
+    revision: str | None = None,
+    source: str = "auto",
+    token: str | bool | None = None,
+) -> Model:
+    """Read what is needed of a model: config, safetensors headers, card. Never weights, no code.
+
+    Args:
+        model: a Hub id, a directory with ``config.json`` (and ``*.safetensors``, ``README.md``),
+            or the path of a ``config.json``.
+        revision: branch, tag, ``refs/pr/N`` or commit; the default branch unless given.
+        source: ``auto`` (a path; the Hub; the local Hugging Face cache; a bundled snapshot), or
+            one of ``hub``, ``cache``, ``directory``, ``snapshot`` to use only that.
+        token: a Hub token, True for the stored one, False for none; huggingface_hub's default
+            unless given.
+
+    Raises:
+        SourceError: the files could not be had; the message names the ways out.
+        ConfigError, HeaderError, RecordError: a file is malformed.
+    """
+    from hfkv.source import fetch
+
+    facts = read(fetch(model, revision=revision, source=source, token=token))
+    return Model(_with_lineage(facts, token=token))
+
+
+def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
+    """Follow ``base_model`` in the card's metadata while no card states a pretraining count.
+
+    A base that cannot be read costs only its card: the model's own figures must not depend on it.
+    """
+    if facts.source not in ("hub", "cache") or facts.card is None:
+        return facts
+    from hfkv.pretraining import base_models, pretraining
+    from hfkv.source import fetch_card
+
+    lineage: list[BaseCard] = []
+    notes: list[str] = []
+    seen = {facts.model.lower()}
+    card: str | None = facts.card
+    while card is not None and len(lineage) < _LINEAGE_STEPS:
+        if pretraining(replace(facts, lineage=tuple(lineage))).tokens is not None:
+            break
+        bases = [base for base in base_models(card) if base[0].lower() not in seen]
+        # A merge names several bases: none of them alone says what this model saw.
+        if len(bases) != 1:
+            break
+        name, relation = bases[0]
+        seen.add(name.lower())
+        try:
+            card, commit = fetch_card(name, source=facts.source, token=token)
+        except HfkvError as error:
+            notes.append(f"the card of its base model {name} could not be read: {error}")
+            break
+        lineage.append(BaseCard(model=name, card=card, commit=commit, relation=relation))
+    return replace(facts, lineage=tuple(lineage), notes=(*facts.notes, *notes))
