@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hfkv.errors import HfkvError
+from hfkv.errors import ConfigError, HfkvError, InputError
+from hfkv.reading import describe
 from hfkv.facts import BaseCard, Facts, read
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
     from hfkv.lora import Lora
     from hfkv.pretraining import Pretraining
-    from hfkv.source.files import SourceName
+    from hfkv.source.files import Files, SourceName
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load", "load_many"]
 
 #: A fine-tune of a fine-tune of a base is common; longer chains repeat what was read already.
 _LINEAGE_STEPS = 4
@@ -60,20 +61,25 @@ class Model:
         return self.facts.commit
 
     @property
+    def core(self) -> Facts:
+        """The facts that figures are computed from: of an adapter repository, its base model's."""
+        return self.facts if self.facts.base is None else self.facts.base
+
+    @property
     def model_type(self) -> str | None:
         """``model_type`` of the config, if it names one."""
-        value = (self.facts.config or {}).get("model_type")
+        value = (self.core.config or {}).get("model_type")
         return value if isinstance(value, str) else None
 
     @property
     def parameters(self) -> int | None:
         """Elements of all tensors in the checkpoint; None where no header could be read."""
-        return self.facts.parameters
+        return self.core.parameters
 
     @property
     def weight_bytes(self) -> int | None:
         """Bytes of all tensors in the checkpoint; None where no header could be read."""
-        return self.facts.weight_bytes
+        return self.core.weight_bytes
 
     def kv_cache(
         self,
@@ -94,7 +100,7 @@ class Model:
         from hfkv.cache import kv_cache
 
         return kv_cache(
-            self.facts,
+            self.core,
             tokens=tokens,
             batch=batch,
             dtype=dtype,
@@ -135,14 +141,31 @@ class Model:
             )
         else:
             chosen = LoraOptions.from_config(config)
-        return lora(self.facts, chosen, dtype=dtype)
+        return lora(self.core, chosen, dtype=dtype)
+
+    def adapter(self, *, dtype: str = "auto") -> Lora:
+        """The adapter of an adapter repository: its own config on its base model, and its own
+        header as a witness.
+
+        Raises:
+            InputError: this is not an adapter repository.
+            CrosscheckError: the adapter's tensors are not what its config makes.
+        """
+        from hfkv.lora import LoraOptions, adapter
+
+        config = self.facts.extra.get("adapter_config.json")
+        if config is None:
+            raise InputError("not an adapter repository", where=self.model)
+        return adapter(
+            self.core, LoraOptions.from_config(config), witness=self.facts.tensors, dtype=dtype
+        )
 
     @cached_property
     def pretraining(self) -> Pretraining:
         """What the card says of pretraining; ``tokens`` is None where it is not stated."""
         from hfkv.pretraining import pretraining
 
-        return pretraining(self.facts)
+        return pretraining(self.facts if self.facts.base is None else self.facts.base)
 
 
 def load(
@@ -169,8 +192,25 @@ def load(
     """
     from hfkv.source import fetch
 
-    facts = read(fetch(model, revision=revision, source=source, token=token))
-    return Model(_with_lineage(facts, token=token))
+    return _complete(fetch(model, revision=revision, source=source, token=token), token=token)
+
+
+def _complete(files: Files, *, token: str | bool | None) -> Model:
+    """Facts of the files, with what they point to: an adapter's base, a fine-tune's base cards."""
+    facts = read(files)
+    adapter = facts.extra.get("adapter_config.json")
+    if facts.config is not None or adapter is None:
+        return Model(_with_lineage(facts, token=token))
+    name = adapter.get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(
+            f"found {describe(name)}",
+            where=f"{facts.model}: adapter_config.json: base_model_name_or_path",
+            expected="the id of the model that the adapter was trained on",
+        )
+    revision = adapter.get("revision")
+    base = load(name, revision=revision if isinstance(revision, str) else None, token=token)
+    return Model(replace(facts, base=base.facts))
 
 
 def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
@@ -203,3 +243,29 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
             break
         lineage.append(BaseCard(model=name, card=card, commit=commit, relation=relation))
     return replace(facts, lineage=tuple(lineage), notes=(*facts.notes, *notes))
+
+
+def load_many(
+    models: Sequence[str],
+    *,
+    revision: str | None = None,
+    source: str = "auto",
+    token: str | bool | None = None,
+) -> list[Model | HfkvError]:
+    """:func:`load` for many models at once, their fetches overlapped.
+
+    Returns:
+        One entry per name, in order: the model, or the error that kept it from being read.
+    """
+    from hfkv.source import fetch_many
+
+    results: list[Model | HfkvError] = []
+    for files in fetch_many(models, revision=revision, source=source, token=token):
+        if isinstance(files, HfkvError):
+            results.append(files)
+            continue
+        try:
+            results.append(_complete(files, token=token))
+        except HfkvError as error:
+            results.append(error)
+    return results

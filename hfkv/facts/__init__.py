@@ -44,6 +44,8 @@ class Facts:
         extra: the parsed side files (``quantize_config.json``...), by file name.
         statement: a pretraining statement recorded in a snapshot or lock, if that is the source.
         lineage: cards of the models this one was made from, nearest first.
+        base: for an adapter repository, the facts of the model it adapts; ``tensors`` are then
+            the adapter's own.
         missing: what could not be had, to the reason.
         notes: what a reader must be told, one sentence each.
     """
@@ -58,6 +60,7 @@ class Facts:
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     statement: Mapping[str, Any] | None = None
     lineage: tuple[BaseCard, ...] = ()
+    base: Facts | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

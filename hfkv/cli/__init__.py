@@ -1,0 +1,107 @@
+"""The command line: parse, one library call, render.
+
+Each command is one module here, imported only when it is run, so that ``hfkv --help`` costs no
+more than click itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from hfkv import __version__
+from hfkv.errors import HfkvError
+from hfkv.reading import printable
+
+__all__ = ["cli", "main"]
+
+#: Command to its one-line help; the module and the attribute bear the command's name.
+COMMANDS = {
+    "compare": "Bytes per token in context, in a LoRA adapter and in pretraining, and their ratios.",
+    "kv": "The KV cache of a model, to the byte; with --fit, how many tokens a budget holds.",
+    "lora": "The LoRA adapter that PEFT would make, per target module.",
+    "rank": "Which LoRA ranks are worth a look for a number of tokens.",
+    "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
+    "plot": "The two charts of the question, as PNG, SVG or PDF.",
+    "verify": "hfkv's figures beside those of the installed transformers and PEFT.",
+    "architectures": "Every architecture known, its kinds of layers, basis and source.",
+    "check": "Check training configs, budgets and documented figures before a commit.",
+    "lock": "Pin the models that the checks name into hfkv.lock.",
+    "cache": "Show or clear hfkv's store of model shapes.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"hfkv.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Written from the table above: asking each command for its help would import it.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="MODEL is a Hub id, a directory with config.json, or the path of a config.json.",
+)
+@click.version_option(__version__, "-v", "--version", message="%(version)s")
+def cli() -> None:
+    """What a token leaves behind, for any model on the Hugging Face Hub.
+
+    Bytes of KV cache when it is read in context, of LoRA adapter when it is fine-tuned on, of
+    weights when it is pretrained on. Exact, each with how it is known; no weights are downloaded.
+    """
+
+
+def main() -> None:
+    """Run the command: exit 0 if what was asked was answered, 1 if not, 2 on misuse."""
+    try:
+        code = cli.main(standalone_mode=False, windows_expand_args=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        # click turns Ctrl-C into this; 130 is what a shell expects of an interrupted command.
+        _say("Aborted.")
+        code = 130
+    except KeyboardInterrupt:
+        _say("Aborted.")
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has gone; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except HfkvError as error:
+        _say(f"Error: {printable(str(error), 4000)}")
+        _debug()
+        code = 1
+    except OSError as error:
+        _say(f"Error: {printable(str(error), 2000)}")
+        _debug()
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _debug() -> None:
+    # The same variable that huggingface_hub's own command takes.
+    if os.environ.get("HF_DEBUG", "").upper() in ("1", "ON", "YES", "TRUE"):
+        import traceback
+
+        traceback.print_exc()

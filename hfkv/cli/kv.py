@@ -1,0 +1,91 @@
+"""``hfkv kv``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hfkv.cli.options import (
+    BYTES,
+    batch_option,
+    chosen_format,
+    format_options,
+    kv_options,
+    source_options,
+    tokens_option,
+)
+from hfkv.cli.output import emit, waiting
+
+
+@click.command()
+@click.argument("model")
+@tokens_option()
+@batch_option
+@kv_options
+@click.option("--layers", "by_layer", is_flag=True, help="What each layer stores.")
+@click.option("--fit", type=BYTES, default=None, help="How many tokens a budget holds: 24GiB.")
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
+@click.option(
+    "--basis",
+    type=click.Choice(["auto", "live"]),
+    default="auto",
+    show_default=True,
+    help="live: ask the installed transformers, on the meta device.",
+)
+@source_options
+@format_options
+def kv(
+    model: str,
+    tokens: int,
+    batch: int,
+    kv_dtype: str,
+    encoder_tokens: int | None,
+    crosscheck: bool,
+    by_layer: bool,
+    fit: int | None,
+    explain: bool,
+    basis: str,
+    revision: str | None,
+    source: str,
+    token: str | None,
+) -> int:
+    """The KV cache of MODEL after --tokens tokens, to the byte.
+
+    \b
+      hfkv kv deepseek-ai/DeepSeek-V3 --tokens 128Ki
+      hfkv kv google/gemma-3-12b-it --layers
+      hfkv kv Qwen/Qwen3-8B --fit 24GiB --batch 4
+    """
+    from hfkv.model import load
+    from hfkv.render.kv import sheets
+
+    output = chosen_format()
+    with waiting(f"reading {model}", output):
+        loaded = load(model, revision=revision, source=source, token=token)
+    arguments: dict[str, Any] = {
+        "batch": batch,
+        "dtype": kv_dtype,
+        "encoder_tokens": encoder_tokens,
+        "crosscheck": crosscheck,
+    }
+    if basis == "live":
+        arguments["engine"] = "live"
+    figure = loaded.kv_cache(tokens=tokens, **arguments)
+    fits: int | None = None
+    if fit is not None:
+        fits = figure.curve.fit(fit)
+        if fits:
+            figure = loaded.kv_cache(tokens=fits, **arguments)
+    value = figure.to_json(layers=by_layer)
+    if fit is not None:
+        value["fit"] = {"budget_bytes": fit, "tokens": fits}
+    if explain:
+        value["explain"] = figure.explain()
+    emit(
+        output,
+        value,
+        sheets=lambda: sheets(figure, by_layer=by_layer, fit=fit, fits=fits, explain=explain),
+        quiet=lambda: [str(figure.bytes) if fit is None else str(fits if fits is not None else 0)],
+    )
+    return 0

@@ -1,0 +1,151 @@
+"""``hfkv lora``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
+from hfkv.cli.output import emit, waiting
+from hfkv.errors import ConfigError, NotFoundError
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+@click.command()
+@click.argument("model")
+@lora_options
+@click.option(
+    "--adapter-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Take every option from a PEFT adapter_config.json.",
+)
+@click.option("--exclude-modules", metavar="NAME,NAME|REGEX", help="Modules LoRA leaves alone.")
+@click.option("--layers-to-transform", metavar="N,N", help="Only these layers.")
+@click.option("--layers-pattern", metavar="NAME", help="The name of the list of layers.")
+@click.option("--rank-pattern", metavar="PATTERN=R,...", help="Other ranks for some modules.")
+@click.option("--modules-to-save", metavar="NAME,NAME", help="Modules trained and saved whole.")
+@click.option("--target-parameters", metavar="NAME,NAME", help="Plain parameters to adapt.")
+@click.option("--bias", type=click.Choice(["none", "all", "lora_only"]), help="Biases trained.")
+@click.option("--dora", "use_dora", is_flag=True, help="DoRA: a magnitude per output.")
+@click.option("--lora-bias", is_flag=True, help="A bias on lora_B.")
+@click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
+@click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@source_options
+@format_options
+@click.pass_context
+def lora(
+    ctx: click.Context,
+    model: str,
+    rank: int,
+    target_modules: str,
+    lora_dtype: str,
+    adapter_config: Path | None,
+    by_layer: bool,
+    snippet: bool,
+    revision: str | None,
+    source: str,
+    token: str | None,
+    **flags: Any,
+) -> int:
+    """The LoRA adapter that PEFT would make on MODEL, to the last parameter.
+
+    \b
+      hfkv lora meta-llama/Meta-Llama-3-70B --rank 32
+      hfkv lora Qwen/Qwen3-8B --target-modules q_proj,v_proj --dora
+      hfkv lora mistralai/Mistral-7B-v0.3 --adapter-config adapter_config.json
+
+    MODEL may be an adapter repository: its base model and its config are then read.
+    """
+    from hfkv.lora import LoraOptions
+    from hfkv.model import load
+    from hfkv.render.lora import sheets
+
+    output = chosen_format()
+    options = _options(flags)
+    if adapter_config is not None and (
+        options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
+    ):
+        raise click.UsageError("--adapter-config states every option; give no other beside it.")
+    with waiting(f"reading {model}", output):
+        loaded = load(model, revision=revision, source=source, token=token)
+    if adapter_config is not None:
+        figure = loaded.lora(_adapter_config(adapter_config), dtype=lora_dtype)
+    elif "adapter_config.json" in loaded.facts.extra and not options:
+        figure = loaded.adapter(dtype=lora_dtype)
+    else:
+        figure = loaded.lora(
+            r=rank,
+            target_modules=LoraOptions.parse_targets(target_modules),
+            dtype=lora_dtype,
+            **options,
+        )
+    if snippet:
+        click.echo(figure.snippet())
+        return 0
+    emit(
+        output,
+        figure.to_json(),
+        sheets=lambda: sheets(loaded, figure, by_layer=by_layer),
+        quiet=lambda: [str(figure.parameters)],
+    )
+    return 0
+
+
+def _options(flags: dict[str, Any]) -> dict[str, Any]:
+    """The fields of ``LoraConfig`` that were given, with the values PEFT takes."""
+    options: dict[str, Any] = {}
+    for name in ("modules_to_save", "target_parameters"):
+        if flags.get(name) is not None:
+            options[name] = _names(flags[name])
+    if flags.get("exclude_modules") is not None:
+        text = flags["exclude_modules"]
+        # As in PEFT: a list is of names, a single string is a regular expression.
+        options["exclude_modules"] = (
+            text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
+        )
+    if flags.get("layers_to_transform") is not None:
+        try:
+            options["layers_to_transform"] = [
+                int(item) for item in _names(flags["layers_to_transform"]) or []
+            ]
+        except ValueError:
+            raise click.BadParameter(
+                "expected layer numbers such as 0,1,2", param_hint="--layers-to-transform"
+            ) from None
+    if flags.get("layers_pattern") is not None:
+        options["layers_pattern"] = flags["layers_pattern"]
+    if flags.get("rank_pattern") is not None:
+        options["rank_pattern"] = dict(_rank(item) for item in _names(flags["rank_pattern"]) or [])
+    for name in ("use_dora", "lora_bias"):
+        if flags.get(name):
+            options[name] = True
+    if flags.get("bias") is not None:
+        options["bias"] = flags["bias"]
+    return options
+
+
+def _rank(item: str) -> tuple[str, int]:
+    pattern, _, rank = item.rpartition("=")
+    if not pattern or not (rank.isascii() and rank.isdigit()):
+        raise click.BadParameter(
+            f"{item!r}: expected PATTERN=RANK such as q_proj=8", param_hint="--rank-pattern"
+        )
+    return pattern, int(rank)
+
+
+def _adapter_config(path: Path) -> dict[str, Any]:
+    from hfkv.reading import parse_json_object
+
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError("no such file", where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return parse_json_object(raw, where=str(path))

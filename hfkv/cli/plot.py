@@ -1,0 +1,80 @@
+"""``hfkv plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hfkv.cli.options import (
+    batch_option,
+    kv_options,
+    lora_options,
+    source_options,
+    tokens_option,
+)
+
+
+@click.command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option(
+    "--over",
+    type=click.Choice(["tokens", "rank"]),
+    required=True,
+    help="tokens: bytes per token against tokens. rank: compression against the LoRA rank.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="FILE.png, .svg or .pdf.  [default: hfkv-over-tokens.png or hfkv-over-rank.png]",
+)
+@lora_options
+@tokens_option()
+@batch_option
+@kv_options
+@source_options
+def plot(
+    models: tuple[str, ...],
+    over: str,
+    output: Path | None,
+    rank: int,
+    target_modules: str,
+    lora_dtype: str,
+    tokens: int,
+    batch: int,
+    kv_dtype: str,
+    encoder_tokens: int | None,
+    crosscheck: bool,
+    revision: str | None,
+    source: str,
+    token: str | None,
+) -> int:
+    """Draw one of the two charts for one or several models.
+
+    \b
+      hfkv plot meta-llama/Meta-Llama-3-70B --over tokens -o tokens.png
+      hfkv plot meta-llama/Meta-Llama-3-70B Qwen/Qwen3-8B --over rank -o rank.svg
+    """
+    from hfkv.lora import LoraOptions
+    from hfkv.model import load
+    from hfkv.render.chart import draw, save
+
+    path = output if output is not None else Path(f"hfkv-over-{over}.png")
+    loaded = [load(name, revision=revision, source=source, token=token) for name in models]
+    figure = draw(
+        loaded,
+        over=over,
+        tokens=tokens,
+        batch=batch,
+        r=rank,
+        target_modules=LoraOptions.parse_targets(target_modules),
+        kv_dtype=kv_dtype,
+        lora_dtype=lora_dtype,
+        encoder_tokens=encoder_tokens,
+        crosscheck=crosscheck,
+    )
+    save(figure, path)
+    click.echo(str(path))
+    return 0

@@ -1,0 +1,47 @@
+"""``hfkv tokens``."""
+
+from __future__ import annotations
+
+import click
+
+from hfkv.cli.options import chosen_format, format_options, source_options
+from hfkv.cli.output import emit, waiting
+
+
+@click.command()
+@click.argument("model")
+@click.option("--explain", is_flag=True, help="Show every candidate and why it was taken or not.")
+@source_options
+@format_options
+def tokens(model: str, explain: bool, revision: str | None, source: str, token: str | None) -> int:
+    """How many tokens MODEL saw in pretraining, quoted from its card with file and line.
+
+    \b
+      hfkv tokens meta-llama/Meta-Llama-3-70B
+      hfkv tokens Qwen/Qwen2.5-7B --explain
+
+    Exits 0 also where the card does not state it: that is the answer.
+    """
+    from hfkv.model import load
+    from hfkv.render.tokens import sheets
+
+    output = chosen_format()
+    with waiting(f"reading {model}", output):
+        loaded = load(model, revision=revision, source=source, token=token)
+    statement = loaded.pretraining
+    value = {**statement.to_json(), "model": loaded.model}
+    if explain:
+        value["candidates"] = _candidates(loaded)
+    emit(
+        output,
+        value,
+        sheets=lambda: sheets(loaded, statement, value.get("candidates")),
+        quiet=lambda: ["" if statement.tokens is None else str(statement.tokens)],
+    )
+    return 0
+
+
+def _candidates(loaded: object) -> list[dict[str, object]]:
+    from hfkv.pretraining import explain
+
+    return [candidate.to_json() for candidate in explain(loaded.facts)]  # type: ignore[attr-defined]

@@ -1,0 +1,43 @@
+"""Output formats and how the default one is chosen, as the ``hf`` command chooses it."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+
+__all__ = ["Format", "resolve"]
+
+
+class Format(str, Enum):
+    """How a command prints: the formats of ``hf``, and two for documents and spreadsheets."""
+
+    auto = "auto"
+    human = "human"
+    agent = "agent"
+    json = "json"
+    quiet = "quiet"
+    markdown = "markdown"
+    csv = "csv"
+
+
+def resolve(chosen: Format) -> Format:
+    """The format to print in: ``auto`` is ``agent`` for an AI agent and ``human`` otherwise.
+
+    A pipe gets what a person gets, without colour and 80 columns wide, as with ``hf``.
+    """
+    if chosen is not Format.auto:
+        return chosen
+    return Format.agent if _is_agent() else Format.human
+
+
+def _is_agent() -> bool:
+    from huggingface_hub import constants
+
+    # huggingface_hub knows agents by a registry that it fetches and keeps. A command that works
+    # offline must not start with a request, so the registry is only consulted once it is there;
+    # before that the two variables that every agent is asked to set decide.
+    if os.path.exists(constants.AGENT_HARNESSES_PATH):
+        from huggingface_hub.utils import is_agent
+
+        return is_agent()
+    return any(os.environ.get(name, "").strip() for name in ("AI_AGENT", "AGENT"))
