@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import ConfigError, HfkvError, InputError
-from hfkv.reading import describe
 from hfkv.facts import BaseCard, Facts, read
+from hfkv.reading import describe
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache

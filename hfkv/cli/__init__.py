@@ -13,14 +13,14 @@ from importlib import import_module
 import click
 
 from hfkv import __version__
-from hfkv.errors import HfkvError
+from hfkv.errors import HfkvError, InputError, TargetError
 from hfkv.reading import printable
 
 __all__ = ["cli", "main"]
 
 #: Command to its one-line help; the module and the attribute bear the command's name.
 COMMANDS = {
-    "compare": "Bytes per token in context, in a LoRA adapter and in pretraining, and their ratios.",
+    "compare": "Bytes per token in context, in a LoRA adapter and in pretraining; ratios.",
     "kv": "The KV cache of a model, to the byte; with --fit, how many tokens a budget holds.",
     "lora": "The LoRA adapter that PEFT would make, per target module.",
     "rank": "Which LoRA ranks are worth a look for a number of tokens.",
@@ -87,7 +87,8 @@ def main() -> None:
     except HfkvError as error:
         _say(f"Error: {printable(str(error), 4000)}")
         _debug()
-        code = 1
+        # A bad argument is misuse; that a model lacks the target is an answer it could not give.
+        code = 2 if isinstance(error, InputError) and not isinstance(error, TargetError) else 1
     except OSError as error:
         _say(f"Error: {printable(str(error), 2000)}")
         _debug()

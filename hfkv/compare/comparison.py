@@ -243,9 +243,11 @@ def compare_model(
             "rank_at_parity",
             lambda: rank_at_parity(
                 cache.bytes,
-                lambda rank: model.lora(
-                    r=rank, target_modules=target_modules, dtype=lora_dtype, **options
-                ).bytes,
+                lambda rank: (
+                    model.lora(
+                        r=rank, target_modules=target_modules, dtype=lora_dtype, **options
+                    ).bytes
+                ),
             ),
         )
         if parity is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hfkv.dtypes import torch_name
@@ -102,7 +103,7 @@ def _ranges(numbers: Sequence[int]) -> str:
     ('0-2, 5', '5-23 step 6')
     """
     if len(numbers) > 2:
-        strides = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
+        strides = {b - a for a, b in pairwise(numbers)}
         if len(strides) == 1 and strides != {1}:
             return f"{numbers[0]}-{numbers[-1]} step {strides.pop()}"
     parts: list[list[int]] = []

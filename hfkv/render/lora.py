@@ -30,8 +30,10 @@ def sheets(model: Model, figure: Lora, *, by_layer: bool = False) -> list[Sheet]
         for target in figure.targets
     ]
     lines = [
-        f"{figure.parameters:,} parameters in {figure.modules:,} modules, "
-        f"{format_bytes(figure.bytes)} ({figure.bytes:,} B) in {figure.dtype} ({figure.basis})",
+        (
+            f"{figure.parameters:,} parameters in {figure.modules:,} modules, "
+            f"{format_bytes(figure.bytes)} ({figure.bytes:,} B) in {figure.dtype} ({figure.basis})"
+        ),
     ]
     if figure.trainable_percent is not None:
         lines.append(

@@ -1,0 +1,90 @@
+"""Data flows one way: a module imports only what stands above it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "hfkv"
+
+#: From the top down; a layer may import itself and every layer before its own line.
+LAYERS = [
+    {"errors"},
+    {"dtypes", "units", "reading"},
+    {"tensors"},
+    {"source"},
+    {"facts"},
+    {"cache", "lora", "pretraining"},
+    {"model"},
+    {"compare"},
+    {"live"},
+    {"check"},
+    {"render"},
+    {"cli"},
+    {"generate"},
+]
+RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+
+def _imports(path: Path) -> set[str]:
+    """Parts of hfkv that a file imports, also inside functions; not those for typing alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for child in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "hfkv" and len(parts) > 1 and parts[1] in RANK:
+                found.add(parts[1])
+    return found
+
+
+def _part(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if _part(path) in RANK)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_up(path: Path) -> None:
+    mine = _part(path)
+    wrong = {name for name in _imports(path) if name != mine and RANK[name] >= RANK[mine]}
+    assert not wrong, f"{path.relative_to(PACKAGE)} imports from below or beside: {wrong}"
+
+
+def test_every_part_has_its_layer() -> None:
+    parts = {_part(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"}
+    assert parts == set(RANK)
+
+
+@pytest.mark.parametrize("heavy", ["torch", "transformers", "peft", "matplotlib"])
+def test_heavy_imports_stay_in_their_place(heavy: str) -> None:
+    allowed = {"live", "generate"} if heavy != "matplotlib" else {"render"}
+    for path in FILES:
+        if _part(path) in allowed:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+            assert heavy not in {name.split(".")[0] for name in names}, path

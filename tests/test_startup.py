@@ -1,0 +1,61 @@
+"""What starting costs: `hfkv --help` and an offline `compare` import nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "transformers", "peft", "matplotlib", "numpy")
+REPORT = (
+    "import sys, runpy\n"
+    "sys.argv = ['hfkv', *{arguments!r}]\n"
+    "try:\n"
+    "    runpy.run_module('hfkv', run_name='__main__')\n"
+    "except SystemExit as stop:\n"
+    "    assert not stop.code, stop.code\n"
+    "loaded = [name for name in {heavy!r} if name in sys.modules]\n"
+    "print('LOADED', loaded)\n"
+)
+
+
+def _loaded(*arguments: str, heavy: tuple[str, ...] = HEAVY) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT.format(arguments=list(arguments), heavy=list(heavy))],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.rsplit("LOADED", 1)[1].strip()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = (*HEAVY, "rich", "huggingface_hub", "markdown_it", "yaml", "httpx", "httpx2")
+    assert _loaded("--help", heavy=heavy) == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot"),
+        ("compare", "meta-llama/Meta-Llama-3-70B"),
+        ("kv", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot"),
+        ("lora", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot"),
+        ("tokens", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot"),
+    ],
+)
+def test_offline_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert _loaded(*arguments) == "[]"
+
+
+def test_import_of_the_package_imports_nothing_but_its_errors() -> None:
+    code = "import sys, hfkv; print(sorted(m for m in sys.modules if m.startswith('hfkv')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "['hfkv', 'hfkv.errors']"
