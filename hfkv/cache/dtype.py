@@ -1,0 +1,100 @@
+"""The element type of a cache: what was asked for, or what the model itself says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hfkv.dtypes import ALIASES, canonical
+from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.config import Config
+from hfkv.reading import describe
+
+__all__ = ["cache_dtype"]
+
+#: Types a model can compute in; what else a checkpoint stores is packed or an index.
+_COMPUTE = ("BF16", "F16", "F32", "F64")
+
+
+def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[str, ...]]:
+    """The safetensors name of the cache's dtype, and notes on how it is known.
+
+    ``auto`` is the dtype of a published ``kv_cache_scheme``, else the config's ``dtype`` (or
+    ``torch_dtype``), else the floating type that most of the checkpoint is stored in, which is
+    what ``from_pretrained`` takes.
+
+    Raises:
+        InputError: ``asked`` is not a dtype.
+        UnsupportedError: nothing says which dtype the model has.
+    """
+    if asked != "auto":
+        return canonical(asked, where="--kv-dtype"), ()
+    scheme = _published_scheme(facts)
+    if scheme is not None:
+        return scheme[0], (f"the cache is {scheme[0]} by the published {scheme[1]}",)
+    stated = _stated(config)
+    if stated is not None:
+        return stated, ()
+    stored = [] if facts.tensors is None else [d for d in facts.tensors.dtypes if d in _COMPUTE]
+    if stored:
+        return stored[0], (f"config.json states no dtype; most weights are stored as {stored[0]}",)
+    raise UnsupportedError(
+        "neither config.json nor a safetensors header says the model's dtype",
+        where=facts.model,
+        hint="give one, such as --kv-dtype bf16",
+    )
+
+
+def _stated(config: Config) -> str | None:
+    """The dtype of the text config, or of the whole: an explicit one, by its newer name first."""
+    for part in (config.text(), config):
+        for key in ("dtype", "torch_dtype"):
+            value = part.raw.get(key)
+            if value is None or value == "auto":
+                continue
+            name = value.removeprefix("torch.").lower() if isinstance(value, str) else ""
+            if ALIASES.get(name) not in _COMPUTE:
+                raise ConfigError(
+                    f"found {describe(value)}",
+                    where=part.place(key),
+                    expected="bfloat16, float16 or float32",
+                )
+            return ALIASES[name]
+    return None
+
+
+def _published_scheme(facts: Facts) -> tuple[str, str] | None:
+    """The quantized cache that the checkpoint was made for, and where that is said."""
+    quantization = (facts.config or {}).get("quantization_config")
+    if isinstance(quantization, Mapping):
+        scheme = quantization.get("kv_cache_scheme")
+        if isinstance(scheme, Mapping):
+            return _scheme_dtype(facts, scheme), "quantization_config.kv_cache_scheme"
+    nvidia = facts.extra.get("hf_quant_config.json", {}).get("quantization")
+    if isinstance(nvidia, Mapping) and nvidia.get("kv_cache_quant_algo") is not None:
+        algorithm = nvidia["kv_cache_quant_algo"]
+        if algorithm in ("FP8", "INT8"):
+            name = "F8_E4M3" if algorithm == "FP8" else "I8"
+            return name, "hf_quant_config.json: kv_cache_quant_algo"
+        raise UnsupportedError(
+            f"kv_cache_quant_algo is {describe(algorithm)}",
+            where=f"{facts.model}: hf_quant_config.json",
+            expected="FP8, INT8 or null",
+            hint="give the element type with --kv-dtype",
+        )
+    return None
+
+
+def _scheme_dtype(facts: Facts, scheme: Mapping[str, Any]) -> str:
+    kinds = {("float", 8): "F8_E4M3", ("int", 8): "I8", ("int", 4): "I4"}
+    kind, bits = scheme.get("type"), scheme.get("num_bits")
+    found = kinds.get((kind, bits)) if isinstance(kind, str) and isinstance(bits, int) else None
+    if found is None:
+        raise UnsupportedError(
+            f"a cache of type {describe(kind)} and {describe(bits)} bits",
+            where=f"{facts.model}: config.json: quantization_config.kv_cache_scheme",
+            expected="float 8, int 8 or int 4",
+            hint="give the element type with --kv-dtype",
+        )
+    return found

@@ -1,0 +1,199 @@
+"""The figure: a model's KV cache after so many tokens, in bytes, with how it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from hfkv.cache.crosscheck import crosscheck as check_shapes
+from hfkv.cache.curve import Curve
+from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.plan import Layer, Plan
+from hfkv.cache.registry import row_of
+from hfkv.dtypes import torch_name
+from hfkv.errors import InputError, UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.config import Config, Read
+
+__all__ = ["KVCache", "kv_cache"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KVCache:
+    """The KV cache of a model.
+
+    Attributes:
+        model: the model's id or path.
+        bytes: all of it, after ``tokens`` tokens in each of ``batch`` sequences.
+        tokens, batch: the question.
+        dtype: element type (torch's name) of what the model does not pin to another.
+        engine: the convention: ``transformers`` counts what its cache object holds.
+        basis: ``exact`` or ``documented``.
+        bytes_per_token: what the next token adds, for all sequences of the batch together.
+        constant_bytes: what is there before the first token.
+        plan: the kinds of all layers; ``layers`` are the tensors they come to.
+        encoder_tokens: the encoder's length, where there is cross-attention.
+        reads: the config keys that were read, with where each value came from.
+        notes: what a reader must be told, one sentence each.
+    """
+
+    model: str
+    bytes: int
+    tokens: int
+    batch: int
+    dtype: str
+    engine: str
+    basis: str
+    bytes_per_token: int
+    constant_bytes: int
+    plan: Plan = field(repr=False)
+    element: str = field(repr=False)
+    model_type: str = ""
+    source: str = ""
+    encoder_tokens: int | None = None
+    reads: tuple[Read, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer's tensors at this length and batch."""
+        return self.plan.layers(
+            tokens=self.tokens,
+            batch=self.batch,
+            dtype=self.element,
+            encoder_tokens=self.encoder_tokens,
+        )
+
+    @property
+    def average_bytes_per_token(self) -> Fraction:
+        """All bytes over all tokens of all sequences."""
+        return Fraction(self.bytes, self.tokens * self.batch)
+
+    @property
+    def curve(self) -> Curve:
+        """Bytes against tokens at this batch and dtype, with exact inverses."""
+
+        def at(tokens: int) -> int:
+            return self.plan.bytes(
+                tokens=tokens,
+                batch=self.batch,
+                dtype=self.element,
+                encoder_tokens=self.encoder_tokens,
+            )
+
+        return Curve(at=at, bends=self.plan.bends)
+
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        lines = []
+        groups: dict[int, list[Any]] = {}
+        for layer, kind in zip(self.layers, self.plan.kinds, strict=True):
+            groups.setdefault(id(kind), [layer, 0])[1] += 1
+        for layer, count in groups.values():
+            for tensor in layer.tensors:
+                shape = " x ".join(map(str, tensor.shape))
+                width = torch_name(tensor.dtype)
+                lines.append(
+                    f"{count} {layer.kind} layers: {tensor.name} {shape} ({width}) = "
+                    f"{tensor.bytes:,} B each, {count * tensor.bytes:,} B in all"
+                )
+        lines.append(f"total {self.bytes:,} B")
+        lines += [f"{read.key} = {read.value!r} ({read.origin})" for read in self.reads]
+        rule = self.source or f"the cache class that transformers fills for {self.model_type}"
+        lines.append(f"row: {self.model_type}, {self.basis}: {rule}")
+        return lines
+
+    def to_json(self, *, layers: bool = False) -> dict[str, Any]:
+        """The documented JSON value; ``layers`` adds every layer's tensors."""
+        value: dict[str, Any] = {
+            "model": self.model,
+            "bytes": self.bytes,
+            "tokens": self.tokens,
+            "batch": self.batch,
+            "dtype": self.dtype,
+            "engine": self.engine,
+            "basis": self.basis,
+            "bytes_per_token": self.bytes_per_token,
+            "average_bytes_per_token": _number(self.average_bytes_per_token),
+            "constant_bytes": self.constant_bytes,
+            "notes": list(self.notes),
+        }
+        if self.encoder_tokens is not None:
+            value["encoder_tokens"] = self.encoder_tokens
+        if layers:
+            value["layers"] = [layer.to_json() for layer in self.layers]
+        return value
+
+
+def _number(value: Fraction) -> int | float:
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def kv_cache(
+    facts: Facts,
+    *,
+    tokens: int,
+    batch: int = 1,
+    dtype: str = "auto",
+    engine: str = "transformers",
+    encoder_tokens: int | None = None,
+    crosscheck: bool = True,
+) -> KVCache:
+    """The KV cache of a model after ``tokens`` tokens in each of ``batch`` sequences.
+
+    Raises:
+        InputError: an argument is not usable.
+        UnsupportedError: the architecture is not known, or there is no config.
+        ConfigError: the config cannot be read.
+        CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
+    """
+    _check(tokens, batch, engine)
+    if facts.config is None:
+        raise UnsupportedError(
+            facts.missing.get("config.json", "there is no config.json"),
+            where=facts.model,
+            hint="name a repository or directory that holds one",
+        )
+    config = Config(facts.config, where=facts.model)
+    row = row_of(config)
+    plan = row.plan(config)
+    reads = config.reads
+    if encoder_tokens is not None and plan.encoder_tokens is None:
+        raise InputError(f"{config.model_type} has no cross-attention", where="--encoder-tokens")
+    element, notes = cache_dtype(facts, config, dtype)
+    notes = (*plan.notes, *notes)
+    if crosscheck and facts.tensors is not None:
+        notes += check_shapes(plan, facts.tensors, where=facts.model)
+    length = plan.encoder_tokens if encoder_tokens is None else encoder_tokens
+
+    def at(count: int) -> int:
+        return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=length)
+
+    total = at(tokens)
+    return KVCache(
+        model=facts.model,
+        bytes=total,
+        tokens=tokens,
+        batch=batch,
+        dtype=torch_name(element),
+        engine=engine,
+        basis=row.basis,
+        bytes_per_token=at(tokens + 1) - total,
+        constant_bytes=at(0),
+        plan=plan,
+        element=element,
+        model_type=config.model_type,
+        source=row.source,
+        encoder_tokens=length,
+        reads=reads,
+        notes=notes,
+    )
+
+
+def _check(tokens: int, batch: int, engine: str) -> None:
+    for name, value in (("tokens", tokens), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
+            raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
+    if engine != "transformers":
+        raise InputError(f"unknown engine {engine!r}", expected="transformers")

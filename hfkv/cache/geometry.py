@@ -1,0 +1,137 @@
+"""Heads and head sizes, as the attention classes of transformers read them from a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hfkv.errors import ConfigError
+from hfkv.facts.config import Config
+
+__all__ = ["Geometry", "Heads", "grouped", "latent", "multi_head", "one_if"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heads:
+    """What one token leaves in one layer.
+
+    Attributes:
+        count: key/value heads in the cache.
+        k_dim, v_dim: elements of one head's key and value.
+        rows: what the checkpoint must show for it: ending of a weight's name to its rows.
+        name: the word for tables.
+    """
+
+    count: int
+    k_dim: int
+    v_dim: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    name: str = "full"
+
+
+#: A rule that reads the heads of a layer from a config.
+Geometry = Callable[[Config], Heads]
+
+
+def heads(config: Config) -> int:
+    """Attention heads."""
+    return config.int("num_attention_heads")
+
+
+def kv_heads(config: Config, key: str = "num_key_value_heads") -> int:
+    """Key/value heads: the key, or as many as attention heads where it is null or unset."""
+    value = config.optional_int(key)
+    return heads(config) if value is None else value
+
+
+def split_head_dim(config: Config, hidden: str = "hidden_size") -> int:
+    """``hidden_size // num_attention_heads``, for classes that know no other head size."""
+    size, count = config.int(hidden), heads(config)
+    if size < count:
+        raise ConfigError(
+            f"found {size}",
+            where=config.place(hidden),
+            expected=f"at least num_attention_heads ({count})",
+        )
+    return size // count
+
+
+def head_dim(config: Config, key: str = "head_dim") -> int:
+    """Elements of one head: the key, or ``hidden_size // num_attention_heads``."""
+    value = config.optional_int(key)
+    return split_head_dim(config) if value is None else value
+
+
+def _split_projections(config: Config, count: int, dim: int) -> Heads:
+    """Heads whose weights are separate projections, or one fused one, under the usual names."""
+    return Heads(
+        count=count,
+        k_dim=dim,
+        v_dim=dim,
+        rows={
+            ".k_proj.weight": count * dim,
+            ".v_proj.weight": count * dim,
+            ".qkv_proj.weight": (heads(config) + 2 * count) * dim,
+        },
+    )
+
+
+def grouped(config: Config) -> Heads:
+    """Grouped-query attention: ``num_key_value_heads`` heads of ``head_dim``."""
+    return _split_projections(config, kv_heads(config), head_dim(config))
+
+
+def grouped_split(config: Config) -> Heads:
+    """Grouped-query attention in a class that ignores a ``head_dim`` of the file."""
+    return _split_projections(config, kv_heads(config), split_head_dim(config))
+
+
+def multi_head(config: Config) -> Heads:
+    """As many key/value heads as heads, of ``hidden_size // num_attention_heads``."""
+    dim, count = split_head_dim(config), heads(config)
+    fused = {".query_key_value.weight": 3 * count * dim}
+    separate = _split_projections(config, count, dim)
+    return Heads(count=count, k_dim=dim, v_dim=dim, rows={**separate.rows, **fused})
+
+
+def one_if(flag: str) -> Geometry:
+    """Multi-query attention, one head, where ``flag`` is set; else multi-head."""
+
+    def geometry(config: Config) -> Heads:
+        dim = split_head_dim(config)
+        return Heads(count=1 if config.bool(flag) else heads(config), k_dim=dim, v_dim=dim)
+
+    return geometry
+
+
+def falcon(config: Config) -> Heads:
+    """Falcon: one head with ``multi_query``, else all of them.
+
+    Falcon 40B's weights have 8 key/value heads, but its class repeats each for the heads that
+    share it before it fills the cache (``modeling_falcon.py``, ``_split_heads``).
+    """
+    dim = split_head_dim(config)
+    one = config.bool("multi_query") and not config.bool("new_decoder_architecture")
+    if not one and not config.bool("new_decoder_architecture"):
+        count = config.optional_int("num_kv_heads")
+        if count not in (None, heads(config)):
+            raise ConfigError(
+                f"found {count}",
+                where=config.place("num_kv_heads"),
+                expected="as many as num_attention_heads without multi_query",
+            )
+    return Heads(count=1 if one else heads(config), k_dim=dim, v_dim=dim)
+
+
+def latent(config: Config) -> Heads:
+    """MLA: the latent in place of the key and the rotary key in place of the value, one head."""
+    return Heads(
+        count=1,
+        k_dim=config.int("kv_lora_rank"),
+        v_dim=config.int("qk_rope_head_dim"),
+        rows={
+            ".kv_a_proj_with_mqa.weight": config.int("kv_lora_rank")
+            + config.int("qk_rope_head_dim")
+        },
+        name="latent",
+    )

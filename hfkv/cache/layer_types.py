@@ -1,0 +1,108 @@
+"""Which layers slide, where the file does not say it: the patterns of the config classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hfkv.errors import ConfigError
+from hfkv.facts.config import Config
+from hfkv.reading import describe
+
+__all__ = [
+    "LayerTypes",
+    "all_full",
+    "all_sliding",
+    "first_full",
+    "inferred",
+    "no_rope_chunked",
+    "no_rope_sliding",
+    "one_full_in",
+    "switched_from",
+]
+
+#: A rule that names the kind of each of so many layers.
+LayerTypes = Callable[[Config, int], Sequence[str]]
+
+FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
+
+
+def inferred(config: Config, layers: int) -> Sequence[str]:
+    """No pattern: all slide where there is a window, else all are chunked where there is a chunk
+    size, else all are full (``cache_utils.py``, ``get_layer_types_and_kwargs``)."""
+    for key, kind in (("sliding_window", SLIDING), ("attention_chunk_size", CHUNKED)):
+        if config.get(key) is not None:
+            return [kind] * layers
+    return [FULL] * layers
+
+
+def all_full(config: Config, layers: int) -> Sequence[str]:
+    """Full attention everywhere, whatever window the file has."""
+    return [FULL] * layers
+
+
+def all_sliding(config: Config, layers: int) -> Sequence[str]:
+    """Sliding everywhere, full where the window is null."""
+    return [FULL if config.optional_int("sliding_window") is None else SLIDING] * layers
+
+
+def one_full_in(period: int, key: str = "", *, offset: int = 1) -> LayerTypes:
+    """The last of every ``period`` layers is full, the others slide.
+
+    ``key`` names the older setting of the period, which only the file can have.
+    """
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        found = config.raw.get(key, period) if key else period
+        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+            raise ConfigError(
+                f"found {describe(found)}",
+                where=config.place(key),
+                expected="a whole number of at least 1",
+            )
+        return [SLIDING if (layer + offset) % found else FULL for layer in range(layers)]
+
+    return types
+
+
+def first_full(period: int) -> LayerTypes:
+    """The first of every ``period`` layers is full, the others slide."""
+    return one_full_in(period, offset=0)
+
+
+def switched_from(config: Config, layers: int) -> Sequence[str]:
+    """Qwen: full below ``max_window_layers``, sliding from there on, if there is a window."""
+    if window_if_used(config) is None:
+        return [FULL] * layers
+    first = config.int("max_window_layers", least=0)
+    return [SLIDING if layer >= first else FULL for layer in range(layers)]
+
+
+def window_if_used(config: Config) -> int | None:
+    """``sliding_window`` where ``use_sliding_window`` is set, else none."""
+    return config.optional_int("sliding_window") if config.bool("use_sliding_window") else None
+
+
+def _no_rope(config: Config, layers: int) -> list[bool]:
+    """Whether each layer has rotary positions; by default every fourth has none."""
+    given = config.ints("no_rope_layers")
+    if given is not None and given:
+        if len(given) != layers:
+            raise ConfigError(
+                f"has {len(given)} entries",
+                where=config.place("no_rope_layers"),
+                expected=f"one for each of the {layers} layers",
+            )
+        return [bool(item) for item in given]
+    interval = config.int("no_rope_layer_interval")
+    return [(layer + 1) % interval != 0 for layer in range(layers)]
+
+
+def no_rope_chunked(config: Config, layers: int) -> Sequence[str]:
+    """Llama 4: layers with rotary positions are chunked, those without are full."""
+    return [CHUNKED if rope else FULL for rope in _no_rope(config, layers)]
+
+
+def no_rope_sliding(config: Config, layers: int) -> Sequence[str]:
+    """SmolLM3: layers without rotary positions slide, if ``use_sliding_window`` is set."""
+    used = window_if_used(config) is not None
+    return [SLIDING if used and not rope else FULL for rope in _no_rope(config, layers)]

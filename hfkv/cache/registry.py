@@ -1,0 +1,172 @@
+"""Which plan the layers of an architecture follow: one row each, keyed by ``model_type`` exactly.
+
+Every ``exact`` row is compared with the cache that the pinned transformers really fills
+(``tests/census``). A row for an architecture that transformers has no class for is ``documented``
+and names its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hfkv.cache.geometry import falcon, grouped, grouped_split, latent, multi_head, one_if
+from hfkv.cache.layer_types import (
+    all_sliding,
+    first_full,
+    no_rope_chunked,
+    no_rope_sliding,
+    one_full_in,
+    switched_from,
+    window_if_used,
+)
+from hfkv.cache.plan import Plan
+from hfkv.cache.plans import PlanFunction, layered
+from hfkv.errors import UnsupportedError
+from hfkv.facts.classes import pinned_version
+from hfkv.facts.config import Config
+from hfkv.reading import printable
+
+__all__ = ["ROWS", "Row", "plan", "row_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One architecture.
+
+    Attributes:
+        plan: config to plan.
+        basis: ``exact`` where the pinned transformers has the class, else ``documented``.
+        source: where the rule stands; "" for the class itself.
+    """
+
+    plan: PlanFunction
+    basis: Literal["exact", "documented"] = "exact"
+    source: str = ""
+
+
+def _text(config: Config) -> Plan:
+    """The plan of the nested text config, by that config's own type."""
+    inner = config.text()
+    return row_of(inner).plan(inner)
+
+
+_GROUPED = layered(grouped)
+_GROUPED_SPLIT = layered(grouped_split)
+_MULTI_HEAD = layered(multi_head)
+_LATENT = layered(latent)
+_QWEN = layered(grouped, switched_from, window=window_if_used)
+
+ROWS: dict[str, Row] = {
+    **dict.fromkeys(
+        [
+            "apertus",
+            "arcee",
+            "bitnet",
+            "cohere",
+            "ernie4_5",
+            "ernie4_5_moe",
+            "gemma",
+            "glm",
+            "glm4",
+            "glm4_moe",
+            "granite",
+            "helium",
+            "llama",
+            "minimax_m2",
+            "mistral",
+            "ministral3",
+            "mixtral",
+            "nanochat",
+            "olmo",
+            "olmo2",
+            "olmoe",
+            "phi",
+            "phi3",
+            "phimoe",
+            "phi4_multimodal",
+            "seed_oss",
+            "starcoder2",
+            "hyperclovax",
+            "solar_open",
+        ],
+        Row(_GROUPED),
+    ),
+    **dict.fromkeys(["stablelm"], Row(_GROUPED_SPLIT)),
+    **dict.fromkeys(
+        [
+            "bloom",
+            "codegen",
+            "gpt2",
+            "gpt-sw3",
+            "gpt_neox",
+            "gpt_neox_japanese",
+            "gptj",
+            "opt",
+            "persimmon",
+            "biogpt",
+        ],
+        Row(_MULTI_HEAD),
+    ),
+    **dict.fromkeys(["deepseek_v3", "glm4_moe_lite", "youtu", "minicpm3"], Row(_LATENT)),
+    **dict.fromkeys(["qwen2", "qwen3"], Row(_QWEN)),
+    "cohere2": Row(layered(grouped_split, one_full_in(4, "sliding_window_pattern"))),
+    "exaone4": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
+    "falcon": Row(layered(falcon)),
+    "gemma2": Row(layered(grouped, one_full_in(2))),
+    "gemma3": Row(_text),
+    "gemma3_text": Row(layered(grouped, one_full_in(6, "sliding_window_pattern"))),
+    "gpt_bigcode": Row(layered(one_if("multi_query"))),
+    "gpt_oss": Row(layered(grouped, one_full_in(2))),
+    "llama4": Row(_text),
+    "llama4_text": Row(layered(grouped, no_rope_chunked)),
+    "ministral": Row(layered(grouped, all_sliding)),
+    "olmo3": Row(layered(grouped, one_full_in(4))),
+    "qwen3_moe": Row(layered(grouped, window=window_if_used)),
+    "smollm3": Row(layered(grouped, no_rope_sliding)),
+    "vaultgemma": Row(layered(grouped, one_full_in(2))),
+    "cwm": Row(layered(grouped, first_full(4))),
+    **dict.fromkeys(
+        [
+            "aya_vision",
+            "cohere2_vision",
+            "fast_vlm",
+            "internvl",
+            "llava",
+            "llava_next",
+            "llava_onevision",
+            "mistral3",
+            "ovis2",
+            "video_llama_3",
+            "vipllava",
+        ],
+        Row(_text),
+    ),
+}
+
+
+def row_of(config: Config) -> Row:
+    """The row of a config's ``model_type``.
+
+    Raises:
+        UnsupportedError: there is none; never a guess from a like name.
+    """
+    row = ROWS.get(config.model_type)
+    if row is None:
+        known = "" if config.cls is None else f" (a type of transformers {pinned_version()})"
+        raise UnsupportedError(
+            f"the KV cache of model_type '{printable(config.model_type)}'{known} is not known here",
+            where=config.where,
+            hint="hfkv kv --basis live asks the installed transformers",
+        )
+    return row
+
+
+def plan(config: Config) -> Plan:
+    """The plan of a model's cache.
+
+    Raises:
+        UnsupportedError: the architecture is not in the registry.
+        ConfigError: a key that the plan reads is missing or not usable.
+    """
+    return row_of(config).plan(config)

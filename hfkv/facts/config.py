@@ -1,0 +1,286 @@
+"""A typed view of an untrusted ``config.json`` that knows what the class would fill in.
+
+Three cases are kept apart: a key that is *absent* takes its class's default, a key that is *null*
+is null, and an explicit value is itself. Every read is remembered with where its value came from,
+so that a figure can be explained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.facts.classes import ConfigClass, config_class, type_of_architecture
+from hfkv.reading import describe, printable
+
+__all__ = ["Config", "Read"]
+
+#: No dimension of a model is near this; a larger one is damage or an attempt at it.
+_LARGEST = 2**40
+#: No model has so many layers; lists and loops over layers stay bounded by it.
+MOST_LAYERS = 100_000
+
+Origin = Literal["explicit", "class default", "null", "derived"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One value that was read.
+
+    Attributes:
+        key: the path in ``config.json``, such as ``text_config.head_dim``.
+        value: what it is.
+        origin: ``explicit`` in the file, the ``class default``, or ``null`` in the file.
+    """
+
+    key: str
+    value: Any
+    origin: Origin
+
+
+class Config:
+    """One level of a config (the whole, or a nested one) with its class.
+
+    Args:
+        raw: the mapping, as parsed.
+        where: the model's name, for messages.
+        model_type: the type whose class defaults apply, where the mapping itself need not name
+            it; by default its own ``model_type``.
+    """
+
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        *,
+        where: str,
+        model_type: str | None = None,
+        path: str = "",
+        reads: dict[str, Read] | None = None,
+    ) -> None:
+        self.raw = raw
+        self.where = where
+        self.path = path
+        self.model_type = model_type if model_type is not None else _model_type(raw, where)
+        self.cls: ConfigClass | None = config_class(self.model_type)
+        self._reads: dict[str, Read] = {} if reads is None else reads
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """Every value read so far, first read first."""
+        return tuple(self._reads.values())
+
+    def place(self, key: str) -> str:
+        """The path of a key, for messages."""
+        return f"{self.where}: config.json: {self.path}{key}"
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, key: str) -> Any:
+        """The value of ``key``: explicit, or the class's default, or None where neither is.
+
+        A class that names the key otherwise (``attribute_map``) is asked by its own name; where
+        the file has both, the class lets the standard name, set last, win.
+        """
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        for name in dict.fromkeys((key, own)):
+            if name in self.raw:
+                value = self.raw[name]
+                return self._note(name, value, "null" if value is None else "explicit")
+        if self.cls is not None and own in self.cls.defaults:
+            return self._note(own, self.cls.defaults[own], "class default")
+        return None
+
+    def has(self, key: str) -> bool:
+        """Whether the file itself has the key, by either name."""
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        return key in self.raw or own in self.raw
+
+    def int(self, key: str, *, least: int = 1) -> int:
+        """A whole number of at least ``least``.
+
+        Raises:
+            ConfigError: it is missing, null, or something else.
+        """
+        value = self.optional_int(key, least=least)
+        if value is None:
+            raise ConfigError(
+                "is null" if self.has(key) else "is missing",
+                where=self.place(key),
+                expected=f"a whole number of at least {least}",
+            )
+        return value
+
+    def optional_int(self, key: str, *, least: int = 1) -> int | None:
+        """A whole number of at least ``least``, or None where it is null or has no default."""
+        value = self.get(key)
+        if value is None:
+            self._check_null(key)
+            return None
+        return self.check_int(key, value, least=least)
+
+    def check_int(self, key: str, value: Any, *, least: int = 1) -> int:
+        """``value`` as a whole number, or an error naming ``key``."""
+        # JSON written by other tools has 32.0 for 32; transformers takes it only where the class
+        # is not strict, and a fraction never.
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
+            raise ConfigError(
+                f"found {describe(value)}",
+                where=self.place(key),
+                expected=f"a whole number of at least {least}",
+            )
+        return value
+
+    def number(self, key: str) -> float:
+        """A finite number."""
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
+            raise ConfigError(
+                f"found {describe(value)}", where=self.place(key), expected="a finite number"
+            )
+        return float(value)
+
+    def bool(self, key: str, *, default: bool = False) -> bool:
+        """True or false; ``default`` where neither file nor class says."""
+        value = self.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise ConfigError(
+                f"found {describe(value)}", where=self.place(key), expected="true or false"
+            )
+        return value
+
+    def string(self, key: str) -> str | None:
+        """A string, or None."""
+        value = self.get(key)
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(
+                f"found {describe(value)}", where=self.place(key), expected="a string"
+            )
+        return value
+
+    def strings(self, key: str) -> tuple[str, ...] | None:
+        """A list of strings, or None."""
+        value = self.get(key)
+        if value is None:
+            self._check_null(key)
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ConfigError(
+                f"found {describe(value)}", where=self.place(key), expected="a list of strings"
+            )
+        return tuple(value)
+
+    def ints(self, key: str, *, least: int = 0) -> tuple[int, ...] | None:
+        """A list of whole numbers, or None."""
+        value = self.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list):
+            raise ConfigError(
+                f"found {describe(value)}",
+                where=self.place(key),
+                expected="a list of whole numbers",
+            )
+        return tuple(
+            self.check_int(f"{key}[{index}]", item, least=least) for index, item in enumerate(value)
+        )
+
+    def layers(self, key: str = "num_hidden_layers") -> int:
+        """The number of layers, bounded so that what loops over layers is too."""
+        count = self.int(key, least=0)
+        if count > MOST_LAYERS:
+            raise ConfigError(
+                f"found {count}", where=self.place(key), expected=f"at most {MOST_LAYERS} layers"
+            )
+        return count
+
+    def nested(self, key: str, *, model_type: str | None = None) -> Config:
+        """The nested config under ``key``, with its own class's defaults.
+
+        An absent one is an empty one: the class then builds it from defaults alone.
+        """
+        value = self.raw.get(key)
+        if value is None:
+            value = {}
+        if not isinstance(value, Mapping):
+            raise ConfigError(
+                f"found {describe(value)}", where=self.place(key), expected="an object"
+            )
+        named = value.get("model_type")
+        if isinstance(named, str) and config_class(named) is not None:
+            model_type = named
+        elif self.cls is not None and key in self.cls.sub_configs:
+            model_type = self.cls.sub_configs[key]
+        elif model_type is None:
+            model_type = named if isinstance(named, str) else ""
+        return Config(
+            value,
+            where=self.where,
+            model_type=model_type,
+            path=f"{self.path}{key}.",
+            reads=self._reads,
+        )
+
+    def text(self) -> Config:
+        """The config that the text decoder is built from: this one, or the nested one."""
+        if self.cls is None or not self.cls.text:
+            return self
+        config: Config = self
+        for key in self.cls.text.split("."):
+            config = config.nested(key)
+        return config
+
+    # -- helpers ---------------------------------------------------------------------------
+
+    def _note(self, key: str, value: Any, origin: Origin) -> Any:
+        path = f"{self.path}{key}"
+        self._reads.setdefault(path, Read(key=path, value=value, origin=origin))
+        return value
+
+    def _check_null(self, key: str) -> None:
+        """Refuse an explicit null that the class itself refuses."""
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        if self.cls is not None and own in self.cls.null_refused and self.has(key):
+            raise ConfigError(
+                "is null, which its class does not accept",
+                where=self.place(key),
+                expected="a value, or no such key",
+            )
+
+
+def _model_type(raw: Mapping[str, Any], where: str) -> str:
+    value = raw.get("model_type")
+    if isinstance(value, str) and value:
+        return value
+    if value is not None:
+        raise ConfigError(
+            f"found {describe(value)}",
+            where=f"{where}: config.json: model_type",
+            expected="a string",
+        )
+    # Old files name only the class.
+    names = raw.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        found = type_of_architecture(names[0])
+        if found is not None:
+            return found
+        raise UnsupportedError(
+            f"it names no model_type, and no known one has the class {printable(names[0])}",
+            where=f"{where}: config.json",
+        )
+    raise ConfigError(
+        "is missing, and architectures does not say it either",
+        where=f"{where}: config.json: model_type",
+        expected="the model's type, such as llama",
+    )
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -1,0 +1,165 @@
+"""Write ``hfkv/data/classes``: what each config class of the pinned transformers fills in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from hfkv.live.build import pairs, transformers
+
+__all__ = ["generate", "main"]
+
+TARGET = Path(__file__).parent.parent / "data" / "classes"
+
+#: Keys of every config that no figure depends on: generation, labels, bookkeeping.
+_LEFT_OUT = frozenset(
+    [
+        "architectures",
+        "transformers_version",
+        "id2label",
+        "label2id",
+        "problem_type",
+        "return_dict",
+        "output_attentions",
+        "output_hidden_states",
+        "finetuning_task",
+        "chunk_size_feed_forward",
+        "name_or_path",
+        "_name_or_path",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "sep_token_id",
+        "decoder_start_token_id",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "initializer_range",
+        "use_cache",
+        "output_router_logits",
+        "_attn_implementation_internal",
+        "_experts_implementation_internal",
+    ]
+)
+
+
+def generate() -> dict[str, dict[str, Any]]:
+    """File name to content, for every text-generating type and the configs nested in them."""
+    library = transformers()
+    architectures: dict[str, list[str]] = {}
+    for model_type, name in pairs():
+        architectures.setdefault(model_type, []).append(name)
+    pending = list(architectures)
+    found: dict[str, dict[str, Any]] = {}
+    while pending:
+        model_type = pending.pop(0)
+        if model_type in found or model_type not in library.CONFIG_MAPPING:
+            continue
+        cls = library.CONFIG_MAPPING[model_type]
+        entry = _entry(cls, model_type)
+        entry["architectures"] = architectures.get(model_type, [])
+        found[model_type] = entry
+        pending += [name for name in entry["sub_configs"].values() if name not in found]
+    return {
+        "INDEX.json": {
+            "transformers": library.__version__,
+            "types": {key: found[key]["architectures"] for key in sorted(found)},
+        },
+        **{f"{key}.json": found[key] for key in sorted(found)},
+    }
+
+
+def _entry(cls: Any, model_type: str) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    nested = dict(getattr(cls, "sub_configs", {}) or {})
+    for field in dataclasses.fields(cls):
+        if field.name in _LEFT_OUT or field.name.startswith("_") or field.name in nested:
+            continue
+        if field.default is not dataclasses.MISSING:
+            value = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        else:
+            continue
+        if _is_json(value):
+            defaults[field.name] = value
+    # Annotations are not all fields: classes also state plain attributes.
+    return {
+        "model_type": model_type,
+        "class": cls.__name__,
+        "defaults": defaults,
+        "attribute_map": dict(getattr(cls, "attribute_map", {}) or {}),
+        "sub_configs": _sub_configs(cls, nested),
+        "text": _text_path(cls),
+        "null_refused": [key for key in defaults if _refuses_null(cls, key, defaults[key])],
+    }
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, tuple)
+
+
+def _sub_configs(cls: Any, nested: dict[str, Any]) -> dict[str, str]:
+    found = {}
+    try:
+        instance = cls()
+    except Exception:  # a class that cannot be built from nothing still has its annotations
+        instance = None
+    for key, sub in nested.items():
+        part = getattr(instance, key, None)
+        model_type = getattr(part, "model_type", None) or getattr(sub, "model_type", None)
+        if model_type:
+            found[key] = model_type
+    return found
+
+
+def _text_path(cls: Any) -> str:
+    """The path of the nested config that ``get_text_config(decoder=True)`` gives."""
+    try:
+        config = cls()
+        text = config.get_text_config(decoder=True)
+    except Exception:
+        return ""
+    return "" if text is config else _find(config, text)
+
+
+def _find(config: Any, wanted: Any, prefix: str = "", depth: int = 0) -> str:
+    for key in getattr(config, "sub_configs", {}) or {}:
+        part = getattr(config, key, None)
+        if part is wanted:
+            return f"{prefix}{key}"
+        if part is not None and depth < 3:
+            found = _find(part, wanted, f"{prefix}{key}.", depth + 1)
+            if found:
+                return found
+    return ""
+
+
+def _refuses_null(cls: Any, key: str, default: object) -> bool:
+    if default is None or isinstance(default, (str, dict)):
+        return False
+    try:
+        cls(**{key: None})
+    except Exception:
+        return True
+    return False
+
+
+def main() -> None:
+    """Write the files, and delete those of types that are gone."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    files = generate()
+    for name, content in files.items():
+        text = json.dumps(content, indent=1, sort_keys=name != "INDEX.json", ensure_ascii=True)
+        (TARGET / name).write_text(text + "\n", encoding="utf-8")
+    for path in TARGET.glob("*.json"):
+        if path.name not in files:
+            path.unlink()
+    print(f"{len(files) - 1} config classes")

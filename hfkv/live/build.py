@@ -1,0 +1,126 @@
+"""Build a model of the installed transformers on the meta device, where tensors cost nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hfkv.errors import MissingDependencyError, UnsupportedError
+
+__all__ = ["build", "config_of", "pairs"]
+
+#: The mappings whose union is "every class that transformers generates text with".
+MAPPINGS = (
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES",
+    "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES",
+    "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES",
+    "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES",
+)
+
+
+def transformers() -> Any:
+    """The installed transformers.
+
+    Raises:
+        MissingDependencyError: it, or torch, is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+        import transformers as module
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{error.name} is not installed",
+            where="live figures",
+            hint="pip install 'hfkv[verify]'",
+        ) from None
+    module.logging.set_verbosity_error()
+    return module
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Every (model_type, class name) that generates text, each pair once, in mapping order."""
+    from importlib import import_module
+
+    transformers()
+    auto = import_module("transformers.models.auto.modeling_auto")
+    found: dict[tuple[str, str], None] = {}
+    for mapping in MAPPINGS:
+        for model_type, names in getattr(auto, mapping).items():
+            for name in names if isinstance(names, (tuple, list)) else (names,):
+                found[(model_type, name)] = None
+    return list(found)
+
+
+def config_of(raw: Mapping[str, Any]) -> Any:
+    """The config object that transformers makes of a ``config.json``, unquantized.
+
+    Raises:
+        UnsupportedError: the installed transformers does not know the ``model_type``.
+    """
+    library = transformers()
+    values = copy.deepcopy(dict(raw))
+    # How weights are packed does not change what the cache holds, but would need their loaders.
+    values.pop("quantization_config", None)
+    values.pop("auto_map", None)
+    model_type = values.pop("model_type", None)
+    if model_type not in library.CONFIG_MAPPING:
+        raise UnsupportedError(
+            f"transformers {library.__version__} has no class for model_type {model_type!r}",
+            where="live figures",
+        )
+    return library.CONFIG_MAPPING[model_type].from_dict(values)
+
+
+def class_of(config: Any, name: str | None = None) -> Any:
+    """The class that generates text for a config: ``name``, the one its ``architectures`` names,
+    or the first of the mappings."""
+    library = transformers()
+    known = [cls for model_type, cls in pairs() if model_type == config.model_type]
+    for wanted in [name, *(getattr(config, "architectures", None) or [])]:
+        if wanted in known:
+            return getattr(library, wanted)
+    if not known:
+        raise UnsupportedError(
+            f"transformers {library.__version__} has no text-generating class for "
+            f"{config.model_type!r}",
+            where="live figures",
+        )
+    return getattr(library, known[0])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
+    """The model of ``config`` in bfloat16, eager attention, in evaluation mode."""
+    import torch
+
+    cls = class_of(config, name)
+    for part in (config, *_sub_configs(config)):
+        part._attn_implementation = "eager"
+    with _quiet(), torch.device(device):
+        previous = torch.get_default_dtype()
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            model = cls(config)
+        finally:
+            torch.set_default_dtype(previous)
+    return model.eval()
+
+
+def _sub_configs(config: Any) -> list[Any]:
+    found = []
+    for key in getattr(config, "sub_configs", {}) or {}:
+        part = getattr(config, key, None)
+        if part is not None and hasattr(part, "to_dict"):
+            found += [part, *_sub_configs(part)]
+    return found
