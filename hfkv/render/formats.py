@@ -37,7 +37,7 @@ def _is_agent() -> bool:
     # offline must not start with a request, so the registry is only consulted once it is there;
     # before that the two variables that every agent is asked to set decide.
     if os.path.exists(constants.AGENT_HARNESSES_PATH):
-        from huggingface_hub.utils import is_agent
+        from huggingface_hub.utils._detect_agent import is_agent
 
         return is_agent()
     return any(os.environ.get(name, "").strip() for name in ("AI_AGENT", "AGENT"))

@@ -1,0 +1,295 @@
+"""The Hub as a source: config, card, file list and safetensors headers, never weights.
+
+Everything that does not wait for something else goes out at once: the file list beside config,
+card and side files; then the first bytes of every shard. Tokens, endpoint, offline mode and user
+agent are huggingface_hub's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from hfkv import __version__
+from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
+from hfkv.reading import describe, parse_json_object, printable
+from hfkv.source.choose import SIDE_FILES, choose_weights
+from hfkv.source.files import Files
+from hfkv.source.header import header_length, parse_header
+from hfkv.tensors import Tensor, TensorTable
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["fetch_card_text", "fetch_hub"]
+
+#: Most headers of shards are below this; a second range is asked for by the longer ones only.
+_FIRST_BYTES = 200_000
+#: Larger than any real config, card or file list.
+_LARGEST_TEXT = 32 * 2**20
+_CONNECTIONS = 16
+#: Seconds to connect, and to wait for the next bytes.
+_CONNECT, _READ = 4.0, 15.0
+_REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
+
+
+class _MissingFileError(Exception):
+    """A file that the repository does not have."""
+
+
+def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | None = None) -> Files:
+    """The files of a repository at a revision.
+
+    Raises:
+        NotFoundError: no such repository or revision.
+        GatedError: it asks for a login, or for its conditions to be accepted.
+        NetworkError: the Hub could not be reached, or what answered was not the Hub.
+        HeaderError: a safetensors header is malformed.
+    """
+    hub = _Hub(model, revision, token)
+    wanted = ("config.json", "README.md", *SIDE_FILES)
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        info_job = pool.submit(hub.info)
+        text_jobs = {name: pool.submit(_or_none, hub.text, name) for name in wanted}
+        # The file list says which errors are the repository's own, so it is heard first.
+        try:
+            commit, names = info_job.result()
+            texts = {
+                name: found
+                for name, job in text_jobs.items()
+                if (found := job.result()) is not None
+            }
+            weights, reason = choose_weights(names, where=model)
+            sizes = list(pool.map(hub.header, weights))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    missing = {}
+    if reason:
+        missing["tensors"] = reason
+    if "config.json" not in texts:
+        missing["config.json"] = "the repository has no config.json"
+    if "README.md" not in texts:
+        missing["README.md"] = "the repository has no model card (README.md)"
+    return Files(
+        model=model,
+        source="hub",
+        revision=revision or "main",
+        commit=commit,
+        texts=texts,
+        tensors=TensorTable(tensor for tensors in sizes for tensor in tensors) if weights else None,
+        missing=missing,
+    )
+
+
+def fetch_card_text(
+    model: str, *, revision: str | None = None, token: str | bool | None = None
+) -> tuple[str, str | None]:
+    """The card of a repository and the commit it was read at."""
+    hub = _Hub(model, revision, token)
+    try:
+        raw = hub.text("README.md")
+    except _MissingFileError:
+        raise NotFoundError("has no model card (README.md)", where=model) from None
+    return raw.decode("utf-8", "replace"), hub.commit
+
+
+def _or_none(read: Callable[[str], bytes], name: str) -> bytes | None:
+    try:
+        return read(name)
+    except _MissingFileError:
+        return None
+
+
+class _Hub:
+    """One repository at one revision, over huggingface_hub's own client."""
+
+    def __init__(self, model: str, revision: str | None, token: str | bool | None) -> None:
+        from huggingface_hub import constants
+        from huggingface_hub.utils._headers import build_hf_headers
+
+        if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
+            raise NotFoundError(
+                f"'{printable(model)}' is neither a path that exists nor a Hub id",
+                expected="an id such as meta-llama/Meta-Llama-3-70B",
+            )
+        if constants.HF_HUB_OFFLINE:
+            raise NetworkError(
+                "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
+                where=model,
+                hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
+            )
+        self.model = model
+        self.revision = revision or constants.DEFAULT_REVISION
+        self.endpoint = constants.ENDPOINT.rstrip("/")
+        self.headers = build_hf_headers(
+            token=token, library_name="hfkv", library_version=__version__
+        )
+        self.commit: str | None = None
+
+    def info(self) -> tuple[str, list[str]]:
+        """The commit and the names of all files."""
+        url = f"{self.endpoint}/api/models/{self.model}/revision/{quote(self.revision, safe='')}"
+        raw, _ = self.get(url, limit=_LARGEST_TEXT)
+        where = f"{self.model}: file list"
+        try:
+            value = parse_json_object(raw, where=where)
+        except HfkvError as error:
+            raise self._not_the_hub(str(error)) from None
+        commit, siblings = value.get("sha"), value.get("siblings")
+        if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}", commit):
+            raise self._not_the_hub(f"{where}: sha: found {describe(commit)}")
+        if not isinstance(siblings, list):
+            raise self._not_the_hub(f"{where}: siblings: found {describe(siblings)}")
+        names = [
+            item["rfilename"]
+            for item in siblings
+            if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
+        ]
+        return commit, names
+
+    def text(self, name: str) -> bytes:
+        """A small file's content."""
+        raw, response = self.get(self._url(name), limit=_LARGEST_TEXT)
+        commit = response.headers.get("X-Repo-Commit")
+        self.commit = commit or self.commit
+        return raw
+
+    def header(self, name: str) -> list[Tensor]:
+        """The tensors of one safetensors file, from its first bytes."""
+        where = f"{self.model}: {name}"
+        raw, size = self._range(name, 0, _FIRST_BYTES)
+        length = header_length(raw, where=where, file_size=size)
+        if len(raw) < 8 + length:
+            more, _ = self._range(name, len(raw), 8 + length)
+            raw += more
+        if len(raw) < 8 + length:
+            raise HeaderError(
+                f"the header ends after {len(raw)} bytes", where=where, expected=f"{8 + length}"
+            )
+        data_size = None if size is None else size - 8 - length
+        return parse_header(raw[8 : 8 + length], where=where, data_size=data_size)[0]
+
+    def _range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
+        raw, response = self.get(
+            self._url(name),
+            headers={"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"},
+            limit=end - begin,
+            cut=True,
+        )
+        if response.status_code == 206:
+            match = re.fullmatch(
+                r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)", response.headers.get("Content-Range", "")
+            )
+            if match is None or int(match.group(1)) != begin:
+                raise self._not_the_hub(f"{name}: a range that was not asked for")
+            return raw, None if match.group(3) == "*" else int(match.group(3))
+        # A server that ignores ranges sends the whole file: only its beginning is of use, and
+        # get() has stopped reading there.
+        if begin:
+            raise self._not_the_hub(f"{name}: the server ignores ranges")
+        return raw, None
+
+    def _url(self, name: str) -> str:
+        revision = quote(self.revision, safe="")
+        return f"{self.endpoint}/{self.model}/resolve/{revision}/{quote(name)}"
+
+    # -- one request -----------------------------------------------------------------------
+
+    def get(
+        self,
+        url: str,
+        *,
+        limit: int,
+        headers: dict[str, str] | None = None,
+        cut: bool = False,
+    ) -> tuple[bytes, httpx2.Response]:
+        """GET with redirects followed, at most ``limit`` bytes of body read.
+
+        A longer body is cut there with ``cut``, and an error without.
+        """
+        import httpx2
+        from huggingface_hub.utils._http import get_session
+
+        try:
+            with get_session().stream(
+                "GET",
+                url,
+                headers={**self.headers, **(headers or {})},
+                follow_redirects=True,
+                timeout=httpx2.Timeout(_READ, connect=_CONNECT),
+            ) as response:
+                self._check(response)
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        if not cut:
+                            raise self._not_the_hub(f"{url}: more than {limit} bytes")
+                        break
+                return bytes(body[:limit]), response
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            if isinstance(error, HfkvError):
+                raise
+            raise NetworkError(
+                f"the Hub could not be reached at {self.endpoint}: "
+                f"{type(error).__name__}: {printable(str(error))}",
+                where=self.model,
+                hint="check the connection or HF_ENDPOINT; a directory works offline",
+            ) from None
+
+    def _check(self, response: httpx2.Response) -> None:
+        """Turn an error answer into the error it means, as huggingface_hub does."""
+        from huggingface_hub import errors
+        from huggingface_hub.utils._http import hf_raise_for_status
+
+        if response.status_code < 400:
+            return
+        page = f"{self.endpoint}/{self.model}"
+        try:
+            response.read()
+            hf_raise_for_status(response)
+        except errors.GatedRepoError:
+            raise GatedError(
+                "the repository is gated and this login has no access",
+                where=self.model,
+                hint=f"ask for access at {page} and run hf auth login",
+            ) from None
+        except errors.RevisionNotFoundError:
+            raise NotFoundError(
+                f"has no revision '{printable(self.revision)}'",
+                where=self.model,
+                hint=f"see the branches and tags at {page}/tree/main",
+            ) from None
+        except errors.RepositoryNotFoundError:
+            raise NotFoundError(
+                "no such repository on the Hub, or it is private",
+                where=self.model,
+                hint="check the id; for a private one run hf auth login",
+            ) from None
+        except errors.EntryNotFoundError:
+            raise _MissingFileError from None
+        except errors.HfHubHTTPError as error:
+            status = response.status_code
+            if status in (401, 403):
+                raise GatedError(
+                    f"the Hub refused access ({status})",
+                    where=self.model,
+                    hint=f"see {page} and run hf auth login",
+                ) from None
+            retry = response.headers.get("Retry-After", "")
+            raise NetworkError(
+                f"the Hub answered {status}: {printable(str(error).splitlines()[0])}",
+                where=self.model,
+                hint=f"try again in {printable(retry, 20)} s" if retry else "try again later",
+            ) from None
+
+    def _not_the_hub(self, what: str) -> NetworkError:
+        return NetworkError(
+            f"what answered at {self.endpoint} is not the Hub: {printable(what)}",
+            where=self.model,
+            hint="a sign-in page or a proxy may stand between; check HF_ENDPOINT",
+        )

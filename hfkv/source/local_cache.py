@@ -1,0 +1,52 @@
+"""The local Hugging Face cache, in the layout that huggingface_hub writes. No network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hfkv.errors import NotFoundError, SourceError
+from hfkv.source.directory import read_directory
+from hfkv.source.files import Files
+
+__all__ = ["read_cache"]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read_cache(model: str, *, revision: str | None = None) -> Files:
+    """The files of a model as the local cache has them.
+
+    Raises:
+        NotFoundError: the cache does not have that model or revision.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model")
+    wanted = revision or constants.DEFAULT_REVISION
+    commit = _commit(folder, wanted)
+    snapshot = folder / "snapshots" / commit if commit else None
+    if snapshot is None or not snapshot.is_dir():
+        raise NotFoundError(
+            f"the local Hugging Face cache has no revision {wanted} of it",
+            where=model,
+            hint=f"hf download {model} config.json README.md fills it",
+        )
+    return read_directory(snapshot, model=model, source="cache", revision=wanted, commit=commit)
+
+
+def _commit(folder: Path, revision: str) -> str | None:
+    if _COMMIT.fullmatch(revision):
+        return revision
+    reference = folder / "refs" / revision
+    # A revision may hold slashes (refs/pr/1) but must not lead out of the folder.
+    if ".." in Path(revision).parts or Path(revision).is_absolute():
+        return None
+    try:
+        text = reference.read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot be read: {error}", where=str(reference)) from None
+    return text if _COMMIT.fullmatch(text) else None

@@ -1,0 +1,200 @@
+"""One format for a model's shape on disk: bundled snapshots, the local store and the lock.
+
+A record is a JSON object: what the model is, where its facts come from, its config, its tensor
+table by pattern (a few KB for the largest models), its card or only what the card was read to say,
+and a digest over all of it, so that an edit by hand or a damaged file is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hfkv.errors import RecordError
+from hfkv.reading import describe
+from hfkv.source.files import Files, SourceName
+from hfkv.tensors import Tensor, TensorTable
+
+__all__ = ["FORMAT", "dump_record", "dump_tensors", "load_record", "load_tensors"]
+
+#: The version of the format; a reader refuses versions that it does not know.
+FORMAT = 1
+_MOST_TENSORS = 5_000_000
+
+
+def dump_record(files: Files, *, provenance: str, card: bool) -> dict[str, Any]:
+    """The record of a model's files.
+
+    Args:
+        files: what a source gave.
+        provenance: where the facts come from, in a sentence; shown to whoever uses the record.
+        card: keep the card's text; else only ``files.statement``.
+    """
+    configs = {name: json.loads(raw) for name, raw in files.texts.items() if name.endswith(".json")}
+    text = files.texts.get("README.md")
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "model": files.model,
+        "revision": files.revision,
+        "commit": files.commit,
+        "provenance": provenance,
+        "files": configs,
+        "tensors": None if files.tensors is None else dump_tensors(files.tensors),
+        "card": text.decode("utf-8", "replace") if card and text is not None else None,
+        "statement": None if files.statement is None else dict(files.statement),
+        "missing": dict(files.missing),
+        "notes": list(files.notes),
+    }
+    record["digest"] = digest(record)
+    return record
+
+
+def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) -> Files:
+    """The files that a record keeps.
+
+    Raises:
+        RecordError: another format, a missing part, or content that does not match the digest.
+    """
+    if record.get("format") != FORMAT:
+        raise RecordError(
+            f"format {describe(record.get('format'))}",
+            where=where,
+            expected=f"{FORMAT}",
+            hint="it was written by another version of hfkv; write it again with this one",
+        )
+    if record.get("digest") != digest(record):
+        raise RecordError(
+            "the content does not match its digest",
+            where=where,
+            expected="a record as hfkv wrote it",
+            hint="it was edited or damaged; write it again",
+        )
+    texts = {
+        name: json.dumps(value).encode() for name, value in _part(record, "files", dict, where)
+    }
+    card = record.get("card")
+    if isinstance(card, str):
+        texts["README.md"] = card.encode("utf-8")
+    tensors = record.get("tensors")
+    notes = [text for text in record.get("notes", []) if isinstance(text, str)]
+    missing = {
+        key: text for key, text in (record.get("missing") or {}).items() if isinstance(text, str)
+    }
+    statement = record.get("statement")
+    return Files(
+        model=str(record.get("model")),
+        source=source,
+        revision=record.get("revision"),
+        commit=record.get("commit"),
+        texts=texts,
+        tensors=None if tensors is None else load_tensors(tensors, where=where),
+        statement=statement if isinstance(statement, Mapping) else None,
+        missing=missing,
+        notes=tuple(notes),
+    )
+
+
+def digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of the record without its digest, in a form that no layout of the JSON changes."""
+    content = {key: value for key, value in record.items() if key != "digest"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _part(record: Mapping[str, Any], key: str, kind: type, where: str) -> list[tuple[str, Any]]:
+    value = record.get(key)
+    if not isinstance(value, kind):
+        raise RecordError(f"found {describe(value)}", where=f"{where}: {key}", expected="an object")
+    return list(value.items())  # type: ignore[attr-defined]
+
+
+# -- tensor tables -------------------------------------------------------------------------
+
+
+def dump_tensors(table: TensorTable) -> list[list[Any]]:
+    """Rows ``[pattern, dtype, shape, indices]`` (and the size in bytes of unknown dtypes).
+
+    ``indices`` is null for a name without numbers, else a list of boxes: for each number in the
+    pattern its ranges, ``"0-79"`` or ``"0-2,5"``; a box stands for all combinations.
+    """
+    rows: list[list[Any]] = []
+    for pattern, dtype, shape, indices in table.patterns():
+        boxes = None if indices == ((),) else _boxes(indices)
+        row: list[Any] = [pattern, dtype, list(shape), boxes]
+        first = table.get(pattern.format(*indices[0]))
+        if first is not None and first.size is not None:
+            row.append(first.size)
+        rows.append(row)
+    return rows
+
+
+def load_tensors(rows: object, *, where: str) -> TensorTable:
+    """The inverse of :func:`dump_tensors`.
+
+    Raises:
+        RecordError: a row is malformed.
+    """
+    if not isinstance(rows, list):
+        raise RecordError(f"found {describe(rows)}", where=f"{where}: tensors", expected="a list")
+    return TensorTable(itertools.islice(_tensors(rows, where), _MOST_TENSORS))
+
+
+def _tensors(rows: list[Any], where: str) -> Iterator[Tensor]:
+    for number, row in enumerate(rows):
+        try:
+            pattern, dtype, shape, boxes = row[:4]
+            size = row[4] if len(row) > 4 else None
+            sizes = tuple(int(item) for item in shape)
+            tuples = [()] if boxes is None else _expand(boxes)
+            for indices in tuples:
+                yield Tensor(name=pattern.format(*indices), dtype=dtype, shape=sizes, size=size)
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+            raise RecordError(
+                f"found {describe(row)}",
+                where=f"{where}: tensors[{number}]",
+                expected="[pattern, dtype, shape, indices]",
+            ) from None
+
+
+def _boxes(indices: Sequence[tuple[int, ...]]) -> list[list[str]]:
+    """Cover a set of index tuples with boxes of ranges, splitting on the first number."""
+    if len(indices[0]) == 1:
+        return [[_ranges(sorted(item for (item,) in indices))]]
+    by_rest: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    groups: dict[int, list[tuple[int, ...]]] = {}
+    for first, *rest in indices:
+        groups.setdefault(first, []).append(tuple(rest))
+    for first, rests in groups.items():
+        by_rest.setdefault(tuple(sorted(rests)), []).append(first)
+    return [
+        [_ranges(sorted(firsts)), *box]
+        for rests, firsts in by_rest.items()
+        for box in _boxes(rests)
+    ]
+
+
+def _ranges(numbers: list[int]) -> str:
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(map(str, part)) for part in parts)
+
+
+def _expand(boxes: list[list[str]]) -> Iterator[tuple[int, ...]]:
+    for box in boxes:
+        yield from itertools.product(*(list(_numbers(text)) for text in box))
+
+
+def _numbers(text: str) -> Iterator[int]:
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if not 0 <= low <= high < 10**9 or high - low > _MOST_TENSORS:
+            raise ValueError(part)
+        yield from range(low, high + 1)
