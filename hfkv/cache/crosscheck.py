@@ -52,8 +52,10 @@ def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ..
     beyond = sorted(index for index in layers if index >= count)
     if beyond:
         return (
-            f"the checkpoint carries {len(beyond)} more layer(s) from number {beyond[0]} on "
-            "(multi-token prediction); they are not part of the cache",
+            (
+                f"the checkpoint carries {len(beyond)} more layer(s) from number {beyond[0]} on "
+                "(multi-token prediction); they are not part of the cache"
+            ),
         )
     return ()
 
