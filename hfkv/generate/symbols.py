@@ -1,0 +1,215 @@
+"""Numbers that remember how they were made, to read a model's dimensions as formulas.
+
+A config whose numbers are replaced by :class:`Int` and :class:`Real` behaves as before, but what a
+model's constructor computes from them carries its expression, down to the sizes given to
+``torch.empty``. Only comparisons forget: which branch was taken is not part of a formula, so
+formulas hold for models that are built alike.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["Int", "Real", "expression", "recorded", "symbolic"]
+
+_ADD, _MUL, _UNARY, _POWER, _ATOM = 1, 2, 3, 4, 5
+
+
+class _Symbol:
+    """What both kinds share: an expression and how tightly its outermost operator binds."""
+
+    text: str
+    binds: int
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        plain = int(self) if isinstance(self, int) else float(self)  # type: ignore[arg-type]
+        return (type(plain), (plain,))
+
+
+class Int(int, _Symbol):
+    """A whole number with its expression."""
+
+    def __new__(cls, value: int, text: str, binds: int = _ATOM) -> Int:
+        self = super().__new__(cls, value)
+        self.text = text
+        self.binds = binds
+        return self
+
+    def __neg__(self) -> Int:
+        return Int(-builtins.int(self), f"-{_wrap(self, _UNARY)}", _UNARY)
+
+
+class Real(float, _Symbol):
+    """A float with its expression."""
+
+    def __new__(cls, value: float, text: str, binds: int = _ATOM) -> Real:
+        self = super().__new__(cls, value)
+        self.text = text
+        self.binds = binds
+        return self
+
+    def __ceil__(self) -> Int:
+        return Int(math.ceil(builtins.float(self)), f"ceil({self.text})")
+
+    def __floor__(self) -> Int:
+        return Int(math.floor(builtins.float(self)), f"floor({self.text})")
+
+    def __round__(self, ndigits: Any = None) -> Any:
+        if ndigits is not None:
+            return round(builtins.float(self), ndigits)
+        return Int(round(builtins.float(self)), f"round({self.text})")
+
+
+def expression(value: object) -> str | int | None:
+    """The expression of a size: a plain number if it depends on nothing."""
+    if isinstance(value, Int):
+        return value.text
+    return builtins.int(value) if isinstance(value, int) else None
+
+
+def _wrap(value: Any, least: int) -> str:
+    if isinstance(value, _Symbol):
+        return value.text if value.binds >= least else f"({value.text})"
+    return repr(value) if value >= 0 else f"({value!r})"
+
+
+def _make(value: Any, text: str, binds: int) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return Int(value, text, binds)
+    if isinstance(value, float):
+        return Real(value, text, binds)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Int):
+        return builtins.int(value)
+    return builtins.float(value) if isinstance(value, Real) else value
+
+
+def _operator(name: str, sign: str, binds: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    # The right operand binds one step tighter: a - (b - c), a * (b // c).
+    right = binds if sign == "+" else binds + 1
+
+    def forward(self: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        value = getattr(_plain(self), name)(_plain(other))
+        if value is NotImplemented:
+            value = getattr(builtins.float(self), name)(builtins.float(other))
+        return _make(value, f"{_wrap(self, binds)} {sign} {_wrap(other, right)}", binds)
+
+    def backward(self: Any, other: Any) -> Any:
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        value = getattr(_plain(other), name)(_plain(self))
+        if value is NotImplemented:
+            value = getattr(builtins.float(other), name)(builtins.float(self))
+        return _make(value, f"{_wrap(other, binds)} {sign} {_wrap(self, right)}", binds)
+
+    return forward, backward
+
+
+for _name, _sign, _binds in (
+    ("add", "+", _ADD),
+    ("sub", "-", _ADD),
+    ("mul", "*", _MUL),
+    ("truediv", "/", _MUL),
+    ("floordiv", "//", _MUL),
+    ("mod", "%", _MUL),
+    ("pow", "**", _POWER),
+):
+    _forward, _backward = _operator(f"__{_name}__", _sign, _binds)
+    for _class in (Int, Real):
+        setattr(_class, f"__{_name}__", _forward)
+        setattr(_class, f"__r{_name}__", _backward)
+
+
+class _IntLike(type):
+    """``int`` as model code uses it, keeping the expression of what it converts."""
+
+    def __call__(cls, *args: Any) -> Any:
+        if len(args) == 1 and isinstance(args[0], Int):
+            return args[0]
+        if len(args) == 1 and isinstance(args[0], Real):
+            return Int(builtins.int(builtins.float(args[0])), f"int({args[0].text})")
+        return builtins.int(*args)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, int)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, int)
+
+
+class _int(metaclass=_IntLike):  # noqa: N801 - it stands in for the builtin
+    pass
+
+
+@contextlib.contextmanager
+def symbolic() -> Iterator[None]:
+    """Let ``int(...)`` in the code of models keep expressions."""
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("transformers.models.") and "int" not in vars(module)
+    ]
+    for module in modules:
+        vars(module)["int"] = _int
+    try:
+        yield
+    finally:
+        for module in modules:
+            vars(module).pop("int", None)
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[None]:
+    """Remember on each new parameter the sizes it was made with, as ``_sizes``."""
+    import torch
+
+    names = ("empty", "zeros", "ones", "randn", "rand", "full")
+    originals = {name: getattr(torch, name) for name in names}
+    new = torch.nn.Parameter.__new__
+
+    def wrapped(original: Any, several: bool) -> Any:
+        def make(*args: Any, **kwargs: Any) -> Any:
+            made = original(*args, **kwargs)
+            given = args[0] if args else kwargs.get("size", ())
+            sizes = given if isinstance(given, (tuple, list)) or not several else args
+            if isinstance(sizes, (tuple, list)) and len(sizes) == made.dim():
+                made._sizes = tuple(sizes)
+            elif isinstance(sizes, int) and made.dim() == 1:
+                made._sizes = (sizes,)
+            return made
+
+        return make
+
+    def parameter(cls: Any, data: Any = None, requires_grad: bool = True) -> Any:
+        made = new(cls, data, requires_grad)
+        if hasattr(data, "_sizes"):
+            made._sizes = data._sizes
+        return made
+
+    for name in names:
+        setattr(torch, name, wrapped(originals[name], name != "full"))
+    torch.nn.Parameter.__new__ = parameter
+    try:
+        yield
+    finally:
+        for name in names:
+            setattr(torch, name, originals[name])
+        torch.nn.Parameter.__new__ = new
