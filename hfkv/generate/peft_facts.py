@@ -18,14 +18,11 @@ def generate() -> dict[str, Any]:
     import peft
     from peft.utils import transformers_weight_conversion as conversion
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as DEFAULT
-    from transformers.conversion_mapping import (
-        _MODEL_TO_CONVERSION_PATTERN,
-        get_checkpoint_conversion_mapping,
-    )
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     converted = {}
     for model_type in sorted({model_type for model_type, _ in pairs()}):
-        base = _MODEL_TO_CONVERSION_PATTERN.get(model_type)
+        base = conversion._MODEL_TO_CONVERSION_PATTERN.get(model_type)
         if (
             base in conversion._MOE_TARGET_MODULE_MAPPING
             and get_checkpoint_conversion_mapping(model_type) is not None

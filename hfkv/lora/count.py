@@ -215,6 +215,14 @@ def _refuse_others(modules: Modules, names: str | Iterable[str], where: str) -> 
 def _default(config: Config) -> str | list[str]:
     mapping = peft_facts()["default_targets"]
     model_type = config.model_type
+    if model_type in peft_facts()["expert_conversions"]:
+        # PEFT converts the targets of these types before it has filled in its default ones, and
+        # then finds none at all.
+        raise TargetError(
+            f"PEFT raises an error for model_type '{printable(model_type)}' without target_modules",
+            where=config.where,
+            hint="name them, or use all-linear",
+        )
     if model_type not in mapping:
         raise TargetError(
             f"PEFT has no default target_modules for model_type '{printable(model_type)}'",

@@ -23,8 +23,7 @@ def source_line(comparison: Comparison) -> str:
     """Where the files came from, in one line."""
     model = comparison.model
     commit = f", commit {model.commit[:12]}" if model.commit else ""
-    revision = f", revision {model.revision}" if model.revision and not model.commit else ""
-    return f"{model.source}{commit}{revision}"
+    return f"{model.source}{commit}"
 
 
 def sheets(comparisons: Sequence[Comparison], *, width: int = 80) -> list[Sheet]:
@@ -44,19 +43,19 @@ def _one(item: Comparison) -> Sheet:
     weights = item.model.weight_bytes
     rows = [
         _way(
-            "in context (KV cache)",
+            "in context: KV cache",
             None if cache is None else cache.bytes,
             item.context_bytes_per_token,
             "" if cache is None else cache.basis,
         ),
         _way(
-            f"fine-tuning (LoRA r={lora.r})" if lora else "fine-tuning (LoRA)",
+            f"fine-tuned: LoRA r={lora.r}" if lora else "fine-tuned: LoRA",
             None if lora is None else lora.bytes,
             item.lora_bytes_per_token,
             "" if lora is None else lora.basis,
         ),
         _way(
-            "pretraining (weights)",
+            "pretrained: weights",
             weights,
             item.pretraining_bytes_per_token,
             pretraining.basis,
