@@ -1,0 +1,208 @@
+"""What is known of a model's pretraining tokens, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hfkv.errors import RecordError
+from hfkv.reading import describe
+
+__all__ = ["TURNED", "Alternative", "Evidence", "Pretraining"]
+
+#: The qualifier of ``bytes / tokens``, given that of the tokens.
+TURNED = {"exact": "exact", "about": "about", "at_least": "up_to", "up_to": "at_least"}
+
+_BASES = ("stated", "published", "not stated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where a figure stands.
+
+    Attributes:
+        quote: the card's own text (white space collapsed); untrusted, so escape it to print it.
+        file: the file it stands in, or the citation of a published figure.
+        line: its line, counted from 1; None where there is none.
+        model: whose card it is, if recorded.
+        commit: the commit of that card, if known.
+    """
+
+    quote: str
+    file: str = "README.md"
+    line: int | None = None
+    model: str | None = None
+    commit: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON has it."""
+        return {
+            "quote": self.quote,
+            "file": self.file,
+            "line": self.line,
+            "model": self.model,
+            "commit": self.commit,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another count that the same card states for the same model."""
+
+    tokens: int
+    qualifier: str
+    evidence: Evidence
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON has it."""
+        return {
+            "tokens": self.tokens,
+            "qualifier": self.qualifier,
+            "evidence": self.evidence.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretraining:
+    """How many tokens a model saw in pretraining.
+
+    Attributes:
+        tokens: the count; None where nothing states it.
+        qualifier: ``exact``, ``at_least``, ``about`` or ``up_to``; None without a count.
+        basis: ``stated`` (a card), ``published`` (its developer, elsewhere) or ``not stated``.
+        evidence: where it stands; several where stages are added up.
+        alternatives: other counts the card gives for the same model, less well supported.
+        notes: what a reader must know of it, one sentence each.
+        reason: why there is no count; None where there is one.
+    """
+
+    tokens: int | None = None
+    qualifier: str | None = None
+    basis: str = "not stated"
+    evidence: tuple[Evidence, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def bytes_qualifier(self) -> str | None:
+        """The qualifier of bytes per token: at least N tokens is at most B / N bytes.
+
+        >>> Pretraining(tokens=15, qualifier="at_least", basis="stated").bytes_qualifier
+        'up_to'
+        """
+        return None if self.qualifier is None else TURNED[self.qualifier]
+
+    def bytes_per_token(self, weight_bytes: int | None) -> Fraction | None:
+        """Bytes of weights for each token seen; None where either is not known.
+
+        >>> Pretraining(tokens=4, qualifier="exact", basis="stated").bytes_per_token(6)
+        Fraction(3, 2)
+        """
+        if self.tokens is None or weight_bytes is None:
+            return None
+        return Fraction(weight_bytes, self.tokens)
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON has it; :meth:`from_json` reads it back."""
+        return {
+            "tokens": self.tokens,
+            "qualifier": self.qualifier,
+            "basis": self.basis,
+            "evidence": [item.to_json() for item in self.evidence],
+            "alternatives": [item.to_json() for item in self.alternatives],
+            "notes": list(self.notes),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], *, where: str = "") -> Pretraining:
+        """Read back what :meth:`to_json` wrote; keys it does not know are passed over.
+
+        Raises:
+            RecordError: a field has another type, or contradicts another.
+        """
+        read = _Reader(f"{where}: pretraining statement" if where else "pretraining statement")
+        if not isinstance(value, Mapping):
+            raise read.wrong("", value, "an object")
+        tokens = value.get("tokens")
+        if tokens is not None:
+            read.count(tokens, "tokens")
+        qualifier = value.get("qualifier")
+        if tokens is None and qualifier is not None:
+            raise read.wrong("qualifier", qualifier, "null where there are no tokens")
+        if tokens is not None:
+            read.qualifier(qualifier, "qualifier")
+        basis = value.get("basis", "not stated")
+        if basis not in _BASES or (basis == "not stated") != (tokens is None):
+            raise read.wrong("basis", basis, f"one of {', '.join(_BASES)}, as the tokens need")
+        return cls(
+            tokens=tokens,
+            qualifier=qualifier,
+            basis=basis,
+            evidence=tuple(read.evidence(item) for item in read.listed(value, "evidence")),
+            alternatives=tuple(
+                read.alternative(item) for item in read.listed(value, "alternatives")
+            ),
+            notes=tuple(read.text(item, "notes") for item in read.listed(value, "notes")),
+            reason=read.optional(value, "reason"),
+        )
+
+
+class _Reader:
+    """Typed reads of a recorded statement, with the place in every error."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def wrong(self, key: str, value: object, expected: str) -> RecordError:
+        where = f"{self.where}: {key}" if key else self.where
+        return RecordError(f"found {describe(value)}", where=where, expected=expected)
+
+    def count(self, value: object, key: str) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise self.wrong(key, value, "a positive integer")
+        return value
+
+    def qualifier(self, value: object, key: str) -> str:
+        if not isinstance(value, str) or value not in TURNED:
+            raise self.wrong(key, value, f"one of {', '.join(TURNED)}")
+        return value
+
+    def listed(self, value: Mapping[str, Any], key: str) -> list[Any]:
+        found = value.get(key, [])
+        if not isinstance(found, (list, tuple)):
+            raise self.wrong(key, found, "a list")
+        return list(found)
+
+    def text(self, value: object, key: str) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(key, value, "a text")
+        return value
+
+    def optional(self, value: Mapping[str, Any], key: str) -> str | None:
+        found = value.get(key)
+        return None if found is None else self.text(found, key)
+
+    def evidence(self, value: object) -> Evidence:
+        if not isinstance(value, Mapping):
+            raise self.wrong("evidence", value, "an object")
+        line = value.get("line")
+        return Evidence(
+            quote=self.text(value.get("quote"), "evidence: quote"),
+            file=self.text(value.get("file", "README.md"), "evidence: file"),
+            line=None if line is None else self.count(line, "evidence: line"),
+            model=self.optional(value, "model"),
+            commit=self.optional(value, "commit"),
+        )
+
+    def alternative(self, value: object) -> Alternative:
+        if not isinstance(value, Mapping):
+            raise self.wrong("alternatives", value, "an object")
+        return Alternative(
+            tokens=self.count(value.get("tokens"), "alternatives: tokens"),
+            qualifier=self.qualifier(value.get("qualifier"), "alternatives: qualifier"),
+            evidence=self.evidence(value.get("evidence")),
+        )

@@ -1,0 +1,312 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""A card as segments of plain text: paragraphs, items, table cells, each with its offsets.
+
+markdown-it finds the blocks; inline markup is taken off here character by character, so that
+every character of a segment still knows where it stands in the card.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hfkv.pretraining.metadata import split
+
+__all__ = ["LARGEST", "Segment", "Table", "normalise", "segments"]
+
+#: Characters of a card that are read. The longest real cards are some hundred kB.
+LARGEST = 1_000_000
+_MOST_CELLS = 20_000
+_INTERESTING = re.compile(
+    r"tok[ea]|ток[ае]н|토큰|トークン|词元|詞元|标识符|標識符|[0-9] ?(?:GT|T|TT)\b|兆|万亿|萬億|语料",
+    re.IGNORECASE,
+)
+_MARKUP = re.compile(
+    r"<!--.{0,20000}?-->"
+    r"|\\(?:times|cdot)(?![a-z])|\\(?:sim|approx)(?![a-z])|\\(?:text|mathrm|mathbf)\{"
+    r"|\\[\\`*_{}\[\]()#+\-.!~$|>,;:]"
+    r"|<br ?/?>|</?[a-zA-Z][^<>]{0,600}>"
+    r"|&(?:#[0-9]{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
+    r"|\]\([^()\s]{0,800}(?: [^()\n]{0,200})?\)|\[\^[^\]\n]{1,40}\]|!?\[|\]"
+    r"|\bhttps?://[^\s<>|)]{1,800}"
+    r"|\*+|`+|\$+|~~|__+|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
+    r"|\n[ \t>]*(?:[-*+] )?|[\s\x00-\x1f\x7f]+",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Plain text, and for each of its characters the offset of its source in the card.
+
+    ``kind`` is prose, item, heading or cell; ``headings`` are the texts of the headings above;
+    a cell has its table and its place in the grid.
+    """
+
+    text: str
+    offsets: list[int]
+    kind: str = "prose"
+    headings: tuple[str, ...] = ()
+    table: Table | None = None
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(slots=True)
+class Table:
+    """A grid of cells; spans are filled in by repeating the cell. ``heads`` is how many rows at
+    the top are headers."""
+
+    rows: list[list[Segment]] = field(default_factory=list)
+    heads: int = 1
+
+    def header(self, column: int) -> str:
+        """The texts of the header cells above a column."""
+        seen = dict.fromkeys(
+            row[column].text for row in self.rows[: self.heads] if column < len(row)
+        )
+        return " ".join(text for text in seen if text)
+
+
+def normalise(card: str, start: int, end: int) -> tuple[str, list[int]]:
+    """The plain text of ``card[start:end]``, and where each character of it stands."""
+    out: list[str] = []
+    offsets: list[int] = []
+    position = start
+    for match in _MARKUP.finditer(card, start, end):
+        out.append(card[position : match.start()])
+        offsets.extend(range(position, match.start()))
+        shown = _shown(match[0])
+        if shown == " " and (not out or "".join(out[-1:])[-1:] == " "):
+            shown = ""
+        if shown:
+            out.append(shown)
+            offsets.extend([match.start()] * len(shown))
+        position = match.end()
+    out.append(card[position:end])
+    offsets.extend(range(position, end))
+    return "".join(out), offsets
+
+
+def _shown(mark: str) -> str:
+    if mark in ("\\times", "\\cdot"):
+        return "×"
+    if mark in ("\\sim", "\\approx"):
+        return "~"
+    if mark.startswith("\\") and len(mark) == 2:
+        return "" if mark[1] in ",;:" else mark[1]
+    if mark.startswith("&"):
+        plain = html.unescape(mark)
+        return " " if plain.isspace() or not plain.isprintable() else plain
+    if mark.startswith(("<br", "http", "<!--", "</td", "</p", "</li")) or mark.isspace():
+        return " "
+    if mark.startswith("\n") or not mark[0].isprintable():
+        return " "
+    return ""
+
+
+def _segment(card: str, start: int, end: int, **more: object) -> Segment:
+    text, offsets = normalise(card, start, end)
+    lead = len(text) - len(text.lstrip())
+    kept = len(text.rstrip())
+    return Segment(text[lead:kept], offsets[lead:kept], **more)  # type: ignore[arg-type]
+
+
+def segments(card: str) -> Iterator[Segment]:
+    """Segments of a card's body that could speak of tokens, in the card's order."""
+    _, body = split(card)
+    card = card[:LARGEST]
+    if not _INTERESTING.search(card, body):
+        return
+    blanked, tables = _html_tables(card, body)
+    yield from _markdown(card, blanked, body)
+    for table in tables:
+        yield from _cells(table)
+
+
+def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").enable("table").disable("inline")
+    source = blanked[body:].replace("\r\n", " \n").replace("\r", "\n").replace("\x00", " ")
+    starts = [body]
+    for match in re.finditer("\n", source):
+        starts.append(body + match.end())
+    starts.append(body + len(source))
+    headings: list[tuple[int, str]] = []
+    depth = 0
+    rows_until = -1
+    tokens = parser.parse(source)
+    for number, token in enumerate(tokens):
+        if token.map is None and token.type not in ("list_item_open", "list_item_close"):
+            continue
+        if token.type == "list_item_open":
+            depth += 1
+            continue
+        if token.type == "list_item_close":
+            depth -= 1
+            continue
+        assert token.map is not None
+        first = starts[min(token.map[0], len(starts) - 1)]
+        last = starts[min(token.map[1], len(starts) - 1)]
+        above = tuple(text for _, text in headings)
+        if token.type == "table_open":
+            rows_until = token.map[1]
+            yield from _cells(_markdown_table(card, starts, token.map[0], token.map[1], above))
+        elif token.type in ("inline", "html_block"):
+            if token.map[0] < rows_until and token.type == "inline":
+                continue
+            previous = tokens[number - 1] if number else None
+            if previous is not None and previous.type == "heading_open":
+                level = int(previous.tag[1:])
+                segment = _segment(card, first, last, kind="heading", headings=above)
+                text = segment.text.strip("#= -")
+                headings = [item for item in headings if item[0] < level]
+                headings.append((level, text[:200]))
+                if _INTERESTING.search(text):
+                    yield segment
+            elif _INTERESTING.search(blanked, first, last):
+                if token.type == "html_block":
+                    shown = blanked[first:last]
+                    segment = _segment(shown, 0, len(shown), kind="prose", headings=above)
+                    yield Segment(
+                        segment.text, [first + at for at in segment.offsets], "prose", above
+                    )
+                else:
+                    kind = "item" if depth else "prose"
+                    yield _segment(card, first, last, kind=kind, headings=above)
+
+
+def _cells(table: Table) -> Iterator[Segment]:
+    seen: set[int] = set()
+    for row in table.rows:
+        for cell in row:
+            if cell.text and id(cell) not in seen:
+                seen.add(id(cell))
+                yield cell
+
+
+def _markdown_table(
+    card: str, starts: list[int], first: int, last: int, above: tuple[str, ...]
+) -> Table:
+    table = Table()
+    count = 0
+    for number in range(first, last):
+        if number == first + 1:
+            continue
+        begin, end = starts[number], starts[min(number + 1, len(starts) - 1)]
+        line = card[begin:end].rstrip()
+        bars = [m.start() for m in re.finditer(r"(?<!\\)\|", line)]
+        edges = [-1, *bars, len(line)]
+        spans = [(a + 1, b) for a, b in itertools.pairwise(edges)]
+        if spans and not line[: spans[0][1]].strip(" >-*\t"):
+            spans = spans[1:]
+        if spans and not line[spans[-1][0] :].strip() and len(spans) > 1:
+            spans = spans[:-1]
+        row = []
+        for column, (a, b) in enumerate(spans):
+            count += 1
+            if count > _MOST_CELLS:
+                return table
+            row.append(
+                _segment(
+                    card,
+                    begin + a,
+                    begin + b,
+                    kind="cell",
+                    headings=above,
+                    table=table,
+                    row=len(table.rows),
+                    column=column,
+                )
+            )
+        table.rows.append(row)
+    return table
+
+
+_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]{0,400})>", re.IGNORECASE)
+_SPAN = re.compile(r"\b(row|col)span\s{0,3}=\s{0,3}[\"']?([0-9]{1,3})", re.IGNORECASE)
+
+
+def _html_tables(card: str, body: int) -> tuple[str, list[Table]]:
+    """HTML tables, and the card with their text blanked out, line breaks kept."""
+    tables: list[Table] = []
+    pieces: list[str] = []
+    done = 0
+    cells: list[list[tuple[int, int, int, int, bool]]] = []
+    inside = False
+    opened = 0
+    cell: tuple[int, int, int, bool] | None = None
+    count = 0
+
+    def close(at: int) -> None:
+        nonlocal cell
+        if cell is not None:
+            if not cells:
+                cells.append([])
+            cells[-1].append((cell[0], at, cell[1], cell[2], cell[3]))
+            cell = None
+
+    for match in _TAG.finditer(card, body):
+        closing, name = bool(match[1]), match[2].lower()
+        if name == "table" and not closing:
+            if not inside:
+                inside, opened, cells, cell = True, match.start(), [], None
+        elif not inside:
+            continue
+        elif name == "table":
+            close(match.start())
+            tables.append(_html_grid(card, cells))
+            pieces += [card[done:opened], re.sub(r"[^\n]", " ", card[opened : match.end()])]
+            done, inside = match.end(), False
+        elif name == "tr":
+            close(match.start())
+            if not closing:
+                cells.append([])
+        else:
+            close(match.start())
+            count += 1
+            if not closing and count <= 2 * _MOST_CELLS:
+                spans = {m[1].lower(): int(m[2]) for m in _SPAN.finditer(match[3])}
+                cell = (match.end(), spans.get("row", 1), spans.get("col", 1), name == "th")
+    pieces.append(card[done:])
+    return "".join(pieces), tables
+
+
+def _html_grid(card: str, cells: list[list[tuple[int, int, int, int, bool]]]) -> Table:
+    table = Table()
+    waiting: dict[int, tuple[int, Segment]] = {}
+    total = 0
+    heads = 0
+    for number, line in enumerate(cells):
+        row: list[Segment] = []
+
+        def spanned(row: list[Segment]) -> None:
+            while len(row) in waiting:
+                column = len(row)
+                left, held = waiting[column]
+                row.append(held)
+                if left > 1:
+                    waiting[column] = (left - 1, held)
+                else:
+                    del waiting[column]
+
+        for start, end, down, across, _ in line:
+            spanned(row)
+            item = _segment(card, start, end, kind="cell", table=table, row=number, column=len(row))
+            for _ in range(max(1, min(across, 50))):
+                total += 1
+                if total > _MOST_CELLS:
+                    return table
+                if down > 1:
+                    waiting[len(row)] = (min(down, 200) - 1, item)
+                row.append(item)
+        spanned(row)
+        table.rows.append(row)
+        if number == heads and line and all(header for *_, header in line):
+            heads = number + 1
+    table.heads = max(1, heads)
+    return table
