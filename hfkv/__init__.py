@@ -36,16 +36,16 @@ from hfkv.errors import (
 )
 
 if TYPE_CHECKING:
-    from hfkv.compare import Comparison, compare
+    from hfkv.comparison import Comparison, compare
     from hfkv.model import Model, load
 
 __version__ = "0.1.0"
 
 #: Where each lazily imported public name lives (PEP 562): `import hfkv` costs next to nothing.
 _HOMES = {
-    "Comparison": "hfkv.compare",
+    "Comparison": "hfkv.comparison",
     "Model": "hfkv.model",
-    "compare": "hfkv.compare",
+    "compare": "hfkv.comparison",
     "load": "hfkv.model",
 }
 

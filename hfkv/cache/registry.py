@@ -128,9 +128,7 @@ ROWS: dict[str, Row] = {
     "cwm": Row(layered(grouped, first_full(4))),
     **dict.fromkeys(
         [
-            "aya_vision",
             "cohere2_vision",
-            "fast_vlm",
             "internvl",
             "llava",
             "llava_next",

@@ -46,7 +46,7 @@ def compare(
       hfkv compare meta-llama/Meta-Llama-3-70B --rank 32
       hfkv compare Qwen/Qwen3-8B google/gemma-3-12b-it --tokens 128Ki --json
     """
-    from hfkv.compare import Comparison, compare_model
+    from hfkv.comparison import Comparison, compare_model
     from hfkv.errors import HfkvError
     from hfkv.lora import LoraOptions
     from hfkv.model import load_many

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from hfkv.compare import Comparison
+from hfkv.comparison import Comparison
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes, format_count

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hfkv.compare.breakeven import break_even, rank_at_parity
+from hfkv.comparison.breakeven import break_even, rank_at_parity
 from hfkv.errors import HfkvError, InputError, TargetError
 from hfkv.model import Model, load
 

@@ -1,0 +1,34 @@
+"""Every architecture of the registry against recordings of the pinned transformers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hfkv.cache import ROWS, plan
+from hfkv.dtypes import torch_name
+from hfkv.facts.config import Config
+from tests.census.goldens import FIXTURE, compact
+
+GOLDENS: list[dict[str, Any]] = json.loads(FIXTURE.read_text())["goldens"]
+
+
+def planned(config: dict[str, Any], tokens: int) -> list[list[Any]]:
+    """What the plan says, in the form of a recording."""
+    layers = plan(Config(config, where="test")).layers(tokens=tokens)
+    return compact(
+        [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in layers
+    )
+
+
+@pytest.mark.parametrize("golden", GOLDENS, ids=lambda g: f"{g['model_type']}-{g['class']}")
+def test_every_tensor_of_every_layer(golden: dict[str, Any]) -> None:
+    for run in golden["runs"]:
+        assert planned(golden["config"], run["tokens"]) == run["layers"], run["tokens"]
+
+
+def test_every_exact_row_has_a_recording() -> None:
+    recorded = {golden["model_type"] for golden in GOLDENS}
+    assert {key for key, row in ROWS.items() if row.basis == "exact"} == recorded

@@ -1,0 +1,91 @@
+"""Record what the pinned transformers caches hold, for the tests that run without it.
+
+``python -m tests.census.goldens`` writes ``tests/fixtures/cache_goldens.json``: for each type in
+the registry, its default config and the tensors of every layer at several lengths.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+FIXTURE = Path(__file__).parent.parent / "fixtures" / "cache_goldens.json"
+
+#: Defaults that are inconsistent, with the smallest change that makes the class run.
+OVERRIDES: dict[str, dict[str, Any]] = {
+    # The class computes a scale from head_dim, which only its published configs state.
+    "ministral": {"head_dim": 128},
+    "ministral3": {},
+}
+_WINDOWS = ("sliding_window", "attention_chunk_size")
+
+
+def lengths(config: Any) -> list[int]:
+    """1, 2, some hundreds, and just below, at and above each window."""
+    found = {1, 2, 300}
+    for key in _WINDOWS:
+        window = config.to_dict().get(key)
+        if isinstance(window, int) and 2 < window < 9000:
+            found |= {window - 1, window, window + 1}
+    return sorted(found)
+
+
+def compact(layers: Iterable[Any]) -> list[list[Any]]:
+    """Runs of equal layers: ``[how many, tensors]``."""
+    runs: list[list[Any]] = []
+    for layer in layers:
+        tensors = [[name, list(shape), dtype] for name, shape, dtype in layer]
+        if runs and runs[-1][1] == tensors:
+            runs[-1][0] += 1
+        else:
+            runs.append([1, tensors])
+    return runs
+
+
+def record(model_type: str, name: str | None = None) -> dict[str, Any]:
+    """The default config of a type and what its cache holds."""
+    from hfkv.live.build import build, transformers
+    from hfkv.live.cache import read_cache, run
+
+    config = transformers().CONFIG_MAPPING[model_type](**OVERRIDES.get(model_type, {}))
+    raw = json.loads(config.to_json_string(use_diff=False))
+    text = config.get_text_config(decoder=True)
+    model = build(config, name=name)
+    return {
+        "model_type": model_type,
+        "class": type(model).__name__,
+        "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
+        "runs": [
+            {"tokens": tokens, "layers": compact(read_cache(run(model, tokens)))}
+            for tokens in lengths(text)
+        ],
+    }
+
+
+_LEFT_OUT = ("id2label", "label2id", "vision_config", "transformers_version", "_name_or_path")
+
+
+def main() -> None:
+    """Write the fixture for every type of the registry that runs on the meta device."""
+    from hfkv.cache import ROWS
+    from hfkv.live.build import pairs, transformers
+
+    found = []
+    for model_type, row in ROWS.items():
+        if row.basis != "exact":
+            continue
+        for name in [name for key, name in pairs() if key == model_type]:
+            try:
+                found.append(record(model_type, name))
+            except Exception as error:
+                print("left out:", model_type, name, type(error).__name__, str(error)[:100])
+    value = {"transformers": transformers().__version__, "goldens": found}
+    lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in value["goldens"])
+    FIXTURE.write_text(f'{{"transformers": "{value["transformers"]}", "goldens": [\n{lines}\n]}}\n')
+    print(len(found), "recorded")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Fixtures: an empty Hugging Face home for every test, and the local Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfkv.source.snapshot import read_snapshot
+from tests.hub.server import Hub, Repo, serve, sharded
+
+LLAMA = "meta-llama/Meta-Llama-3-70B"
+CARD = b"""---
+license: llama3
+---
+## Training Data
+
+**Overview** Llama 3 was pretrained on over 15 trillion tokens of data from publicly available
+sources. The fine-tuning data includes over 10M human-annotated examples.
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Hugging Face home of its own, so that no test sees the machine's cache or token."""
+    from huggingface_hub import constants
+
+    folder = tmp_path / "hf-home"
+    folder.mkdir()
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT", "AI_AGENT", "AGENT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(folder))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(folder / "agents.json"))
+    return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A running local Hub with the gated Llama 3 70B in thirty shards."""
+    from huggingface_hub import constants
+
+    files = read_snapshot(LLAMA)
+    assert files.tensors is not None
+    repo = Repo(
+        files={
+            "config.json": files.texts["config.json"],
+            "README.md": CARD,
+            **sharded(files.tensors, 30),
+        },
+        gated=True,
+    )
+    with serve(Hub(repos={LLAMA: repo})) as running:
+        monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        yield running
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline mode, as HF_HUB_OFFLINE sets it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture
+def hfkv(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run the command in this process: exit code, stdout, stderr."""
+    import sys
+
+    from hfkv.cli import main
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        before = sys.argv
+        sys.argv = ["hfkv", *arguments]
+        try:
+            with pytest.raises(SystemExit) as stop:
+                main()
+        finally:
+            sys.argv = before
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return run
