@@ -24,9 +24,15 @@ COUNTED = (
     r"токен\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
 _SENTENCE_END = re.compile(
-    r"(?<=[a-zA-Z0-9)\]%\"'])[.!?](?= +[\"'(\[]?[A-ZÀ-ÞА-Я*#])|[。！？；]|(?<=[a-z])[.](?=[A-Z][a-z])|; "
+    r"(?<=[a-zA-Z0-9)\]%\"'])[.!?](?= +[\"'(\[]?[A-ZÀ-ÞА-Я*#])|[。！？；]|(?<=[a-z])[.](?=[A-Z][a-z])|; |\n"
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|ca|vs|et al|Fig|No|resp)$")
+_TRAINING = re.compile(
+    r"\W{0,4}(?:pre-?)?train(?:ing|ed)?(?:[ -](?:data|budget|corpus|set|size|dataset))",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"[A-Za-z0-9]-\Z")
+_WORTH = re.compile(rf"{COUNTED}|[0-9] ?(?:G?T\b|tera)|trill|兆|万亿|萬億|万億|조", re.IGNORECASE)
 _HEADER = re.compile(
     rf"(?:train|pre-?train|total|seen|预训练|训练|累计|学習|학습|обуч|entra?[iî]n|trainier)"
     rf".{{0,40}}{COUNTED}|{COUNTED}.{{0,12}}(?:train|seen|consumed|processed|预训练|训练)"
@@ -139,9 +145,12 @@ def _in_segment(card: str, breaks: list[int], segment: Segment) -> Iterator[Foun
         sentence = text[begin:stop]
         begin += len(sentence) - len(sentence.lstrip())
         sentence = sentence.strip()
-        quantities = tuple(find(sentence)) if sentence else ()
+        if not _WORTH.search(sentence):
+            continue
+        quantities = tuple(find(sentence))
         for quantity in quantities[:60]:
-            if quantity.value >= _LEAST:
+            # The size in a model's name is no candidate at all.
+            if quantity.value >= _LEAST and not _NAMED.search(sentence, 0, quantity.start):
                 others = tuple(other for other in quantities if other is not quantity)
                 subject = _row_subject(table, segment) if table is not None else ""
                 yield made(
@@ -172,7 +181,10 @@ def _in_cell(table: Table, segment: Segment, made: object) -> Iterator[Found]:
         ("column", header, " | ".join(c.text for c in row[: segment.column] if c.text)),
         ("row", label, header),
     ):
-        if len(name) > 80 or not _HEADER.search(name) or _NOT_HEADER.search(name):
+        counts = _HEADER.search(name) or (
+            form == "row" and _TRAINING.match(name) and _WORTH.search(text)
+        )
+        if len(name) > 80 or not counts or _NOT_HEADER.search(name):
             continue
         unit = _UNIT.search(name)
         for quantity in quantities[:1]:

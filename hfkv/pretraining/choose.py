@@ -29,7 +29,7 @@ class Candidate:
     kind: str
     weight: int
     qualifier: str
-    specific: bool = False
+    specific: int = 0
 
     @property
     def tokens(self) -> int:
@@ -80,21 +80,38 @@ def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
             else:
                 candidate = replace(candidate, specific=fit, why=why or candidate.why)
         every.append(candidate)
+    # What a model is tuned on is less than what it was pretrained on.
+    tuned = max((i.tokens for i in every if i.why.startswith("fine-tuning")), default=0)
+    every = [
+        replace(item, verdict="rejected", why="less than the fine-tuning that the card speaks of")
+        if item.verdict == "accepted"
+        and item.tokens < tuned < 10**12
+        and item.found.form == "prose"
+        else item
+        for item in every
+    ]
     accepted = [item for item in every if item.verdict == "accepted"]
     if not accepted:
         return _none(every, "the card does not state how many tokens it was pretrained on")
-    pool = [item for item in accepted if item.specific] or accepted
-    totals = [item for item in pool if item.kind == "total"]
+    totals = [item for item in accepted if item.kind == "total"]
     if not totals:
-        return _stages(every, pool)
+        return _stages(every, _most_specific(accepted))
+    pool = _most_specific(totals)
     values: dict[int, list[Candidate]] = {}
-    for item in totals:
+    for item in pool:
         values.setdefault(item.tokens, []).append(item)
     best = max(values, key=lambda value: (max(i.weight for i in values[value]), len(values[value])))
     support = values[best]
     support.sort(key=lambda item: (-item.weight, item.found.line))
-    rest = [item for item in pool if item.tokens != best and item.kind == "total"]
+    # What is said of no model in particular contradicts as well as what is said of this one.
+    rest = [i for i in totals if i.tokens != best and (i in pool or not i.specific)]
     return _answer(every, best, support, rest, asked, _qualifier(support))
+
+
+def _most_specific(items: list[Candidate]) -> list[Candidate]:
+    """Those said of the asked model by name, else by size, else of all."""
+    rank = max(item.specific for item in items)
+    return [item for item in items if item.specific == rank]
 
 
 def _qualifier(support: Sequence[Candidate]) -> str:
@@ -181,6 +198,8 @@ def _parameter_sizes(found: Found) -> list[tuple[int, int, int]]:
     if found.form == "prose":
         taken = [found.quantity, *found.others]
         for start, end, size in sizes_in(found.text):
+            if found.start <= start < found.end:
+                continue
             if size > 2 * 10**12 or _counts_tokens(found.text, start, end, taken):
                 continue
             sizes.append((start, end, size))
@@ -192,7 +211,7 @@ def _counts_tokens(text: str, start: int, end: int, taken: Sequence[Quantity]) -
         if quantity.start <= start < quantity.end:
             after = text[quantity.end : quantity.end + 60]
             return bool(
-                re.match(r"\s?(?:[\w-]+\s){0,4}?(?:tok|词元|トークン|토큰|токен)", after, re.I)
+                re.match(r"\s?(?:[A-Za-z-]+\s){0,4}?(?:tok|词元|トークン|토큰|токен)", after, re.I)
             ) and not re.match(r"[\s-]?(?:param|model)", after, re.I)
     return False
 
@@ -202,22 +221,28 @@ def _subject(
     weighed: Sequence[tuple[Found, Verdict]],
     asked: Identity,
     known: set[int],
-) -> tuple[bool | None, str]:
-    """Whether a count is said of the model asked about: True of it alone, False of all in the
-    card, None of another."""
-    sizes = _parameter_sizes(found)
-    specific = False
-    own = asked.own.lower()
-    named = (found.subject + " " + found.text).lower()
-    if found.form != "prose":
+) -> tuple[int | None, str]:
+    """How surely a count is said of the model asked about: None of another, 0 of all in the
+    card, more where its size or its name stands beside it."""
+    specific = 0
+    named = _row_rank(found, asked)
+    if found.form == "prose":
+        own = re.escape(asked.own.lower())
+        ahead = found.text[: found.start].lower()
+        if re.search(rf"(?<![\w-]){own}(?![\w-]|\.[0-9])", ahead):
+            named = max(named, 4)
+        elif re.search(rf"(?<![\w-]){own}-[0-9]", ahead):
+            return None, "said of another model of the same name with a number"
+    if not named and found.form != "prose":
         other = _other_row(found, asked)
         if other:
             return None, other
+    sizes = _parameter_sizes(found)
     if sizes:
         near = _associated(found, sizes, weighed)
         if near and asked.sizes:
             if any(asked.fits(size, known) for size in near):
-                specific = True
+                specific = 3
             else:
                 shown = ", ".join(f"{size / 10**9:g}B" for size in near)
                 return None, f"said of another size ({shown})"
@@ -225,15 +250,91 @@ def _subject(
     if asked.family and asked.version:
         mine = [n for n in names if _same(n[1], asked.family) and n[2] == asked.version]
         siblings = [n for n in names if _same(n[1], asked.family) and n[2] != asked.version]
-        if siblings and not mine and not own.startswith(siblings[-1][1] + "-"):
+        if siblings and not mine:
             return None, f"said of another generation ({siblings[-1][1]} {siblings[-1][2]})"
-    if found.form == "prose" and not found.subject:
-        other = _other_name(found, asked)
+    if found.form != "prose" or not found.subject:
+        other = _sibling(found, weighed, asked)
+        if found.form == "prose":
+            other = other or _other_name(found, asked)
         if other:
             return None, f"said of another model ({other})"
-    if own in named:
-        specific = True
-    return specific, ""
+    if found.form == "column" and not named and not specific and _one_of_many(found, weighed):
+        return None, "one row of several, and none of them names the model asked about"
+    return max(specific, named), ""
+
+
+def _sibling(found: Found, weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> str:
+    """Where one sentence gives a count to each of several models: the words of the asked
+    model's name that stand with another count and not with this one."""
+    own = set(re.findall(r"[a-z]{2,}", asked.own.lower())) - _GENERIC - {asked.family}
+    places: dict[int, str] = {}
+    for other, verdict in weighed:
+        if not verdict.taken or other.form != found.form:
+            continue
+        if found.form == "prose":
+            if other.segment is found.segment and other.at == found.at:
+                places[other.start] = ""
+        elif other.segment.table is found.segment.table and (
+            other.segment.column == found.segment.column
+            if found.form == "column"
+            else other.segment.row == found.segment.row
+        ):
+            places[id(other)] = other.subject
+    if found.form == "prose":
+        starts = sorted(places)
+        for previous, start in zip([0, *starts], starts, strict=False):
+            places[start] = found.text[previous:start]
+    mine = found.start if found.form == "prose" else id(found)
+    if len(places) < 2 or mine not in places:
+        return ""
+    if found.form == "prose" and not re.search(r"\b(?!Tokens?\b)[A-Z][A-Za-z]{2,}", places[mine]):
+        return ""
+    words = {
+        place: set(re.findall(r"[a-z]{2,}", text.lower())) & own for place, text in places.items()
+    }
+    here = words.pop(mine)
+    return " ".join(sorted(set().union(*words.values()) - here))
+
+
+_GENERIC = frozenset({"model", "base", "chat", "instruct", "hf", "it", "llm", "lm"})
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]", "", text.lower())
+
+
+def _row_rank(found: Found, asked: Identity) -> int:
+    """How well a cell's label is the asked model's own name; 0 where it is not."""
+    own = _key(asked.own)
+    mine = set(re.findall(r"[a-z0-9.]+", asked.own.lower().replace("_", " ")))
+    best = 0
+    for part in found.subject.split(" | "):
+        key = _key(part)
+        parts = set(re.findall(r"[a-z0-9.]+", part.lower()))
+        if mine and mine <= parts and len(parts) <= len(mine) + 3:
+            best = max(best, 6)
+        if key == own:
+            best = max(best, 1_000)
+        elif len(key) > 2 and own.startswith(key):
+            best = max(best, 10 + len(key))
+        elif len(key) < 60 and key.startswith(own):
+            best = max(best, 5)
+    return best
+
+
+def _one_of_many(found: Found, weighed: Sequence[tuple[Found, Verdict]]) -> bool:
+    """Whether the column holds other counts, and this is not the row that adds them up."""
+    column = {
+        other.tokens
+        for other, verdict in weighed
+        if verdict.taken
+        and other.form == "column"
+        and other.segment.table is found.segment.table
+        and other.segment.column == found.segment.column
+    }
+    if len(column) <= 1:
+        return False
+    return not re.match(r"\W{0,4}(?:grand )?(?:total|sum|all|合计|总计)\b", found.subject, re.I)
 
 
 def _same(name: str, family: str) -> bool:
@@ -245,7 +346,7 @@ def _other_row(found: Found, asked: Identity) -> str:
     subject = found.subject
     words = {w.lower() for w in re.findall(r"[A-Za-z]{2,}", subject)}
     words -= {"tokens", "token", "total", "params", "parameters", "base", "model", "models", "value",
-              "instruct", "chat", "training", "stage", "size", "new", "mix", "of", "the", "hf"}  # fmt: skip
+              "instruct", "chat", "moe", "dense", "training", "stage", "size", "new", "mix", "of", "the", "hf"}  # fmt: skip
     digits = [size for *_, size in sizes_in(subject)]
     if not words or words & asked.words:
         return ""
@@ -278,7 +379,7 @@ def _other_name(found: Found, asked: Identity) -> str:
     name = last["name"]
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", name)}
     generic = {"the", "this", "our", "these", "model", "models", "it", "we", "both", "all", "each",
-               "base", "they", "and", "pretraining", "family", "language"}  # fmt: skip
+               "base", "despite", "although", "while", "after", "once", "when", "having", "they", "and", "pretraining", "family", "language"}  # fmt: skip
     if not words - generic or words & asked.words:
         return ""
     joined = "".join(re.findall(r"[a-z]+", name.lower()))
@@ -289,6 +390,12 @@ def _other_name(found: Found, asked: Identity) -> str:
     if name.lower() in titles:
         return ""
     return name
+
+
+_SAID_OF = re.compile(
+    r"^[^.;]{0,40}(?:\bfor|\bin the case of|[(])\s?(?:the |our )?[\w-]*\s?[0-9.]+ ?[BM]\b",
+    re.IGNORECASE,
+)
 
 
 def _associated(
@@ -305,8 +412,14 @@ def _associated(
         for other, verdict in weighed
         if verdict.taken and other.segment is found.segment and other.at == found.at
     )
+    ordered = [size for _, _, size in sizes]
+    if len(ordered) == len(rivals) and re.search("respectively|分别|分別", found.text):
+        return [ordered[rivals.index(found.start)]]
     if len(rivals) <= 1:
-        return [size for *_, size in sizes]
+        ahead = [size for start, _, size in sizes if start < found.start]
+        if ahead or not _SAID_OF.search(found.text[found.end : found.end + 120]):
+            return ahead
+        return ordered
     index = rivals.index(found.start)
     previous = rivals[index - 1] if index else -1
     before = [size for start, _, size in sizes if previous < start < found.start]

@@ -62,7 +62,7 @@ def qualifier(text: str, start: int, end: int) -> str:
     before = text[max(0, start - 40) : start].rstrip("*_ (\"'") + (
         " " if text[max(0, start - 1) : start] == " " else ""
     )
-    if text[end - 1 : end] in "+＋" or _AFTER_LEAST.search(text[end : end + 20]):
+    if re.search(r"[+＋](?![0-9])", text[start:end]) or _AFTER_LEAST.search(text[end : end + 20]):
         return "at_least"
     for name, pattern in _HEDGES:
         if pattern.search(before):
@@ -86,14 +86,14 @@ _TOKENS_AFTER = re.compile(
 _GIGATOKENS = re.compile(r"^(?:T\b|[ -]?[Tt]okens?\b)")
 _TOKENS_BEFORE = re.compile(
     rf"{COUNTED}(?:\s(?:count|budget|number|seen|processed))?\s?(?:\([^()]{{0,30}}\)\s?)?"
-    r"(?:up |out )?(?:to|into|of|is|was|:|：|=|reach\w*|exceed\w*|total\w*|amount\w*|数|量|数量|达|达到|为|約|约)?"
-    r"\s?(?:a total of |over |about |around |more than |approximately |nearly |~|≈|到|了|超过|至)*\s?$",
+    r"\s?(?:up |out )?(?:to|into|of|is|was|:|：|=|reach\w*|exceed\w*|total\w*|amount\w*|(?:总)?(?:数量|数|量)?已?(?:达到|达|为)?)?"
+    r"\s?(?:a total of |over |about |around |more than |approximately |nearly |~|≈|到|了|超过|至|约|約)*\s?$",
     _I,
 )
 _FIELD = re.compile(
     rf"^[^:：]{{0,60}}?(?:(?:train\w*|pre-?train\w*|total|seen|num\w*|#|预训练|训练|累计)[^:：]{{0,30}}"
     rf"{COUNTED}|{COUNTED}[^:：]{{0,20}}(?:seen|train\w*|processed|consumed)|train\w* (?:data|corpus|dataset)"
-    rf"|训练数据|预训练数据)[^:：]{{0,24}}[:：]\s?(?:(?:over|about|around|approximately|~|≈|>|up to|more than|约|超过)\s?)?$",
+    rf"|^\W{{0,4}}(?:#\s?)?tokens?|训练数据|预训练数据)[^:：]{{0,24}}[:：|]\s?(?:(?:over|about|around|approximately|~|≈|>|up to|more than|约|超过)\s?)?$",
     _I,
 )
 _CORPUS_ON = re.compile(
@@ -113,6 +113,7 @@ _BEFORE_NOT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a context length", (r"context(?! of)[ -]?(?:length|window|size)?[^,;.]{0,40}$"
          r"|sequence length[^,;.]{0,25}$|上下文[^，。]{0,20}$|window (?:size )?of[^,;.]{0,20}$")),
         ("a vocabulary", r"vocab\w*[^,;.]{0,40}$|词表[^，。]{0,20}$|tokenizer[^,;.]{0,30}$"),
+        ("what a method needs", r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$"),
         ("a batch size", r"batch(?:[ -]?size)?[^,;.]{0,45}$"),
         ("a schedule", (r"(?:warm-?(?:ed)?[ -]?up|ramp-?(?:ed)?[ -]?up|anneal(?:ed|ing)? (?:from|over)|"
          r"decay(?:ed|ing|s)?|cool-?down)[^,;.]{0,60}$")),
@@ -122,7 +123,7 @@ _BEFORE_NOT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a plan", (r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ing)?|intend\w*|going to|target\w*|expect\w*|"
          r"would|goal|future|scheduled to|upcoming)\b[^.;]{0,90}$|计划[^。]{0,30}$|将(?:会|在|使用)[^。]{0,30}$")),
         ("fine-tuning", (r"(?:fine-? ?tun\w*|finetun\w*|instruction[- ]?tun\w*|\bSFT\b|RLHF|\bDPO\b|post-?train\w*|"
-         r"align(?:ed|ment)|reward model|distill?\w* (?:with|using|on)|微调|微調|指令|后训练|ファインチューニング|미세)"
+         r"align(?:ed|ment)|reward model|微调|微調|指令|后训练|ファインチューニング|미세)"
          r"[^.;。]{0,90}$")),
         ("another quantity", (r"(?:importance matrix|imatrix|calibrat\w*|quantiz\w*|tokenizer|embedding|"
          r"reward|classifier|perplexity|evaluat\w*|benchmark\w*|throughput|adapter|LoRA|projector)"
@@ -143,6 +144,14 @@ _AFTER_NOT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads)")),
     )
 )  # fmt: skip
+_OF_TEXT = re.compile(r"^[^,.;，。]{0,24}(?:语料|数据|data\b|corpus|text\b|语言)", _I)
+_TRAINED_ON = re.compile(
+    r"(?:training of|trained (?:on|for|with|over|using)|训练了?|trainiert|entra[iî]n\w+ sur)\s?"
+    r"(?:(?:over|about|around|approximately|nearly|more than|a total of|~|≈|超过|约|近)\s?){0,2}$",
+    _I,
+)
+_SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", _I)
+_FIRST_OF = re.compile(r"train\w* on the first (?:~|about )?$", _I)
 _HOLDS = re.compile(
     r"(?:contain(?:s|ing|ed)?|consist(?:s|ing|ed)? of|compris(?:es|ed of|ing|e)|total(?:s|ing|ling)?|"
     r"includ(?:es|ing)|amount(?:s|ing)? to|has|have|provides?|collect(?:ed|ing)|filtered|dataset of|"
@@ -154,13 +163,17 @@ _DATASET = re.compile(r"\b(?:data-? ?sets?|corpus|corpora|data|datos|mixture|数
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more|another|continu\w+|mid-?train\w*|"
     r"(?:stage|phase|step) ?-?(?:[0-9]|I{1,3}|one|two|three|four)|(?:first|second|third|fourth|"
-    r"final|last|initial|subsequent) (?:stage|phase|step)|anneal\w*|cool-?down|decay|second|then)\b"
+    r"final|last|initial|subsequent) (?:stage|phase|step)|first (?:pre-?)?train|during (?:this|the|that) [\w -]{0,30}(?:period|stage|phase)|anneal\w*|cool-?down|decay|second|then)\b"
     r"|阶段|继续|额外|追加|増分|段階",
     _I,
 )
 _TOTAL = re.compile(
-    r"\b(?:total|overall|altogether|cumulative\w*|in all|headline|combined|across (?:all|both))\b|累计|总共|共计|合计|総計",
+    r"\b(?:total|overall|altogether|cumulative\w*|in all|headline|combined|across (?:all|both))\b|训练总|总\s?(?:token|词元)|累计|总共|共计|合计|総計",
     _I,
+)
+
+_TOTAL_AFTER = re.compile(
+    r"^[^,;.，。0-9]{0,40}\b(?:in total|total\b|altogether|overall|across (?:all|both))", _I
 )
 
 
@@ -181,12 +194,20 @@ def classify(found: Found) -> Verdict:
             qualifier=how,
         )
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
+    # A decimal point ends no clause.
+    before, after = (re.sub(r"(?<=[0-9])[.,](?=[0-9])", "·", part) for part in (before, after))
+    if _SHARE.search(after):
+        return Verdict(taken=False, why="a share of the pretraining, not the whole")
     unit = found.quantity.unit
     if unit == "g" and not _GIGATOKENS.match(after):
         return Verdict(taken=False, why="no tokens: a G without tokens")
     for why, pattern in _AFTER_NOT:
         if pattern.search(after):
             return Verdict(taken=False, why=f"{why}: the words after it say so")
+    if _range(before, after):
+        return Verdict(taken=False, why="the end of a range")
+    if re.search(r"\bcheckpoints\b", before, _I) or _listed(text, start, end):
+        return Verdict(taken=False, why="one of a list of checkpoints")
     if re.search(r"[A-Za-z0-9]-$|/$", before):
         return Verdict(taken=False, why="part of a name")
     field = bool(_FIELD.search(before)) and not _header_no(before)
@@ -194,7 +215,11 @@ def classify(found: Found) -> Verdict:
         unit in ("g", "t", "b", "tera", "giga") and _GIGATOKENS.match(after)
     )
     tokens_before = bool(_TOKENS_BEFORE.search(before))
-    large = unit in ("t", "trillion", "trillions", "万亿", "萬億", "兆", "万億", "조")
+    large = (
+        unit in ("t", "trillion", "trillions", "万亿", "萬億", "兆", "万億", "조")
+        and found.tokens <= 10**14
+        and bool(_OF_TEXT.search(after) or _TRAINED_ON.search(before))
+    )
     if field:
         if not (tokens_after or _COUNTED.search(before) or large):
             return Verdict(taken=False, why="a field that does not count tokens")
@@ -207,6 +232,8 @@ def classify(found: Found) -> Verdict:
         )
     for why, pattern in _BEFORE_NOT:
         match = pattern.search(before)
+        if match and _FIRST_OF.search(before) and re.match(rf"\s?{COUNTED} of\b", after, _I):
+            continue
         if match and not _trained_again(before, match.start(), why):
             return Verdict(taken=False, why=f"{why}: the words before it say so")
     if _is_fine_tuning(found):
@@ -219,13 +246,46 @@ def classify(found: Found) -> Verdict:
     governs = _governs(text, start, end)
     if not governs:
         return Verdict(taken=False, why="training is spoken of, but not on this number")
-    kind = "stage" if _ADDED.search(before[-110:]) or _ADDED.search(after[:60]) else "total"
+    kind = (
+        "stage"
+        if _ADDED.search(before[-110:]) or _ADDED.search(after[:60].split(",")[0])
+        else "total"
+    )
     weight = 40 + (10 if tokens_after else 0)
-    if _TOTAL.search(before[-60:]) or _TOTAL.search(after[:60]):
+    if _TOTAL.search(before[-60:]) or _TOTAL_AFTER.search(after):
         kind, weight = "total", weight + 12
     if found.subject and found.segment.table is not None:
         weight -= 3
     return Verdict(taken=True, why=governs, kind=kind, weight=weight, qualifier=how)
+
+
+def _range(before: str, after: str) -> bool:
+    """Whether the number is one end of a range; the end that something grew to is none."""
+    number = r"[0-9][0-9.,·]*\s?(?:[BTM]|trillion|billion|万亿|亿)?"
+    if re.search(
+        rf"(?:grow|grew|scal|expand|increas|extend|enlarg)\w* .{{0,80}}from {number}[^.]{{0,30}}$",
+        before,
+        _I,
+    ):
+        return False
+    return bool(
+        re.search(rf"(?<![A-Za-z]){number}\s?(?:~|–|—|-|to|至|到)\s?$", before, _I)
+        or re.match(rf"\s?(?:~|–|—|-|to|至|到)\s?{number}", after, _I)
+    )
+
+
+def _listed(text: str, start: int, end: int) -> bool:
+    """Whether the number is one of three or more in a bare list."""
+    if re.search("respectively|分别|分別", text):
+        return False
+    item = r"[0-9][0-9.,]*\s?[BTM]?(?: tokens)?"
+    return bool(
+        re.search(rf"{item}, (?:{item},? )?(?:and )?$", text[max(0, start - 40) : start])
+        and (
+            re.search(rf"{item}, {item}, ?(?:and )?$", text[max(0, start - 40) : start])
+            or re.match(rf",? (?:and )?{item}", text[end:])
+        )
+    )
 
 
 def _header_no(before: str) -> bool:
@@ -265,7 +325,7 @@ def _governs(text: str, start: int, end: int) -> str:
     verbs = list(_TRAIN.finditer(before))
     if verbs:
         between = before[verbs[-1].end() :]
-        if len(between) > 260:
+        if len(between) > 260 or re.search(r"\b(?:larger|bigger|size)\b", between, _I):
             return ""
         holds = _HOLDS.search(between)
         if (
@@ -275,7 +335,7 @@ def _governs(text: str, start: int, end: int) -> str:
             )
             and (_DATASET.search(between) or re.match(r"\s(?:data|corpus|set)", between))
         ):
-            return "" if not re.search(r"total", between, _I) else "the training's total"
+            return ""
         return f"'{verbs[-1][0]}' governs it"
     after = text[end : end + 120]
     later = _TRAIN.search(after)

@@ -11,7 +11,7 @@ from fractions import Fraction
 __all__ = ["Identity", "identity", "names_in", "sizes_in"]
 
 _SIZE = re.compile(
-    r"(?<![\w.,$^])(?:[A-Za-z]+[0-9.]*-?)?(?:(?P<many>[0-9]{1,3})[ ]?[x×][ ]?)?"
+    r"(?<![A-Za-z0-9_À-ӿ.,$^])[AEae]?(?:(?P<many>[0-9]{1,3})[ ]?[x×][ ]?)?"
     r"(?P<n>[0-9]{1,4}(?:[._][0-9]{1,3})?)[ ]?-?(?P<u>[BbMm]|billion|million)(?=$|[^A-Za-z0-9]|[- _]?param)"
 )
 _ID_SIZE = re.compile(

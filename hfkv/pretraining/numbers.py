@@ -60,12 +60,12 @@ _SCALE = (
     rf"|[ ]?[BTMG](?=T\b|[Tt]okens?\b)|[ ]?(?:tera|giga|mega)(?=[ -]?tokens?))"
 )
 _QUANTITY = re.compile(
-    rf"(?<![\w.,^])(?:(?P<spelt>{'|'.join(sorted(_SPELT, key=len, reverse=True))}|half a)"
+    rf"(?<![A-Za-z0-9_À-ӿ.,^])(?:(?P<spelt>{'|'.join(sorted(_SPELT, key=len, reverse=True))}|half a)"
     rf"(?:[ -])(?P<word>(?:hundred[ ])?(?:million|billion|trillion))s?\b"
     rf"|10[ ]?(?:\^|\*\*)[ ]?\{{?(?P<bare>[0-9]{{1,2}})\}}?"
     rf"|(?P<numeral>{_NUMERAL})"
     rf"(?:{_POWER}|[eE]\+?(?P<exponent>[0-9]{{1,2}})(?![0-9]))?"
-    rf"(?P<scale>{_SCALE})?(?:\+|＋)?)",
+    rf"(?P<early>\+(?=[ ]?(?:tr|b|m)illion))?(?P<scale>{_SCALE})?(?:\+|＋)?)",
     re.IGNORECASE,
 )
 _RAISED = re.compile("(?<=10)[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}")
@@ -117,7 +117,7 @@ def find(text: str) -> list[Quantity]:
                 value=value,
                 scaled=power > 0,
                 unit=unit,
-                plus=match[0].endswith(("+", "＋")),
+                plus=match[0].endswith(("+", "＋")) or bool(match["early"]),
                 number=number,
             )
         )

@@ -25,7 +25,7 @@ _INTERESTING = re.compile(
     re.IGNORECASE,
 )
 _MARKUP = re.compile(
-    r"<!--.{0,20000}?-->"
+    r"[ \t\r]{0,80}\\?\n[ \t>]{0,80}(?:[-*+] )?|<!--.{0,20000}?-->"
     r"|\\(?:times|cdot)(?![a-z])|\\(?:sim|approx)(?![a-z])|\\(?:text|mathrm|mathbf)\{"
     r"|\\[\\`*_{}\[\]()#+\-.!~$|>,;:]"
     r"|<br ?/?>|</?[a-zA-Z][^<>]{0,600}>"
@@ -33,7 +33,7 @@ _MARKUP = re.compile(
     r"|\]\([^()\s]{0,800}(?: [^()\n]{0,200})?\)|\[\^[^\]\n]{1,40}\]|!?\[|\]"
     r"|\bhttps?://[^\s<>|)]{1,800}"
     r"|\*+|`+|\$+|~~|__+|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
-    r"|\n[ \t>]*(?:[-*+] )?|[\s\x00-\x1f\x7f]+",
+    r"|[\s\x00-\x1f\x7f]+",
     re.DOTALL,
 )
 
@@ -92,6 +92,11 @@ def normalise(card: str, start: int, end: int) -> tuple[str, list[int]]:
 
 
 def _shown(mark: str) -> str:
+    if "\n" in mark and not mark.startswith("<"):
+        # A hard line break ends a line of its own; any other is a space.
+        return "\n" if mark.startswith(("  ", "\\")) else " "
+    if mark.startswith("<br"):
+        return "\n"
     if mark in ("\\times", "\\cdot"):
         return "×"
     if mark in ("\\sim", "\\approx"):
@@ -101,7 +106,7 @@ def _shown(mark: str) -> str:
     if mark.startswith("&"):
         plain = html.unescape(mark)
         return " " if plain.isspace() or not plain.isprintable() else plain
-    if mark.startswith(("<br", "http", "<!--", "</td", "</p", "</li")) or mark.isspace():
+    if mark.startswith(("http", "<!--", "</td", "</p", "</li")) or mark.isspace():
         return " "
     if mark.startswith("\n") or not mark[0].isprintable():
         return " "
