@@ -7,46 +7,55 @@ rank, and a name that moves is taken from every other module of that name as wel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection
 
-from hfkv.errors import TargetError, UnsupportedError
-from hfkv.facts.config import Config
-from hfkv.lora.matching import leaf
-from hfkv.lora.modules import Expert, Modules
+from hfkv.errors import TargetError
+from hfkv.lora.built import Built, leaf
+from hfkv.lora.matching import compiled, excluded
+from hfkv.lora.options import LoraOptions
 from hfkv.lora.table import peft_facts
 
-__all__ = ["expert_targets"]
+__all__ = ["convert"]
 
 
-def expert_targets(
-    config: Config, modules: Modules, wanted: str | Iterable[str]
-) -> tuple[str | tuple[str, ...], list[tuple[Expert, int]]]:
-    """What is left to match by name; the adapted parameters, each with the factor of its rank."""
+def convert(
+    built: Built,
+    options: LoraOptions,
+    targets: str | Collection[str] | None,
+    parameters: Collection[str],
+    ranks: dict[str, int],
+    *,
+    where: str,
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The targets and target parameters after the move; None where nothing moves.
+
+    ``ranks`` gains the doubled rank of what was joined.
+
+    Raises:
+        TargetError: only some of what is fused into one parameter is targeted.
+    """
     facts = peft_facts()
-    base = facts["expert_conversions"].get(config.model_type)
+    base = facts["expert_conversions"].get(built.model_type)
     if base is None:
-        return (wanted if isinstance(wanted, str) else tuple(wanted)), []
+        return None
     moved: dict[str, str] = facts["expert_targets"][base]
     fused: dict[str, list[str]] = facts["expert_fused"][base]
-    if wanted == "all-linear":
-        names = {leaf(item.name) for item in modules.linear} | set(moved)
-    elif isinstance(wanted, str):
-        raise UnsupportedError(
-            "a regular expression is resolved by PEFT to names in this type, which is not counted",
-            where=config.where,
-            hint="give a list of names or all-linear",
-        )
+    if isinstance(targets, str):
+        names = _names(built, options, targets, moved)
+        if not names:
+            return None
     else:
-        names = set(wanted)
-    parameters: set[str] = set()
-    rest: set[str] = set()
+        names = set(targets or ())
+    kept = set()
+    wanted = set(parameters)
     present: dict[str, set[str]] = {}
     for name in names:
         old = next((key for key in moved if name == key or name.endswith(f".{key}")), None)
         if old is None:
-            rest.add(name)
+            kept.add(name)
             continue
-        parameters.add(moved[old])
+        wanted.add(moved[old])
         present.setdefault(moved[old], set()).add(old)
     for new, needed in fused.items():
         found = present.get(new, set())
@@ -54,16 +63,43 @@ def expert_targets(
             raise TargetError(
                 f"PEFT cannot target {', '.join(sorted(found))} without "
                 f"{', '.join(sorted(set(needed) - found))}: they are fused into {new}",
-                where=config.where,
+                where=where,
             )
-    adapted = [
-        (expert, len(fused[name]) if (name := leaf(expert.name)) in fused else 1)
-        for expert in modules.experts
-        if any(expert.name.endswith(f".{target}") for target in parameters)
-    ]
-    if parameters and not adapted:
-        raise TargetError(
-            f"PEFT finds no parameter named {', '.join(sorted(parameters))} in this model",
-            where=config.where,
+        if len(found) == len(needed) > 1:
+            ranks[rf".*\.{re.escape(new)}"] = options.r * len(needed)
+    return tuple(sorted(kept)), tuple(sorted(wanted))
+
+
+def _names(built: Built, options: LoraOptions, targets: str, moved: dict[str, str]) -> set[str]:
+    """The leaf names that a string resolves to: it loses what else it said of places."""
+    if targets.lower() == "all-linear":
+        return {
+            leaf(module.name)
+            for module in built.modules
+            if module.kind in ("linear", "Conv1D") and module.name != built.output
+        } | set(moved)
+    expression = compiled(targets)
+    exclude: str | Collection[str] | None = options.exclude_modules
+    if exclude is not None and not isinstance(exclude, str):
+        exclude = frozenset(exclude)
+
+    def chosen(name: str) -> bool:
+        return expression.fullmatch(name) is not None and not excluded(
+            exclude, options.modules_to_save, name
         )
-    return tuple(sorted(rest)), adapted
+
+    # Tied parameters bear the name of the first only.
+    parameters = [
+        f"{module.name}.{short}"
+        for module in built.modules
+        for short in module.parameters
+        if f"{module.name}.{short}" not in built.tied
+    ]
+    found = {leaf(module.name) for module in built.modules if chosen(module.name)}
+    found |= {leaf(name) for name in (*parameters, *built.loose) if chosen(name)}
+    for old, new in moved.items():
+        if old not in found and any(
+            leaf(name) == new and chosen(f"{name.rpartition('.')[0]}.{old}") for name in parameters
+        ):
+            found.add(old)
+    return found

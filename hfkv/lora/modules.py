@@ -2,66 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
+from hfkv.lora.built import Built, Module
+from hfkv.lora.conversion import Index, Loaded, Shape, load_names
 from hfkv.lora.table import Row, Table, table_of
 from hfkv.reading import printable
-from hfkv.tensors import TensorTable
 
-__all__ = ["Expert", "Linear", "Modules", "modules_of"]
+__all__ = ["built_of"]
 
-#: Floating types a weight has when it is not packed.
-_UNPACKED = {"BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linear:
-    """A module that PEFT can adapt by its name: inputs and outputs of a linear layer."""
-
-    name: str
-    inputs: int
-    outputs: int
+#: Methods whose checkpoints keep each layer's own shape, with scales beside it.
+_SHAPED = frozenset(["fp8", "bitsandbytes-8bit"])
+#: Endings of what a quantization method stores beside weights.
+_SCALES = ("_scale", "_scale_inv", ".scale", ".SCB", ".weight_format", ".input_scale")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expert:
-    """A plain parameter that PEFT adapts in place: fused experts (3-D) or a router (2-D)."""
-
-    name: str
-    experts: int
-    rows: int
-    columns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modules:
-    """What there is to adapt.
-
-    Attributes:
-        linear: every linear layer but the output embedding, in order.
-        output: the name of the output embedding, if there is one.
-        names: every module's name that the header shows, adaptable or not.
-        experts: plain parameters by name.
-        parameters: elements of all parameters that the model has in memory (tied ones once).
-    """
-
-    linear: tuple[Linear, ...]
-    output: str | None
-    names: frozenset[str]
-    experts: tuple[Expert, ...]
-    parameters: int
-
-
-def modules_of(facts: Facts, config: Config) -> Modules:
+def built_of(facts: Facts, config: Config) -> Built:
     """Join the class's module table with the checkpoint's header.
 
     Raises:
-        UnsupportedError: there is no header, the weights are packed, or a weight in it belongs
-            to no module that the table knows.
+        UnsupportedError: there is no header, the weights are packed, or a part of the model is of
+            a type whose table does not fit.
     """
     if facts.tensors is None:
         raise UnsupportedError(
@@ -72,148 +37,232 @@ def modules_of(facts: Facts, config: Config) -> Modules:
         )
     _refuse_packed(facts, config)
     table = table_of(config)
-    tied = config.bool("tie_word_embeddings") or config.text().bool("tie_word_embeddings")
-    return _join(table, facts.tensors, facts.model, config.text().layers(), tied)
+    own = _inside(config, table.config_path)
+    _check_parts(table, own)
+    known = frozenset(
+        f"{row.name}.{parameter}" if row.name else parameter
+        for row in table.rows
+        for parameter in row.parameters
+    )
+    loaded = load_names(facts.tensors, table.conversions, table.prefix, known)
+    _drop_uncounted(loaded, table, own)
+    _refuse_left(loaded, table, own, facts.model)
+    return _assemble(table, loaded, _tied(table, own), facts.model)
+
+
+def _inside(config: Config, path: str) -> Config:
+    for key in filter(None, path.split(".")):
+        config = config.nested(key)
+    return config
+
+
+def _at(config: Config, path: str) -> Any:
+    """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
+    *outer, key = path.split(".")
+    return _inside(config, ".".join(outer)).get(key)
 
 
 def _refuse_packed(facts: Facts, config: Config) -> None:
     quantization = config.raw.get("quantization_config")
+    for name in ("quantize_config.json", "hf_quant_config.json"):
+        quantization = quantization if quantization is not None else facts.extra.get(name)
+    if quantization is None:
+        quantization = config.text().raw.get("quantization_config")
     if quantization is None:
         return
-    method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+    method = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
     # FP8 weights keep the layer's shape; scales lie beside them. Others pack several into one.
-    if method == "fp8":
+    if method in _SHAPED:
         return
     raise UnsupportedError(
         f"the weights are packed (quant_method {printable(str(method), 40)}), and their layers' "
         "sizes cannot be read off them here",
         where=facts.model,
+        hint="ask of the model that it was quantized from",
     )
 
 
-def _join(table: Table, tensors: TensorTable, where: str, layers: int, tied: bool) -> Modules:
-    by_saved: dict[str, Row] = {}
-    for row in table.rows:
-        for pattern in row.saved or ():
-            by_saved.setdefault(pattern, row)
-    prefix = _prefix(table)
-    linear: dict[str, Linear] = {}
-    names: set[str] = set()
-    fused: dict[tuple[str, str], dict[tuple[int, ...], tuple[int, int]]] = {}
-    experts: list[Expert] = []
-    total = 0
-    for pattern, dtype, shape, indices in tensors.patterns():
-        found = by_saved.get(pattern) or by_saved.get(f"{prefix}{pattern}")
-        if found is None:
-            _refuse_unknown(table, pattern, dtype, shape, indices, where, layers)
+def _check_parts(table: Table, config: Config) -> None:
+    """A composite class takes other models as parts; the table shows those of the defaults."""
+    for name, _cls, model_type, path in table.parts:
+        if not path:
             continue
-        row = found
-        depth = row.module.count("{}")
-        for index in indices:
-            own = index[:depth]
-            if own and ".layers.{}" in row.module and own[0] >= layers and _is_decoder(row.module):
-                continue  # layers of multi-token prediction are not loaded
-            name = row.module.format(*own)
-            names.add(name)
-            size = 1
-            for item in shape:
-                size *= item
-            # A tied output embedding that was saved all the same is one parameter in memory.
-            if not (tied and f"{name}.{row.parameter}" in table.tied):
-                total += size
-            if row.parameter != "weight" or row.kind not in ("linear", "conv1d_linear"):
-                if row.dimensions == 3 or (row.kind == "other" and row.dimensions == 2):
-                    _collect(fused, experts, row, name, pattern, index, depth, shape)
+        part: Any = config.raw
+        for key in path.split("."):
+            part = part.get(key) if isinstance(part, Mapping) else None
+        found = part.get("model_type") if isinstance(part, Mapping) else None
+        if isinstance(found, str) and found != model_type:
+            raise UnsupportedError(
+                f"{printable(name)} is a {printable(found)} here, and the module table of "
+                f"{table.architecture} knows it as {model_type}",
+                where=f"{config.where}: config.json: {path}.model_type",
+            )
+
+
+def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
+    """Layers beyond the class's count (multi-token prediction) are in files and not loaded."""
+    for container, key in table.counts.items():
+        count = _at(config, key) if isinstance(key, str) else key
+        if isinstance(count, bool) or not isinstance(count, int):
+            continue
+        place = container.count("{}")
+        start = f"{container}.{{}}"
+        for pattern, found in loaded.shapes.items():
+            if pattern.startswith(f"{start}.") or pattern == start:
+                for index in [index for index in found if index[place] >= count]:
+                    del found[index]
+
+
+def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> None:
+    """A weight that reaches no parameter is one that transformers would not load. Where it looks
+    like a layer of the model itself, the table and the checkpoint are at odds."""
+    expected = {pattern for pattern, found in loaded.shapes.items() if found}
+    for pattern, dtype, shape, indices in loaded.left:
+        if len(shape) < 2 or pattern.endswith(_SCALES) or not pattern.endswith(".weight"):
+            continue
+        missing = [
+            f"{row.name}.{name}"
+            for row in table.rows
+            for name in row.parameters
+            if row.kind == "linear" and f"{row.name}.{name}" not in expected
+        ]
+        ending = ".".join(pattern.split(".")[-2:])
+        if any(name.endswith(ending) for name in missing):
+            raise UnsupportedError(
+                f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
+                f"{list(shape)}), which is no parameter of {table.architecture} by the module "
+                "table",
+                where=where,
+            )
+
+
+def _tied(table: Table, config: Config) -> Mapping[str, str]:
+    ties: Any = table.ties
+    if isinstance(ties, str):
+        ties = _at(config, ties)
+    return table.tied if ties is True else {}
+
+
+def _assemble(table: Table, loaded: Loaded, tied: Mapping[str, str], where: str) -> Built:
+    shapes = loaded.shapes
+    shared = _share(shapes, tied, where)
+    # Which indices each module has: those of its parameters, and those of what lies below it.
+    present: dict[str, set[Index]] = {}
+    for pattern, found in shapes.items():
+        if not found:
+            continue
+        parts = pattern.split(".")[:-1]
+        for end in range(len(parts), 0, -1):
+            name = ".".join(parts[:end])
+            depth = name.count("{}")
+            indices = {index[:depth] for index in found}
+            before = present.setdefault(name, set())
+            if indices <= before:
+                break
+            before |= indices
+    order: dict[str, int] = {}
+    modules: list[tuple[tuple[int, ...], Module]] = []
+    loose: dict[str, Shape] = {}
+    for number, row in enumerate(table.rows):
+        order[row.name] = number
+        if not row.name:
+            loose = {
+                name: shapes[name][()] for name in row.parameters if () in shapes.get(name, {})
+            }
+            continue
+        where_found = present.get(row.name)
+        if where_found is None:
+            parent = row.name.rpartition(".")[0]
+            # A module without parameters is where its parent is; one with some is not.
+            if row.parameters or row.name.endswith("{}"):
                 continue
-            if row.module in table.mixed or len(shape) != 2 or dtype not in _UNPACKED:
-                raise UnsupportedError(
-                    f"{pattern.format(*index)} ({dtype} {list(shape)}) is not a plain linear "
-                    "weight",
-                    where=where,
-                )
-            rows, columns = shape if row.kind == "linear" else shape[::-1]
-            linear[name] = Linear(name=name, inputs=columns, outputs=rows)
-    output = table.output
-    return Modules(
-        linear=tuple(item for name, item in linear.items() if name != output),
-        output=output,
-        names=frozenset(names),
-        experts=(*experts, *_merge(fused)),
-        parameters=total,
+            where_found = present.get(parent, set()) if parent else {()}
+        for index in where_found:
+            parameters = {
+                name: shapes[pattern][index]
+                for name in row.parameters
+                if index in shapes.get(pattern := f"{row.name}.{name}", {})
+            }
+            modules.append((_key(row, index, order), _module(row, index, parameters, where)))
+    modules.sort(key=lambda item: item[0])
+    return Built(
+        model_type=table.config_type,
+        modules=tuple(module for _, module in modules),
+        output=table.output,
+        input=table.input,
+        tied=shared,
+        loose=loose,
     )
 
 
-def _is_decoder(module: str) -> bool:
-    return (
-        re.match(r"(model\.|language_model\.|model\.language_model\.)?layers\.", module) is not None
-    )
+def _share(
+    shapes: dict[str, dict[Index, Shape]], tied: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """Give tied parameters the shape of what they share; full name to full name."""
+    shared: dict[str, str] = {}
+    for target, source in tied.items():
+        if target == source:
+            raise UnsupportedError(
+                f"layers share {printable(target)}, and the checkpoint does not tell which",
+                where=where,
+            )
+        origin = shapes.get(source, {})
+        if not origin and shapes.get(target):
+            # Saved under the other name of the two.
+            shapes[source] = origin = dict(shapes[target])
+        if not origin:
+            continue
+        depth = target.count("{}")
+        if depth == source.count("{}"):
+            shapes[target] = dict(origin)
+            for index in origin:
+                shared[target.format(*index)] = source.format(*index)
+        else:
+            shape = next(iter(origin.values()))
+            for index in shapes.get(target) or ([()] if not depth else []):
+                shapes.setdefault(target, {})[index] = shape
+                shared[target.format(*index)] = source.format(*next(iter(origin)))
+    return shared
 
 
-def _prefix(table: Table) -> str:
-    """What loading adds to names of a checkpoint of the base model alone (GPT-2's ``wte``)."""
-    starts = {row.module.split(".")[0] for row in table.rows if row.module != table.output}
-    return f"{starts.pop()}." if len(starts) == 1 else ""
+def _key(row: Row, index: Index, order: Mapping[str, int]) -> tuple[int, ...]:
+    """Where the module comes in a walk through the model."""
+    key: list[int] = []
+    parts = row.name.split(".")
+    numbers = iter(index)
+    for end, part in enumerate(parts, 1):
+        key.append(order.get(".".join(parts[:end]), 0))
+        key.append(next(numbers, 0) if part == "{}" else 0)
+    return tuple(key)
 
 
-def _collect(
-    fused: dict[tuple[str, str], dict[tuple[int, ...], tuple[int, int]]],
-    experts: list[Expert],
-    row: Row,
-    name: str,
-    pattern: str,
-    index: tuple[int, ...],
-    depth: int,
-    shape: tuple[int, ...],
-) -> None:
-    """Note a plain parameter, whole or in the pieces it was saved as."""
-    full = f"{name}.{row.parameter}"
-    if row.dimensions == 2 and len(shape) == 2:
-        experts.append(Expert(name=full, experts=1, rows=shape[0], columns=shape[1]))
-    elif len(shape) == 3:
-        experts.append(Expert(name=full, experts=shape[0], rows=shape[1], columns=shape[2]))
-    elif len(shape) == 2 and len(index) == depth + 1:
-        fused.setdefault((full, pattern), {})[index] = (shape[0], shape[1])
-
-
-def _merge(
-    fused: dict[tuple[str, str], dict[tuple[int, ...], tuple[int, int]]],
-) -> list[Expert]:
-    """Experts saved one by one, stacked; several projections of one parameter, joined."""
-    found: dict[str, Expert] = {}
-    for (name, _), pieces in fused.items():
-        sizes = set(pieces.values())
-        if len(sizes) != 1:
-            raise UnsupportedError(f"the experts of {name} differ in size", where="LoRA")
-        rows, columns = sizes.pop()
-        before = found.get(name)
-        found[name] = Expert(
-            name=name,
-            experts=len(pieces),
-            rows=rows + (before.rows if before else 0),
-            columns=columns,
-        )
-    return list(found.values())
-
-
-def _refuse_unknown(
-    table: Table,
-    pattern: str,
-    dtype: str,
-    shape: tuple[int, ...],
-    indices: tuple[tuple[int, ...], ...],
-    where: str,
-    layers: int,
-) -> None:
-    """A weight that no module takes is either known to be left out, or a reason to refuse."""
-    name = pattern.format(*indices[0])
-    if len(shape) < 2 or name.endswith((".weight_scale_inv", "_scale", ".inv_freq")):
-        return
-    if any(re.search(rule, name) for rule in table.ignored):
-        return
-    if indices[0] and ".layers.{}" in pattern and all(index[0] >= layers for index in indices):
-        return
-    raise UnsupportedError(
-        f"the checkpoint has {printable(name)} ({dtype} {list(shape)}), which is no parameter of "
-        f"{table.architecture} by the module table",
-        where=where,
+def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str) -> Module:
+    kind = row.kind
+    if len(row.kinds) > 1:
+        # Items of one list can differ (a linear layer, a norm, an activation): the weight tells.
+        flat = len(parameters.get("weight", ())) == 2
+        kinds = [item for item in row.kinds if (item == "other") != flat]
+        if len(kinds) != 1:
+            raise UnsupportedError(
+                f"{printable(row.name)} can be of several kinds, and its weight does not tell",
+                where=where,
+            )
+        kind = kinds[0]
+    weight = parameters.get("weight")
+    needed = {"linear": 2, "Conv1D": 2, "embedding": 2, "conv1d": 3, "conv2d": 4, "conv3d": 5}
+    if kind in needed and (weight is None or len(weight) != needed[kind]):
+        kind = "other" if weight is None and not parameters else kind
+        if kind in needed:
+            raise UnsupportedError(
+                f"{printable(row.name.format(*index))}.weight is "
+                + ("missing" if weight is None else f"of shape {list(weight)}")
+                + f", and a {kind} layer's is expected",
+                where=where,
+            )
+    return Module(
+        name=row.name.format(*index),
+        kind=kind,
+        parameters=parameters,
+        transposed=row.transposed,
+        groups=row.groups,
     )

@@ -1,4 +1,4 @@
-"""The generated module table of a class: which saved tensors are which modules in memory."""
+"""The generated module table of a class: its modules and how published names reach them."""
 
 from __future__ import annotations
 
@@ -18,33 +18,39 @@ __all__ = ["Row", "Table", "peft_facts", "table_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One parameter of one kind of module.
+    """One module, ``{}`` for each number in its name.
 
     Attributes:
-        module: the module's name, ``{}`` for each number.
-        kind: ``linear``, ``conv1d_linear`` (swapped axes), ``embedding``, ``other``...
-        parameter: the parameter's own name, such as ``weight``.
-        saved: patterns of the tensors it is saved as; None where that cannot be told.
-        dimensions: how many the parameter has in memory.
+        name, kind: as in :class:`hfkv.lora.built.Module`.
+        kinds: every kind it has under one config or another.
+        parameters: names of those it holds.
+        transposed, groups: as there.
     """
 
-    module: str
+    name: str
     kind: str
-    parameter: str
-    saved: tuple[str, ...] | None
-    dimensions: int
+    kinds: frozenset[str]
+    parameters: tuple[str, ...]
+    transposed: bool
+    groups: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The table of one class."""
+    """The table of one class; see ``hfkv/data/modules/README.md``."""
 
     architecture: str
+    config_path: str
+    config_type: str
+    prefix: str
+    input: str | None
     output: str | None
-    tied: frozenset[str]
-    ignored: tuple[str, ...]
-    mixed: frozenset[str]
+    tied: Mapping[str, str]
+    ties: str | bool
     rows: tuple[Row, ...]
+    counts: Mapping[str, Any]
+    parts: tuple[tuple[str, str, str, str], ...]
+    conversions: tuple[Mapping[str, Any], ...]
 
 
 @lru_cache(maxsize=1)
@@ -57,8 +63,8 @@ def peft_facts() -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _tables(model_type: str) -> Mapping[str, Any] | None:
-    path = resources.files("hfkv.data") / "module_names" / f"{model_type}.json"
+def _classes(model_type: str) -> Mapping[str, Any] | None:
+    path = resources.files("hfkv.data") / "modules" / f"{model_type}.json"
     if not path.is_file():
         return None
     classes: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["classes"]
@@ -72,7 +78,8 @@ def table_of(config: Config) -> Table:
         UnsupportedError: the pinned transformers has no class of that type, or it could not be
             built.
     """
-    known = config.cls is not None and _tables(config.model_type)
+    # The type is looked up among the known ones first: it is not a path to read from.
+    known = _classes(config.model_type) if config.cls is not None else None
     if not known:
         raise UnsupportedError(
             f"the modules of model_type '{printable(config.model_type)}' are not known here",
@@ -84,18 +91,28 @@ def table_of(config: Config) -> Table:
     raw = known[name]
     return Table(
         architecture=name,
-        output=raw["output"],
-        tied=frozenset(raw["tied"]),
-        ignored=tuple(raw["ignored"]),
-        mixed=frozenset(raw["mixed"]),
-        rows=tuple(
-            Row(
-                module=module,
-                kind=kind,
-                parameter=parameter,
-                saved=None if saved is None else tuple(saved),
-                dimensions=dimensions,
-            )
-            for module, kind, parameter, saved, dimensions in raw["rows"]
-        ),
+        config_path=raw["config"],
+        config_type=raw["config_type"],
+        prefix=raw["base_model_prefix"],
+        input=raw["input_embeddings"],
+        output=raw["output_embeddings"],
+        tied=raw["tied"],
+        ties=raw["ties"],
+        rows=tuple(_row(item) for item in raw["modules"]),
+        counts=raw["counts"],
+        parts=tuple(tuple(item) for item in raw["parts"]),
+        conversions=tuple(raw["conversions"]),
+    )
+
+
+def _row(item: list[Any]) -> Row:
+    name, kind, parameters = item[:3]
+    marks = item[3] if len(item) > 3 else {}
+    return Row(
+        name=name,
+        kind=kind,
+        kinds=frozenset([kind, *marks.get("kinds", ())]),
+        parameters=tuple(parameters),
+        transposed=bool(marks.get("transposed")),
+        groups=marks.get("groups", 1),
     )

@@ -51,7 +51,7 @@ def test_three_numbers_of_print_trainable_parameters() -> None:
     [
         ("q_proj,v_proj", {"q_proj", "v_proj"}),
         ("default", {"q_proj", "v_proj"}),
-        ("regex:.*self_attn.*", ATTENTION),
+        (r"regex:.*self_attn\..*_proj", ATTENTION),
         (
             "all-linear",
             {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
@@ -80,8 +80,8 @@ def test_what_peft_refuses_is_refused() -> None:
 
 
 def test_options_that_are_not_counted_are_refused_by_name() -> None:
-    with pytest.raises(UnsupportedError, match="use_dora"):
-        model("meta-llama/Meta-Llama-3-8B").lora(r=8, use_dora=True)
+    with pytest.raises(UnsupportedError, match="layer_replication"):
+        model("meta-llama/Meta-Llama-3-8B").lora(r=8, layer_replication=[[0, 4]])
     with pytest.raises(InputError, match="nonsense"):
         model("meta-llama/Meta-Llama-3-8B").lora(r=8, nonsense=True)
     assert model("meta-llama/Meta-Llama-3-8B").lora(r=8, lora_alpha=16, lora_dropout=0.1).r == 8

@@ -1,0 +1,95 @@
+"""The model in memory, as far as PEFT looks at it: modules by name, their kinds and parameters."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Built", "Module", "leaf", "target_name"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """One module of ``named_modules()``.
+
+    Attributes:
+        name: its full name; never "".
+        kind: as PEFT's dispatch sees it: ``linear``, ``Conv1D`` (swapped axes), ``embedding``,
+            ``conv1d``, ``conv2d``, ``conv3d``, ``attention`` or ``other``.
+        parameters: the shapes of the parameters that it holds itself.
+        transposed: 3-D parameters are (experts, in, out) instead of (experts, out, in).
+        groups: of a convolution.
+    """
+
+    name: str
+    kind: str
+    parameters: Mapping[str, tuple[int, ...]]
+    transposed: bool = False
+    groups: int = 1
+
+    @property
+    def features(self) -> tuple[int, int]:
+        """Inputs and outputs of a linear layer, rows and width of an embedding."""
+        first, second = self.parameters["weight"][:2]
+        return (second, first) if self.kind == "linear" else (first, second)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What transformers would build.
+
+    Attributes:
+        model_type: ``config.model_type`` of the built model, PEFT's key to its mappings.
+        modules: in order, without the model itself.
+        output, input: names of the output and the input embedding; None where there is none.
+        input_known: whether ``input`` is known at all.
+        tied: full name of a parameter to that of the one whose storage it shares.
+        loose: parameters of the model itself, outside all modules.
+        basis: how this is known.
+        reason: why it is not ``exact``, or "".
+    """
+
+    model_type: str
+    modules: tuple[Module, ...]
+    output: str | None
+    input: str | None
+    input_known: bool = True
+    tied: Mapping[str, str] = field(default_factory=dict)
+    loose: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    basis: str = "exact"
+    reason: str = ""
+
+    def elements(self) -> dict[str, int]:
+        """Elements of every parameter by full name, tied ones once."""
+        found = {name: math.prod(shape) for name, shape in self.loose.items()}
+        for module in self.modules:
+            for name, shape in module.parameters.items():
+                found[f"{module.name}.{name}"] = math.prod(shape)
+        return {name: count for name, count in found.items() if self.tied.get(name) not in found}
+
+
+def leaf(name: str) -> str:
+    """The last part of a module's name.
+
+    >>> leaf("model.layers.0.self_attn.q_proj")
+    'q_proj'
+    """
+    return name.rpartition(".")[2]
+
+
+_NUMBER = re.compile(r"[0-9]+")
+
+
+def target_name(name: str) -> str:
+    """The name under which an adapted module or parameter is summed: its last part that is no
+    number; of a parameter, with its module's name before it.
+
+    >>> target_name("visual.blocks.0.mlp.2"), target_name("m.0.mlp.experts.gate_up_proj")
+    ('mlp', 'experts.gate_up_proj')
+    """
+    parts = [part for part in name.split(".") if not _NUMBER.fullmatch(part)]
+    if len(parts) > 1 and (parts[-2] == "experts" or parts[-1] == "weight"):
+        return parts[-2] if parts[-1] == "weight" else ".".join(parts[-2:])
+    return parts[-1] if parts else name

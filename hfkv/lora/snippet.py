@@ -1,0 +1,43 @@
+"""The Python that makes an adapter."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from hfkv.lora.options import LoraOptions
+
+__all__ = ["snippet"]
+
+
+def snippet(options: LoraOptions) -> str:
+    """``LoraConfig(...)`` with every field that is not at its default.
+
+    >>> snippet(LoraOptions(r=8, target_modules=("q_proj",), use_dora=True))
+    "LoraConfig(r=8, target_modules=['q_proj'], use_dora=True, task_type='CAUSAL_LM')"
+    """
+    parts = [f"r={options.r}"]
+    if options.target_modules is not None:
+        parts.append(f"target_modules={_value(options.target_modules)}")
+    for field in fields(options):
+        if field.name in ("r", "target_modules", "ignored", "task_type", "lora_dropout"):
+            continue
+        value = getattr(options, field.name)
+        if field.default is not MISSING and value == field.default:
+            continue
+        parts.append(f"{field.name}={_value(_plain(field.name, value))}")
+    parts.append(f"task_type={options.task_type or 'CAUSAL_LM'!r}")
+    return f"LoraConfig({', '.join(parts)})"
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "rank_pattern":
+        return dict(value)
+    if name == "trainable_token_indices":
+        found = {key: list(indices) for key, indices in value}
+        return found[""] if list(found) == [""] else found
+    return value
+
+
+def _value(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
