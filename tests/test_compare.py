@@ -67,7 +67,7 @@ def _directory(folder: Any) -> Any:
 
     files = read_snapshot(LLAMA)
     assert files.tensors is not None
-    path = folder / "model"
+    path = folder / "Meta-Llama-3-70B"
     path.mkdir()
     (path / "config.json").write_bytes(files.texts["config.json"])
     (path / "README.md").write_bytes(CARD)

@@ -23,14 +23,8 @@ COMMANDS = {
     "compare": "Bytes per token in context, in a LoRA adapter and in pretraining; ratios.",
     "kv": "The KV cache of a model, to the byte; with --fit, how many tokens a budget holds.",
     "lora": "The LoRA adapter that PEFT would make, per target module.",
-    "rank": "Which LoRA ranks are worth a look for a number of tokens.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
-    "verify": "hfkv's figures beside those of the installed transformers and PEFT.",
-    "architectures": "Every architecture known, its kinds of layers, basis and source.",
-    "check": "Check training configs, budgets and documented figures before a commit.",
-    "lock": "Pin the models that the checks name into hfkv.lock.",
-    "cache": "Show or clear hfkv's store of model shapes.",
 }
 
 
