@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -20,14 +21,51 @@ __all__ = ["OVERRIDES", "default_config", "generate", "main", "table"]
 
 TARGET = Path(__file__).parent.parent / "data" / "modules"
 
+_ROPE = {
+    kind: {"rope_theta": 10000.0, "rope_type": "default"}
+    for kind in ("full_attention", "sliding_attention")
+}
+_INDEXER = {
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 256,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
+}
+#: Layers of each container in the variants: what they add are names and sizes, not layers.
+_FEW = 6
+#: Seconds until a variant is taken to be endless; the largest takes a fraction of it.
+_PATIENCE = 15
+
 #: What has to be said for types whose defaults alone cannot be built.
 OVERRIDES: dict[str, dict[str, Any]] = {
     "aya_vision": {"vision_config": {"num_attention_heads": 16}},
-    "deepseek_ocr2": {},
+    "chameleon": {"vocabulary_map": {"<image>": 4}},
+    "cohere_compass": {"text_config": {"rope_parameters": _ROPE}},
+    "cohere_compass_text": {"rope_parameters": _ROPE},
+    "dbrx": {"attn_config": {"rope_theta": 10000.0}},
+    "deepseek_ocr2": {"text_config": {"mlp_layer_types": ["dense", *["sparse"] * 31]}},
+    "diffusion_gemma": {
+        "text_config": {"num_experts": 8, "top_k_experts": 2, "moe_intermediate_size": 704}
+    },
+    "dots1": {"n_routed_experts": 8, "n_shared_experts": 2},
+    "emu3": {"vocabulary_map": {"<image>": 4, "<|extra_200|>": 5}},
+    "granite4_vision": {"deepstack_layer_map": [[3, 0], [6, 1]], "downsample_rate": "1/2"},
     "hunyuan_v1_dense": {"head_dim": 128},
     "hunyuan_v1_moe": {"head_dim": 128},
+    "hunyuan_vl": {"text_config": {"head_dim": 128}},
+    "lfm2_moe": {"layer_types": ["conv", "conv", "full_attention", "conv"] * 8},
     "ministral": {"head_dim": 128},
-    "nemotron": {"head_dim": 128},
+    "moonshine_streaming": {"num_key_value_heads": 8},
+    "nemotron": {"num_key_value_heads": 8},
+    "qwen3_omni_moe": {
+        "talker_config": {
+            "spatial_merge_size": 2,
+            "text_config": {"shared_expert_intermediate_size": 768},
+        }
+    },
+    "qwen4_exp": {"text_config": _INDEXER},
+    "qwen4_exp_text": _INDEXER,
     "reformer": {"is_decoder": True},
 }
 
@@ -179,18 +217,28 @@ def table(model_type: str, name: str) -> dict[str, Any]:
     ties: str | bool | None = None
     tied = _tied(model)
     for where, change in _changes(own, set(counts.values())):
-        try:
-            variant = _model(default_config(model_type, _nested(path, change)), name)
-        except Exception:
+        if _leaf(change) is not None and _leaf(change) == (_at(own, where) or 0) - 1:
+            variant = _variant(model_type, name, path, change)
+            for container, count in {} if variant is None else _counts(variant).items():
+                if counts.get(container) == _at(own, where) and count == _leaf(change):
+                    keys.setdefault(container, where)
+    few: dict[str, Any] = {}
+    for key in keys.values():
+        if _at(own, key) > _FEW:
+            _merge(few, _nested(key, _FEW))
+    if _variant(model_type, name, path, few) is None:
+        few = {}
+    for where, change in _changes(own, set()):
+        both = copy.deepcopy(few)
+        _merge(both, change)
+        variant = _variant(model_type, name, path, both)
+        if variant is None:
             continue
         rows.add(variant)
         now = _tied(variant)
         if where.endswith("tie_word_embeddings") and now != tied and ties is None:
             ties = where
             tied = tied or now
-        for container, count in _counts(variant).items():
-            if counts.get(container) == _at(own, where) and count == _leaf(change):
-                keys.setdefault(container, where)
     return {
         "config": path,
         "config_type": model.config.model_type,
@@ -200,6 +248,8 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "tied": tied,
         "ties": ties if ties is not None else bool(tied),
         "modules": rows.rows(),
+        "buffers": _buffers(model),
+        "unsaved": _unsaved(model),
         "counts": keys,
         "derived": _derived(type(own)),
         "parts": _parts(model, own),
@@ -224,6 +274,19 @@ def _tied(model: Any) -> dict[str, str]:
         if kept != name:
             found[_INDEX.sub("{}", name)] = _INDEX.sub("{}", kept)
     return found
+
+
+def _buffers(model: Any) -> list[str]:
+    """What a checkpoint holds beside parameters."""
+    names = dict(model.named_parameters(remove_duplicate=False))
+    return list(dict.fromkeys(_INDEX.sub("{}", n) for n in model.state_dict() if n not in names))
+
+
+def _unsaved(model: Any) -> list[str]:
+    """Parameters that saving leaves out, because the class computes them."""
+    rules = list(getattr(model, "_keys_to_ignore_on_save", None) or ())
+    names = [name for name, _ in model.named_parameters() if name in rules]
+    return list(dict.fromkeys(_INDEX.sub("{}", name) for name in names))
 
 
 def _counts(model: Any) -> dict[str, int]:
@@ -274,7 +337,29 @@ _SKIPPED = frozenset(
 )
 
 
-def _nested(path: str, change: dict[str, Any]) -> dict[str, Any]:
+def _variant(model_type: str, name: str, path: str, change: dict[str, Any]) -> Any:
+    """The model under a change of its own config; None where the class cannot make sense of it."""
+
+    def stop(*_: object) -> None:
+        raise _EndlessError
+
+    # A zero where a class counts down to it never ends.
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(_PATIENCE)
+    try:
+        return _model(default_config(model_type, _nested(path, change)), name)
+    except (Exception, _EndlessError):
+        return None
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class _EndlessError(BaseException):
+    pass
+
+
+def _nested(path: str, change: Any) -> dict[str, Any]:
     for key in reversed(path.split(".") if path else []):
         change = {key: change}
     return change
@@ -288,7 +373,8 @@ def _leaf(change: Any) -> Any:
 
 def _at(config: Any, where: str) -> Any:
     for key in where.split("."):
-        config = getattr(config, key, None)
+        # Not getattr: some classes refuse to name a value that differs from layer to layer.
+        config = vars(config).get(key) if hasattr(config, "__dict__") else None
     return config
 
 
@@ -314,7 +400,7 @@ def _derived(cls: Any) -> dict[str, str]:
     except Exception:
         return {}
     found = {}
-    for key in empty:
+    for key in sorted(empty):
         value = getattr(made, key, None)
         if isinstance(value, Int) and value.text != key:
             found[key] = value.text
@@ -401,7 +487,8 @@ def generate(types: set[str] | None = None) -> Iterator[tuple[str, dict[str, Any
             try:
                 tables[name] = table(model_type, name)
             except Exception as error:
-                reasons.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+                first = str(error).strip().splitlines()[0].rstrip(":")
+                reasons.append(f"{type(error).__name__}: {first}")
         if tables:
             yield model_type, {"model_type": model_type, "classes": tables}
         else:

@@ -3,10 +3,15 @@ of it would look like. Needs torch, transformers and peft; only oracle tests imp
 
 from __future__ import annotations
 
+import copy
+import json
 import re
+from pathlib import Path
 from typing import Any
 
+from hfkv.generate import module_tables
 from hfkv.live.build import transformers
+from hfkv.live.lora import build_for
 
 
 def cases(model: Any) -> dict[str, dict[str, Any]]:
@@ -22,10 +27,11 @@ def cases(model: Any) -> dict[str, dict[str, Any]]:
             linear.setdefault(leaf, []).append(name)
         elif name and not leaf.isdigit() and any(True for _ in module.children()):
             containers.setdefault(leaf, name)
-    output = model.get_output_embeddings()
-    inputs = model.get_input_embeddings()
     names = {id(module): name for name, module in model.named_modules()}
-    out_name, in_name = names.get(id(output), ""), names.get(id(inputs), "")
+    out_name, in_name = (
+        names.get(id(found), "")
+        for found in (_embedding(model, "output"), _embedding(model, "input"))
+    )
     out_leaf, in_leaf = out_name.rpartition(".")[2], in_name.rpartition(".")[2]
     leaves = sorted(leaf for leaf in linear if leaf != out_leaf and not leaf.isdigit())
     attention = [
@@ -101,6 +107,44 @@ def cases(model: Any) -> dict[str, dict[str, Any]]:
         "sequence_classes": {**by_name, "task_type": "SEQ_CLS"},
         "replicated": {**by_name, "layer_replication": [[0, 2], [1, 2]]},
     }
+
+
+def small_config(model_type: str, name: str) -> Any:
+    """The class's defaults with at most ``LAYERS`` of every layer, or plain where it needs more.
+
+    Layers of one kind are alike, so that fewer of them show the same rules, much sooner.
+    """
+    path = Path(module_tables.TARGET) / f"{model_type}.json"
+    table = json.loads(path.read_text(encoding="utf-8"))["classes"][name]
+    plain = module_tables.default_config(model_type)
+    changes: dict[str, Any] = {}
+    for key in table["counts"].values():
+        full = f"{table['config']}.{key}" if table["config"] else key
+        value: Any = plain
+        for part in full.split("."):
+            value = getattr(value, part, None)
+        if isinstance(value, int) and value > LAYERS:
+            place = changes
+            *parents, last = full.split(".")
+            for part in parents:
+                place = place.setdefault(part, {})
+            place[last] = LAYERS
+    try:
+        config = module_tables.default_config(model_type, changes)
+        build_for(copy.deepcopy(config), name)
+    except Exception:
+        return plain
+    return config
+
+
+LAYERS = 6
+
+
+def _embedding(model: Any, side: str) -> Any:
+    try:
+        return getattr(model, f"get_{side}_embeddings")()
+    except NotImplementedError:  # classes that transformers has no rule for
+        return None
 
 
 _LAYER = re.compile(r"(?:.*?\.)?([^.]+)\.\d+\.")
