@@ -41,6 +41,7 @@ def _names(text: str | None) -> list[str] | None:
 @click.pass_context
 def lora(
     ctx: click.Context,
+    /,
     model: str,
     rank: int,
     target_modules: str,

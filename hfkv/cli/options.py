@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,11 +24,16 @@ __all__ = [
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+if TYPE_CHECKING:
+    _Whole = click.ParamType[int]
+else:  # older releases of click have no such subscript
+    _Whole = click.ParamType
+
 #: What ``--kv-dtype`` and ``--lora-dtype`` take; the meaning is in :mod:`hfkv.dtypes`.
 _DTYPES = "auto|bf16|fp16|fp32|fp8|int8|int4"
 
 
-class _Count(click.ParamType):
+class _Count(_Whole):
     """A number of tokens as people type it; a wrong one is a usage error, exit code 2."""
 
     name = "tokens"
@@ -45,7 +50,7 @@ class _Count(click.ParamType):
         return count
 
 
-class _Bytes(click.ParamType):
+class _Bytes(_Whole):
     """A size as people type it."""
 
     name = "size"

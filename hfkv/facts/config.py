@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.classes import ConfigClass, config_class, type_of_architecture
@@ -22,6 +22,10 @@ __all__ = ["Config", "Read"]
 _LARGEST = 2**40
 #: No model has so many layers; lists and loops over layers stay bounded by it.
 MOST_LAYERS = 100_000
+
+#: The class below has methods named int and bool, which hide the builtins in its annotations.
+Int: TypeAlias = int
+Bool: TypeAlias = bool
 
 Origin = Literal["explicit", "class default", "null", "derived"]
 
@@ -93,12 +97,12 @@ class Config:
             return self._note(own, self.cls.defaults[own], "class default")
         return None
 
-    def has(self, key: str) -> bool:
+    def has(self, key: str) -> Bool:
         """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
         return key in self.raw or own in self.raw
 
-    def int(self, key: str, *, least: int = 1) -> int:
+    def int(self, key: str, *, least: Int = 1) -> Int:
         """A whole number of at least ``least``.
 
         Raises:
@@ -113,7 +117,7 @@ class Config:
             )
         return value
 
-    def optional_int(self, key: str, *, least: int = 1) -> int | None:
+    def optional_int(self, key: str, *, least: Int = 1) -> Int | None:
         """A whole number of at least ``least``, or None where it is null or has no default."""
         value = self.get(key)
         if value is None:
@@ -121,7 +125,7 @@ class Config:
             return None
         return self.check_int(key, value, least=least)
 
-    def check_int(self, key: str, value: Any, *, least: int = 1) -> int:
+    def check_int(self, key: str, value: Any, *, least: Int = 1) -> Int:
         """``value`` as a whole number, or an error naming ``key``."""
         # JSON written by other tools has 32.0 for 32; transformers takes it only where the class
         # is not strict, and a fraction never.
@@ -142,7 +146,7 @@ class Config:
             )
         return float(value)
 
-    def bool(self, key: str, *, default: bool = False) -> bool:
+    def bool(self, key: str, *, default: Bool = False) -> Bool:
         """True or false; ``default`` where neither file nor class says."""
         value = self.get(key)
         if value is None:
@@ -174,7 +178,7 @@ class Config:
             )
         return tuple(value)
 
-    def ints(self, key: str, *, least: int = 0) -> tuple[int, ...] | None:
+    def ints(self, key: str, *, least: Int = 0) -> tuple[Int, ...] | None:
         """A list of whole numbers, or None."""
         value = self.get(key)
         if value is None:
@@ -189,7 +193,7 @@ class Config:
             self.check_int(f"{key}[{index}]", item, least=least) for index, item in enumerate(value)
         )
 
-    def layers(self, key: str = "num_hidden_layers") -> int:
+    def layers(self, key: str = "num_hidden_layers") -> Int:
         """The number of layers, bounded so that what loops over layers is too."""
         count = self.int(key, least=0)
         if count > MOST_LAYERS:
@@ -279,7 +283,7 @@ def _model_type(raw: Mapping[str, Any], where: str) -> str:
     )
 
 
-def _finite(value: float) -> bool:
+def _finite(value: float) -> Bool:
     try:
         return math.isfinite(value)
     except OverflowError:
