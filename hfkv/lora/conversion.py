@@ -72,13 +72,13 @@ def load_names(
             if number is None:
                 own = shapes.setdefault(target, {})
                 for index in members:
-                    own[tuple(index[place] + add for place, add in places)] = shape
+                    own[_index(index, places)] = shape
                 dtypes[target] = dtype
                 continue
             count = len(rules[number]["sources"])
             group = merges.setdefault((number, target), {})
             for index in members:
-                key = tuple(index[place] + add for place, add in places)
+                key = _index(index, places)
                 lists = group.get(key)
                 if lists is None:
                     lists = group[key] = [[] for _ in range(count)]
@@ -130,9 +130,14 @@ def _apply(
         yield ((numbers,), (number, source, target, tuple((at, 0) for at in range(len(numbers)))))
 
 
+def _index(index: Index, places: tuple[tuple[int, int], ...]) -> Index:
+    """The numbers of a result: taken from the name's own (and moved), or written by a rule."""
+    return tuple(add if place < 0 else index[place] + add for place, add in places)
+
+
 def _instance(result: _Result, index: Index) -> tuple[int | None, int, str]:
     number, source, target, places = result
-    return number, source, target.format(*(index[place] + add for place, add in places))
+    return number, source, target.format(*_index(index, places))
 
 
 def _plain(
@@ -236,18 +241,13 @@ def _places(name: str, stand_ins: Index) -> tuple[str, tuple[tuple[int, int], ..
     """The pattern of a result, and for each of its numbers the place it came from and what is
     added to it."""
     target, numbers = template(name)
-    if not stand_ins:
-        return target, tuple((0, number) for number in numbers)
     places = []
     for number in numbers:
         place = round((number - _FIRST) / _STEP)
-        if number < _FIRST // 2 or not 0 <= place < len(stand_ins):
-            # A number that the rule wrote: kept in the pattern is not possible, so it is constant.
-            places.append((-1, number))
-        else:
+        if number > _FIRST // 2 and 0 <= place < len(stand_ins):
             places.append((place, number - stand_ins[place]))
-    if any(place < 0 for place, _ in places):
-        return "", ()
+        else:
+            places.append((-1, number))
     return target, tuple(places)
 
 

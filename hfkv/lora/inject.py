@@ -237,9 +237,10 @@ def _one(module: Module, work: _Work) -> Adapted:
             )
     elif module.kind in _CONVOLUTIONS:
         return _convolution(module, rank, work)
-    elif module.kind == "attention":
+    elif module.kind in ("attention", "unknown"):
         raise UnsupportedError(
-            f"{printable(module.name)} is a MultiheadAttention, whose adapter is not counted",
+            f"the adapter of {printable(module.name)} is not counted (a MultiheadAttention, or a "
+            "weight held in another form)",
             where=work.where,
         )
     else:

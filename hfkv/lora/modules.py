@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hfkv.errors import UnsupportedError
@@ -10,15 +11,11 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.packed import unpack
 from hfkv.lora.table import Row, Table, table_of
 from hfkv.reading import printable
 
 __all__ = ["built_of"]
-
-#: Methods whose checkpoints keep each layer's own shape, with scales beside it.
-_SHAPED = frozenset(["fp8", "bitsandbytes-8bit"])
-#: Endings of what a quantization method stores beside weights.
-_SCALES = ("_scale", "_scale_inv", ".scale", ".SCB", ".weight_format", ".input_scale")
 
 
 def built_of(facts: Facts, config: Config) -> Built:
@@ -35,7 +32,7 @@ def built_of(facts: Facts, config: Config) -> Built:
             where=facts.model,
             hint="use the repository or a directory with the weights",
         )
-    _refuse_packed(facts, config)
+    tensors, note = unpack(facts, facts.tensors)
     table = table_of(config)
     own = _inside(config, table.config_path)
     _check_parts(table, own)
@@ -44,10 +41,11 @@ def built_of(facts: Facts, config: Config) -> Built:
         for row in table.rows
         for parameter in row.parameters
     )
-    loaded = load_names(facts.tensors, table.conversions, table.prefix, known)
+    loaded = load_names(tensors, table.conversions, table.prefix, known)
     _drop_uncounted(loaded, table, own)
     _refuse_left(loaded, table, own, facts.model)
-    return _assemble(table, loaded, _tied(table, own), facts.model)
+    built = _assemble(table, loaded, _tied(table, own), facts.model)
+    return replace(built, reason=note)
 
 
 def _inside(config: Config, path: str) -> Config:
@@ -60,26 +58,6 @@ def _at(config: Config, path: str) -> Any:
     """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
     *outer, key = path.split(".")
     return _inside(config, ".".join(outer)).get(key)
-
-
-def _refuse_packed(facts: Facts, config: Config) -> None:
-    quantization = config.raw.get("quantization_config")
-    for name in ("quantize_config.json", "hf_quant_config.json"):
-        quantization = quantization if quantization is not None else facts.extra.get(name)
-    if quantization is None:
-        quantization = config.text().raw.get("quantization_config")
-    if quantization is None:
-        return
-    method = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
-    # FP8 weights keep the layer's shape; scales lie beside them. Others pack several into one.
-    if method in _SHAPED:
-        return
-    raise UnsupportedError(
-        f"the weights are packed (quant_method {printable(str(method), 40)}), and their layers' "
-        "sizes cannot be read off them here",
-        where=facts.model,
-        hint="ask of the model that it was quantized from",
-    )
 
 
 def _check_parts(table: Table, config: Config) -> None:
@@ -118,7 +96,7 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
     like a layer of the model itself, the table and the checkpoint are at odds."""
     expected = {pattern for pattern, found in loaded.shapes.items() if found}
     for pattern, dtype, shape, indices in loaded.left:
-        if len(shape) < 2 or pattern.endswith(_SCALES) or not pattern.endswith(".weight"):
+        if len(shape) < 2 or not pattern.endswith(".weight"):
             continue
         missing = [
             f"{row.name}.{name}"
@@ -251,8 +229,10 @@ def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str)
     weight = parameters.get("weight")
     needed = {"linear": 2, "Conv1D": 2, "embedding": 2, "conv1d": 3, "conv2d": 4, "conv3d": 5}
     if kind in needed and (weight is None or len(weight) != needed[kind]):
-        kind = "other" if weight is None and not parameters else kind
-        if kind in needed:
+        if weight is None and (not parameters or kind.startswith("conv")):
+            # Nothing of it is there, or it is held in another form: it cannot be adapted here.
+            kind = "other" if not parameters else "unknown"
+        else:
             raise UnsupportedError(
                 f"{printable(row.name.format(*index))}.weight is "
                 + ("missing" if weight is None else f"of shape {list(weight)}")

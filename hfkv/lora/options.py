@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.errors import ConfigError, InputError, TargetError, UnsupportedError
+from hfkv.errors import InputError, TargetError, UnsupportedError
 from hfkv.reading import describe, printable
 
 __all__ = ["LoraOptions"]
@@ -133,9 +133,14 @@ class LoraOptions:
             )
         task = fields.get("task_type")
         fields["task_type"] = getattr(task, "value", task)
-        for name in fields:
-            if not isinstance(name, str):
-                raise ConfigError(f"found {describe(name)}", where="adapter_config.json")
+        for name in [name for name in fields if name not in _KNOWN]:
+            # Fields of other versions: PEFT ignores them, and off they mean nothing anyway.
+            if not isinstance(name, str) or fields[name] not in (None, False, [], {}, ""):
+                raise UnsupportedError(
+                    f"the field '{printable(str(name), 60)}' is not one of the pinned PEFT",
+                    where="adapter_config.json",
+                )
+            del fields[name]
         return cls.from_options(**fields)
 
     @staticmethod
@@ -288,3 +293,6 @@ _READERS: dict[str, Any] = {
     "trainable_token_indices": _tokens,
     "use_dora": _flag,
 }
+
+#: Every field there is.
+_KNOWN = frozenset([*_IRRELEVANT, *_REFUSED, *_READERS, "r", "target_modules"])

@@ -1,0 +1,107 @@
+"""Packed checkpoints have the adapter of the layers they were packed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.lora import LoraOptions, lora
+from tests.lora.tiny import PER_RANK, facts
+
+Layer = Callable[[int, int], list[tuple[str, str, tuple[int, ...]]]]
+
+GPTQ: Layer = lambda out, into: [  # noqa: E731
+    ("qweight", "I32", (into // 8, out)),
+    ("qzeros", "I32", (1, out // 8)),
+    ("scales", "F16", (1, out)),
+    ("g_idx", "I32", (into,)),
+]
+AWQ: Layer = lambda out, into: [  # noqa: E731
+    ("qweight", "I32", (into, out // 8)),
+    ("qzeros", "I32", (1, out // 8)),
+    ("scales", "F16", (1, out)),
+]
+FP8: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "F8_E4M3", (out, into)),
+    ("weight_scale_inv", "F32", (1, 1)),
+]
+COMPRESSED: Layer = lambda out, into: [  # noqa: E731
+    ("weight_packed", "I32", (out, into // 8)),
+    ("weight_scale", "BF16", (out, 1)),
+    ("weight_shape", "I64", (2,)),
+]
+NVFP4: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "U8", (out, into // 2)),
+    ("weight_scale", "F8_E4M3", (out, into // 16)),
+    ("weight_scale_2", "F32", ()),
+    ("input_scale", "F32", ()),
+]
+MLX: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "U32", (out, into // 8)),
+    ("scales", "BF16", (out, into // 64)),
+    ("biases", "BF16", (out, into // 64)),
+]
+BITNET: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "U8", (out // 4, into)),
+    ("weight_scale", "BF16", (1,)),
+]
+INT8: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "I8", (out, into)),
+    ("SCB", "F32", (out,)),
+    ("weight_format", "U8", ()),
+]
+COMPRESSED_CONFIG = {
+    "quant_method": "compressed-tensors",
+    "format": "pack-quantized",
+    "config_groups": {"group_0": {"weights": {"num_bits": 4}}},
+}
+
+WAYS = [
+    pytest.param(GPTQ, {"quant_method": "gptq", "bits": 4}, id="gptq"),
+    pytest.param(AWQ, {"quant_method": "awq", "bits": 4, "version": "gemm"}, id="awq"),
+    pytest.param(FP8, {"quant_method": "fp8"}, id="fp8"),
+    pytest.param(COMPRESSED, COMPRESSED_CONFIG, id="compressed-tensors"),
+    pytest.param(NVFP4, {"quant_method": "modelopt", "quant_algo": "NVFP4"}, id="nvfp4"),
+    pytest.param(MLX, {"bits": 4, "group_size": 64}, id="mlx"),
+    pytest.param(BITNET, {"quant_method": "bitnet"}, id="bitnet"),
+    pytest.param(INT8, {"quant_method": "bitsandbytes", "load_in_8bit": True}, id="8bit"),
+]
+
+
+@pytest.mark.parametrize(("layer", "quantization"), WAYS)
+def test_the_layers_own_sizes(layer: Layer, quantization: dict[str, Any]) -> None:
+    packed = facts(layer, {"quantization_config": quantization})
+    figure = lora(packed, LoraOptions(r=4))
+    plain = lora(facts(), LoraOptions(r=4))
+    assert figure.parameters == 4 * PER_RANK == plain.parameters
+    assert figure.per_target == plain.per_target
+    assert figure.all_parameters == plain.all_parameters
+
+
+def test_the_side_file_is_read() -> None:
+    packed = facts(GPTQ, extra={"quantize_config.json": {"bits": 4, "group_size": 128}})
+    assert lora(packed, LoraOptions(r=1)).parameters == PER_RANK
+    side = {"quantization": {"quant_algo": "NVFP4"}}
+    packed = facts(NVFP4, extra={"hf_quant_config.json": side})
+    assert lora(packed, LoraOptions(r=1)).parameters == PER_RANK
+
+
+@pytest.mark.parametrize("bits", [None, True, "4", 3.5, 0, 10**30])
+def test_damaged_bits_are_an_error(bits: object) -> None:
+    with pytest.raises(ConfigError, match="bits"):
+        lora(
+            facts(GPTQ, {"quantization_config": {"quant_method": "gptq", "bits": bits}}),
+            LoraOptions(r=1),
+        )
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"quant_method": "novel"}],
+)
+def test_what_cannot_be_unpacked_is_refused(quantization: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedError):
+        lora(facts(None, {"quantization_config": quantization}), LoraOptions(r=1))
