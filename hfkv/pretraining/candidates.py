@@ -15,7 +15,7 @@ from hfkv.pretraining.text import Segment, Table, segments
 __all__ = ["Found", "candidates"]
 
 #: More candidates than any real card has; a hostile card is cut off here, and told so.
-MOST = 2_000
+MOST = 400
 _LONGEST_SENTENCE = 3_000
 #: No model is pretrained on less; windows, vocabularies and speeds stand below.
 _LEAST = 10**7

@@ -63,6 +63,7 @@ class Choice:
 def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
     """Choose among classified candidates for the model asked about."""
     sizes = _sizes(weighed)
+    taken = [pair for pair in weighed if pair[1].taken]
     every: list[Candidate] = []
     for found, verdict in weighed:
         candidate = Candidate(
@@ -74,7 +75,7 @@ def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
             qualifier=verdict.qualifier,
         )
         if verdict.taken:
-            fit, why = _subject(found, weighed, asked, sizes)
+            fit, why = _subject(found, taken, asked, sizes)
             if fit is None:
                 candidate = replace(candidate, verdict="rejected", why=why)
             else:
@@ -96,15 +97,26 @@ def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
     totals = [item for item in accepted if item.kind == "total"]
     if not totals:
         return _stages(every, _most_specific(accepted))
-    pool = _most_specific(totals)
+    # A slip of the pen ("500 trillion" for 500 billion) loses against what can be true.
+    pool = _most_specific([i for i in totals if i.tokens <= _MOST_TOKENS] or totals)
     values: dict[int, list[Candidate]] = {}
     for item in pool:
         values.setdefault(item.tokens, []).append(item)
-    best = max(values, key=lambda value: (max(i.weight for i in values[value]), len(values[value])))
+    best = max(
+        values,
+        key=lambda value: (
+            max(i.weight for i in values[value]),
+            len(values[value]),
+        ),
+    )
     support = values[best]
     support.sort(key=lambda item: (-item.weight, item.found.line))
     # What is said of no model in particular contradicts as well as what is said of this one.
-    rest = [i for i in totals if i.tokens != best and (i in pool or not i.specific)]
+    rest = [
+        i
+        for i in totals
+        if i.tokens != best and (i in pool or not i.specific or i.tokens > _MOST_TOKENS)
+    ]
     return _answer(every, best, support, rest, asked, _qualifier(support))
 
 

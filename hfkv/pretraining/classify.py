@@ -72,7 +72,7 @@ def qualifier(text: str, start: int, end: int) -> str:
 
 # -- what speaks for it --------------------------------------------------------------------------
 _TRAIN = re.compile(
-    r"pre-? ?train\w*|train(?:ed|ing|s)?\b|\bsaw\b|\bseen\b|consum(?:ed|es)|process(?:ed|es)"
+    r"pre-? ?train\w*|train(?:ed|ing|s)?\b|(?:pre-?)?entren\w*|\bsaw\b|\bseen\b|consum(?:ed|es)|process(?:ed|es)"
     r"|\blearn(?:ed|t)\b|预训练|預訓練|训练|訓練|学习|學習|学習|학습|pr[ée]-?entra?[iî]n\w*|entra?[iî]n\w*"
     r"|(?:vor)?trainier\w*|vortrain\w*|treinad\w*|treino|addestrat\w*|addestramento|обуч\w*",
     _I,
@@ -314,6 +314,8 @@ def _trained_again(before: str, at: int, why: str) -> bool:
         return bool(re.search(r"pre-?train(?:ed|ing)|预训练|trained from scratch", rest, _I))
     if why == "a moment of training":
         return False
+    if why == "another quantity":
+        return bool(re.search(r"pre-?train|and (?:was |is |were )?trained|预训练", rest, _I))
     return bool(
         re.search(r"(?:pre-?)?trained (?:on|with|for|using)|\bsaw\b|\bseen\b|预训练", rest, _I)
     )

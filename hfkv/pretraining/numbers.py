@@ -148,6 +148,9 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, Fraction] | None:
         power = int(match["bare"])
         return (10**power, power, "10^", Fraction(1)) if power <= 18 else None
     scale_text = match["scale"] or ""
+    if re.fullmatch("[ ][kmbtg]", scale_text):
+        # "5 t" is the beginning of a word, or a unit of weight: small letters stand close.
+        return None
     scale = _scale(scale_text)
     if scale is None:
         return None

@@ -18,14 +18,14 @@ from hfkv.pretraining.metadata import split
 __all__ = ["LARGEST", "Segment", "Table", "normalise", "segments"]
 
 #: Characters of a card that are read. The longest real cards are some hundred kB.
-LARGEST = 1_000_000
-_MOST_CELLS = 20_000
+LARGEST = 300_000
+_MOST_CELLS = 6_000
 _INTERESTING = re.compile(
     r"tok[ea]|ток[ае]н|토큰|トークン|词元|詞元|标识符|標識符|[0-9] ?(?:GT|T|TT)\b|兆|万亿|萬億|语料",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(
-    r"[ \t\r]{0,80}\\?\n[ \t>]{0,80}(?:[-*+] )?|<!--.{0,20000}?-->"
+    r"[ \t\r]{0,80}\\?\n[ \t>]{0,80}(?:[-*+] )?"
     r"|\\(?:times|cdot)(?![a-z])|\\(?:sim|approx)(?![a-z])|\\(?:text|mathrm|mathbf)\{"
     r"|\\[\\`*_{}\[\]()#+\-.!~$|>,;:]"
     r"|<br ?/?>|</?[a-zA-Z][^<>]{0,600}>"
@@ -106,7 +106,7 @@ def _shown(mark: str) -> str:
     if mark.startswith("&"):
         plain = html.unescape(mark)
         return " " if plain.isspace() or not plain.isprintable() else plain
-    if mark.startswith(("http", "<!--", "</td", "</p", "</li")) or mark.isspace():
+    if mark.startswith(("http", "</td", "</p", "</li")) or mark.isspace():
         return " "
     if mark.startswith("\n") or not mark[0].isprintable():
         return " "
@@ -126,10 +126,23 @@ def segments(card: str) -> Iterator[Segment]:
     card = card[:LARGEST]
     if not _INTERESTING.search(card, body):
         return
+    card = _without_comments(card, body)
     blanked, tables = _html_tables(card, body)
     yield from _markdown(card, blanked, body)
     for table in tables:
         yield from _cells(table)
+
+
+def _without_comments(card: str, start: int) -> str:
+    """The card with HTML comments, which nobody sees, blanked out; line breaks kept."""
+    pieces = [card[:start]]
+    while (opened := card.find("<!--", start)) >= 0:
+        closed = card.find("-->", opened + 4)
+        if closed < 0:
+            break
+        pieces += [card[start:opened], re.sub(r"[^\n]", " ", card[opened : closed + 3])]
+        start = closed + 3
+    return "".join([*pieces, card[start:]])
 
 
 def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
@@ -137,6 +150,7 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
 
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     source = blanked[body:].replace("\r\n", " \n").replace("\r", "\n").replace("\x00", " ")
+    source = _fewer_rows(source)
     starts = [body]
     for match in re.finditer("\n", source):
         starts.append(body + match.end())
@@ -183,6 +197,20 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
                 else:
                     kind = "item" if depth else "prose"
                     yield _segment(card, first, last, kind=kind, headings=above)
+
+
+def _fewer_rows(source: str) -> str:
+    """The source with table rows past a number that no card has left empty: each costs the
+    parser as much as a paragraph."""
+    if source.count("|") <= _MOST_CELLS:
+        return source
+    bars = 0
+    lines = source.split("\n")
+    for number, line in enumerate(lines):
+        bars += line.count("|")
+        if bars > 4 * _MOST_CELLS:
+            lines[number] = " " * len(line)
+    return "\n".join(lines)
 
 
 def _cells(table: Table) -> Iterator[Segment]:
