@@ -121,7 +121,7 @@ class _Rows:
             self.marks[pattern].update(marks)
             for key, parameter in module.named_parameters(recurse=False):
                 shape = _shape(parameter)
-                known = self.shapes[pattern].setdefault(key, [])
+                known = self.shapes[pattern].setdefault(_INDEX.sub("{}", key), [])
                 if shape not in known:
                     known.append(shape)
 
