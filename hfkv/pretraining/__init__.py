@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hfkv.pretraining.metadata import base_models
-from hfkv.pretraining.reading import Reading, read_card
 from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
 
 if TYPE_CHECKING:
     from hfkv.facts import Facts
     from hfkv.pretraining.choose import Candidate
+    from hfkv.pretraining.reading import Reading, read_card
 
 __all__ = [
     "Alternative",
@@ -29,6 +29,16 @@ __all__ = [
     "pretraining",
     "read_card",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The reader compiles many expressions; a recorded statement needs none of them.
+    if name in ("Reading", "read_card"):
+        from hfkv.pretraining import reading
+
+        return getattr(reading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 #: A chain of bases longer than any real one.
 _STEPS = 8
@@ -44,6 +54,8 @@ def pretraining(facts: Facts) -> Pretraining:
     """
     if facts.statement is not None:
         return Pretraining.from_json(facts.statement, where=facts.model)
+    from hfkv.pretraining.reading import read_card
+
     if facts.card is None:
         own = Pretraining(reason=facts.missing.get("README.md", "there is no model card"))
     else:
@@ -73,4 +85,6 @@ def explain(facts: Facts) -> Sequence[Candidate]:
     """Every candidate in the model's own card, with why it was taken or rejected."""
     if facts.card is None:
         return ()
+    from hfkv.pretraining.reading import read_card
+
     return read_card(facts.card, model=facts.model, parameters=facts.parameters).candidates

@@ -109,7 +109,6 @@ class _Hub:
 
     def __init__(self, model: str, revision: str | None, token: str | bool | None) -> None:
         from huggingface_hub import constants
-        from huggingface_hub.utils._headers import build_hf_headers
 
         if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
             raise NotFoundError(
@@ -122,6 +121,9 @@ class _Hub:
                 where=model,
                 hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
             )
+        # Imported once it is needed: it brings the whole HTTP stack with it.
+        from huggingface_hub.utils._headers import build_hf_headers
+
         self.model = model
         self.revision = revision or constants.DEFAULT_REVISION
         self.endpoint = constants.ENDPOINT.rstrip("/")

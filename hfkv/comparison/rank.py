@@ -1,0 +1,172 @@
+"""Which ranks are worth a look: the adapter against the cache, the weights and the literature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from hfkv.errors import InputError
+from hfkv.lora import LoraOptions, lora
+from hfkv.lora.capacity import CAPACITIES, Affine, Capacity
+from hfkv.model import Model
+
+__all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
+
+RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankRow:
+    """One rank.
+
+    Attributes:
+        r: the rank.
+        parameters, bytes: of the adapter.
+        share_of_weights: its bytes over those of the weights; None without a header.
+        bytes_per_token: its bytes over the tokens.
+        compression: the cache's bytes over its.
+        capacity_bits: what so many parameters hold by the capacity model.
+    """
+
+    r: int
+    parameters: int
+    bytes: int
+    share_of_weights: Fraction | None
+    bytes_per_token: Fraction
+    compression: Fraction
+    capacity_bits: Fraction
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+        share = self.share_of_weights
+        return {
+            "r": self.r,
+            "parameters": self.parameters,
+            "bytes": self.bytes,
+            "share_of_weights": None if share is None else float(share),
+            "bytes_per_token": float(self.bytes_per_token),
+            "compression": float(self.compression),
+            "capacity_bits": float(self.capacity_bits),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """The ranks of a model at so many tokens.
+
+    Attributes:
+        model, tokens: what was asked.
+        dtype: element type of the adapter.
+        kv_cache_bytes: of the cache after so many tokens.
+        weight_bytes: of the checkpoint; None without a header.
+        rows: rank 1 to 1024.
+        at_parity: the largest rank whose adapter is no larger than the cache.
+        at_one_percent: the largest rank whose adapter is no more than 1% of the weights.
+        covers: the smallest rank whose capacity covers the tokens, by the capacity model.
+        capacity: that model.
+        bits_per_token: the assumption beside it.
+    """
+
+    model: str
+    tokens: int
+    dtype: str
+    kv_cache_bytes: int
+    weight_bytes: int | None
+    rows: tuple[RankRow, ...]
+    at_parity: int | None
+    at_one_percent: int | None
+    covers: int | None
+    capacity: Capacity
+    bits_per_token: Fraction
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+        return {
+            "model": self.model,
+            "tokens": self.tokens,
+            "dtype": self.dtype,
+            "kv_cache_bytes": self.kv_cache_bytes,
+            "weight_bytes": self.weight_bytes,
+            "at_parity": self.at_parity,
+            "at_one_percent": self.at_one_percent,
+            "capacity": {
+                "model": self.capacity.name,
+                "bits_per_parameter": float(self.capacity.bits),
+                "bits_per_token": float(self.bits_per_token),
+                "covers": self.covers,
+                "citation": self.capacity.citation,
+            },
+            "ranks": [row.to_json() for row in self.rows],
+        }
+
+
+def ranks(
+    model: Model,
+    *,
+    tokens: int,
+    target_modules: Any = "all-linear",
+    kv_dtype: str = "auto",
+    lora_dtype: str = "auto",
+    capacity: str = "facts",
+    bits_per_token: Fraction = Fraction(2),
+) -> Ranks:
+    """Every rank of interest.
+
+    Raises:
+        HfkvError: the cache or the adapter cannot be counted.
+    """
+    if capacity not in CAPACITIES:
+        raise InputError(
+            f"no capacity model '{capacity}'", where="capacity", expected=" or ".join(CAPACITIES)
+        )
+    if bits_per_token <= 0:
+        raise InputError("not positive", where="bits_per_token")
+    cache = model.kv_cache(tokens=tokens, dtype=kv_dtype)
+    low, high = (
+        lora(
+            model.core,
+            LoraOptions.from_options(r=r, target_modules=target_modules),
+            dtype=lora_dtype,
+        )
+        for r in (1024, 2048)
+    )
+    line = Affine.through(1024, low.parameters, 2048, high.parameters)
+    width = Fraction(low.bytes, low.parameters)
+    weights = model.weight_bytes
+    chosen = CAPACITIES[capacity]
+    return Ranks(
+        model=model.model,
+        tokens=tokens,
+        dtype=low.dtype,
+        kv_cache_bytes=cache.bytes,
+        weight_bytes=weights,
+        rows=tuple(_row(r, line, width, cache.bytes, weights, tokens, chosen.bits) for r in RANKS),
+        at_parity=line.largest(cache.bytes / width),
+        at_one_percent=None if weights is None else line.largest(weights / width / 100),
+        covers=line.covers(tokens, bits_per_token, chosen),
+        capacity=chosen,
+        bits_per_token=bits_per_token,
+    )
+
+
+def _row(
+    r: int,
+    line: Affine,
+    width: Fraction,
+    cache: int,
+    weights: int | None,
+    tokens: int,
+    bits: Fraction,
+) -> RankRow:
+    parameters = line.parameters(r)
+    size = parameters * width
+    return RankRow(
+        r=r,
+        parameters=parameters,
+        bytes=-(-size.numerator // size.denominator),
+        share_of_weights=None if not weights else size / weights,
+        bytes_per_token=size / tokens,
+        compression=cache / size,
+        capacity_bits=parameters * bits,
+    )
