@@ -258,6 +258,8 @@ def _subject(
             else:
                 shown = ", ".join(f"{size / 10**9:g}B" for size in near)
                 return None, f"said of another size ({shown})"
+        elif near and named < 1_000 and _several_sizes(found, weighed):
+            return None, "said of one size of several, and the asked model's size is not known"
     names = names_in(found.subject or found.text[: found.start])
     if asked.family and asked.version:
         mine = [n for n in names if _same(n[1], asked.family) and n[2] == asked.version]
@@ -332,6 +334,23 @@ def _row_rank(found: Found, asked: Identity) -> int:
         elif len(key) < 60 and key.startswith(own):
             best = max(best, 5)
     return best
+
+
+def _several_sizes(found: Found, weighed: Sequence[tuple[Found, Verdict]]) -> bool:
+    """Whether the same sentence or table gives other counts, each to a size of its own."""
+    counts = {
+        other.tokens
+        for other, verdict in weighed
+        if verdict.taken
+        and other.form == found.form
+        and (
+            other.segment.table is found.segment.table
+            if found.segment.table is not None
+            else other.segment is found.segment and other.at == found.at
+        )
+        and _parameter_sizes(other)
+    }
+    return len(counts) > 1
 
 
 def _one_of_many(found: Found, weighed: Sequence[tuple[Found, Verdict]]) -> bool:

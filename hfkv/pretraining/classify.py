@@ -113,6 +113,8 @@ _BEFORE_NOT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a context length", (r"context(?! of)[ -]?(?:length|window|size)?[^,;.]{0,40}$"
          r"|sequence length[^,;.]{0,25}$|上下文[^，。]{0,20}$|window (?:size )?of[^,;.]{0,20}$")),
         ("a vocabulary", r"vocab\w*[^,;.]{0,40}$|词表[^，。]{0,20}$|tokenizer[^,;.]{0,30}$"),
+        ("another model in a comparison", r"\b(?:unlike|compared (?:to|with)|in contrast (?:to|with)|than|versus)"
+         r"\s[^,.;]{0,60}(?:, which [^,.;]{0,40})?trained (?:on|for|with|over)[^,.;]{0,30}$"),
         ("what a method needs", r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$"),
         ("a batch size", r"batch(?:[ -]?size)?[^,;.]{0,45}$"),
         ("a schedule", (r"(?:warm-?(?:ed)?[ -]?up|ramp-?(?:ed)?[ -]?up|anneal(?:ed|ing)? (?:from|over)|"
@@ -126,7 +128,7 @@ _BEFORE_NOT: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"align(?:ed|ment)|reward model|微调|微調|指令|后训练|ファインチューニング|미세)"
          r"[^.;。]{0,90}$")),
         ("another quantity", (r"(?:importance matrix|imatrix|calibrat\w*|quantiz\w*|tokenizer|embedding|"
-         r"reward|classifier|perplexity|evaluat\w*|benchmark\w*|throughput|adapter|LoRA|projector)"
+         r"reward|classifier|perplexity|evaluat\w*|benchmark\w*|throughput|adapter|LoRA|projector|ablation|proxy model|draft model)"
          r"[^.;]{0,70}$")),
     )
 )  # fmt: skip
@@ -254,6 +256,9 @@ def classify(found: Found) -> Verdict:
     weight = 40 + (10 if tokens_after else 0)
     if _TOTAL.search(before[-60:]) or _TOTAL_AFTER.search(after):
         kind, weight = "total", weight + 12
+    if re.search(r"\bfor (?:a total of |over |about |~)?$", before, _I):
+        # Trained on a corpus, for as many tokens: the tokens seen stand behind "for".
+        weight += 6
     if found.subject and found.segment.table is not None:
         weight -= 3
     return Verdict(taken=True, why=governs, kind=kind, weight=weight, qualifier=how)
@@ -314,6 +319,8 @@ def _trained_again(before: str, at: int, why: str) -> bool:
         return bool(re.search(r"pre-?train(?:ed|ing)|预训练|trained from scratch", rest, _I))
     if why == "a moment of training":
         return False
+    if why == "another model in a comparison":
+        return False
     if why == "another quantity":
         return bool(re.search(r"pre-?train|and (?:was |is |were )?trained|预训练", rest, _I))
     return bool(
@@ -345,6 +352,8 @@ def _governs(text: str, start: int, end: int) -> str:
         word = later[0]
         if re.search(r"[一-鿿ぁ-ヿ가-힣]", word) or re.search(r"seen|train|обуч", word, _I):
             lead = text[max(0, start - 40) : start]
-            if not _HOLDS.search(lead):
+            if not _HOLDS.search(lead) or re.match(
+                r"[^，。]{0,16}(?:语料|数据)[^，。]{0,6}上", after
+            ):
                 return f"'{word}' after it governs it"
     return ""

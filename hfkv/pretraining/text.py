@@ -21,7 +21,7 @@ __all__ = ["LARGEST", "Segment", "Table", "normalise", "segments"]
 LARGEST = 300_000
 _MOST_CELLS = 6_000
 _INTERESTING = re.compile(
-    r"tok[ea]|ток[ае]н|토큰|トークン|词元|詞元|标识符|標識符|[0-9] ?(?:GT|T|TT)\b|兆|万亿|萬億|语料",
+    r"tok[ea]|jeton|ток[ае]н|토큰|トークン|词元|詞元|标识符|標識符|[0-9] ?(?:GT|T|TT)\b|兆|万亿|萬億|语料",
     re.IGNORECASE,
 )
 _MARKUP = re.compile(

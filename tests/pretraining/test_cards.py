@@ -1,4 +1,3 @@
-# ruff: noqa: ISC004 (tables of cards)
 """Invented cards of every kind of statement, and of every trap."""
 
 from __future__ import annotations
@@ -25,6 +24,9 @@ STATED = [
     ("Foo was trained on 10¹² tokens.", T, "exact"),
     ("Foo was trained on 10<sup>12</sup> tokens.", None, None),
     ("模型使用超过2.4万亿tokens的数据进行预训练。", 2_400 * B, "at_least"),
+    ("本模型在包含3万亿个token的语料上进行了预训练。", 3 * T, "exact"),
+    ("Il a été pré-entraîné sur plus de 2 000 milliards de jetons.", 2 * T, "at_least"),
+    ("Foo was trained on 300GB of text (about 100B tokens) for 300B tokens.", 300 * B, "exact"),
     ("模型在约 3 万亿词元上进行预训练。", 3 * T, "about"),
     ("本モデルは2兆トークンで学習しました。", 2 * T, "exact"),
     ("이 모델은 3조 토큰으로 사전 학습되었습니다.", 3 * T, "exact"),
@@ -63,6 +65,10 @@ NOT_STATED = [
     "Trained on 5 t tokens-free bytes; 3 TB of text",
     "用于训练的Atlas 800T A2服务器",
     "| Model | Training tokens |\n|---|---|\n| Bar2-13B | 2T |\n| Baz3-70B | 3T |",
+    "Unlike Bar-7B, which has been trained on 8T tokens, our model is small.",
+    "Compared with models trained on 15T tokens, Foo needs less data.",
+    "We trained ablation models on 28B tokens.",
+    "The tokenizer was trained on 10B tokens.",
     "<!-- Foo was pretrained on 3T tokens. -->",
     "```\nFoo was pretrained on 3T tokens.\n```",
 ]
@@ -123,6 +129,8 @@ def test_what_is_not_stated(card: str) -> None:
         ("We train a 7B model on 1T tokens and a 13B model on 600B tokens.", "o/foo_13b",
          600 * B, "exact"),
         ("Foo3 is trained on only 4 trillion tokens.", "o/foo2-7b", None, None),
+        ("We train a 7B model on 1T tokens and a 13B model on 600B tokens.", "o/foo", None, None),
+        (FAMILY_ROW, "org/foo-base", None, None),
         ("Foo3 is trained on only 4 trillion tokens.", "o/foo3-7b", 4 * T, "exact"),
     ],
 )  # fmt: skip
