@@ -269,7 +269,8 @@ def _subject(
     if found.form != "prose" or not found.subject:
         other = _sibling(found, weighed, asked)
         if found.form == "prose":
-            other = other or _other_name(found, asked)
+            # The name of a directory says nothing of the model that lies in it.
+            other = other or (_other_name(found, asked) if asked.hub else "")
         if other:
             return None, f"said of another model ({other})"
     if found.form == "column" and not named and not specific and _one_of_many(found, weighed):

@@ -37,7 +37,8 @@ _NO_NAMES = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """The model asked about. ``sizes`` are parameter counts as its name gives them, else from
-    the header; ``words`` are the words of its id and of the bases its metadata names."""
+    the header; ``words`` are the words of its id and of the bases its metadata names;
+    ``hub`` tells an id from a path."""
 
     model: str
     family: str
@@ -45,6 +46,7 @@ class Identity:
     sizes: tuple[int, ...]
     words: frozenset[str]
     own: str
+    hub: bool
 
     def fits(self, size: int, others: Iterable[int] = ()) -> bool:
         """Whether a size in the text is this model's: near it, and no other is nearer."""
@@ -108,4 +110,5 @@ def identity(
         sizes=sizes,
         words=words,
         own=own,
+        hub=bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model)),
     )

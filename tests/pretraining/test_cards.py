@@ -145,6 +145,12 @@ def test_parameters_say_which_size_where_the_name_does_not() -> None:
         assert said.tokens == tokens
 
 
+def test_the_name_of_a_directory_is_no_models_name() -> None:
+    card = "Bar-7B was pretrained on 2T tokens."
+    assert read_card(card, model="/home/me/download").statement.tokens == 2 * T
+    assert read_card(card, model="org/Foo").statement.tokens is None
+
+
 def test_a_contradiction_gives_both() -> None:
     card = "Pretraining tokens: 500B\n\nFoo was trained on 500 trillion tokens.\n"
     said = read_card(card, model="org/Foo").statement
