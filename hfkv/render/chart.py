@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -22,6 +24,8 @@ __all__ = ["draw", "save"]
 
 #: Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: A second way to tell models apart, for print without colour.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 _RANKS = tuple(2**power for power in range(11))
 #: The band of ranks worth a look: the adapter at most this share of the weights, and at least
@@ -38,7 +42,7 @@ class _Series:
     curve: Any
     lora_bytes: dict[int, int]
     ranks: tuple[int, ...]
-    break_even: int | None
+    break_even: dict[int, int | None]
     pretraining: Fraction | None
     sign: str
     weight_bytes: int | None
@@ -97,7 +101,7 @@ def draw(
                 curve=cache.curve,
                 lora_bytes=adapters,
                 ranks=ranks,
-                break_even=break_even(cache, adapters[ranks[0]]),
+                break_even={rank: break_even(cache, adapters[rank]) for rank in ranks},
                 pretraining=Fraction(model.weight_bytes or 0, statement.tokens or 1)
                 if stated
                 else None,
@@ -114,11 +118,13 @@ def draw(
         return _over_tokens(series) if over == "tokens" else _over_rank(series, tokens)
 
 
-def _figure(panels: int) -> tuple[Figure, list[Axes]]:
+def _figure(panels: int, entries: int) -> tuple[Figure, list[Axes]]:
+    """A figure of some panels, with room for that many lines of legend below them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 5.0 if panels == 1 else 6.6), dpi=150, layout="constrained")
+    height = (5.0 if panels == 1 else 6.6) + 0.24 * entries
+    figure = Figure(figsize=(8.4, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
     for axis in axes:
@@ -135,15 +141,14 @@ def _lengths(bends: Sequence[int], last: int = 1_000_000) -> list[int]:
 
 
 def _over_tokens(series: Sequence[_Series]) -> Figure:
-    figure, (axis,) = _figure(1)
+    several = len(series) > 1
+    figure, (axis,) = _figure(1, len(series) if several else 0)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    several = len(series) > 1
-    for item, colour in zip(series, _COLOURS, strict=False):
+    for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False):
         lengths = _lengths(item.curve.bends)
-        label = f"{item.name}: " if several else ""
         context = [item.curve.bytes(n) / (n * item.batch) for n in lengths]
-        axis.plot(lengths, context, color=colour, linewidth=2, label=f"{label}in context")
+        axis.plot(lengths, context, color=colour, linewidth=2, label="in context")
         for number, rank in enumerate(item.ranks):
             adapter = item.lora_bytes[rank]
             axis.plot(
@@ -151,44 +156,82 @@ def _over_tokens(series: Sequence[_Series]) -> Figure:
                 [adapter / (n * item.batch) for n in lengths],
                 color=colour if several else _COLOURS[1 + number % 5],
                 linewidth=1.6,
-                linestyle=(0, (5, 2)),
-                label=f"{label}LoRA r={rank}{_crossing(item) if several and not number else ''}",
+                linestyle=_DASHES[number % len(_DASHES)],
+                label=f"LoRA r={rank}",
             )
+            _mark(axis, item, rank, colour, marker, labelled=not several)
         if item.pretraining is not None:
             axis.axhline(
                 float(item.pretraining),
-                color=colour if several else _COLOURS[2],
+                color=colour if several else "#000000",
                 linewidth=1.4,
-                linestyle=(0, (1, 1.5)),
-                label=f"{label}pretraining, {item.sign}{float(item.pretraining):.2g} B",
+                linestyle=_DOTS,
+                label=f"pretraining, {item.sign}{float(item.pretraining):.2g} B",
             )
-        if item.break_even is not None and item.break_even <= 1_000_000:
-            height = item.curve.bytes(item.break_even) / (item.break_even * item.batch)
-            axis.plot([item.break_even], [height], "o", color=colour, markersize=6, zorder=5)
-            if not several:
-                axis.annotate(
-                    f"break-even\n{item.break_even:,} tokens",
-                    (item.break_even, height),
-                    xytext=(8, 8),
-                    textcoords="offset points",
-                    fontsize=8.5,
-                    color=colour,
-                )
     axis.set_xlim(1, 1_000_000)
     axis.set_xlabel("tokens")
     axis.set_ylabel("bytes left behind per token")
-    name = "" if several else f"{series[0].name}: "
-    axis.set_title(f"{name}bytes that a token leaves behind", loc="left")
+    name, how = ("", "How") if several else (f"{series[0].name}: ", "how")
+    axis.set_title(f"{name}{how} many bytes does a token leave behind?", loc="left")
     _scales(axis)
-    figure.legend(loc="outside lower center", ncols=3 if not several else 2, frameon=False)
+    if several:
+        _legend_of_models(figure, axis, series)
+    else:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
-def _crossing(item: _Series) -> str:
-    """Where several curves cross, labels beside the marks would hide each other."""
-    if item.break_even is None:
-        return ", no break-even"
-    return f", break-even {item.break_even:,}"
+#: Line styles: of each LoRA rank in turn, and of pretraining.
+_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
+_DOTS: Any = (0, (1, 1.5))
+
+
+def _mark(
+    axis: Axes, item: _Series, rank: int, colour: str, marker: str, *, labelled: bool
+) -> None:
+    """The break-even of one adapter, where it lies on the chart."""
+    tokens = item.break_even[rank]
+    if tokens is None or tokens > 1_000_000:
+        return
+    height = item.curve.bytes(tokens) / (tokens * item.batch)
+    axis.plot([tokens], [height], marker, color=colour, markersize=7, zorder=5, mec="white")
+    if labelled:
+        rank_text = f" (r={rank})" if len(item.ranks) > 1 else ""
+        axis.annotate(
+            f"break-even{rank_text}\n{tokens:,} tokens",
+            (tokens, height),
+            xytext=(8, 8),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=colour,
+        )
+
+
+def _legend_of_models(figure: Figure, axis: Axes, series: Sequence[_Series]) -> None:
+    """Styles once, inside the top right corner that falling lines leave free; models below."""
+    from matplotlib.lines import Line2D
+
+    styles = [Line2D([], [], color="#555555", linewidth=2, label="in context")]
+    styles += [
+        Line2D([], [], color="#555555", linestyle=_DASHES[number % 4], label=f"LoRA r={rank}")
+        for number, rank in enumerate(series[0].ranks)
+    ]
+    styles.append(Line2D([], [], color="#555555", linestyle=_DOTS, label="pretraining"))
+    axis.legend(handles=styles, loc="upper right", frameon=False, fontsize=9)
+    models = [
+        Line2D([], [], color=colour, marker=marker, linewidth=2, label=_summary(item))
+        for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False)
+    ]
+    figure.legend(handles=models, loc="outside lower center", frameon=False, fontsize=9)
+
+
+def _summary(item: _Series) -> str:
+    """A model's line in the legend. Curves that cross would hide labels beside the marks."""
+    first = item.break_even[item.ranks[0]]
+    crossing = "no break-even" if first is None else f"break-even at {first:,} tokens"
+    if item.pretraining is None:
+        return f"{item.name}: {crossing}; pretraining not stated"
+    return f"{item.name}: {crossing}; pretraining {item.sign}{float(item.pretraining):.2g} B"
 
 
 def _scales(axis: Axes) -> None:
@@ -207,27 +250,31 @@ def _scales(axis: Axes) -> None:
 def _over_rank(series: Sequence[_Series], tokens: int) -> Figure:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    figure, (top, bottom) = _figure(2)
     several = len(series) > 1
-    for item, colour in zip(series, _COLOURS, strict=False):
+    figure, (top, bottom) = _figure(2, len(series) if several else 0)
+    for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False):
         if not item.weight_bytes:
             raise UnsupportedError("the size of the weights is not known", where=item.name)
         size = item.curve.bytes(tokens)
         ratios = [size / item.lora_bytes[rank] for rank in _RANKS]
         shares = [100 * item.lora_bytes[rank] / item.weight_bytes for rank in _RANKS]
-        top.plot(_RANKS, ratios, color=colour, marker="o", markersize=3.5, label=item.name)
-        bottom.plot(_RANKS, shares, color=colour, marker="o", markersize=3.5)
-        low = _rank_at(item, size * FAIR_SHARE)
-        high = _rank_at(item, item.weight_bytes * SMALL_SHARE)
-        if low < high:
-            for axis in (top, bottom):
-                axis.axvspan(
-                    max(low, 1),
-                    min(high, 1024),
-                    color=colour,
-                    alpha=0.12 if not several else 0.07,
-                    linewidth=0,
-                )
+        band = _band(item, size)
+        for axis, values in ((top, ratios), (bottom, shares)):
+            axis.plot(
+                _RANKS,
+                values,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=f"{item.name}: {_band_text(band)}",
+            )
+            if band is not None and several:
+                # The bands of several models would hide each other; each lies on its own curve.
+                low, high = band
+                ends = [_between(values, low), _between(values, high)]
+                axis.plot(band, ends, color=colour, linewidth=9, alpha=0.28, solid_capstyle="butt")
+            elif band is not None:
+                axis.axvspan(*band, color=colour, alpha=0.12, linewidth=0)
     for axis in (top, bottom):
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
@@ -247,21 +294,49 @@ def _over_rank(series: Sequence[_Series], tokens: int) -> Figure:
     bottom.set_xlabel("LoRA rank")
     bottom.set_xticks(_RANKS, [str(rank) for rank in _RANKS])
     bottom.xaxis.set_minor_locator(NullLocator())
-    name = "" if several else f"{series[0].name}: "
-    top.set_title(f"{name}compression of {tokens:,} tokens of context by LoRA", loc="left")
-    note = "shaded: adapter at most 1% of the weights and at least 1% of the cache's bytes"
+    name, how = ("", "How") if several else (f"{series[0].name}: ", "how")
+    top.set_title(f"{name}{how} far does LoRA compress {tokens:,} tokens of context?", loc="left")
+    note = "adapter at most 1% of the weights and at least 1% of the cache's bytes"
     if several:
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, title=note)
+        handles, labels = top.get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            frameon=False,
+            fontsize=9,
+            title=f"thick: {note}",
+            title_fontsize=9,
+        )
     else:
-        bottom.set_xlabel(f"LoRA rank\n{note}")
+        bottom.set_xlabel(f"LoRA rank\nshaded, {_band_text(_band(series[0], size))}: {note}")
     return figure
 
 
-def _rank_at(item: _Series, size: Fraction) -> float:
+def _band(item: _Series, size: int) -> tuple[int, int] | None:
+    """The ranks from the first whose adapter is a fair share of a cache of ``size`` bytes to the
+    last whose adapter is a small share of the weights; None where no rank of the chart is both."""
+    low = max(1, math.ceil(_rank_at(item, size * FAIR_SHARE)))
+    high = min(_RANKS[-1], math.floor(_rank_at(item, (item.weight_bytes or 0) * SMALL_SHARE)))
+    return (low, high) if low <= high else None
+
+
+def _band_text(band: tuple[int, int] | None) -> str:
+    return "no rank" if band is None else f"ranks {band[0]} to {band[1]}"
+
+
+def _between(values: Sequence[float], rank: int) -> float:
+    """The height of a drawn curve at a rank, straight between its points on the log-log chart."""
+    place = min(max(bisect.bisect_right(_RANKS, rank) - 1, 0), len(_RANKS) - 2)
+    share = math.log2(rank / _RANKS[place])
+    return float(values[place] ** (1 - share) * values[place + 1] ** share)
+
+
+def _rank_at(item: _Series, size: Fraction) -> Fraction:
     """The rank whose adapter would have that size, on the line through two exact ones."""
     first, last = item.lora_bytes[_RANKS[0]], item.lora_bytes[_RANKS[-1]]
     slope = Fraction(last - first, _RANKS[-1] - _RANKS[0])
-    return float(1 + (size - first) / slope) if slope else float("inf")
+    return 1 + (size - first) / slope if slope else Fraction(2**31)
 
 
 def save(figure: Figure, path: Path) -> None:
