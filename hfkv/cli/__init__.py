@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "Bytes per token in context, in a LoRA adapter and in pretraining; ratios.",
     "kv": "The KV cache of a model, to the byte; with --fit, how many tokens a budget holds.",
     "lora": "The LoRA adapter that PEFT would make, per target module.",
+    "rank": "Which LoRA ranks are worth a look against the cache, the weights, the literature.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
 }

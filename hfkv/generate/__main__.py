@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("config_classes", "module_names", "module_tables", "peft_facts", "snapshots")
+NAMES = ("config_classes", "module_tables", "peft_facts", "snapshots")
 
 
 def main() -> None:
