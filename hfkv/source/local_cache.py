@@ -21,9 +21,10 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
         NotFoundError: the cache does not have that model or revision.
     """
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
 
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model, repo_type="model")
+    # As huggingface_hub names it; its own function would import the whole HTTP stack.
+    name = constants.REPO_ID_SEPARATOR.join(["models", *model.split("/")])
+    folder = Path(constants.HF_HUB_CACHE) / name
     wanted = revision or constants.DEFAULT_REVISION
     commit = _commit(folder, wanted)
     snapshot = folder / "snapshots" / commit if commit else None
