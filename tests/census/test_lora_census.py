@@ -34,7 +34,7 @@ OPEN = {
     "nemotron_h-NemotronHForCausalLM": "targets without parameters",
     "nemotron_h_omni-NemotronH_Omni_Reasoning_V3": "targets without parameters",
     "ovis2-Ovis2ForConditionalGeneration": "two modules of the output embedding's name",
-    "pp_formulanet-PPFormulaNetForConditionalGeneration": "PEFT refuses it: it names no input embeddings",
+    "pp_formulanet-PPFormulaNetForConditionalGeneration": "PEFT refuses it: no input embeddings",
     "reformer-ReformerModelWithLMHead": "lists of parameters",
     "shieldgemma2-Gemma3ForConditionalGeneration": "transformers does not save it reversibly",
     "speech-encoder-decoder-SpeechEncoderDecoderModel": "modules to save inside each other",
