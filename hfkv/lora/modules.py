@@ -18,6 +18,16 @@ from hfkv.reading import printable
 __all__ = ["built_of"]
 
 
+#: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
+#: for their sizes. transformers 5.23.0 has this one: sinusoidal positions, made anew on loading.
+_NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "MarianMTModel": {
+        f"model.{part}.embed_positions.weight": ("max_position_embeddings", "d_model")
+        for part in ("encoder", "decoder")
+    }
+}
+
+
 def built_of(facts: Facts, config: Config) -> Built:
     """Join the class's module table with the checkpoint's header.
 
@@ -42,6 +52,8 @@ def built_of(facts: Facts, config: Config) -> Built:
         for parameter in row.parameters
     )
     loaded = load_names(tensors, table.conversions, table.prefix, known)
+    for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
+        loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
     _refuse_left(loaded, table, own, facts.model)
     built = _assemble(table, loaded, _tied(table, own), facts.model)
