@@ -57,7 +57,23 @@ def built_of(facts: Facts, config: Config) -> Built:
     _drop_uncounted(loaded, table, own)
     _refuse_left(loaded, table, own, facts.model)
     built = _assemble(table, loaded, _tied(table, own), facts.model)
-    return replace(built, reason=note)
+    return replace(built, reason="; ".join(filter(None, (note, _left_note(loaded, table)))))
+
+
+def _left_note(loaded: Loaded, table: Table) -> str:
+    """Weights of the checkpoint that the class does not load, where there are any."""
+    names = [
+        pattern.format(*index)
+        for pattern, _, shape, indices in loaded.left
+        if len(shape) > 1 and pattern.endswith(".weight")
+        for index in indices
+    ]
+    if not names:
+        return ""
+    return (
+        f"{len(names):,} weights of the checkpoint are no part of {table.architecture} and get no "
+        f"adapter, such as {printable(names[0])}"
+    )
 
 
 def _inside(config: Config, path: str) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,3 +129,12 @@ def test_an_adapters_own_header_is_a_witness() -> None:
 def test_other_methods_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedError, match="IA3"):
         LoraOptions.from_config({"peft_type": "IA3", "target_modules": ["q_proj"]})
+
+
+def test_weights_that_the_class_does_not_load_are_named() -> None:
+    base = facts()
+    assert base.tensors is not None
+    extra = Tensor(name="mtp.eh_proj.weight", dtype="BF16", shape=(64, 128))
+    figure = lora(replace(base, tensors=TensorTable([*base.tensors, extra])), LoraOptions(r=4))
+    assert figure.parameters == 4 * PER_RANK
+    assert any("mtp.eh_proj" in note for note in figure.notes)
