@@ -411,21 +411,25 @@ def _parts(model: Any, own: Any) -> list[list[str]]:
     """The models inside the model that a config may exchange."""
     from transformers import PreTrainedModel
 
-    places: dict[int, str] = {id(own): ""}
-
-    def walk(config: Any, path: str) -> None:
-        for key in getattr(config, "sub_configs", {}) or {}:
-            part = getattr(config, key, None)
-            if part is not None and id(part) not in places:
-                places[id(part)] = f"{path}{key}"
-                walk(part, f"{path}{key}.")
-
-    walk(model.config, "")
+    places = {id(part): path for path, part in _exchangeable(own)}
     return [
         [_INDEX.sub("{}", name), type(module).__name__, module.config.model_type, place]
         for name, module in model.named_modules()
         if name and isinstance(module, PreTrainedModel) and (place := places.get(id(module.config)))
     ]
+
+
+def _exchangeable(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The nested configs that may be of another type: where the class names one, a file's own
+    ``model_type`` there decides nothing (``qwen3_vl`` files call their vision part so as well)."""
+    from transformers import AutoConfig
+
+    for key, kind in (getattr(config, "sub_configs", {}) or {}).items():
+        part = getattr(config, key, None)
+        if part is not None and hasattr(part, "to_dict"):
+            if kind is AutoConfig:
+                yield f"{path}{key}", part
+            yield from _exchangeable(part, f"{path}{key}.")
 
 
 def _conversions(model: Any) -> list[dict[str, Any]]:
