@@ -12,8 +12,10 @@ __all__ = [
     "LayerTypes",
     "all_full",
     "all_sliding",
+    "every_other_below",
     "first_full",
     "inferred",
+    "last_full",
     "no_rope_chunked",
     "no_rope_sliding",
     "one_full_in",
@@ -67,6 +69,23 @@ def one_full_in(period: int, key: str = "", *, offset: int = 1) -> LayerTypes:
 def first_full(period: int) -> LayerTypes:
     """The first of every ``period`` layers is full, the others slide."""
     return one_full_in(period, offset=0)
+
+
+def last_full(inner: LayerTypes) -> LayerTypes:
+    """As ``inner`` says, but the last layer is full."""
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        return [*inner(config, layers)[:-1], FULL] if layers else []
+
+    return types
+
+
+def every_other_below(config: Config, layers: int) -> Sequence[str]:
+    """Qwen2-MoE: every other layer below ``max_window_layers`` slides, if there is a window."""
+    if window_if_used(config) is None:
+        return [FULL] * layers
+    below = config.int("max_window_layers", least=0)
+    return [SLIDING if not layer % 2 and layer < below else FULL for layer in range(layers)]
 
 
 def switched_from(config: Config, layers: int) -> Sequence[str]:

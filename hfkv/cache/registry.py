@@ -12,8 +12,11 @@ from typing import Literal
 
 from hfkv.cache.geometry import falcon, grouped, grouped_split, latent, multi_head, one_if
 from hfkv.cache.layer_types import (
+    all_full,
     all_sliding,
+    every_other_below,
     first_full,
+    last_full,
     no_rope_chunked,
     no_rope_sliding,
     one_full_in,
@@ -59,85 +62,54 @@ _QWEN = layered(grouped, switched_from, window=window_if_used)
 
 ROWS: dict[str, Row] = {
     **dict.fromkeys(
-        [
-            "apertus",
-            "arcee",
-            "bitnet",
-            "cohere",
-            "ernie4_5",
-            "ernie4_5_moe",
-            "gemma",
-            "glm",
-            "glm4",
-            "glm4_moe",
-            "granite",
-            "helium",
-            "llama",
-            "minimax_m2",
-            "mistral",
-            "ministral3",
-            "mixtral",
-            "nanochat",
-            "olmo",
-            "olmo2",
-            "olmoe",
-            "phi",
-            "phi3",
-            "phimoe",
-            "phi4_multimodal",
-            "seed_oss",
-            "starcoder2",
-            "hyperclovax",
-            "solar_open",
-        ],
+        """apertus arcee aria_text bitnet cohere diffllama doge ernie4_5 ernie4_5_moe flex_olmo
+        gemma glm glm4 glm4_moe granite granitemoe granitemoeshared helium hy_v3 hyperclovax
+        internlm3 iquestcoder jais2 llama minimax_m2 ministral3 mistral mixtral nanochat olmo
+        olmo2 olmoe phi phi3 phi4_multimodal phimoe seed_oss solar_open starcoder2""".split(),
         Row(_GROUPED),
     ),
-    **dict.fromkeys(["stablelm"], Row(_GROUPED_SPLIT)),
+    "stablelm": Row(_GROUPED_SPLIT),
     **dict.fromkeys(
-        [
-            "bloom",
-            "codegen",
-            "gpt2",
-            "gpt-sw3",
-            "gpt_neox",
-            "gpt_neox_japanese",
-            "gptj",
-            "opt",
-            "persimmon",
-            "biogpt",
-        ],
+        """biogpt bloom codegen ctrl gpt-sw3 gpt2 gpt_neo gpt_neox gpt_neox_japanese gptj opt
+        persimmon xglm""".split(),
         Row(_MULTI_HEAD),
     ),
-    **dict.fromkeys(["deepseek_v3", "glm4_moe_lite", "youtu", "minicpm3"], Row(_LATENT)),
-    **dict.fromkeys(["qwen2", "qwen3"], Row(_QWEN)),
+    **dict.fromkeys(
+        "axk1 deepseek_v3 glm4_moe_lite minicpm3 youtu".split(),
+        Row(_LATENT),
+    ),
+    **dict.fromkeys("qwen2 qwen3".split(), Row(_QWEN)),
+    "afmoe": Row(layered(grouped, one_full_in(4, "global_attn_every_n_layers"))),
+    "beam": Row(layered(grouped, last_full(one_full_in(6)))),
     "cohere2": Row(layered(grouped_split, one_full_in(4, "sliding_window_pattern"))),
+    "cwm": Row(layered(grouped, first_full(4))),
     "exaone4": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
+    "exaone_moe": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
     "falcon": Row(layered(falcon)),
     "gemma2": Row(layered(grouped, one_full_in(2))),
-    "gemma3": Row(_text),
     "gemma3_text": Row(layered(grouped, one_full_in(6, "sliding_window_pattern"))),
     "gpt_bigcode": Row(layered(one_if("multi_query"))),
     "gpt_oss": Row(layered(grouped, one_full_in(2))),
-    "llama4": Row(_text),
+    "granite_swa": Row(layered(grouped, first_full(4))),
+    "granitemoe_swa": Row(layered(grouped, first_full(4))),
+    "kolibri1": Row(layered(grouped, one_full_in(5))),
+    "laguna": Row(layered(grouped, all_full)),
     "llama4_text": Row(layered(grouped, no_rope_chunked)),
+    "mellum": Row(layered(grouped, all_full)),
     "ministral": Row(layered(grouped, all_sliding)),
     "olmo3": Row(layered(grouped, one_full_in(4))),
+    "qwen2_moe": Row(layered(grouped, every_other_below, window=window_if_used)),
     "qwen3_moe": Row(layered(grouped, window=window_if_used)),
     "smollm3": Row(layered(grouped, no_rope_sliding)),
     "vaultgemma": Row(layered(grouped, one_full_in(2))),
-    "cwm": Row(layered(grouped, first_full(4))),
+    # Composite models: the decoder's plan, by the type of the nested text config.
     **dict.fromkeys(
-        [
-            "cohere2_vision",
-            "internvl",
-            "llava",
-            "llava_next",
-            "llava_onevision",
-            "mistral3",
-            "ovis2",
-            "video_llama_3",
-            "vipllava",
-        ],
+        """audioflamingo3 cohere2_vision deepseek_vl deepseek_vl_hybrid exaone4_5 fun_asr_nano fuyu
+        gemma3 glmasr got_ocr2 granite_speech granite_speech_plus hyperclovax_vision_v2 idefics2
+        idefics3 internvl janus kimi_k25 lighton_ocr llama4 llava llava_next llava_next_video
+        llava_onevision mistral3 moss_transcribe_diarize musicflamingo ovis2 pp_chart2table
+        qianfan_ocr qwen2_audio qwen3_asr shieldgemma2 smolvlm vibevoice vibevoice_asr
+        video_llama_3 video_llava vipllava voxtral""".split(),
         Row(_text),
     ),
 }
