@@ -84,8 +84,9 @@ def parse_header(
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        # One pass: a header may hold a million names, with the two alike at its end.
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise HeaderError(f"the name '{printable(twice)}' stands twice", expected="each name once")
     return found
 

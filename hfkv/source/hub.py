@@ -8,6 +8,7 @@ agent are huggingface_hub's.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -33,6 +34,10 @@ _LARGEST_TEXT = 32 * 2**20
 _CONNECTIONS = 16
 #: Seconds to connect, and to wait for the next bytes.
 _CONNECT, _READ = 4.0, 15.0
+#: Seconds a whole answer may take: a server that drips byte by byte never meets a read timeout.
+_WHOLE = 120.0
+#: What is read of an error's body; the codes that matter are in its headers.
+_LARGEST_ERROR = 64 * 2**10
 _REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
 
 
@@ -62,6 +67,13 @@ def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | No
                 for name, job in text_jobs.items()
                 if (found := job.result()) is not None
             }
+            # A branch may move between two answers: all of it must be of the one commit.
+            hub.revision = commit
+            for name in [name for name in wanted if hub.commits.get(name, commit) != commit]:
+                again = _or_none(hub.text, name)
+                texts.pop(name, None)
+                if again is not None:
+                    texts[name] = again
             weights, reason = choose_weights(names, where=model)
             sizes = list(pool.map(hub.header, weights))
         except BaseException:
@@ -131,11 +143,18 @@ class _Hub:
             token=token, library_name="hfkv", library_version=__version__
         )
         self.commit: str | None = None
+        #: By file, the commit that the server said its content is of.
+        self.commits: dict[str, str] = {}
 
     def info(self) -> tuple[str, list[str]]:
         """The commit and the names of all files."""
         url = f"{self.endpoint}/api/models/{self.model}/revision/{quote(self.revision, safe='')}"
-        raw, _ = self.get(url, limit=_LARGEST_TEXT)
+        try:
+            raw, _ = self.get(url, limit=_LARGEST_TEXT)
+        except _MissingFileError:
+            raise self._not_the_hub(
+                "a file is said to be missing, and none was asked for"
+            ) from None
         where = f"{self.model}: file list"
         try:
             value = parse_json_object(raw, where=where)
@@ -157,12 +176,23 @@ class _Hub:
         """A small file's content."""
         raw, response = self.get(self._url(name), limit=_LARGEST_TEXT)
         commit = response.headers.get("X-Repo-Commit")
-        self.commit = commit or self.commit
+        if commit:
+            self.commit = self.commits[name] = commit
         return raw
 
     def header(self, name: str) -> list[Tensor]:
         """The tensors of one safetensors file, from its first bytes."""
-        where = f"{self.model}: {name}"
+        where = f"{self.model}: {printable(name)}"
+        try:
+            return self._header(name, where)
+        except _MissingFileError:
+            raise NotFoundError(
+                "the file list names it, but it is not there",
+                where=where,
+                hint="try again: the repository may just be changing",
+            ) from None
+
+    def _header(self, name: str, where: str) -> list[Tensor]:
         raw, size = self._range(name, 0, _FIRST_BYTES)
         length = header_length(raw, where=where, file_size=size)
         if len(raw) < 8 + length:
@@ -178,7 +208,7 @@ class _Hub:
     def _range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
         raw, response = self.get(
             self._url(name),
-            headers={"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"},
+            headers={"Range": f"bytes={begin}-{end - 1}"},
             limit=end - begin,
             cut=True,
         )
@@ -220,14 +250,23 @@ class _Hub:
             with get_session().stream(
                 "GET",
                 url,
-                headers={**self.headers, **(headers or {})},
+                headers={**self.headers, "Accept-Encoding": "identity", **(headers or {})},
                 follow_redirects=True,
                 timeout=httpx2.Timeout(_READ, connect=_CONNECT),
             ) as response:
                 self._check(response)
+                # Nothing packed was asked for, and unpacking is what a bomb waits for.
+                encoding = response.headers.get("Content-Encoding", "identity")
+                if encoding.strip().lower() not in ("", "identity"):
+                    raise self._not_the_hub(f"{url}: unasked Content-Encoding {encoding}")
                 body = bytearray()
-                for chunk in response.iter_bytes():
+                latest = time.monotonic() + _WHOLE
+                for chunk in response.iter_raw():
                     body += chunk
+                    if time.monotonic() > latest:
+                        raise NetworkError(
+                            f"the answer took more than {_WHOLE:.0f} s", where=self.model
+                        )
                     if len(body) > limit:
                         if not cut:
                             raise self._not_the_hub(f"{url}: more than {limit} bytes")
@@ -238,7 +277,7 @@ class _Hub:
                 raise
             raise NetworkError(
                 f"the Hub could not be reached at {self.endpoint}: "
-                f"{type(error).__name__}: {printable(str(error))}",
+                f"{type(error).__name__}: {printable(self._without_token(str(error)))}",
                 where=self.model,
                 hint="check the connection or HF_ENDPOINT; a directory works offline",
             ) from None
@@ -252,8 +291,7 @@ class _Hub:
             return
         page = f"{self.endpoint}/{self.model}"
         try:
-            response.read()
-            hf_raise_for_status(response)
+            hf_raise_for_status(_shortened(response))
         except errors.GatedRepoError:
             raise GatedError(
                 "the repository is gated and this login has no access",
@@ -282,12 +320,22 @@ class _Hub:
                     where=self.model,
                     hint=f"see {page} and run hf auth login",
                 ) from None
+            said = self._without_token((str(error).splitlines() or [""])[0])
             retry = response.headers.get("Retry-After", "")
             raise NetworkError(
-                f"the Hub answered {status}: {printable(str(error).splitlines()[0])}",
+                f"the Hub answered {status}: {printable(said)}",
                 where=self.model,
                 hint=f"try again in {printable(retry, 20)} s" if retry else "try again later",
             ) from None
+
+    def _without_token(self, text: str) -> str:
+        """The HTTP stack quotes a header that it refuses to send, and the token is in one."""
+        for name, value in self.headers.items():
+            if name.lower() == "authorization":
+                for secret in (value, value.removeprefix("Bearer ")):
+                    # Quoted as bytes, so also as repr writes it.
+                    text = text.replace(repr(secret)[1:-1], "***").replace(secret, "***")
+        return text
 
     def _not_the_hub(self, what: str) -> NetworkError:
         return NetworkError(
@@ -295,3 +343,22 @@ class _Hub:
             where=self.model,
             hint="a sign-in page or a proxy may stand between; check HF_ENDPOINT",
         )
+
+
+def _shortened(response: httpx2.Response) -> httpx2.Response:
+    """An error answer with at most the beginning of its body, still packed if it was."""
+    import httpx2
+
+    body = bytearray()
+    for chunk in response.iter_raw(4096):
+        body += chunk
+        if len(body) >= _LARGEST_ERROR:
+            break
+    kept = [
+        (name, value)
+        for name, value in response.headers.multi_items()
+        if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+    ]
+    return httpx2.Response(
+        response.status_code, headers=kept, content=bytes(body), request=response.request
+    )

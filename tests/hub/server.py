@@ -91,7 +91,10 @@ def serve(hub: Hub) -> Iterator[Hub]:
     """Run the Hub and its CDN on two loopback ports until the block ends."""
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
     hub.url, hub.cdn = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-    threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
+    threads = [
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        for server in servers
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -140,6 +143,12 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.answer(429, b"{}", {"Retry-After": "7"})
             elif hub.fault == "sign-in":
                 self.answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
+            elif hub.fault == "long error":
+                self.answer(500, b"x" * 2**22)
+            elif hub.fault == "gzip":
+                self.answer(200, b"\x1f\x8b" + bytes(100), {"Content-Encoding": "gzip, gzip"})
+            elif hub.fault == "entry":
+                self.refuse(404, "EntryNotFound", "Entry not found")
             elif hub.fault == "garbage":
                 self.answer(200, b'{"sha": 5, "siblings": "no"}')
             elif match := re.fullmatch(r"/api/models/(.+)/revision/([^/?]+)", self.path):

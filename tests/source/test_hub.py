@@ -6,6 +6,8 @@ import pytest
 
 from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.source import fetch, fetch_card, fetch_many
+from hfkv.source.header import parse_header
+from hfkv.source.hub import _Hub
 from tests.conftest import LLAMA
 from tests.hub.server import COMMIT, Hub, Repo, Sparse
 
@@ -56,7 +58,9 @@ def test_a_repository_without_safetensors_says_why(small: Hub) -> None:
     assert "pytorch_model.bin" in fetch("acme/small").missing["tensors"]
 
 
-@pytest.mark.parametrize("fault", ["500", "429", "sign-in", "garbage"])
+@pytest.mark.parametrize(
+    "fault", ["500", "429", "sign-in", "garbage", "long error", "gzip", "entry"]
+)
 def test_faults_are_one_clear_error(small: Hub, fault: str) -> None:
     small.fault = fault
     with pytest.raises(NetworkError) as caught:
@@ -81,6 +85,39 @@ def test_a_truncated_header_is_refused(small: Hub) -> None:
     small.fault = "truncated"
     with pytest.raises(HfkvError):
         fetch("acme/small")
+
+
+def test_a_listed_file_that_is_not_there_is_named(
+    small: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Hub, "info", lambda _: (COMMIT, ["model.safetensors"]))
+    with pytest.raises(NotFoundError, match=r"model\.safetensors"):
+        fetch("acme/small", source="hub")
+
+
+def test_a_branch_that_moves_gives_the_files_of_one_commit(
+    small: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = "f" * 40
+    small.repos["acme/small"].revisions += (newer,)
+    monkeypatch.setattr(_Hub, "info", lambda _: (newer, ["config.json"]))
+    assert fetch("acme/small", source="hub").commit == newer
+    assert any(f"/{newer}/config.json" in path for _, path, _ in small.requests)
+
+
+def test_the_token_stays_at_home_and_out_of_messages(hub: Hub) -> None:
+    fetch(LLAMA, token="hf_test", source="hub")
+    assert hub.cdn_tokens == []
+    with pytest.raises(HfkvError) as caught:
+        fetch(LLAMA, token="hf_secret\nx", source="hub")
+    assert "hf_secret" not in str(caught.value)
+
+
+def test_a_duplicate_among_very_many_names_is_found_at_once() -> None:
+    names = [str(number) for number in range(100_000)]
+    raw = "{" + ",".join(f'"{name}":0' for name in [*names, names[-1]]) + "}"
+    with pytest.raises(HeaderError, match="twice"):
+        parse_header(raw.encode(), where="x")
 
 
 def test_many_at_once_report_each_failure(small: Hub) -> None:
