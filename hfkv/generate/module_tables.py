@@ -69,6 +69,18 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "reformer": {"is_decoder": True},
 }
 
+#: Variants of several keys at once, which changing one at a time does not reach.
+_EXPERTS = {
+    "enable_moe_block": True,
+    "num_experts": 8,
+    "top_k_experts": 2,
+    "moe_intermediate_size": 64,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "gemma4": {"text_config": _EXPERTS},
+    "gemma4_text": _EXPERTS,
+}
+
 _INDEX = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
@@ -217,21 +229,39 @@ def table(model_type: str, name: str) -> dict[str, Any]:
     ties: str | bool | None = None
     tied = _tied(model)
     for where, change in _changes(own, set(counts.values())):
-        if _leaf(change) is not None and _leaf(change) == (_at(own, where) or 0) - 1:
+        value = _at(own, where)
+        if type(value) is int and _leaf(change) == value - 1:
             variant = _variant(model_type, name, path, change)
             for container, count in {} if variant is None else _counts(variant).items():
                 if counts.get(container) == _at(own, where) and count == _leaf(change):
                     keys.setdefault(container, where)
+    # Towers that a class has only where the config describes them: then rules come with them.
+    missing: dict[str, Any] = {
+        key: {} for key in getattr(own, "sub_configs", {}) or {} if getattr(own, key, None) is None
+    }
+    whole = model
+    if missing and (rich := _variant(model_type, name, path, missing)) is not None:
+        whole = rich
+        rows.add(whole)
+    if (variant := _variant(model_type, name, "", VARIANTS.get(model_type, {}))) is not None:
+        rows.add(variant)
     few: dict[str, Any] = {}
     for key in keys.values():
         if _at(own, key) > _FEW:
             _merge(few, _nested(key, _FEW))
     if _variant(model_type, name, path, few) is None:
         few = {}
+    given: dict[str, Any] = {}
     for where, change in _changes(own, set()):
-        both = copy.deepcopy(few)
-        _merge(both, change)
-        variant = _variant(model_type, name, path, both)
+        if _at(own, where) is None and type(_leaf(change)) is int:
+            _merge(given, change)
+    for where, change in _changes(own, set()):
+        variant = None
+        # A flag may need numbers that the defaults leave out, and lists have a length to keep.
+        for start in (few, {}, given) if few else ({}, given):
+            both = copy.deepcopy(start)
+            _merge(both, change)
+            variant = variant or _variant(model_type, name, path, both)
         if variant is None:
             continue
         rows.add(variant)
@@ -248,12 +278,12 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "tied": tied,
         "ties": ties if ties is not None else bool(tied),
         "modules": rows.rows(),
-        "buffers": _buffers(model),
+        "buffers": _buffers(whole),
         "unsaved": _unsaved(model),
         "counts": keys,
         "derived": _derived(type(own)),
-        "parts": _parts(model, own),
-        "conversions": _conversions(model),
+        "parts": _parts(whole, whole.config),
+        "conversions": _conversions(whole),
     }
 
 
@@ -325,6 +355,8 @@ def _changes(
                 tries.append(2)
         elif isinstance(value, list) and not value:
             tries = [[0], [1]]
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            tries = [[kind, *value[1:]] for kind in _layer_kinds() if kind not in value]
         for attempt in tries:
             yield f"{prefix}{key}", {key: attempt}
 
@@ -357,6 +389,12 @@ def _variant(model_type: str, name: str, path: str, change: dict[str, Any]) -> A
 
 class _EndlessError(BaseException):
     pass
+
+
+def _layer_kinds() -> tuple[str, ...]:
+    from transformers.configuration_utils import ALLOWED_LAYER_TYPES
+
+    return tuple(dict.fromkeys(("conv", *ALLOWED_LAYER_TYPES)))
 
 
 def _nested(path: str, change: Any) -> dict[str, Any]:
