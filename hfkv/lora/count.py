@@ -57,7 +57,7 @@ class Lora:
         biases: parameters of the base model's biases that are trained.
         all_parameters: of the base model in memory and the adapter together.
         options: everything that was asked for.
-        basis: ``exact`` or ``inferred``.
+        basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
         notes: what a reader must be told, one sentence each.
     """
 

@@ -57,7 +57,12 @@ def built_of(facts: Facts, config: Config) -> Built:
     _drop_uncounted(loaded, table, own)
     _refuse_left(loaded, table, own, facts.model)
     built = _assemble(table, loaded, _tied(table, own), facts.model)
-    return replace(built, reason="; ".join(filter(None, (note, _left_note(loaded, table)))))
+    return replace(
+        built,
+        # The rule of the packing is documented; no packed model was built to check it against.
+        basis="documented" if note else built.basis,
+        reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
+    )
 
 
 def _left_note(loaded: Loaded, table: Table) -> str:

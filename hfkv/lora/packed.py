@@ -100,7 +100,8 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
         TensorTable(_apply(tensors, rule)),
         (
             f"the weights are packed ({method}); the layers' sizes are unpacked from the header "
-            "by its rule, and parameters in all are counted unpacked"
+            "by its rule, and parameters in all are counted unpacked; PEFT may leave out layers "
+            "whose quantized class is no torch.nn.Linear (BitNet's, NVFP4's)"
         ),
     )
 
