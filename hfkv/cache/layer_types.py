@@ -101,6 +101,22 @@ def window_if_used(config: Config) -> int | None:
     return config.optional_int("sliding_window") if config.bool("use_sliding_window") else None
 
 
+def window_if_causal(config: Config) -> int | None:
+    """``sliding_window``, halved where attention looks both ways (``use_bidirectional_attention``
+    of Gemma 3; "all" in Gemma 4): the class then sets bounds that exclude the far end."""
+    window = config.optional_int("sliding_window")
+    both = config.get("use_bidirectional_attention")
+    if window is None or both in (None, False, "vision"):
+        return window
+    if both is not True and both != "all":
+        raise ConfigError(
+            f"found {describe(both)}",
+            where=config.place("use_bidirectional_attention"),
+            expected="true, false or 'all'",
+        )
+    return window // 2 + 1
+
+
 def _no_rope(config: Config, layers: int) -> list[bool]:
     """Whether each layer has rotary positions; by default every fourth has none."""
     given = config.ints("no_rope_layers")

@@ -21,6 +21,7 @@ from hfkv.cache.layer_types import (
     no_rope_sliding,
     one_full_in,
     switched_from,
+    window_if_causal,
     window_if_used,
 )
 from hfkv.cache.plan import Plan
@@ -87,7 +88,9 @@ ROWS: dict[str, Row] = {
     "exaone_moe": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
     "falcon": Row(layered(falcon)),
     "gemma2": Row(layered(grouped, one_full_in(2))),
-    "gemma3_text": Row(layered(grouped, one_full_in(6, "sliding_window_pattern"))),
+    "gemma3_text": Row(
+        layered(grouped, one_full_in(6, "sliding_window_pattern"), window=window_if_causal)
+    ),
     "gpt_bigcode": Row(layered(one_if("multi_query"))),
     "gpt_oss": Row(layered(grouped, one_full_in(2))),
     "granite_swa": Row(layered(grouped, first_full(4))),
