@@ -1,0 +1,75 @@
+"""Every architecture that has a row: its kinds of layers, how it is known, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hfkv.cache.registry import ROWS, Row
+from hfkv.errors import HfkvError
+from hfkv.facts.classes import config_class, pinned_version
+from hfkv.facts.config import Config
+
+__all__ = ["Architecture", "architectures"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One known ``model_type``.
+
+    Attributes:
+        model_type: the key of the row.
+        kinds: the kinds of layers that its default config has, first layer's first; empty where
+            only a file can say.
+        basis: ``exact`` or ``documented``.
+        source: the class that the row is compared with, or where its rule is published.
+    """
+
+    model_type: str
+    kinds: tuple[str, ...]
+    basis: str
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+        return {
+            "model_type": self.model_type,
+            "kinds": list(self.kinds),
+            "basis": self.basis,
+            "source": self.source,
+        }
+
+
+def architectures() -> tuple[Architecture, ...]:
+    """Every architecture of the registry, by name.
+
+    >>> found = {item.model_type: item for item in architectures()}
+    >>> found["gemma3_text"].kinds, found["gemma3_text"].basis
+    (('sliding', 'full'), 'exact')
+    """
+    return tuple(
+        Architecture(
+            model_type=model_type,
+            kinds=_default_kinds(model_type, row),
+            basis=row.basis,
+            source=row.source or _class(model_type),
+        )
+        for model_type, row in sorted(ROWS.items())
+    )
+
+
+def _default_kinds(model_type: str, row: Row) -> tuple[str, ...]:
+    try:
+        made = row.plan(Config({"model_type": model_type}, where=model_type))
+    except HfkvError:
+        return ()
+    return tuple(dict.fromkeys(kind.name for kind in made.kinds))
+
+
+def _class(model_type: str) -> str:
+    found = config_class(model_type)
+    if found is None:
+        return f"transformers {pinned_version()}"
+    # A nested type has no text-generating class of its own; its config class then names it.
+    name = found.architectures[0] if found.architectures else found.name
+    return f"transformers {pinned_version()}: {name}"

@@ -1,0 +1,37 @@
+"""``hfkv architectures``."""
+
+from __future__ import annotations
+
+import click
+
+from hfkv.cli.options import chosen_format, format_options
+from hfkv.cli.output import emit
+
+
+@click.command()
+@click.option(
+    "--basis",
+    type=click.Choice(["exact", "documented"]),
+    default=None,
+    help="Only those known in this way.",
+)
+@format_options
+def architectures(basis: str | None) -> int:
+    """Every model_type whose KV cache is known: kinds of layers, basis, source.
+
+    \b
+      hfkv architectures
+      hfkv architectures --basis documented --format csv
+    """
+    from hfkv.cache.catalogue import architectures as catalogue
+    from hfkv.render.architectures import sheets
+
+    found = [item for item in catalogue() if basis in (None, item.basis)]
+    emit(
+        chosen_format(),
+        [item.to_json() for item in found],
+        sheets=lambda: sheets(found),
+        quiet=lambda: [item.model_type for item in found],
+        rows=lambda: [{**item.to_json(), "kinds": ", ".join(item.kinds)} for item in found],
+    )
+    return 0

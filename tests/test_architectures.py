@@ -1,0 +1,67 @@
+"""``hfkv architectures``: every row of the registry, once, in every format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from hfkv.cache import ROWS
+from hfkv.cache.catalogue import architectures
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_every_row_is_listed_once_by_name() -> None:
+    names = [item.model_type for item in architectures()]
+    assert names == sorted(set(names))
+    assert set(ROWS) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "kinds"),
+    [
+        ("llama", ("full",)),
+        ("mistral", ("sliding",)),
+        ("gpt_oss", ("sliding", "full")),
+        ("deepseek_v3", ("latent",)),
+        ("llama4", ("chunked", "full")),
+    ],
+)
+def test_kinds_are_those_of_the_default_config(model_type: str, kinds: tuple[str, ...]) -> None:
+    (found,) = [item for item in architectures() if item.model_type == model_type]
+    assert found.kinds == kinds
+    assert found.basis == "exact"
+    assert found.source.startswith("transformers 5.23.0: ")
+
+
+def test_every_entry_says_how_it_is_known_and_from_where() -> None:
+    for item in architectures():
+        assert item.basis in ("exact", "documented")
+        assert item.source
+        assert item.basis != "documented" or not item.source.startswith("transformers 5")
+
+
+def test_the_formats_agree(hfkv: Run) -> None:
+    code, out, err = hfkv("architectures", "--json")
+    assert (code, err) == (0, "")
+    values = json.loads(out)
+    assert values == [item.to_json() for item in architectures()]
+    names = [value["model_type"] for value in values]
+    assert hfkv("architectures", "-q")[1].split() == names
+    rows = list(csv.DictReader(io.StringIO(hfkv("architectures", "--format", "csv")[1])))
+    assert [row["model_type"] for row in rows] == names
+    markdown = hfkv("architectures", "--format", "markdown")[1]
+    assert all(f"\n| {name} | " in markdown for name in names)
+    human = hfkv("architectures")[1]
+    assert "llama" in human
+    assert max(len(line) for line in human.splitlines()) <= 80
+
+
+def test_one_basis_alone(hfkv: Run) -> None:
+    values = json.loads(hfkv("architectures", "--basis", "documented", "--json")[1])
+    assert {value["basis"] for value in values} <= {"documented"}
+    assert hfkv("architectures", "--basis", "guessed")[0] == 2
