@@ -26,6 +26,7 @@ COMMANDS = {
     "rank": "Which LoRA ranks are worth a look against the cache, the weights, the literature.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
+    "verify": "The KV cache by hfkv and by the installed transformers, side by side.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 

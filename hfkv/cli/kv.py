@@ -31,7 +31,7 @@ from hfkv.cli.output import emit, waiting
     type=click.Choice(["auto", "live"]),
     default="auto",
     show_default=True,
-    help="live: ask the installed transformers, on the meta device.",
+    help="live: ask the installed transformers, on the meta device; needs hfkv[verify].",
 )
 @source_options
 @format_options
@@ -60,6 +60,8 @@ def kv(
     from hfkv.model import load
     from hfkv.render.kv import sheets
 
+    if basis == "live" and fit is not None:
+        raise click.UsageError("--fit asks for every length; --basis live answers for one.")
     output = chosen_format()
     with waiting(f"reading {model}", output):
         loaded = load(model, revision=revision, source=source, token=token)
@@ -67,11 +69,15 @@ def kv(
         "batch": batch,
         "dtype": kv_dtype,
         "encoder_tokens": encoder_tokens,
-        "crosscheck": crosscheck,
     }
     if basis == "live":
-        arguments["engine"] = "live"
-    figure = loaded.kv_cache(tokens=tokens, **arguments)
+        from hfkv.live.figure import live_kv_cache
+
+        # The class itself answers, so there is no plan to hold against the checkpoint.
+        figure = live_kv_cache(loaded.core, tokens=tokens, **arguments)
+    else:
+        arguments["crosscheck"] = crosscheck
+        figure = loaded.kv_cache(tokens=tokens, **arguments)
     fits: int | None = None
     if fit is not None:
         fits = figure.curve.fit(fit)

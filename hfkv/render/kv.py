@@ -56,7 +56,7 @@ def sheets(
                 title="Layers",
                 columns=("layers", "kind", "stores", "bytes each"),
                 rows=[
-                    (_ranges(indices), layer.kind, _tensors(layer), f"{_size(layer):,}")
+                    (ranges(indices), layer.kind, _tensors(layer), f"{_size(layer):,}")
                     for indices, layer in _grouped(figure.layers)
                 ],
                 left=(1, 2),
@@ -96,10 +96,10 @@ def _grouped(layers: Iterable[Layer]) -> list[tuple[list[int], Layer]]:
     return list(groups.values())
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """``0-3, 5, 7-9``; a regular stride as ``0-60 step 6``.
 
-    >>> _ranges([0, 1, 2, 5]), _ranges([5, 11, 17, 23])
+    >>> ranges([0, 1, 2, 5]), ranges([5, 11, 17, 23])
     ('0-2, 5', '5-23 step 6')
     """
     if len(numbers) > 2:
