@@ -27,6 +27,9 @@ class ConfigClass:
         attribute_map: names that the class takes for others (``n_head`` ...): the standard name
             to the class's own.
         sub_configs: key of a nested config to its ``model_type``.
+        sub_defaults: key of a nested config to what this class fills in there otherwise than the
+            nested class would: under ``absent`` where the nested config is not there, under
+            ``given`` where it is but lacks the key.
         text: the key of the nested config that the decoder is built from; "" for itself.
         null_refused: keys for which the class raises when they are null.
         architectures: text-generating classes of this type, most usual first.
@@ -37,6 +40,7 @@ class ConfigClass:
     defaults: Mapping[str, Any]
     attribute_map: Mapping[str, str]
     sub_configs: Mapping[str, str]
+    sub_defaults: Mapping[str, Mapping[str, Mapping[str, Any]]]
     text: str
     null_refused: frozenset[str]
     architectures: tuple[str, ...]
@@ -56,6 +60,7 @@ def config_class(model_type: str) -> ConfigClass | None:
         defaults=raw["defaults"],
         attribute_map=raw["attribute_map"],
         sub_configs=raw["sub_configs"],
+        sub_defaults=raw["sub_defaults"],
         text=raw["text"],
         null_refused=frozenset(raw["null_refused"]),
         architectures=tuple(raw["architectures"]),

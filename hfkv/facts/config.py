@@ -53,6 +53,7 @@ class Config:
         where: the model's name, for messages.
         model_type: the type whose class defaults apply, where the mapping itself need not name
             it; by default its own ``model_type``.
+        filled: defaults that the class around a nested config puts before the nested class's.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class Config:
         model_type: str | None = None,
         path: str = "",
         reads: dict[str, Read] | None = None,
+        filled: Mapping[str, Any] | None = None,
     ) -> None:
         self.raw = raw
         self.where = where
         self.path = path
         self.model_type = model_type if model_type is not None else _model_type(raw, where)
         self.cls: ConfigClass | None = config_class(self.model_type)
+        self._filled: Mapping[str, Any] = filled or {}
         self._reads: dict[str, Read] = {} if reads is None else reads
 
     @property
@@ -93,6 +96,8 @@ class Config:
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
+        if own in self._filled:
+            return self._note(own, self._filled[own], "class default")
         if self.cls is not None and own in self.cls.defaults:
             return self._note(own, self.cls.defaults[own], "class default")
         return None
@@ -208,6 +213,7 @@ class Config:
         An absent one is an empty one: the class then builds it from defaults alone.
         """
         value = self.raw.get(key)
+        case = "absent" if value is None else "given"
         if value is None:
             value = {}
         if not isinstance(value, Mapping):
@@ -227,6 +233,7 @@ class Config:
             model_type=model_type,
             path=f"{self.path}{key}.",
             reads=self._reads,
+            filled=None if self.cls is None else self.cls.sub_defaults.get(key, {}).get(case),
         )
 
     def text(self) -> Config:
