@@ -26,6 +26,7 @@ __all__ = [
 LayerTypes = Callable[[Config, int], Sequence[str]]
 
 FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
+LINEAR = "linear_attention"
 
 
 def inferred(config: Config, layers: int) -> Sequence[str]:
@@ -69,6 +70,32 @@ def one_full_in(period: int, key: str = "", *, offset: int = 1) -> LayerTypes:
 def first_full(period: int) -> LayerTypes:
     """The first of every ``period`` layers is full, the others slide."""
     return one_full_in(period, offset=0)
+
+
+def every_layer(kind: str) -> LayerTypes:
+    """The same type everywhere."""
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        return [kind] * layers
+
+    return types
+
+
+def linear_but_one_in(period: int, key: str = "full_attention_interval") -> LayerTypes:
+    """The last of every ``period`` layers is full, the others are recurrent."""
+    inner = one_full_in(period, key)
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        return [LINEAR if name == SLIDING else name for name in inner(config, layers)]
+
+    return types
+
+
+def jamba_blocks(config: Config, layers: int) -> Sequence[str]:
+    """Jamba: attention at ``attn_layer_offset`` of every ``attn_layer_period`` layers."""
+    period = config.int("attn_layer_period")
+    offset = config.int("attn_layer_offset", least=0)
+    return [FULL if layer % period == offset else LINEAR for layer in range(layers)]
 
 
 def last_full(inner: LayerTypes) -> LayerTypes:

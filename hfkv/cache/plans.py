@@ -6,12 +6,13 @@ layers; the registry combines them, one row per architecture.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from hfkv.cache.geometry import Geometry, Heads
 from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
 from hfkv.cache.layer_types import LayerTypes, inferred
 from hfkv.cache.plan import Plan
+from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
@@ -36,6 +37,7 @@ def layered(
     types: LayerTypes = inferred,
     *,
     explicit: bool = True,
+    kinds: Mapping[str, KindRule] | None = None,
     window: Callable[[Config], int | None] | None = None,
     layers: str = "num_hidden_layers",
 ) -> PlanFunction:
@@ -45,6 +47,7 @@ def layered(
         geometry: reads the heads from a config.
         types: names the kinds where ``layer_types`` is absent or null.
         explicit: whether the class lets the file's ``layer_types`` decide.
+        kinds: rules for types of layers beyond full, sliding and chunked attention, or instead.
         window: reads the sliding window, where the class does more than take the key.
         layers: the key that counts the layers.
     """
@@ -67,15 +70,24 @@ def layered(
                 expected=f"one for each of the {count} layers",
             )
         names = tuple(_LEGACY.get(name, name) for name in names)
-        shape = geometry(config)
-        made = {name: _kind(config, name, shape, window) for name in dict.fromkeys(names)}
+        rules = kinds or {}
+        made = {
+            name: rules[name](config)
+            if name in rules
+            else _kind(config, name, geometry(config), window, (*rules, "full_attention"))
+            for name in dict.fromkeys(names)
+        }
         return Plan(kinds=[made[name] for name in names])
 
     return plan
 
 
 def _kind(
-    config: Config, name: str, shape: Heads, window: Callable[[Config], int | None] | None
+    config: Config,
+    name: str,
+    shape: Heads,
+    window: Callable[[Config], int | None] | None,
+    known: Sequence[str],
 ) -> Kind:
     if name == "full_attention":
         return Full(
@@ -89,7 +101,7 @@ def _kind(
         raise UnsupportedError(
             f"a layer of type '{printable(name)}'",
             where=config.place("layer_types"),
-            expected="one of full_attention, " + ", ".join(_WINDOWS),
+            expected="one of " + ", ".join((*known, *_WINDOWS)),
         )
     key = _WINDOWS[name]
     if name == "sliding_attention" and window is not None:

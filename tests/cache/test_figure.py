@@ -56,8 +56,6 @@ def test_wrong_values_are_refused_with_their_place(key: str, value: Any) -> None
 def test_unknown_architectures_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedError, match="brand_new"):
         size({**MISTRAL, "model_type": "brand_new"}, 1)
-    with pytest.raises(UnsupportedError, match="mamba"):
-        size({"model_type": "mamba", "torch_dtype": "bfloat16"}, 1)
 
 
 def test_no_config_says_so() -> None:

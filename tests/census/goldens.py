@@ -1,17 +1,19 @@
 """Record what the pinned transformers caches hold, for the tests that run without it.
 
-``python -m tests.census.goldens`` writes ``tests/fixtures/cache_goldens.json``: for each type in
-the registry, its default config and the tensors of every layer at several lengths.
+``python -m tests.census.goldens [TYPE ...]`` writes ``tests/fixtures/cache_goldens``, one file per
+text-generating class of each type in the registry: the default config and the tensors of every
+layer at several lengths.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-FIXTURE = Path(__file__).parent.parent / "fixtures" / "cache_goldens.json"
+FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
 
 #: Defaults that are inconsistent, with the smallest change that makes the class run.
 OVERRIDES: dict[str, dict[str, Any]] = {
@@ -67,25 +69,29 @@ def record(model_type: str, name: str | None = None) -> dict[str, Any]:
 _LEFT_OUT = ("id2label", "label2id", "vision_config", "transformers_version", "_name_or_path")
 
 
-def main() -> None:
-    """Write the fixture for every type of the registry that runs on the meta device."""
+def load() -> list[dict[str, Any]]:
+    """Every recording, by name."""
+    return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+
+
+def main(types: Sequence[str]) -> None:
+    """Write the recordings of these types, or of every exact row that has a class."""
     from hfkv.cache import ROWS
     from hfkv.live.build import pairs, transformers
 
-    found = []
-    for model_type, row in ROWS.items():
-        if row.basis != "exact":
+    for model_type, name in pairs():
+        row = ROWS.get(model_type)
+        if types and model_type not in types or row is None or row.basis != "exact":
             continue
-        for name in [name for key, name in pairs() if key == model_type]:
-            try:
-                found.append(record(model_type, name))
-            except Exception as error:
-                print("left out:", model_type, name, type(error).__name__, str(error)[:100])
-    value = {"transformers": transformers().__version__, "goldens": found}
-    lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in value["goldens"])
-    FIXTURE.write_text(f'{{"transformers": "{value["transformers"]}", "goldens": [\n{lines}\n]}}\n')
-    print(len(found), "recorded")
+        try:
+            value = {"transformers": transformers().__version__, **record(model_type, name)}
+        except Exception as error:
+            print("left out:", model_type, name, type(error).__name__, str(error)[:100])
+            continue
+        (FOLDER / f"{model_type}-{name}.json").write_text(
+            json.dumps(value, separators=(",", ":")) + "\n"
+        )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

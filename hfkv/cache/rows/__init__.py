@@ -1,0 +1,1 @@
+"""The rows of the registry, a file per family of architectures."""

@@ -1,0 +1,136 @@
+"""Kinds whose memory does not grow: convolution windows and recurrent states; and sparse layers.
+
+Recurrent states are float32 whatever the model's dtype, convolution states are the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hfkv.cache.geometry import Geometry, latent
+from hfkv.cache.kinds import Full, Indexed, Kind, State, Together
+from hfkv.errors import ConfigError
+from hfkv.facts.config import Config
+
+#: A rule that reads what one layer keeps from a config.
+KindRule = Callable[[Config], Kind]
+
+__all__ = [
+    "KindRule",
+    "gated_delta",
+    "indexed_latent",
+    "mamba1",
+    "mamba1_of_jamba",
+    "mamba2",
+    "mamba2_of_falcon_h1",
+    "mamba2_of_nemotron",
+    "short_convolution",
+    "with_state",
+]
+
+
+def _state(name: str, conv: tuple[int, int], recurrent: tuple[int, ...]) -> State:
+    return State(
+        states=(("conv_states.0", conv, None), ("recurrent_states.0", recurrent, "F32")),
+        name=name,
+    )
+
+
+def gated_delta(config: Config) -> Kind:
+    """Gated delta net: one window over queries, keys and values, one matrix per value head."""
+    keys = config.int("linear_num_key_heads") * config.int("linear_key_head_dim")
+    heads = config.int("linear_num_value_heads")
+    values = heads * config.int("linear_value_head_dim")
+    return _state(
+        "gated delta",
+        (2 * keys + values, config.int("linear_conv_kernel_dim")),
+        (heads, config.int("linear_key_head_dim"), config.int("linear_value_head_dim")),
+    )
+
+
+def _expanded(config: Config, expand: str, hidden: str = "hidden_size") -> int:
+    factor = config.get(expand)
+    # Fractions occur; the class takes the whole part of the product.
+    if isinstance(factor, float) and factor > 0 and factor == factor and factor < 1e6:
+        size = int(factor * config.int(hidden))
+    else:
+        size = config.int(expand) * config.int(hidden)
+    if size < 1:
+        raise ConfigError(
+            f"makes {size} channels", where=config.place(expand), expected="at least one"
+        )
+    return size
+
+
+def mamba1(config: Config) -> Kind:
+    """Mamba: a window and a state of each inner channel."""
+    inner = _expanded(config, "expand")
+    return _state("mamba", (inner, config.int("conv_kernel")), (inner, config.int("state_size")))
+
+
+def mamba1_of_jamba(config: Config) -> Kind:
+    """Mamba under Jamba's names."""
+    inner = _expanded(config, "mamba_expand")
+    return _state(
+        "mamba", (inner, config.int("mamba_d_conv")), (inner, config.int("mamba_d_state"))
+    )
+
+
+def mamba2(config: Config) -> Kind:
+    """Mamba 2: one window over inputs and both groups of projections, one matrix per head."""
+    inner = _expanded(config, "expand")
+    state = config.int("state_size")
+    channels = inner + 2 * config.int("n_groups") * state
+    return _state(
+        "mamba2",
+        (channels, config.int("conv_kernel")),
+        (config.int("num_heads"), config.int("head_dim"), state),
+    )
+
+
+def mamba2_of_nemotron(config: Config) -> Kind:
+    """Mamba 2 under Nemotron-H's names, which count the inner size by heads."""
+    heads, dim = config.int("mamba_num_heads"), config.int("mamba_head_dim")
+    state = config.int("ssm_state_size")
+    channels = heads * dim + 2 * config.int("n_groups") * state
+    return _state("mamba2", (channels, config.int("conv_kernel")), (heads, dim, state))
+
+
+def mamba2_of_falcon_h1(config: Config) -> Kind:
+    """Mamba 2 under Falcon-H1's names; the inner size is stated or expanded."""
+    given = config.optional_int("mamba_d_ssm")
+    inner = _expanded(config, "mamba_expand") if given is None else given
+    heads = config.int("mamba_n_heads")
+    dim = config.get("mamba_d_head")
+    size = inner // heads if dim == "auto" else config.int("mamba_d_head")
+    state = config.int("mamba_d_state")
+    channels = inner + 2 * config.int("mamba_n_groups") * state
+    return _state("mamba2", (channels, config.int("mamba_d_conv")), (heads, size, state))
+
+
+def short_convolution(key: str) -> KindRule:
+    """A short convolution over the hidden size: a window and nothing else."""
+
+    def kind(config: Config) -> Kind:
+        window = (config.int("hidden_size"), config.int(key))
+        return State(states=(("conv_states.0", window, None),), name="convolution")
+
+    return kind
+
+
+def with_state(geometry: Geometry, state: KindRule) -> KindRule:
+    """A layer with attention and a recurrent state side by side."""
+
+    def kind(config: Config) -> Kind:
+        shape = geometry(config)
+        full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
+        return Together((full, state(config)))
+
+    return kind
+
+
+def indexed_latent(config: Config) -> Kind:
+    """MLA with the keys of a sparse-attention indexer, one head of ``index_head_dim``."""
+    shape = latent(config)
+    full = Full(heads=1, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows, name="latent")
+    return Together((full, Indexed(dim=config.int("index_head_dim"))))
