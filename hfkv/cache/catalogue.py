@@ -50,7 +50,7 @@ def architectures() -> tuple[Architecture, ...]:
     return tuple(
         Architecture(
             model_type=model_type,
-            kinds=_default_kinds(model_type, row),
+            kinds=row.kinds or _default_kinds(model_type, row),
             basis=row.basis,
             source=row.source or _class(model_type),
         )

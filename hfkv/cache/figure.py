@@ -9,12 +9,12 @@ from typing import Any
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.known import known
 from hfkv.cache.plan import Layer, Plan
-from hfkv.cache.registry import row_of
 from hfkv.dtypes import torch_name
-from hfkv.errors import InputError, UnsupportedError
+from hfkv.errors import InputError
 from hfkv.facts import Facts
-from hfkv.facts.config import Config, Read
+from hfkv.facts.config import Read
 
 __all__ = ["KVCache", "kv_cache"]
 
@@ -29,7 +29,7 @@ class KVCache:
         tokens, batch: the question.
         dtype: element type (torch's name) of what the model does not pin to another.
         engine: the convention: ``transformers`` counts what its cache object holds.
-        basis: ``exact`` or ``documented``.
+        basis: ``exact``, ``documented`` or ``inferred``.
         bytes_per_token: what the next token adds, for all sequences of the batch together.
         constant_bytes: what is there before the first token.
         plan: the kinds of all layers; ``layers`` are the tensors they come to.
@@ -149,15 +149,8 @@ def kv_cache(
         CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
     _check(tokens, batch, engine)
-    if facts.config is None:
-        raise UnsupportedError(
-            facts.missing.get("config.json", "there is no config.json"),
-            where=facts.model,
-            hint="name a repository or directory that holds one",
-        )
-    config = Config(facts.config, where=facts.model)
-    row = row_of(config)
-    plan = row.plan(config)
+    found = known(facts)
+    config, plan = found.config, found.plan
     reads = config.reads
     if encoder_tokens is not None and plan.encoder_tokens is None:
         raise InputError(f"{config.model_type} has no cross-attention", where="--encoder-tokens")
@@ -178,13 +171,13 @@ def kv_cache(
         batch=batch,
         dtype=torch_name(element),
         engine=engine,
-        basis=row.basis,
+        basis=found.basis,
         bytes_per_token=at(tokens + 1) - total,
         constant_bytes=at(0),
         plan=plan,
         element=element,
         model_type=config.model_type,
-        source=row.source,
+        source=found.source,
         encoder_tokens=length,
         reads=reads,
         notes=notes,

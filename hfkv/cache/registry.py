@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, recurrent
+from hfkv.cache.rows import attention, recurrent, remote
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -39,7 +39,12 @@ _COMPOSITE: dict[str, Row] = {
     ),
 }
 
-ROWS: dict[str, Row] = {**attention.ROWS, **recurrent.ROWS, **_COMPOSITE}
+ROWS: dict[str, Row] = {
+    **attention.ROWS,
+    **recurrent.ROWS,
+    **_COMPOSITE,
+    **remote.rows(lambda config: row_of(config).plan(config)),
+}
 
 
 def row_of(config: Config) -> Row:

@@ -18,8 +18,10 @@ class Row:
         plan: config to plan.
         basis: ``exact`` where the pinned transformers has the class, else ``documented``.
         source: where the rule stands; "" for the class itself.
+        kinds: words for its layers, where there is no default config to read them from.
     """
 
     plan: PlanFunction
     basis: Literal["exact", "documented"] = "exact"
     source: str = ""
+    kinds: tuple[str, ...] = ()

@@ -236,6 +236,17 @@ class Config:
             filled=None if self.cls is None else self.cls.sub_defaults.get(key, {}).get(case),
         )
 
+    def as_type(self, model_type: str) -> Config:
+        """The same file read as a config of another type: its class's defaults and names."""
+        return Config(
+            self.raw,
+            where=self.where,
+            model_type=model_type,
+            path=self.path,
+            reads=self._reads,
+            filled=self._filled,
+        )
+
     def text(self) -> Config:
         """The config that the text decoder is built from: this one, or the nested one."""
         if self.cls is None or not self.cls.text:

@@ -1,0 +1,71 @@
+"""How the cache of a model is known: by a row of the registry, or from its header alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hfkv.cache.infer import infer
+from hfkv.cache.plan import Plan
+from hfkv.cache.registry import ROWS, row_of
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.classes import config_class, type_of_architecture
+from hfkv.facts.config import Config
+
+__all__ = ["Known", "known"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The plan of a model with how it is known.
+
+    Attributes:
+        config: the config that was read.
+        plan: the kinds of all layers.
+        basis: ``exact``, ``documented`` or ``inferred``.
+        source: where the rule stands; "" for the class itself.
+    """
+
+    config: Config
+    plan: Plan
+    basis: str
+    source: str
+
+
+def known(facts: Facts) -> Known:
+    """The plan of a model's cache.
+
+    Raises:
+        UnsupportedError: there is no config, or neither a row nor the header tells the cache.
+        ConfigError: the config cannot be read.
+    """
+    if facts.config is None:
+        raise UnsupportedError(
+            facts.missing.get("config.json", "there is no config.json"),
+            where=facts.model,
+            hint="name a repository or directory that holds one",
+        )
+    named = facts.config.get("model_type")
+    unknown = _nobody_knows(named, facts.config.get("architectures"))
+    if unknown and facts.tensors is not None:
+        name = named if isinstance(named, str) else ""
+        config = Config(facts.config, where=facts.model, model_type=name)
+        plan = infer(config, facts.tensors, where=facts.model)
+        return Known(config=config, plan=plan, basis="inferred", source="the checkpoint's shapes")
+    config = Config(facts.config, where=facts.model)
+    row = row_of(config)
+    return Known(config=config, plan=row.plan(config), basis=row.basis, source=row.source)
+
+
+def _nobody_knows(model_type: object, architectures: object) -> bool:
+    """Whether a file's type, or in its absence its class, is one that nothing here knows.
+
+    A type that the pinned transformers has but no row is for is known: its cache is refused, for
+    its class may keep what no header shows.
+    """
+    if isinstance(model_type, str) and model_type:
+        return model_type not in ROWS and config_class(model_type) is None
+    if model_type is not None or not isinstance(architectures, list) or not architectures:
+        return model_type is None
+    first = architectures[0]
+    return not isinstance(first, str) or type_of_architecture(first) is None
