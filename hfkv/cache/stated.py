@@ -175,12 +175,19 @@ def _groups(config: Config, keys: Sequence[str], heads: int, absent_are_heads: b
     )
 
 
-def per_layer(heads: str, *, layers: str, dim: str) -> PlanFunction:
-    """As many key/value heads in each layer as a list says."""
+def per_layer(heads: str, *, layers: str, dim: str = "") -> PlanFunction:
+    """As many key/value heads in each layer as a list says.
+
+    ``dim`` is the key for the elements of a head; ``hidden_size // num_attention_heads`` without.
+    """
 
     def plan(config: Config) -> Plan:
         nothing_else(config)
-        count, width = config.layers(layers), config.int(dim)
+        count = config.layers(layers)
+        if dim:
+            width = config.int(dim)
+        else:
+            width = _head_dim(config, config.int("num_attention_heads"), ("hidden_size",), ())
         given = config.ints(heads, least=1)
         if given is None or len(given) != count:
             raise ConfigError(

@@ -100,6 +100,14 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
     ("internvl_chat", {"llm_config": {**GROUPED, "model_type": "internlm2"}}, 3 * 2 * 32),
     ("eagle_3_vl", {"text_config": QWEN2}, 3 * 2 * 32),
     ("infimm-zephyr", {"language": {**QWEN2, "model_type": "mistral"}}, 3 * 2 * 32),
+    ("llava_llama", {"llm_cfg": {**QWEN2, "model_type": "llama"}}, 3 * 2 * 32),
+    ("llava_llama", {**GROUPED, "mm_hidden_size": 8}, 3 * 2 * 32),
+    ("deci", {**LONG, "num_key_value_heads_per_layer": [1, 2, 4]}, 2 * 7 * 16),
+    ("phi3_v", GROUPED, 3 * 2 * 32),
+    ("minicpmo", GROUPED, 3 * 2 * 32),
+    ("bailing_moe_v2", {**GROUPED, "head_dim": 8}, 3 * 2 * 2 * 8),
+    ("xverse", LONG, 3 * 2 * 64),
+    ("jais", GPT, 3 * 2 * 64),
     ("mimo", {**QWEN2, "use_sliding_window": False}, 3 * 2 * 32),
 ]
 
@@ -151,6 +159,8 @@ def test_yuan_keeps_two_hidden_states_beside_its_keys() -> None:
         ("internvl_chat", {"llm_config": {**QWEN2, "model_type": None}}, "model_type"),
         ("internvl_chat", {"llm_config": {**QWEN2, "model_type": "brand_new"}}, "brand_new"),
         ("llava_llama", {"llm_cfg": "llm"}, "llm_cfg"),
+        ("llava_llama", {"num_hidden_layers": 3}, "num_attention_heads"),
+        ("mimo", {"text": QWEN2}, "num_hidden_layers"),
         ("yuan", {**LONG, "attention_projection_size": 128}, "attention_projection_size"),
     ],
 )

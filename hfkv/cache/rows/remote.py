@@ -46,8 +46,21 @@ def _latent_note(plan_of: PlanFunction, model_type: str) -> PlanFunction:
 
 
 def _as_type(plan_of: PlanFunction, model_type: str) -> PlanFunction:
-    """A class derived from one of transformers, whose defaults and plan it keeps."""
-    return lambda config: plan_of(config.as_type(model_type))
+    """A class derived from one of transformers, whose defaults and plan it keeps.
+
+    The geometry itself must stand in the file: where it does not, it stands elsewhere in it, and
+    the defaults would be of another model.
+    """
+
+    def plan(config: Config) -> Plan:
+        for key in ("num_hidden_layers", "num_attention_heads", "hidden_size"):
+            if key not in config.raw:
+                raise ConfigError(
+                    "is missing", where=config.place(key), expected="the decoder's own number"
+                )
+        return plan_of(config.as_type(model_type))
+
+    return plan
 
 
 def _chatglm(config: Config) -> Plan:
@@ -149,6 +162,12 @@ def _switched(flag: str, on: PlanFunction, off: PlanFunction) -> PlanFunction:
     return lambda config: (on if config.bool(flag) else off)(config)
 
 
+def _either_place(key: str, plan_of: PlanFunction, here: PlanFunction) -> PlanFunction:
+    """The plan of a nested config where the file has one, else of the file itself."""
+    inside = nested(key, plan_of)
+    return lambda config: (inside if key in config.raw else here)(config)
+
+
 def _step3(config: Config) -> Plan:
     """Step3's multi-matrix factorized attention: ``num_attention_groups`` key/value heads."""
     if config.raw.get("use_mfa") is False:
@@ -173,6 +192,11 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         "by text_config",
     )
     flattened_qwen2 = _as_type(plan_of, "qwen2")
+    internlm2 = attention(
+        groups=("num_key_value_heads",),
+        absent_groups_are_heads=True,
+        rows={".wqkv.weight": "qkv"},
+    )
     latent = _latent_note(plan_of, "deepseek_v3")
     return {
         "aquila": _documented(_GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py"),
@@ -216,11 +240,7 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         ),
         "internlm": _documented(attention(), "internlm/internlm-chat-7b: modeling_internlm.py"),
         "internlm2": _documented(
-            attention(
-                groups=("num_key_value_heads",),
-                absent_groups_are_heads=True,
-                rows={".wqkv.weight": "qkv"},
-            ),
+            internlm2,
             "internlm/internlm2-chat-7b: modeling_internlm2.py",
         ),
         "kimi_k2": _documented(
@@ -236,6 +256,22 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         ),
         "mineru2_qwen": _documented(
             flattened_qwen2, "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower"
+        ),
+        "dots_ocr": _documented(
+            flattened_qwen2, "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config"
+        ),
+        "llava_mistral": _documented(
+            _as_type(plan_of, "mistral"), "LLaVA-1.6: a MistralConfig with a tower", "sliding"
+        ),
+        "phi3_v": _documented(
+            _as_type(plan_of, "phi3"),
+            "microsoft/Phi-3-vision-128k-instruct: a Phi3Config with a tower",
+            "sliding",
+        ),
+        "phi4mm": _documented(
+            _as_type(plan_of, "phi3"),
+            "microsoft/Phi-4-multimodal-instruct: configuration_phi4mm.py, after Phi3Config",
+            "sliding",
         ),
         "llava_qwen": _documented(flattened_qwen2, "LLaVA-NeXT: a Qwen2Config with a tower"),
         "minicpm": _documented(_GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py"),
@@ -306,7 +342,36 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
             "IEITYuan/Yuan2-2B-hf: yuan_hf_model.py, YuanAttention",
             "full+local filter",
         ),
+        "arctic": _documented(
+            _GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py"
+        ),
+        "bailing_moe_v2": _documented(
+            attention(
+                groups=("num_key_value_heads",),
+                dim=("head_dim",),
+                rows={".query_key_value.weight": "qkv"},
+            ),
+            "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py",
+        ),
+        "deci": _documented(
+            per_layer("num_key_value_heads_per_layer", layers="num_hidden_layers"),
+            "Deci/DeciLM-7B: modeling_decilm.py, DeciLMAttention",
+        ),
+        "internlmxcomposer2": _documented(
+            internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"
+        ),
+        "jais": _documented(_either(), "core42/jais-13b: modeling_jais.py, JAISAttention"),
+        "minicpmo": _documented(
+            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+            "openbmb/MiniCPM-o-2_6: modeling_minicpmo.py, the decoder's keys at the top",
+        ),
+        "orion": _documented(_GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py"),
+        "skywork": _documented(_GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py"),
+        "xverse": _documented(attention(), "xverse/XVERSE-13B: modeling_xverse.py"),
+        "Yi": _documented(_GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py"),
         "andesvl-aimv2-qwen3": text,
+        "interns1": text,
+        "step3_vl": text,
         "eagle_3_vl": text,
         "locateanything": text,
         "xgenmm": text,
@@ -317,12 +382,15 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         ),
         "bailingmm": llm,
         "h2ovl_chat": llm,
+        "Llama_Nemotron_Nano_VL": llm,
+        "NemotronH_Nano_VL_V2": llm,
         "internvl_chat": llm,
         "NVLM_D": llm,
         "ovis": llm,
+        "ovis2_5": llm,
         "llava_llama": _documented(
-            nested("llm_cfg", plan_of),
-            "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg's own type",
+            _either_place("llm_cfg", plan_of, _as_type(plan_of, "llama")),
+            "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg; LLaVA: a LlamaConfig itself",
             "by llm_cfg",
         ),
     }
