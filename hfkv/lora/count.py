@@ -11,11 +11,12 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import target_name
-from hfkv.lora.inject import Adapted, Injection, inject
+from hfkv.lora.inject import Injection, inject
 from hfkv.lora.modules import built_of
 from hfkv.lora.notes import notes
 from hfkv.lora.options import LoraOptions
 from hfkv.lora.snippet import snippet
+from hfkv.lora.work import Adapted
 
 __all__ = ["Lora", "Target", "lora"]
 
