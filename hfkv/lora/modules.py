@@ -12,6 +12,7 @@ from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
 from hfkv.lora.packed import unpack
+from hfkv.lora.parts import with_parts
 from hfkv.lora.table import Row, Table, table_of
 from hfkv.reading import printable
 
@@ -45,7 +46,7 @@ def built_of(facts: Facts, config: Config) -> Built:
     tensors, note = unpack(facts, facts.tensors)
     table = table_of(config)
     own = _inside(config, table.config_path)
-    _check_parts(table, own)
+    table = with_parts(table, own)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
@@ -91,23 +92,6 @@ def _at(config: Config, path: str) -> Any:
     """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
     *outer, key = path.split(".")
     return _inside(config, ".".join(outer)).get(key)
-
-
-def _check_parts(table: Table, config: Config) -> None:
-    """A composite class takes other models as parts; the table shows those of the defaults."""
-    for name, _cls, model_type, path in table.parts:
-        if not path:
-            continue
-        part: Any = config.raw
-        for key in path.split("."):
-            part = part.get(key) if isinstance(part, Mapping) else None
-        found = part.get("model_type") if isinstance(part, Mapping) else None
-        if isinstance(found, str) and found != model_type:
-            raise UnsupportedError(
-                f"{printable(name)} is a {printable(found)} here, and the module table of "
-                f"{table.architecture} knows it as {model_type}",
-                where=f"{config.where}: config.json: {path}.model_type",
-            )
 
 
 def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
