@@ -19,7 +19,7 @@ from hfkv.lora.layers import adapt, adapt_parameters, refuse_mamba
 from hfkv.lora.matching import compiled, excluded, layer_chosen, matches_list
 from hfkv.lora.options import LoraOptions
 from hfkv.lora.table import peft_facts
-from hfkv.lora.work import LINEAR, Adapted, Work
+from hfkv.lora.work import LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
 __all__ = ["Injection", "inject"]
@@ -124,7 +124,8 @@ def _default(built: Built, where: str) -> str | list[str]:
 
 
 def _all_linear(built: Built, options: LoraOptions) -> frozenset[str]:
-    names = {module.name for module in built.modules if module.kind in LINEAR}
+    # What may be a linear layer is matched as well, so that it is refused and not left out.
+    names = {module.name for module in built.modules if module.kind in (*LINEAR, *UNCLEAR)}
     if built.output is not None:
         names.discard(built.output)
     elif options.task_type == "SEQ_CLS":

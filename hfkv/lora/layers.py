@@ -7,8 +7,9 @@ import math
 from hfkv.errors import TargetError, UnsupportedError
 from hfkv.lora.built import Built, Module, leaf
 from hfkv.lora.matching import matches_list, rank_of
+from hfkv.lora.options import LoraOptions
 from hfkv.lora.variants import low_rank, requested, start_is_possible
-from hfkv.lora.work import CONVOLUTIONS, LINEAR, Adapted, Work
+from hfkv.lora.work import CONVOLUTIONS, LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
 __all__ = ["adapt", "adapt_parameters", "refuse_mamba"]
@@ -45,6 +46,15 @@ def adapt(module: Module, work: Work) -> Adapted:
             )
     elif module.kind in CONVOLUTIONS:
         return _convolution(module, rank, work)
+    elif module.kind == "vocabulary" and _alike(options):
+        inputs, outputs = module.features
+    elif module.kind in UNCLEAR:
+        raise UnsupportedError(
+            f"whether {printable(module.name)} is {UNCLEAR[module.kind]} is not to be told from "
+            "the checkpoint",
+            where=work.where,
+            hint=f"leave it out with exclude_modules={leaf(module.name)}",
+        )
     elif module.kind in ("attention", "unknown"):
         raise UnsupportedError(
             f"the adapter of {printable(module.name)} is not counted (a MultiheadAttention, or a "
@@ -70,6 +80,12 @@ def adapt(module: Module, work: Work) -> Adapted:
         parameters=trained,
         frozen=frozen,
     )
+
+
+def _alike(options: LoraOptions) -> bool:
+    """Whether a linear layer and an embedding of one size get the same adapter."""
+    named = options.target_modules != "all-linear"
+    return named and not requested(options) and not options.lora_bias
 
 
 def _convolution(module: Module, rank: int, work: Work) -> Adapted:

@@ -11,9 +11,10 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
-from hfkv.lora.table import Row, Table, table_of
+from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
 
 __all__ = ["built_of"]
@@ -44,6 +45,9 @@ def built_of(facts: Facts, config: Config) -> Built:
             hint="use the repository or a directory with the weights",
         )
     tensors, note = unpack(facts, facts.tensors)
+    if not has_table(config):
+        built = inferred(config.model_type, config.raw, tensors, facts.model)
+        return replace(built, reason="; ".join(filter(None, (built.reason, note))))
     table = table_of(config)
     own = _inside(config, table.config_path)
     table = with_parts(table, own)

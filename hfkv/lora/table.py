@@ -13,7 +13,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 
-__all__ = ["Row", "Table", "part_place", "peft_facts", "table_of", "tables_of"]
+__all__ = ["Row", "Table", "has_table", "part_place", "peft_facts", "table_of", "tables_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,11 @@ def _classes(model_type: str) -> Mapping[str, Any] | None:
         return None
     classes: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["classes"]
     return classes
+
+
+def has_table(config: Config) -> bool:
+    """Whether the pinned transformers has a class of this type that could be built."""
+    return config.cls is not None and config.model_type in _index()["types"]
 
 
 def table_of(config: Config) -> Table:

@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from hfkv.lora.built import Module
 from hfkv.lora.options import LoraOptions
 
-__all__ = ["CONVOLUTIONS", "LINEAR", "Adapted", "Work"]
+__all__ = ["CONVOLUTIONS", "LINEAR", "UNCLEAR", "Adapted", "Work"]
 
 #: Kinds of modules as PEFT's dispatch sees them.
 LINEAR = ("linear", "Conv1D")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+
+#: Kinds of an unknown architecture's modules, where the checkpoint leaves two open.
+UNCLEAR = {
+    "router": "a linear layer or a plain parameter",
+    "vocabulary": "a linear layer or an embedding",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
