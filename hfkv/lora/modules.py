@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from hfkv.lora.parts import with_parts
 from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
 
-__all__ = ["built_of"]
+__all__ = ["built_of", "loose_of", "own_config"]
 
 
 #: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
@@ -84,6 +85,24 @@ def _left_note(loaded: Loaded, table: Table) -> str:
         f"{len(names):,} weights of the checkpoint are no part of {table.architecture} and get no "
         f"adapter, such as {printable(names[0])}"
     )
+
+
+def own_config(config: Config) -> Config:
+    """What the class that the table is of takes: the whole, or its text part."""
+    return _inside(config, table_of(config).config_path) if has_table(config) else config
+
+
+def loose_of(facts: Facts, config: Config) -> int:
+    """Elements of the parameters that the model holds itself, outside all its modules.
+
+    Raises:
+        UnsupportedError: as :func:`built_of`, where the class can have any.
+    """
+    if not has_table(config):
+        return 0
+    if not any(not row.name and row.parameters for row in table_of(config).rows):
+        return 0
+    return sum(math.prod(shape) for shape in built_of(facts, config).loose.values())
 
 
 def _inside(config: Config, path: str) -> Config:
