@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hfkv.errors import ConfigError, HfkvError, InputError
+from hfkv.errors import ConfigError, HfkvError, InputError, UnsupportedError
 from hfkv.facts import BaseCard, Facts, read
 from hfkv.reading import describe
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hfkv.cache import KVCache
     from hfkv.lora import Lora
     from hfkv.pretraining import Pretraining
+    from hfkv.prompts import Prompt, PromptOptions
     from hfkv.source.files import Files, SourceName
 
 __all__ = ["Model", "load", "load_many"]
@@ -143,7 +144,60 @@ class Model:
             chosen = LoraOptions.from_config(config)
         return lora(self.core, chosen, dtype=dtype)
 
-    def adapter(self, *, dtype: str = "auto") -> Lora:
+    def cartridge(self, *, tokens: int, dtype: str = "auto", **options: Any) -> Prompt:
+        """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.
+
+        Args:
+            tokens: virtual tokens.
+            dtype: element type; ``auto`` is the cache's own.
+            options: further fields of ``CartridgeConfig``; by default one token is frozen.
+
+        Raises:
+            HfkvError: the model's cache is not one that PEFT's class can take.
+        """
+        return self.prompt(
+            {"peft_type": "CARTRIDGE", "num_virtual_tokens": tokens, **options}, dtype=dtype
+        )
+
+    def prompt(self, config: Mapping[str, Any] | PromptOptions, *, dtype: str = "auto") -> Prompt:
+        """A cartridge, prefix or soft prompt by its ``adapter_config.json``.
+
+        Raises:
+            HfkvError: a field is not usable, or PEFT's class does not fit this model.
+        """
+        from hfkv.dtypes import canonical
+        from hfkv.facts.config import Config
+        from hfkv.lora.count import adapter_dtype
+        from hfkv.lora.modules import loose_of, own_config
+        from hfkv.prompts import PromptOptions, prompt
+
+        core = self.core
+        if core.config is None:
+            raise UnsupportedError(
+                core.missing.get("config.json", "there is no config.json"), where=core.model
+            )
+        options = config if isinstance(config, PromptOptions) else PromptOptions.from_config(config)
+        cache: KVCache | None = None
+        reason = ""
+        if options.method != "PROMPT_TUNING":
+            asked = dtype if dtype == "auto" else canonical(dtype, where="dtype")
+            try:
+                cache = self.kv_cache(tokens=1, dtype=asked)
+            except UnsupportedError as error:
+                reason = str(error)
+        own = Config(core.config, where=core.model)
+        return prompt(
+            core,
+            own_config(own),
+            options,
+            element=cache.element if cache else adapter_dtype(core, own, dtype),
+            cache_bytes=cache.bytes if cache else None,
+            cache_reason=reason,
+            loose=loose_of(core, own),
+            exact=own.cls is not None,
+        )
+
+    def adapter(self, *, dtype: str = "auto") -> Lora | Prompt:
         """The adapter of an adapter repository: its own config on its base model, and its own
         header as a witness.
 
@@ -152,10 +206,13 @@ class Model:
             CrosscheckError: the adapter's tensors are not what its config makes.
         """
         from hfkv.lora import LoraOptions, adapter
+        from hfkv.prompts import METHODS, check_header
 
         config = self.facts.extra.get("adapter_config.json")
         if config is None:
             raise InputError("not an adapter repository", where=self.model)
+        if config.get("peft_type") in METHODS:
+            return check_header(self.prompt(config, dtype=dtype), self.facts.tensors)
         return adapter(
             self.core, LoraOptions.from_config(config), witness=self.facts.tensors, dtype=dtype
         )

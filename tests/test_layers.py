@@ -17,6 +17,7 @@ LAYERS = [
     {"source"},
     {"facts"},
     {"cache", "lora", "pretraining"},
+    {"prompts"},
     {"model"},
     {"comparison"},
     {"live"},

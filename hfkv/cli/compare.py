@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from hfkv.cli.options import (
+    TOKENS,
     batch_option,
     chosen_format,
     format_options,
@@ -24,6 +25,13 @@ from hfkv.cli.output import emit, waiting
 @tokens_option()
 @batch_option
 @kv_options
+@click.option(
+    "--cartridge",
+    type=TOKENS,
+    default=None,
+    metavar="TOKENS",
+    help="Also compare a PEFT cartridge: a trained KV cache of so many virtual tokens.",
+)
 @source_options
 @format_options
 def compare(
@@ -36,6 +44,7 @@ def compare(
     kv_dtype: str,
     encoder_tokens: int | None,
     crosscheck: bool,
+    cartridge: int | None,
     revision: str | None,
     source: str,
     token: str | None,
@@ -74,6 +83,7 @@ def compare(
                 lora_dtype=lora_dtype,
                 encoder_tokens=encoder_tokens,
                 crosscheck=crosscheck,
+                cartridge=cartridge,
             )
         )
     if len(models) == 1 and failures:
@@ -88,9 +98,10 @@ def compare(
         )
     for _, error in failures:
         click.echo(f"Error: {printable(str(error), 4000)}", err=True)
-    refused = [item for item in results if item.kv_cache is None or item.lora is None]
+    figures = ("kv_cache", "lora", "cartridge")
+    refused = [item for item in results if any(name in item.reasons for name in figures)]
     for item in refused:
-        for name in ("kv_cache", "lora"):
+        for name in figures:
             if name in item.reasons:
                 reason = printable(item.reasons[name], 4000)
                 click.echo(f"Error: no {name} figure: {reason}", err=True)

@@ -63,9 +63,11 @@ def lora(
 
     MODEL may be an adapter repository: its base model and its config are then read.
     """
-    from hfkv.lora import LoraOptions
+    from hfkv.lora import Lora, LoraOptions
     from hfkv.model import load
+    from hfkv.prompts import METHODS, Prompt
     from hfkv.render.lora import sheets
+    from hfkv.render.prompt import sheets as prompt_sheets
 
     output = chosen_format()
     options = _options(flags)
@@ -75,8 +77,13 @@ def lora(
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
     with waiting(f"reading {model}", output):
         loaded = load(model, revision=revision, source=source, token=token)
+    figure: Lora | Prompt
     if adapter_config is not None:
-        figure = loaded.lora(_adapter_config(adapter_config), dtype=lora_dtype)
+        config = _adapter_config(adapter_config)
+        if config.get("peft_type") in METHODS:
+            figure = loaded.prompt(config, dtype=lora_dtype)
+        else:
+            figure = loaded.lora(config, dtype=lora_dtype)
     elif "adapter_config.json" in loaded.facts.extra and not options:
         figure = loaded.adapter(dtype=lora_dtype)
     else:
@@ -92,7 +99,11 @@ def lora(
     emit(
         output,
         figure.to_json(),
-        sheets=lambda: sheets(loaded, figure, by_layer=by_layer),
+        sheets=lambda: (
+            prompt_sheets(loaded, figure)
+            if isinstance(figure, Prompt)
+            else sheets(loaded, figure, by_layer=by_layer)
+        ),
         quiet=lambda: [str(figure.parameters)],
     )
     return 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hfkv.cache import KVCache
     from hfkv.lora import Lora
     from hfkv.pretraining import Pretraining
+    from hfkv.prompts import Prompt
 
 __all__ = ["Comparison", "compare", "compare_model"]
 
@@ -32,6 +33,7 @@ class Comparison:
         tokens: tokens in each sequence; batch: sequences.
         kv_cache: the cache those tokens fill.
         lora: the adapter.
+        cartridge: a trained cache of virtual tokens, where one was asked for.
         pretraining: what the card says; its ``tokens`` is None where it states nothing.
         break_even_tokens: the smallest number of tokens (per sequence, at this batch) whose cache
             is at least as large as the adapter; None where it never is, or a figure is missing.
@@ -48,6 +50,7 @@ class Comparison:
     pretraining: Pretraining
     break_even_tokens: int | None
     rank_at_parity: int | None
+    cartridge: Prompt | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,6 +64,13 @@ class Comparison:
     def lora_bytes_per_token(self) -> Fraction | None:
         """Bytes of adapter per token, were it trained on these tokens."""
         return None if self.lora is None else Fraction(self.lora.bytes, self.tokens * self.batch)
+
+    @property
+    def cartridge_bytes_per_token(self) -> Fraction | None:
+        """Bytes of cartridge per token, were it trained on these tokens."""
+        if self.cartridge is None:
+            return None
+        return Fraction(self.cartridge.bytes, self.tokens * self.batch)
 
     @property
     def pretraining_bytes_per_token(self) -> Fraction | None:
@@ -77,6 +87,7 @@ class Comparison:
         weights = self.pretraining_bytes_per_token
         return {
             "kv_over_lora": _ratio(context, lora),
+            "kv_over_cartridge": _ratio(context, self.cartridge_bytes_per_token),
             "kv_over_pretraining": _ratio(context, weights),
             "lora_over_pretraining": _ratio(lora, weights),
         }
@@ -95,7 +106,8 @@ class Comparison:
         pretraining["bits_per_token"] = _number(_times(self.pretraining_bytes_per_token, 8))
         kv_cache = None if self.kv_cache is None else self.kv_cache.to_json()
         lora = None if self.lora is None else self.lora.to_json()
-        for value in (kv_cache, lora, pretraining):
+        cartridge = None if self.cartridge is None else self.cartridge.to_json()
+        for value in (kv_cache, lora, cartridge, pretraining):
             if value is not None:
                 value.pop("model", None)
         return {
@@ -108,10 +120,12 @@ class Comparison:
             "weight_bytes": self.model.weight_bytes,
             "kv_cache": kv_cache,
             "lora": lora,
+            "cartridge": cartridge,
             "pretraining": pretraining,
             "bytes_per_token": {
                 "context": _number(self.context_bytes_per_token),
                 "lora": _number(self.lora_bytes_per_token),
+                "cartridge": _number(self.cartridge_bytes_per_token),
                 "pretraining": _number(self.pretraining_bytes_per_token),
             },
             "compression": {name: _number(value) for name, value in self.compression.items()},
@@ -148,6 +162,7 @@ def compare(
     lora_dtype: str = "auto",
     revision: str | None = None,
     source: str = "auto",
+    cartridge: int | None = None,
     **options: Any,
 ) -> list[Comparison]:
     """Compare the ways of learning, for each model.
@@ -157,6 +172,7 @@ def compare(
         tokens: tokens in each sequence; batch: sequences.
         r, target_modules: the adapter, as in :meth:`hfkv.Model.lora`.
         kv_dtype, lora_dtype: element types; ``auto`` is the model's own.
+        cartridge: compare with a PEFT cartridge of so many virtual tokens as well.
         revision, source: as in :func:`hfkv.load`, for models given by name.
         options: further fields of ``LoraConfig``.
 
@@ -177,6 +193,7 @@ def compare(
             target_modules=target_modules,
             kv_dtype=kv_dtype,
             lora_dtype=lora_dtype,
+            cartridge=cartridge,
             **options,
         )
         for model in models
@@ -194,6 +211,7 @@ def compare_model(
     lora_dtype: str = "auto",
     crosscheck: bool = True,
     encoder_tokens: int | None = None,
+    cartridge: int | None = None,
     **options: Any,
 ) -> Comparison:
     """:func:`compare` for one model that is already loaded."""
@@ -228,6 +246,9 @@ def compare_model(
         "lora",
         lambda: model.lora(r=r, target_modules=target_modules, dtype=lora_dtype, **options),
     )
+    trained = None
+    if cartridge is not None:
+        trained = attempt("cartridge", lambda: model.cartridge(tokens=cartridge, dtype=kv_dtype))
     pretraining = model.pretraining
     if pretraining.tokens is None:
         reasons["pretraining"] = pretraining.reason or "not stated"
@@ -263,5 +284,6 @@ def compare_model(
         pretraining=pretraining,
         break_even_tokens=crossing,
         rank_at_parity=parity,
+        cartridge=trained,
         reasons=reasons,
     )

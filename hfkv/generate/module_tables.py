@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hfkv.generate.part_places import places
 from hfkv.generate.symbols import Int, Real, expression, recorded, symbolic
 from hfkv.live.build import pairs, transformers
 from hfkv.live.lora import build_for, own_config
@@ -575,4 +576,5 @@ def main() -> None:
         print(model_type, content if isinstance(content, str) else "", flush=True)
     index["types"] = dict(sorted(index["types"].items()))
     index["refused"] = dict(sorted(index["refused"].items()))
+    index["parts"] = places(TARGET)
     path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")

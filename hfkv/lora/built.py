@@ -33,7 +33,7 @@ class Module:
     def features(self) -> tuple[int, int]:
         """Inputs and outputs of a linear layer, rows and width of an embedding."""
         first, second = self.parameters["weight"][:2]
-        return (second, first) if self.kind == "linear" else (first, second)
+        return (first, second) if self.kind in ("embedding", "Conv1D") else (second, first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

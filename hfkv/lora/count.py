@@ -11,13 +11,14 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import target_name
-from hfkv.lora.inject import Adapted, Injection, inject
+from hfkv.lora.inject import Injection, inject
 from hfkv.lora.modules import built_of
 from hfkv.lora.notes import notes
 from hfkv.lora.options import LoraOptions
 from hfkv.lora.snippet import snippet
+from hfkv.lora.work import Adapted
 
-__all__ = ["Lora", "Target", "lora"]
+__all__ = ["Lora", "Target", "adapter_dtype", "lora"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,7 @@ def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
             facts.missing.get("config.json", "there is no config.json"), where=facts.model
         )
     config = Config(facts.config, where=facts.model)
-    element = _element(facts, config, dtype)
+    element = adapter_dtype(facts, config, dtype)
     built = built_of(facts, config)
     injection = inject(built, options, where=facts.model)
     total = injection.trainable
@@ -155,7 +156,13 @@ def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
     )
 
 
-def _element(facts: Facts, config: Config, asked: str) -> str:
+def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
+    """The safetensors name of the adapter's element type: what was asked for, or the model's own.
+
+    Raises:
+        InputError: ``asked`` is not a dtype.
+        UnsupportedError: nothing says which dtype the model has.
+    """
     if asked != "auto":
         return canonical(asked, where="--lora-dtype")
     for part in (config, config.text()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,13 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
-from hfkv.lora.table import Row, Table, table_of
+from hfkv.lora.parts import with_parts
+from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
 
-__all__ = ["built_of"]
+__all__ = ["built_of", "loose_of", "own_config"]
 
 
 #: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
@@ -43,9 +46,12 @@ def built_of(facts: Facts, config: Config) -> Built:
             hint="use the repository or a directory with the weights",
         )
     tensors, note = unpack(facts, facts.tensors)
+    if not has_table(config):
+        built = inferred(config.model_type, config.raw, tensors, facts.model)
+        return replace(built, reason="; ".join(filter(None, (built.reason, note))))
     table = table_of(config)
     own = _inside(config, table.config_path)
-    _check_parts(table, own)
+    table = with_parts(table, own)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
@@ -81,6 +87,24 @@ def _left_note(loaded: Loaded, table: Table) -> str:
     )
 
 
+def own_config(config: Config) -> Config:
+    """What the class that the table is of takes: the whole, or its text part."""
+    return _inside(config, table_of(config).config_path) if has_table(config) else config
+
+
+def loose_of(facts: Facts, config: Config) -> int:
+    """Elements of the parameters that the model holds itself, outside all its modules.
+
+    Raises:
+        UnsupportedError: as :func:`built_of`, where the class can have any.
+    """
+    if not has_table(config):
+        return 0
+    if not any(not row.name and row.parameters for row in table_of(config).rows):
+        return 0
+    return sum(math.prod(shape) for shape in built_of(facts, config).loose.values())
+
+
 def _inside(config: Config, path: str) -> Config:
     for key in filter(None, path.split(".")):
         config = config.nested(key)
@@ -91,23 +115,6 @@ def _at(config: Config, path: str) -> Any:
     """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
     *outer, key = path.split(".")
     return _inside(config, ".".join(outer)).get(key)
-
-
-def _check_parts(table: Table, config: Config) -> None:
-    """A composite class takes other models as parts; the table shows those of the defaults."""
-    for name, _cls, model_type, path in table.parts:
-        if not path:
-            continue
-        part: Any = config.raw
-        for key in path.split("."):
-            part = part.get(key) if isinstance(part, Mapping) else None
-        found = part.get("model_type") if isinstance(part, Mapping) else None
-        if isinstance(found, str) and found != model_type:
-            raise UnsupportedError(
-                f"{printable(name)} is a {printable(found)} here, and the module table of "
-                f"{table.architecture} knows it as {model_type}",
-                where=f"{config.where}: config.json: {path}.model_type",
-            )
 
 
 def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:

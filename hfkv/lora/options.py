@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.errors import InputError, TargetError, UnsupportedError
+from hfkv.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED, read_rank, read_targets
 from hfkv.reading import describe, printable
 
 __all__ = ["LoraOptions"]
-
-#: Fields that change nothing about the number of parameters.
-_IRRELEVANT = frozenset(
-    """alpha_pattern auto_mapping base_model_name_or_path corda_config ephemeral_gpu_offload
-    eva_config inference_mode init_lora_weights loftq_config lora_alpha lora_ga_config
-    megatron_core peft_type peft_version revision runtime_config use_rslora
-    qalora_group_size""".split()
-)
-#: Fields that change it (or what the adapter is), and are refused unless they have their default.
-_REFUSED = frozenset(
-    """alora_invocation_tokens arrow_config kasa_config layer_replication megatron_config
-    monteclora_config use_bdlora use_qalora velora_config""".split()
-)
-_BIASES = ("none", "all", "lora_only")
-_TASKS = (
-    "SEQ_CLS",
-    "SEQ_2_SEQ_LM",
-    "CAUSAL_LM",
-    "TOKEN_CLS",
-    "QUESTION_ANS",
-    "FEATURE_EXTRACTION",
-)
-#: More virtual names or indices than any real config has; a longer list is damage.
-_MOST = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +30,10 @@ class LoraOptions:
         bias: ``none``, ``all`` or ``lora_only``.
         use_dora, lora_bias, fan_in_fan_out, ensure_weight_tying: as there.
         lora_dropout: whether there is any (PEFT refuses it on plain parameters).
+        init_lora_weights: as there; it changes the count where it freezes a part (``mica``).
+        use_bdlora, kasa_config, monteclora_config, velora_config: (key, value) pairs of these
+            variants' configs, or None.
+        alora_invocation_tokens: as there, or None.
         task_type: as there, or None.
     """
 
@@ -71,6 +52,12 @@ class LoraOptions:
     fan_in_fan_out: bool = False
     ensure_weight_tying: bool = False
     lora_dropout: bool = False
+    init_lora_weights: bool | str = True
+    use_bdlora: tuple[tuple[str, Any], ...] | None = None
+    kasa_config: tuple[tuple[str, Any], ...] | None = None
+    monteclora_config: tuple[tuple[str, Any], ...] | None = None
+    velora_config: tuple[tuple[str, Any], ...] | None = None
+    alora_invocation_tokens: tuple[int, ...] | None = None
     task_type: str | None = None
     ignored: tuple[str, ...] = field(default=(), compare=False)
 
@@ -88,28 +75,28 @@ class LoraOptions:
         ignored = []
         known: dict[str, Any] = {}
         for name, value in fields.items():
-            if name in _IRRELEVANT:
+            if name in IRRELEVANT:
                 if name == "use_rslora" and value is True:
                     ignored.append(name)
-            elif name in _REFUSED:
+            elif name in REFUSED:
                 if value not in (None, False) and value not in ([], {}, ()):
                     raise UnsupportedError(
                         f"{name} changes what the adapter holds and is not counted",
                         where=f"LoraConfig: {name}",
                     )
-            elif name in _READERS:
-                known[name] = _READERS[name](name, value)
+            elif name in READERS:
+                known[name] = READERS[name](name, value)
             else:
                 raise InputError(
                     f"'{printable(name, 60)}' is not a field that is known here", where="LoraConfig"
                 )
         options = cls(
-            r=_rank("r", r),
-            target_modules=_targets("target_modules", target_modules),
+            r=read_rank("r", r),
+            target_modules=read_targets("target_modules", target_modules),
             ignored=tuple(ignored),
             **known,
         )
-        _check(options, fields.get("init_lora_weights", True))
+        _check(options)
         return options
 
     @classmethod
@@ -133,7 +120,7 @@ class LoraOptions:
             )
         task = fields.get("task_type")
         fields["task_type"] = getattr(task, "value", task)
-        for name in [name for name in fields if name not in _KNOWN]:
+        for name in [name for name in fields if name not in KNOWN]:
             # Fields of other versions: PEFT ignores them, and off they mean nothing anyway.
             if not isinstance(name, str) or fields[name] not in (None, False, [], {}, ""):
                 raise UnsupportedError(
@@ -159,7 +146,7 @@ class LoraOptions:
         return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _check(options: LoraOptions, init: object) -> None:
+def _check(options: LoraOptions) -> None:
     """The combinations that ``LoraConfig`` itself refuses."""
     pattern = options.layers_pattern
     if isinstance(options.target_modules, str):
@@ -176,123 +163,7 @@ def _check(options: LoraOptions, init: object) -> None:
         )
     if options.lora_bias and options.use_dora:
         raise TargetError("PEFT does not take lora_bias with use_dora", where="LoraConfig")
-    if options.lora_bias and not isinstance(init, bool):
+    if options.lora_bias and not isinstance(options.init_lora_weights, bool):
         raise TargetError(
             "PEFT takes lora_bias only with init_lora_weights true or false", where="LoraConfig"
         )
-
-
-# -- typed reads ---------------------------------------------------------------------------------
-
-
-def _fail(name: str, value: object, expected: str) -> InputError:
-    return InputError(f"found {describe(value)}", where=f"LoraConfig: {name}", expected=expected)
-
-
-def _rank(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**9:
-        raise _fail(name, value, "a rank of at least 1")
-    return value
-
-
-def _names(name: str, value: object) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
-        found = tuple(value)
-        if len(found) <= _MOST and all(isinstance(item, str) and item for item in found):
-            return found
-    raise _fail(name, value, "a list of names")
-
-
-def _pattern_or_names(name: str, value: object) -> str | tuple[str, ...] | None:
-    if isinstance(value, str):
-        return value
-    found = _names(name, value)
-    return None if found is None else tuple(sorted(dict.fromkeys(found)))
-
-
-def _targets(name: str, value: object) -> str | tuple[str, ...] | None:
-    if isinstance(value, str):
-        return "all-linear" if value.lower() == "all-linear" else value
-    return _pattern_or_names(name, value)
-
-
-def _layers(name: str, value: object) -> int | tuple[int, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, (list, tuple)) and len(value) <= _MOST:
-        found = tuple(value)
-        if all(isinstance(item, int) and not isinstance(item, bool) for item in found):
-            return found
-    raise _fail(name, value, "layer numbers")
-
-
-def _ranks(name: str, value: object) -> tuple[tuple[str, int], ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise _fail(name, value, "an object of names and ranks")
-    return tuple((key, _rank(f"{name}[{printable(key, 60)}]", rank)) for key, rank in value.items())
-
-
-def _tokens(name: str, value: object) -> tuple[tuple[str, tuple[int, ...]], ...] | None:
-    if value is None:
-        return None
-    items = value.items() if isinstance(value, Mapping) else [("", value)]
-    found = []
-    for key, indices in items:
-        checked = _layers(name, indices)
-        if not isinstance(key, str) or not isinstance(checked, tuple):
-            raise _fail(name, value, "token indices, or an object of them by module name")
-        found.append((key, checked))
-    return tuple(found)
-
-
-def _flag(name: str, value: object) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise _fail(name, value, "true or false")
-    return value
-
-
-def _bias(name: str, value: object) -> str:
-    if not isinstance(value, str) or value not in _BIASES:
-        raise _fail(name, value, " or ".join(_BIASES))
-    return value
-
-
-def _task(name: str, value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or value not in _TASKS):
-        raise _fail(name, value, "one of " + ", ".join(_TASKS))
-    return value
-
-
-def _dropout(name: str, value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise _fail(name, value, "a number from 0 to 1")
-    return value > 0
-
-
-_READERS: dict[str, Any] = {
-    "bias": _bias,
-    "ensure_weight_tying": _flag,
-    "exclude_modules": _pattern_or_names,
-    "fan_in_fan_out": _flag,
-    "layers_pattern": _pattern_or_names,
-    "layers_to_transform": _layers,
-    "lora_bias": _flag,
-    "lora_dropout": _dropout,
-    "modules_to_save": _names,
-    "rank_pattern": _ranks,
-    "target_parameters": _names,
-    "task_type": _task,
-    "trainable_token_indices": _tokens,
-    "use_dora": _flag,
-}
-
-#: Every field there is.
-_KNOWN = frozenset([*_IRRELEVANT, *_REFUSED, *_READERS, "r", "target_modules"])

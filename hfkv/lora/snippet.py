@@ -9,6 +9,9 @@ from hfkv.lora.options import LoraOptions
 
 __all__ = ["snippet"]
 
+#: Fields kept as pairs; PEFT takes a variant's config as a dict.
+_MAPPINGS = ("rank_pattern", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
+
 
 def snippet(options: LoraOptions) -> str:
     """``LoraConfig(...)`` with every field that is not at its default.
@@ -31,8 +34,8 @@ def snippet(options: LoraOptions) -> str:
 
 
 def _plain(name: str, value: Any) -> Any:
-    if name == "rank_pattern":
-        return dict(value)
+    if name in _MAPPINGS:
+        return {key: list(item) if isinstance(item, tuple) else item for key, item in value}
     if name == "trainable_token_indices":
         found = {key: list(indices) for key, indices in value}
         return found[""] if list(found) == [""] else found

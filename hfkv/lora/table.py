@@ -13,7 +13,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 
-__all__ = ["Row", "Table", "peft_facts", "table_of"]
+__all__ = ["Row", "Table", "has_table", "part_place", "peft_facts", "table_of", "tables_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +23,17 @@ class Row:
     Attributes:
         name, kind: as in :class:`hfkv.lora.built.Module`.
         kinds: every kind it has under one config or another.
-        parameters: names of those it holds.
+        parameters: those it holds, to the shapes that they can have: numbers, expressions over
+            config keys, or None; no shapes where the generator could not follow them.
+        path: where in the class's config the expressions' keys are.
         transposed, groups: as there.
     """
 
     name: str
     kind: str
     kinds: frozenset[str]
-    parameters: tuple[str, ...]
+    parameters: Mapping[str, tuple[tuple[str | int | None, ...], ...]]
+    path: str
     transposed: bool
     groups: int
 
@@ -51,6 +54,21 @@ class Table:
     counts: Mapping[str, Any]
     parts: tuple[tuple[str, str, str, str], ...]
     conversions: tuple[Mapping[str, Any], ...]
+    derived: Mapping[str, str]
+
+    @property
+    def old(self) -> tuple[Mapping[str, Any], ...]:
+        """The rules at the end that every class has, for checkpoints of old."""
+        rules = self.conversions
+        start = next(
+            (
+                number
+                for number, rule in enumerate(rules)
+                if rule["sources"] == ["LayerNorm.gamma"] and "scope" not in rule
+            ),
+            len(rules),
+        )
+        return rules[start:]
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +89,11 @@ def _classes(model_type: str) -> Mapping[str, Any] | None:
     return classes
 
 
+def has_table(config: Config) -> bool:
+    """Whether the pinned transformers has a class of this type that could be built."""
+    return config.cls is not None and config.model_type in _index()["types"]
+
+
 def table_of(config: Config) -> Table:
     """The table of the class that ``architectures`` names, else the type's first.
 
@@ -88,7 +111,35 @@ def table_of(config: Config) -> Table:
     names = config.raw.get("architectures")
     wanted = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
     name = next((name for name in wanted if name in known), next(iter(known)))
-    raw = known[name]
+    return _table(name, known[name])
+
+
+def tables_of(model_type: str) -> tuple[Table, ...]:
+    """The tables of a known type's classes; none where there is no file."""
+    if model_type not in _index()["types"]:
+        return ()
+    return tuple(_table(name, raw) for name, raw in (_classes(model_type) or {}).items())
+
+
+def part_place(model_type: str) -> tuple[Table, str, str] | None:
+    """A table that has a model of that type as a part, its name there, and its config's path."""
+    place = _index()["parts"].get(model_type)
+    if place is None:
+        return None
+    outer, architecture, name, path = place
+    classes = _classes(outer) or {}
+    return _table(architecture, classes[architecture]), name, path
+
+
+@lru_cache(maxsize=1)
+def _index() -> Mapping[str, Any]:
+    index: Mapping[str, Any] = json.loads(
+        (resources.files("hfkv.data") / "modules" / "INDEX.json").read_text("utf-8")
+    )
+    return index
+
+
+def _table(name: str, raw: Mapping[str, Any]) -> Table:
     return Table(
         architecture=name,
         config_path=raw["config"],
@@ -102,6 +153,7 @@ def table_of(config: Config) -> Table:
         counts=raw["counts"],
         parts=tuple(tuple(item) for item in raw["parts"]),
         conversions=tuple(raw["conversions"]),
+        derived=raw["derived"],
     )
 
 
@@ -112,7 +164,10 @@ def _row(item: list[Any]) -> Row:
         name=name,
         kind=kind,
         kinds=frozenset([kind, *marks.get("kinds", ())]),
-        parameters=tuple(parameters),
+        parameters={
+            key: tuple(tuple(shape) for shape in shapes or ()) for key, shapes in parameters.items()
+        },
+        path="",
         transposed=bool(marks.get("transposed")),
         groups=marks.get("groups", 1),
     )

@@ -54,6 +54,7 @@ def _one(item: Comparison) -> Sheet:
             item.lora_bytes_per_token,
             "" if lora is None else lora.basis,
         ),
+        *_cartridge(item),
         _way(
             "pretrained: weights",
             weights,
@@ -69,6 +70,21 @@ def _one(item: Comparison) -> Sheet:
         lines=[*_facts(item), *_quotes(item), *_notes(item)],
         left=(4,),
     )
+
+
+def _cartridge(item: Comparison) -> list[tuple[str, ...]]:
+    """Its row, where one was asked for."""
+    found = item.cartridge
+    if found is None and "cartridge" not in item.reasons:
+        return []
+    return [
+        _way(
+            f"cartridge: {found.virtual_tokens:,} tokens" if found else "cartridge",
+            None if found is None else found.bytes,
+            item.cartridge_bytes_per_token,
+            "" if found is None else found.basis,
+        )
+    ]
 
 
 def _tokens(item: Comparison) -> str:
@@ -132,6 +148,13 @@ def _facts(item: Comparison) -> list[str]:
             f"{lora.dtype}, {lora.modules:,} modules"
             + ("" if share is None else f", {float(share):.3%} of the weights")
         )
+    if item.cartridge is not None:
+        found = item.cartridge
+        lines.append(
+            f"cartridge    {found.parameters:,} parameters trained of {found.saved_parameters:,}, "
+            f"{format_bytes(found.bytes)} in {found.dtype}, {times(ratios['kv_over_cartridge'])} "
+            "cache over cartridge"
+        )
     if item.rank_at_parity is not None:
         lines.append(
             f"parity       rank {item.rank_at_parity:,} is the largest no larger than the cache"
@@ -159,6 +182,8 @@ def _notes(item: Comparison) -> list[str]:
         lines += [f"note: {printable(note, 400)}" for note in item.lora.notes]
     if item.kv_cache is not None:
         lines += [f"note: {printable(note, 400)}" for note in item.kv_cache.notes]
+    if item.cartridge is not None:
+        lines += [f"note: cartridge: {printable(note, 400)}" for note in item.cartridge.notes]
     lines += [f"note: {printable(note, 400)}" for note in item.pretraining.notes]
     lines += [f"note: {printable(note, 400)}" for note in item.model.facts.notes]
     return list(dict.fromkeys(lines))
@@ -183,6 +208,7 @@ def _several(items: Sequence[Comparison]) -> Sheet:
         row("  per token", [_value(item.lora_bytes_per_token) for item in items]),
         row("  of the weights", [_percent(item.lora_share_of_weights) for item in items]),
         row("  known", [_word(item.lora, "basis") for item in items]),
+        *_cartridge_rows(items),
         row("weights, bytes", [_bare(item.model.weight_bytes) for item in items]),
         row("pretraining tokens", [_count(item) for item in items]),
         row(
@@ -215,6 +241,17 @@ def _several(items: Sequence[Comparison]) -> Sheet:
         rows=rows,
         lines=lines,
     )
+
+
+def _cartridge_rows(items: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    if not any(item.cartridge is not None or "cartridge" in item.reasons for item in items):
+        return []
+    return [
+        ("cartridge, bytes", *(_int(item.cartridge, "bytes") for item in items)),
+        ("  virtual tokens", *(_int(item.cartridge, "virtual_tokens") for item in items)),
+        ("  per token", *(_value(item.cartridge_bytes_per_token) for item in items)),
+        ("  known", *(_word(item.cartridge, "basis") for item in items)),
+    ]
 
 
 def _int(figure: object, name: str) -> str:
