@@ -27,6 +27,8 @@ COMMANDS = {
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
     "verify": "The KV cache by hfkv and by the installed transformers, side by side.",
+    "check": "What a repository says of models, held against them; a hook before each commit.",
+    "lock": "Write hfkv.lock, by which hfkv check needs no network.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 

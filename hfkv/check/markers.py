@@ -1,0 +1,114 @@
+"""Markers in documents: where ``<!-- hfkv: ... -->`` and ``<!-- /hfkv -->`` stand, code left out.
+
+A marker inside a code block or a code span is shown, not meant.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Marker", "code_of", "markers"]
+
+_INDENTED = re.compile(r"^(?: {4}| {0,3}\t).*<!--", re.MULTILINE)
+_TICKS = re.compile(r"`+")
+#: Longer than any question; what is longer is cut, and then no question that can be read.
+_LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """One comment that is meant for hfkv.
+
+    Attributes:
+        start, end: where the comment is.
+        line: its line, counted from 1.
+        text: what follows ``hfkv:``; None for the closing one.
+        ended: whether the comment has its ``-->``.
+    """
+
+    start: int
+    end: int
+    line: int
+    text: str | None
+    ended: bool = True
+
+
+def markers(text: str, *, markdown: bool) -> Iterator[Marker]:
+    """The markers of a document in order, comments that ignore findings left out."""
+    if "hfkv" not in text:
+        return
+    code: list[tuple[int, int]] | None = None
+    line, counted = 1, 0
+    place = text.find("<!--")
+    while place >= 0:
+        end = text.find("-->", place + 4)
+        ended = end >= 0
+        if ended:
+            # A comment that was never ended swallows none of those after it.
+            place = text.rfind("<!--", place, end)
+        body = text[place + 4 : min(end, place + _LONGEST) if ended else place + 60].strip()
+        if body.startswith("hfkv:") or body == "/hfkv":
+            if code is None:
+                code = code_of(text) if markdown else []
+            at = bisect.bisect_right(code, (place, len(text))) - 1
+            if at < 0 or place >= code[at][1]:
+                line += text.count("\n", counted, place)
+                counted = place
+                asked = body[5:].strip() if body != "/hfkv" else None
+                if asked is None or not asked.lower().startswith("ignore"):
+                    stop = end + 3 if ended else len(text)
+                    yield Marker(start=place, end=stop, line=line, text=asked, ended=ended)
+        place = text.find("<!--", end + 3 if ended else place + 4)
+
+
+def code_of(text: str) -> list[tuple[int, int]]:
+    """Where the code of a Markdown text is, in order: (start, end).
+
+    >>> code_of("a `b` c")
+    [(2, 5)]
+    """
+    if "`" not in text and "~~~" not in text and not _INDENTED.search(text):
+        return []
+    # Only documents that hold a marker and perhaps code pay for the parser.
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark")
+    tokens: list[Any] = []
+    # Line by line as in the text, and with the line ends that the block parser knows.
+    plain = text.replace("\r\n", "\n").replace("\r", " ").replace("\0", " ")
+    parser.block.parse(plain, parser, {}, tokens)
+    starts = [0]
+    for line in text.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    found: list[tuple[int, int]] = []
+    for token in tokens:
+        if token.map is None:
+            continue
+        first, last = starts[token.map[0]], min(starts[token.map[1]], len(text))
+        if token.type in ("fence", "code_block"):
+            found.append((first, last))
+        elif token.type == "inline" and "`" in token.content:
+            _spans(text, first, last, found)
+    return sorted(found)
+
+
+def _spans(text: str, first: int, last: int, found: list[tuple[int, int]]) -> None:
+    """The code spans of a paragraph: a run of backticks up to the next run as long."""
+    runs = [(run.start(), len(run.group())) for run in _TICKS.finditer(text, first, last)]
+    later: dict[int, list[int]] = {}
+    for number, (_, length) in enumerate(runs):
+        later.setdefault(length, []).append(number)
+    number = 0
+    while number < len(runs):
+        place, length = runs[number]
+        same = later[length]
+        after = bisect.bisect_right(same, number)
+        if after < len(same) and text[place - 1 : place] != "\\":
+            found.append((place, runs[same[after]][0] + length))
+            number = same[after] + 1
+        else:
+            number += 1

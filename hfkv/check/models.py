@@ -1,0 +1,130 @@
+"""The models that checks name: from the lock, from directories of the project, or online."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hfkv.check.finding import said
+from hfkv.errors import ConfigError, HfkvError, NotFoundError, RecordError, SourceError
+from hfkv.facts import read
+from hfkv.model import Model, load
+from hfkv.reading import describe, printable
+from hfkv.source.directory import read_directory, read_path
+from hfkv.source.files import Files
+from hfkv.source.lock import Lock, lock_key
+
+__all__ = ["Models", "Unavailable", "local_path"]
+
+
+class Unavailable(Exception):  # noqa: N818 - not an error of the package: it never leaves it
+    """A model that a check needs and that is not to be had.
+
+    Args:
+        code: the finding's code; "" where the reason has a finding of its own already.
+        message: the finding's words.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
+    """The directory or file that a model's name means; None where it is a Hub id.
+
+    As transformers takes names: a directory of that name comes before the Hub. Relative ones are
+    looked for from the project's root, and from the file that names them.
+    """
+    if name.startswith(("/", "~")):
+        return Path(name).expanduser()
+    folders = [root] if near is None else [root, near]
+    for folder in folders:
+        if (folder / name).exists():
+            return folder / name
+    if name.startswith(("./", "../", ".\\")) or name.count("/") > 1 or name.endswith(".json"):
+        return root / name
+    return None
+
+
+class Models:
+    """Loads each model once.
+
+    Args:
+        root: the project's directory.
+        lock: the lock; None where there is none.
+        broken: the lock is there and cannot be read, which is a finding of its own.
+        online: fetch what is not locked.
+    """
+
+    def __init__(
+        self, root: Path, lock: Lock | None, *, broken: bool = False, online: bool = False
+    ) -> None:
+        self._root = root
+        self._lock = lock
+        self._broken = broken
+        self._online = online
+        self._known: dict[tuple[str, Path | None], Model | Unavailable] = {}
+
+    def get(self, name: str, revision: str | None = None, *, near: Path | None = None) -> Model:
+        """A model by Hub id or path.
+
+        Raises:
+            Unavailable: it is not to be had, with the finding's code and words.
+        """
+        path = local_path(name, self._root, near)
+        key = (lock_key(name, revision).lower() if path is None else "", path)
+        if key not in self._known:
+            try:
+                self._known[key] = self._load(name, revision, path)
+            except Unavailable as reason:
+                self._known[key] = reason
+            except SourceError as error:
+                self._known[key] = Unavailable("HFKV003", f"{printable(name)}: {said(error)}")
+            except HfkvError as error:
+                self._known[key] = Unavailable("HFKV003", printable(str(error), 1000))
+        found = self._known[key]
+        if isinstance(found, Unavailable):
+            raise found
+        return found
+
+    def _load(self, name: str, revision: str | None, path: Path | None) -> Model:
+        if path is not None:
+            if path.is_dir():
+                return self._complete(read_directory(path, model=name, source="directory"))
+            if not path.exists():
+                raise Unavailable("HFKV003", f"there is no {printable(name)} here")
+            return self._complete(replace(read_path(str(path)), model=name))
+        if self._broken:
+            raise Unavailable("", "the lock cannot be read")
+        try:
+            if self._lock is None:
+                raise NotFoundError("there is no lock")
+            return self._complete(self._lock.files(name, revision))
+        except RecordError:
+            raise Unavailable("", "its record in the lock is damaged") from None
+        except NotFoundError:
+            if self._online:
+                return load(name, revision=revision)
+            raise Unavailable(
+                "HFKV002",
+                f"{printable(lock_key(name, revision))} is not locked: run `hfkv lock` (or check "
+                "with --online)",
+            ) from None
+
+    def _complete(self, files: Files) -> Model:
+        """An adapter's figures are its base's: look that up as well."""
+        facts = read(files)
+        adapter = facts.extra.get("adapter_config.json")
+        if facts.config is not None or adapter is None:
+            return Model(facts)
+        name = adapter.get("base_model_name_or_path")
+        if not isinstance(name, str) or not name:
+            raise ConfigError(
+                f"found {describe(name)}",
+                where=f"{facts.model}: adapter_config.json: base_model_name_or_path",
+            )
+        revision = adapter.get("revision")
+        base = self.get(name, revision if isinstance(revision, str) else None)
+        return Model(replace(facts, base=base.facts))

@@ -1,0 +1,91 @@
+"""``hfkv lock``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hfkv.check.settings import find_settings
+from hfkv.cli.check import config_option, emit, shown
+from hfkv.render.check import FORMATS
+
+_ALL = "all models"
+
+
+@click.command()
+@click.option(
+    "--upgrade",
+    metavar="[MODEL]",
+    is_flag=False,
+    flag_value=_ALL,
+    default=None,
+    help="Fetch anew: every model, or the one that is named.",
+)
+@click.option("--check", "only_check", is_flag=True, help="Only say whether it is up to date.")
+@click.option(
+    "--source",
+    type=click.Choice(["auto", "hub", "cache", "snapshot"]),
+    default="auto",
+    show_default=True,
+    help="Where to read from; auto tries them in this order.",
+)
+@click.option("--token", default=None, help="Hub token; by default the stored one or HF_TOKEN.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(FORMATS),
+    default="human",
+    show_default=True,
+    help="Output format of --check.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say only what failed.")
+@config_option
+def lock(
+    upgrade: str | None,
+    only_check: bool,
+    source: str,
+    token: str | None,
+    output: str,
+    quiet: bool,
+    config: Path | None,
+) -> int:
+    """Write hfkv.lock: the shapes of every model that the project's checks name.
+
+    Config fields, a compact tensor table and what the card says of pretraining, at one commit
+    each: text, a few KB per model. `hfkv check` then needs no network.
+
+    \b
+      hfkv lock
+      hfkv lock --upgrade Qwen/Qwen3-8B
+      hfkv lock --check
+
+    Exit codes: 0 up to date or written, 1 not, 2 misuse or a configuration that cannot be read.
+    """
+    from hfkv.check.locking import check_lock
+    from hfkv.check.locking import lock as run
+
+    settings = find_settings(Path.cwd(), config)
+    if only_check:
+        if upgrade is not None:
+            raise click.UsageError("Give only one of --check and --upgrade.")
+        findings = shown(settings, tuple(check_lock(settings)))
+        emit(findings, 1, output, quiet=True)
+        return 1 if findings else 0
+    from hfkv.model import Model, load
+
+    def fetch(model: str, revision: str | None) -> Model:
+        return load(model, revision=revision, source=source, token=token)
+
+    everything = upgrade == _ALL
+    done = run(settings, fetch, upgrade=None if everything else upgrade, everything=everything)
+    for model, change in done.changes.items():
+        if change.startswith("failed"):
+            click.echo(f"Error: {model}: {change.removeprefix('failed: ')}", err=True)
+        elif change != "unchanged" and not quiet:
+            click.echo(f"{model}: {change}")
+    if not quiet:
+        count = len(done.changes) - done.failed
+        state = "written" if done.written else "already up to date"
+        click.echo(f"{settings.lock}: {state}, {count} models", err=True)
+    return 1 if done.failed else 0
