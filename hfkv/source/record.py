@@ -7,6 +7,7 @@ and a digest over all of it, so that an edit by hand or a damaged file is notice
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -25,16 +26,30 @@ __all__ = ["FORMAT", "dump_record", "dump_tensors", "load_record", "load_tensors
 FORMAT = 1
 
 
-def dump_record(files: Files, *, provenance: str, card: bool) -> dict[str, Any]:
+def dump_record(
+    files: Files,
+    *,
+    provenance: str,
+    card: bool = False,
+    raw: bool = False,
+    written_by: str | None = None,
+) -> dict[str, Any]:
     """The record of a model's files.
 
     Args:
         files: what a source gave.
         provenance: where the facts come from, in a sentence; shown to whoever uses the record.
         card: keep the card's text; else only ``files.statement``.
+        raw: keep every text as it is, the card too, whether or not it can be parsed.
+        written_by: what wrote it, for a reader that takes only its own.
     """
-    configs = {name: json.loads(raw) for name, raw in files.texts.items() if name.endswith(".json")}
-    text = files.texts.get("README.md")
+    configs: dict[str, Any] = {}
+    content: bytes | None = None
+    if not raw:
+        configs = {
+            name: json.loads(text) for name, text in files.texts.items() if name.endswith(".json")
+        }
+        content = files.texts.get("README.md") if card else None
     record: dict[str, Any] = {
         "format": FORMAT,
         "model": files.model,
@@ -43,13 +58,35 @@ def dump_record(files: Files, *, provenance: str, card: bool) -> dict[str, Any]:
         "provenance": provenance,
         "files": configs,
         "tensors": None if files.tensors is None else dump_tensors(files.tensors),
-        "card": text.decode("utf-8", "replace") if card and text is not None else None,
+        "card": None if content is None else content.decode("utf-8", "replace"),
         "statement": None if files.statement is None else dict(files.statement),
         "missing": dict(files.missing),
         "notes": list(files.notes),
     }
+    if raw:
+        record["texts"] = {name: _dump_text(content) for name, content in files.texts.items()}
+    if written_by is not None:
+        record["written_by"] = written_by
     record["digest"] = digest(record)
     return record
+
+
+def _dump_text(content: bytes) -> str | list[str]:
+    """Text as itself; bytes that are not UTF-8 as ``[base64]``."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return [base64.b64encode(content).decode("ascii")]
+
+
+def _load_text(value: object, where: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    try:
+        (text,) = list(value) if isinstance(value, list) else []
+        return base64.b64decode(str(text), validate=True)
+    except ValueError:
+        raise RecordError(f"found {describe(value)}", where=where, expected="a text") from None
 
 
 def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) -> Files:
@@ -75,6 +112,11 @@ def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) ->
     texts = {
         name: json.dumps(value).encode() for name, value in _part(record, "files", dict, where)
     }
+    if "texts" in record:
+        texts.update(
+            (name, _load_text(value, f"{where}: texts: {name}"))
+            for name, value in _part(record, "texts", dict, where)
+        )
     card = record.get("card")
     if isinstance(card, str):
         texts["README.md"] = card.encode("utf-8")
