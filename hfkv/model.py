@@ -275,7 +275,7 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
 
     A base that cannot be read costs only its card: the model's own figures must not depend on it.
     """
-    if facts.source not in ("hub", "cache") or facts.card is None:
+    if facts.source not in ("hub", "cache") or "base_model" not in (facts.card or ""):
         return facts
     from hfkv.pretraining import base_models, pretraining
     from hfkv.source import fetch_card
@@ -285,11 +285,11 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
     seen = {facts.model.lower()}
     card: str | None = facts.card
     while card is not None and len(lineage) < _LINEAGE_STEPS:
-        if pretraining(replace(facts, lineage=tuple(lineage))).tokens is not None:
-            break
         bases = [base for base in base_models(card) if base[0].lower() not in seen]
         # A merge names several bases: none of them alone says what this model saw.
         if len(bases) != 1:
+            break
+        if pretraining(replace(facts, lineage=tuple(lineage))).tokens is not None:
             break
         name, relation = bases[0]
         seen.add(name.lower())

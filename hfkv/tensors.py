@@ -1,8 +1,8 @@
 """The tensor table of a checkpoint: names, dtypes and shapes, never values.
 
 Real tables repeat one layer's names dozens of times, so they are held by *pattern*: the name with
-its numbers taken out (``model.layers.{}.mlp.up_proj.weight``), a dtype, a shape, and the list of
-index tuples. A DeepSeek-V3 table of 92,000 tensors is some forty patterns.
+its numbers taken out (``model.layers.{}.mlp.up_proj.weight``), a dtype, a shape, and the numbers as
+boxes of ranges. A DeepSeek-V3 table of 92,000 tensors is some forty patterns, a few kilobytes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from hfkv.boxes import Box, Index, box_size, boxes_of, expand, holds
 from hfkv.dtypes import nbytes
+from hfkv.errors import HeaderError
+from hfkv.reading import printable
 
-__all__ = ["Tensor", "TensorTable", "template"]
+__all__ = ["TableBuilder", "Tensor", "TensorTable", "template"]
 
-_INDEX = re.compile(r"(?<![0-9A-Za-z_])(0|[1-9][0-9]{0,8})(?![0-9A-Za-z_])")
+#: A number that stands alone, without leading zeros: a layer or an expert.
+_INDEX = re.compile(r"\b(0|[1-9][0-9]{0,8})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,12 @@ def template(name: str) -> tuple[str, tuple[int, ...]]:
     )
 
 
-_Group = tuple[str, str, tuple[int, ...], int | None]
+#: Pattern, dtype, shape, and the bytes of one where the dtype does not tell.
+_Group = tuple[str, str, tuple[int, ...], "int | None"]
 
 
 class TensorTable:
-    """An immutable set of :class:`Tensor`, in the order they were added.
+    """An immutable set of :class:`Tensor`, like ones together, their numbers ascending.
 
     >>> table = TensorTable([Tensor(name="h.0.w", dtype="BF16", shape=(4, 2)),
     ...                      Tensor(name="h.1.w", dtype="BF16", shape=(4, 2))])
@@ -69,7 +74,7 @@ class TensorTable:
     (2, 16, 32, True)
     """
 
-    __slots__ = ("_groups", "_index", "_order", "bytes", "parameters")
+    __slots__ = ("_by_pattern", "_groups", "_length", "bytes", "parameters")
 
     #: Elements of all tensors together.
     parameters: int
@@ -77,29 +82,40 @@ class TensorTable:
     bytes: int
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        self._groups: list[_Group] = []
-        # pattern -> {indices: group number}; the names themselves are not kept.
-        self._index: dict[str, dict[tuple[int, ...], int]] = {}
-        seen: dict[_Group, int] = {}
-        self.parameters = 0
-        self.bytes = 0
+        builder = TableBuilder()
         for tensor in tensors:
-            pattern, indices = template(tensor.name)
-            group = (pattern, tensor.dtype, tensor.shape, tensor.size)
-            number = seen.setdefault(group, len(self._groups))
-            if number == len(self._groups):
-                self._groups.append(group)
-            self._index.setdefault(pattern, {})[indices] = number
-            self.parameters += tensor.elements
-            self.bytes += tensor.bytes
+            builder.add(tensor.name, tensor.dtype, tensor.shape, tensor.size)
+        self._fill(builder.groups())
+
+    @classmethod
+    def of_groups(
+        cls, groups: Iterable[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]
+    ) -> TensorTable:
+        """The table of ``(pattern, dtype, shape, size, boxes)``, as :meth:`groups` gives them."""
+        table = cls.__new__(cls)
+        table._fill(groups)
+        return table
+
+    def _fill(
+        self, groups: Iterable[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]
+    ) -> None:
+        self._groups = tuple(groups)
+        # pattern -> numbers of its groups; the names themselves are not kept.
+        self._by_pattern: dict[str, list[int]] = {}
+        self._length = self.parameters = self.bytes = 0
+        for number, (pattern, dtype, shape, size, boxes) in enumerate(self._groups):
+            self._by_pattern.setdefault(pattern, []).append(number)
+            count, elements = box_size(boxes), math.prod(shape)
+            self._length += count
+            self.parameters += count * elements
+            self.bytes += count * (nbytes(elements, dtype) if size is None else size)
 
     def __len__(self) -> int:
-        return sum(len(found) for found in self._index.values())
+        return self._length
 
     def __iter__(self) -> Iterator[Tensor]:
-        for pattern, found in self._index.items():
-            for indices, number in found.items():
-                _, dtype, shape, size = self._groups[number]
+        for pattern, dtype, shape, size, boxes in self._groups:
+            for indices in expand(boxes):
                 yield Tensor(name=pattern.format(*indices), dtype=dtype, shape=shape, size=size)
 
     def __contains__(self, name: object) -> bool:
@@ -108,32 +124,97 @@ class TensorTable:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TensorTable):
             return NotImplemented
-        return len(self) == len(other) and set(self) == set(other)
+        # Boxes are canonical within a group, so equal sets have equal groups.
+        return set(self._groups) == set(other._groups)
 
     __hash__ = None  # type: ignore[assignment]
 
     def get(self, name: str) -> Tensor | None:
         """The tensor of that exact name, or None."""
         pattern, indices = template(name)
-        number = self._index.get(pattern, {}).get(indices)
-        if number is None:
-            return None
-        _, dtype, shape, size = self._groups[number]
-        return Tensor(name=name, dtype=dtype, shape=shape, size=size)
+        for number in self._by_pattern.get(pattern, ()):
+            _, dtype, shape, size, boxes = self._groups[number]
+            if holds(boxes, indices):
+                return Tensor(name=name, dtype=dtype, shape=shape, size=size)
+        return None
 
-    def patterns(self) -> Iterator[tuple[str, str, tuple[int, ...], tuple[tuple[int, ...], ...]]]:
+    def groups(self) -> tuple[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]], ...]:
+        """``(pattern, dtype, shape, size, boxes)`` of each group of like tensors; ``size`` is the
+        bytes of one tensor by the header's offsets, None where the dtype tells."""
+        return self._groups
+
+    def patterns(self) -> Iterator[tuple[str, str, tuple[int, ...], tuple[Index, ...]]]:
         """``(pattern, dtype, shape, index tuples)`` of each group of like tensors."""
-        members: list[list[tuple[int, ...]]] = [[] for _ in self._groups]
-        for found in self._index.values():
-            for indices, number in found.items():
-                members[number].append(indices)
-        for (pattern, dtype, shape, _), found_at in zip(self._groups, members, strict=True):
-            yield pattern, dtype, shape, tuple(found_at)
+        for pattern, dtype, shape, _, boxes in self._groups:
+            yield pattern, dtype, shape, tuple(expand(boxes))
 
     @property
     def dtypes(self) -> dict[str, int]:
         """Elements by dtype, most first."""
         counts: dict[str, int] = {}
-        for _, dtype, shape, indices in self.patterns():
-            counts[dtype] = counts.get(dtype, 0) + math.prod(shape) * len(indices)
+        for _, dtype, shape, _, boxes in self._groups:
+            counts[dtype] = counts.get(dtype, 0) + math.prod(shape) * box_size(boxes)
         return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+class TableBuilder:
+    """Collects the tensors of one checkpoint, from one header after another.
+
+    Only names taken apart are held meanwhile, in lists of their group: ninety thousand tensors
+    take some tens of megabytes until :meth:`table` folds them into boxes.
+    """
+
+    def __init__(self) -> None:
+        self._patterns: dict[tuple[str, ...], str] = {}
+        self._members: dict[_Group, list[tuple[str, ...]]] = {}
+
+    def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int | None = None) -> None:
+        """Add one tensor."""
+        parts = _INDEX.split(name)
+        texts = tuple(parts[::2])
+        pattern = self._patterns.get(texts)
+        if pattern is None:
+            pattern = "{}".join(text.replace("{", "{{").replace("}", "}}") for text in texts)
+            self._patterns[texts] = pattern
+        key = (pattern, dtype, shape, size)
+        members = self._members.get(key)
+        if members is None:
+            members = self._members[key] = []
+        members.append(tuple(parts[1::2]))
+
+    def groups(self) -> list[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]:
+        """The groups so far.
+
+        Raises:
+            HeaderError: a name was added twice, as when two shards hold the same tensor.
+        """
+        found = []
+        taken: dict[str, set[tuple[str, ...]]] = {}
+        for (pattern, dtype, shape, size), members in self._members.items():
+            others = taken.setdefault(pattern, set())
+            before = len(others)
+            # Numbers have no leading zeros, so different texts are different numbers.
+            others.update(members)
+            if len(others) != before + len(members):
+                raise self._twice(pattern)
+            indices = [tuple(map(int, member)) for member in members]
+            found.append((pattern, dtype, shape, size, boxes_of(indices)))
+        return found
+
+    def _twice(self, pattern: str) -> HeaderError:
+        seen: set[tuple[str, ...]] = set()
+        for key, members in self._members.items():
+            for member in members if key[0] == pattern else ():
+                if member in seen:
+                    name = printable(pattern.format(*member))
+                    return HeaderError(f"the tensor '{name}' stands twice", expected="each once")
+                seen.add(member)
+        raise AssertionError(pattern)
+
+    def table(self) -> TensorTable:
+        """The table of what was added.
+
+        Raises:
+            HeaderError: a name was added twice.
+        """
+        return TensorTable.of_groups(self.groups())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hfkv.source import limits
 from hfkv.source.snapshot import read_snapshot
 from tests.hub.server import Hub, Repo, serve, sharded
 
@@ -36,6 +37,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
     monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(folder / "agents.json"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> limits.Limits:
+    """Bounds of the network part that a test can wait for."""
+    bounds = limits.Limits(connect=2.0, read=1.0, whole=4.0, patience=0.5, pause=0.01)
+    monkeypatch.setattr(limits, "LIMITS", bounds)
+    return bounds
 
 
 @pytest.fixture

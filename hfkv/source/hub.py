@@ -1,52 +1,51 @@
 """The Hub as a source: config, card, file list and safetensors headers, never weights.
 
-Everything that does not wait for something else goes out at once: the file list beside config,
-card and side files; then the first bytes of every shard. Tokens, endpoint, offline mode and user
-agent are huggingface_hub's.
+Everything that does not wait for something else goes out at once. First, all together: the file
+list, the config, the card, the first bytes of ``model.safetensors`` and, on ``main``, the one
+request that gives every header of a sharded model. Then what the list adds: side files, and the
+headers of the shards where that one request gave none. All of it is of one commit: what was asked
+by a branch's name before its commit was known is taken only if the server says that it is of it.
 """
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 
-from hfkv import __version__
-from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
-from hfkv.reading import describe, parse_json_object, printable
+from hfkv.errors import HeaderError, HfkvError, NotFoundError
+from hfkv.reading import printable
+from hfkv.source import limits
+from hfkv.source.answers import MissingFileError
+from hfkv.source.bulk import add_header, read_headers
 from hfkv.source.choose import SIDE_FILES, choose_weights
 from hfkv.source.files import Files
-from hfkv.source.header import header_length, parse_header
-from hfkv.tensors import Tensor, TensorTable
-
-if TYPE_CHECKING:
-    import httpx2
+from hfkv.source.progress import say
+from hfkv.source.repository import Header, Listing, Once, Repository, Text
+from hfkv.source.session import Answer, Session, session
+from hfkv.source.store import is_commit
+from hfkv.tensors import TableBuilder, TensorTable
 
 __all__ = ["fetch_card_text", "fetch_hub"]
 
-#: Most headers of shards are below this; a second range is asked for by the longer ones only.
-_FIRST_BYTES = 200_000
-#: Larger than any real config, card or file list.
-_LARGEST_TEXT = 32 * 2**20
-_CONNECTIONS = 16
-#: Seconds to connect, and to wait for the next bytes.
-_CONNECT, _READ = 4.0, 15.0
-#: Seconds a whole answer may take: a server that drips byte by byte never meets a read timeout.
-_WHOLE = 120.0
-#: What is read of an error's body; the codes that matter are in its headers.
-_LARGEST_ERROR = 64 * 2**10
-_REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
+_SINGLE = "model.safetensors"
+_ALWAYS = ("config.json", "README.md")
 
 
-class _MissingFileError(Exception):
-    """A file that the repository does not have."""
-
-
-def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | None = None) -> Files:
+def fetch_hub(
+    model: str,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    known: Callable[[str], Files | None] | None = None,
+) -> Files:
     """The files of a repository at a revision.
+
+    Args:
+        model: the Hub id.
+        revision: branch, tag, ref, short or full commit.
+        token: as in :func:`hfkv.source.identity.find_token`.
+        known: gives the files of a commit that were read before. Where given, the commit alone is
+            asked first, as all else is likely known.
 
     Raises:
         NotFoundError: no such repository or revision.
@@ -54,311 +53,160 @@ def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | No
         NetworkError: the Hub could not be reached, or what answered was not the Hub.
         HeaderError: a safetensors header is malformed.
     """
-    hub = _Hub(model, revision, token)
-    wanted = ("config.json", "README.md", *SIDE_FILES)
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        info_job = pool.submit(hub.info)
-        text_jobs = {name: pool.submit(_or_none, hub.text, name) for name in wanted}
-        # The file list says which errors are the repository's own, so it is heard first.
-        try:
-            commit, names = info_job.result()
-            texts = {
-                name: found
-                for name, job in text_jobs.items()
-                if (found := job.result()) is not None
-            }
-            # A branch may move between two answers: all of it must be of the one commit.
-            hub.revision = commit
-            for name in [name for name in wanted if hub.commits.get(name, commit) != commit]:
-                again = _or_none(hub.text, name)
-                texts.pop(name, None)
-                if again is not None:
-                    texts[name] = again
-            weights, reason = choose_weights(names, where=model)
-            sizes = list(pool.map(hub.header, weights))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    missing = {}
-    if reason:
-        missing["tensors"] = reason
-    if "config.json" not in texts:
-        missing["config.json"] = "the repository has no config.json"
-    if "README.md" not in texts:
-        missing["README.md"] = "the repository has no model card (README.md)"
-    return Files(
-        model=model,
-        source="hub",
-        revision=revision or "main",
-        commit=commit,
-        texts=texts,
-        tensors=TensorTable(tensor for tensors in sizes for tensor in tensors) if weights else None,
-        missing=missing,
-    )
+    with session() as net:
+        repository = Repository(model, revision, token, net)
+        say(f"asking for {model}")
+        listing: Listing | None = None
+        if known is not None:
+            listing = repository.listing()
+            stored = known(listing.commit)
+            if stored is not None:
+                return stored
+        return _Fetch(repository, net, listing).files()
 
 
 def fetch_card_text(
     model: str, *, revision: str | None = None, token: str | bool | None = None
 ) -> tuple[str, str | None]:
     """The card of a repository and the commit it was read at."""
-    hub = _Hub(model, revision, token)
-    try:
-        raw = hub.text("README.md")
-    except _MissingFileError:
-        raise NotFoundError("has no model card (README.md)", where=model) from None
-    return raw.decode("utf-8", "replace"), hub.commit
+    with session() as net:
+        found = Repository(model, revision, token, net).text("README.md")
+    if found is None:
+        raise NotFoundError("has no model card (README.md)", where=model)
+    return found.body.decode("utf-8", "replace"), found.commit
 
 
-def _or_none(read: Callable[[str], bytes], name: str) -> bytes | None:
-    try:
-        return read(name)
-    except _MissingFileError:
-        return None
+class _Fetch:
+    """The requests for one repository, from those that need nothing to those that need others."""
 
+    def __init__(self, repository: Repository, net: Session, listing: Listing | None) -> None:
+        self._repository = repository
+        self._net = net
+        #: The commit where it is known from the start; a branch's name may move under us.
+        pinned = repository.revision if is_commit(repository.revision) else None
+        self._at = at = pinned if listing is None else listing.commit
+        self._listing = listing
+        self._head = Once()
+        self._whole: Future[Answer] | None = None
+        if listing is None:
+            self._asked = net.submit(repository.listing)
+            if repository.moves_with_main:
+                self._whole = net.submit(repository.all_headers, self._head.give)
+        elif repository.moves_with_main and _SINGLE not in listing.names:
+            self._whole = net.submit(repository.all_headers, self._head.give)
+        wanted = [name for name in _ALWAYS if listing is None or name in listing.names]
+        self._texts = {name: net.submit(repository.text, name, at) for name in wanted}
+        self._single: Future[Header] | None = None
+        if listing is None or _SINGLE in listing.names:
+            self._single = net.submit(repository.header, _SINGLE, at)
 
-class _Hub:
-    """One repository at one revision, over huggingface_hub's own client."""
-
-    def __init__(self, model: str, revision: str | None, token: str | bool | None) -> None:
-        from huggingface_hub import constants
-
-        if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
-            raise NotFoundError(
-                f"'{printable(model)}' is neither a path that exists nor a Hub id",
-                expected="an id such as meta-llama/Meta-Llama-3-70B",
-            )
-        if constants.HF_HUB_OFFLINE:
-            raise NetworkError(
-                "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
-                where=model,
-                hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
-            )
-        # Imported once it is needed: it brings the whole HTTP stack with it.
-        from huggingface_hub.utils._headers import build_hf_headers
-
-        self.model = model
-        self.revision = revision or constants.DEFAULT_REVISION
-        self.endpoint = constants.ENDPOINT.rstrip("/")
-        self.headers = build_hf_headers(
-            token=token, library_name="hfkv", library_version=__version__
+    def files(self) -> Files:
+        repository = self._repository
+        # The list says which errors are the repository's own, so it is heard first.
+        listing = self._asked.result() if self._listing is None else self._listing
+        weights, reason = choose_weights(listing.names, where=repository.model)
+        for name in SIDE_FILES:
+            if name in listing.names:
+                self._texts[name] = self._net.submit(repository.text, name, listing.commit)
+        tensors = self._tensors(weights, listing) if weights else None
+        texts = self._read_texts(listing)
+        missing = {"tensors": reason} if reason else {}
+        if "config.json" not in texts:
+            missing["config.json"] = "the repository has no config.json"
+        if "README.md" not in texts:
+            missing["README.md"] = "the repository has no model card (README.md)"
+        notes = []
+        if listing.id.lower() != repository.model.lower():
+            notes.append(f"the repository was renamed: it is {printable(listing.id)} now")
+        return Files(
+            model=repository.model,
+            source="hub",
+            revision=repository.revision,
+            commit=listing.commit,
+            texts=texts,
+            tensors=tensors,
+            missing=missing,
+            notes=tuple(notes),
         )
-        self.commit: str | None = None
-        #: By file, the commit that the server said its content is of.
-        self.commits: dict[str, str] = {}
 
-    def info(self) -> tuple[str, list[str]]:
-        """The commit and the names of all files."""
-        url = f"{self.endpoint}/api/models/{self.model}/revision/{quote(self.revision, safe='')}"
+    def _read_texts(self, listing: Listing) -> dict[str, bytes]:
+        found: dict[str, Text | None] = {}
+        again: dict[str, Future[Text | None]] = {}
+        for name, job in self._texts.items():
+            if name not in listing.names:
+                continue
+            found[name] = text = job.result()
+            # Asked by the branch's name, and the branch may have moved between two answers.
+            if self._at is None and (text is None or text.commit != listing.commit):
+                again[name] = self._net.submit(self._repository.text, name, listing.commit)
+        for name, job in again.items():
+            found[name] = job.result()
+        lacking = next((name for name, text in found.items() if text is None), None)
+        if lacking is not None:
+            raise self._gone(lacking)
+        return {name: text.body for name, text in found.items() if text is not None}
+
+    # -- headers ---------------------------------------------------------------------------
+
+    def _tensors(self, weights: list[str], listing: Listing) -> TensorTable:
+        if weights == [_SINGLE] and self._single is not None:
+            header = self._first(self._single, listing)
+            if header is not None:
+                builder = TableBuilder()
+                self._add(_SINGLE, header, builder)
+                return builder.table()
+        builder = self._from_one_answer(weights, listing) or self._from_each(weights, listing)
+        return builder.table()
+
+    def _first(self, job: Future[Header], listing: Listing) -> Header | None:
+        """What was asked before the commit was known, if it is of that commit."""
         try:
-            raw, _ = self.get(url, limit=_LARGEST_TEXT)
-        except _MissingFileError:
-            raise self._not_the_hub(
-                "a file is said to be missing, and none was asked for"
-            ) from None
-        where = f"{self.model}: file list"
+            header = job.result()
+        except (MissingFileError, HeaderError):
+            return None
+        return header if self._at or header.commit == listing.commit else None
+
+    def _from_one_answer(self, weights: list[str], listing: Listing) -> TableBuilder | None:
+        """What the one request for all headers gave, if it answered in time for this commit."""
+        if self._whole is None or weights == [_SINGLE]:
+            return None
+        if self._head.wait(limits.LIMITS.hedge) != 200:
+            return None
         try:
-            value = parse_json_object(raw, where=where)
-        except HfkvError as error:
-            raise self._not_the_hub(str(error)) from None
-        commit, siblings = value.get("sha"), value.get("siblings")
-        if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40}", commit):
-            raise self._not_the_hub(f"{where}: sha: found {describe(commit)}")
-        if not isinstance(siblings, list):
-            raise self._not_the_hub(f"{where}: siblings: found {describe(siblings)}")
-        names = [
-            item["rfilename"]
-            for item in siblings
-            if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
+            answer = self._whole.result()
+            # It is of main, at the time it was made: the commit must be the same before and after.
+            commit = answer.commit or self._repository.listing().commit
+        except HfkvError:
+            return None
+        return read_headers(answer.body, files=set(weights)) if commit == listing.commit else None
+
+    def _from_each(self, weights: Iterable[str], listing: Listing) -> TableBuilder:
+        builder = TableBuilder()
+        jobs = [
+            (name, self._net.submit(self._repository.header, name, listing.commit))
+            for name in weights
         ]
-        return commit, names
+        jobs.reverse()
+        while jobs:
+            # Out of the list, so that no more headers are held than have to be.
+            name, job = jobs.pop()
+            try:
+                self._add(name, job.result(), builder)
+            except MissingFileError:
+                raise self._gone(name) from None
+        return builder
 
-    def text(self, name: str) -> bytes:
-        """A small file's content."""
-        raw, response = self.get(self._url(name), limit=_LARGEST_TEXT)
-        commit = response.headers.get("X-Repo-Commit")
-        if commit:
-            self.commit = self.commits[name] = commit
-        return raw
-
-    def header(self, name: str) -> list[Tensor]:
-        """The tensors of one safetensors file, from its first bytes."""
-        where = f"{self.model}: {printable(name)}"
-        try:
-            return self._header(name, where)
-        except _MissingFileError:
-            raise NotFoundError(
-                "the file list names it, but it is not there",
-                where=where,
-                hint="try again: the repository may just be changing",
-            ) from None
-
-    def _header(self, name: str, where: str) -> list[Tensor]:
-        raw, size = self._range(name, 0, _FIRST_BYTES)
-        length = header_length(raw, where=where, file_size=size)
-        if len(raw) < 8 + length:
-            more, _ = self._range(name, len(raw), 8 + length)
-            raw += more
-        if len(raw) < 8 + length:
-            raise HeaderError(
-                f"the header ends after {len(raw)} bytes", where=where, expected=f"{8 + length}"
-            )
-        data_size = None if size is None else size - 8 - length
-        return parse_header(raw[8 : 8 + length], where=where, data_size=data_size)[0]
-
-    def _range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
-        raw, response = self.get(
-            self._url(name),
-            headers={"Range": f"bytes={begin}-{end - 1}"},
-            limit=end - begin,
-            cut=True,
-        )
-        if response.status_code == 206:
-            match = re.fullmatch(
-                r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)", response.headers.get("Content-Range", "")
-            )
-            if match is None or int(match.group(1)) != begin:
-                raise self._not_the_hub(f"{name}: a range that was not asked for")
-            return raw, None if match.group(3) == "*" else int(match.group(3))
-        # A server that ignores ranges sends the whole file: only its beginning is of use, and
-        # get() has stopped reading there.
-        if begin:
-            raise self._not_the_hub(f"{name}: the server ignores ranges")
-        return raw, None
-
-    def _url(self, name: str) -> str:
-        revision = quote(self.revision, safe="")
-        return f"{self.endpoint}/{self.model}/resolve/{revision}/{quote(name)}"
-
-    # -- one request -----------------------------------------------------------------------
-
-    def get(
-        self,
-        url: str,
-        *,
-        limit: int,
-        headers: dict[str, str] | None = None,
-        cut: bool = False,
-    ) -> tuple[bytes, httpx2.Response]:
-        """GET with redirects followed, at most ``limit`` bytes of body read.
-
-        A longer body is cut there with ``cut``, and an error without.
-        """
-        import httpx2
-        from huggingface_hub.utils._http import get_session
-
-        try:
-            with get_session().stream(
-                "GET",
-                url,
-                headers={**self.headers, "Accept-Encoding": "identity", **(headers or {})},
-                follow_redirects=True,
-                timeout=httpx2.Timeout(_READ, connect=_CONNECT),
-            ) as response:
-                self._check(response)
-                # Nothing packed was asked for, and unpacking is what a bomb waits for.
-                encoding = response.headers.get("Content-Encoding", "identity")
-                if encoding.strip().lower() not in ("", "identity"):
-                    raise self._not_the_hub(f"{url}: unasked Content-Encoding {encoding}")
-                body = bytearray()
-                latest = time.monotonic() + _WHOLE
-                for chunk in response.iter_raw():
-                    body += chunk
-                    if time.monotonic() > latest:
-                        raise NetworkError(
-                            f"the answer took more than {_WHOLE:.0f} s", where=self.model
-                        )
-                    if len(body) > limit:
-                        if not cut:
-                            raise self._not_the_hub(f"{url}: more than {limit} bytes")
-                        break
-                return bytes(body[:limit]), response
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            if isinstance(error, HfkvError):
-                raise
-            raise NetworkError(
-                f"the Hub could not be reached at {self.endpoint}: "
-                f"{type(error).__name__}: {printable(self._without_token(str(error)))}",
-                where=self.model,
-                hint="check the connection or HF_ENDPOINT; a directory works offline",
-            ) from None
-
-    def _check(self, response: httpx2.Response) -> None:
-        """Turn an error answer into the error it means, as huggingface_hub does."""
-        from huggingface_hub import errors
-        from huggingface_hub.utils._http import hf_raise_for_status
-
-        if response.status_code < 400:
-            return
-        page = f"{self.endpoint}/{self.model}"
-        try:
-            hf_raise_for_status(_shortened(response))
-        except errors.GatedRepoError:
-            raise GatedError(
-                "the repository is gated and this login has no access",
-                where=self.model,
-                hint=f"ask for access at {page} and run hf auth login",
-            ) from None
-        except errors.RevisionNotFoundError:
-            raise NotFoundError(
-                f"has no revision '{printable(self.revision)}'",
-                where=self.model,
-                hint=f"see the branches and tags at {page}/tree/main",
-            ) from None
-        except errors.RepositoryNotFoundError:
-            raise NotFoundError(
-                "no such repository on the Hub, or it is private",
-                where=self.model,
-                hint="check the id; for a private one run hf auth login",
-            ) from None
-        except errors.EntryNotFoundError:
-            raise _MissingFileError from None
-        except errors.HfHubHTTPError as error:
-            status = response.status_code
-            if status in (401, 403):
-                raise GatedError(
-                    f"the Hub refused access ({status})",
-                    where=self.model,
-                    hint=f"see {page} and run hf auth login",
-                ) from None
-            said = self._without_token((str(error).splitlines() or [""])[0])
-            retry = response.headers.get("Retry-After", "")
-            raise NetworkError(
-                f"the Hub answered {status}: {printable(said)}",
-                where=self.model,
-                hint=f"try again in {printable(retry, 20)} s" if retry else "try again later",
-            ) from None
-
-    def _without_token(self, text: str) -> str:
-        """The HTTP stack quotes a header that it refuses to send, and the token is in one."""
-        for name, value in self.headers.items():
-            if name.lower() == "authorization":
-                for secret in (value, value.removeprefix("Bearer ")):
-                    # Quoted as bytes, so also as repr writes it.
-                    text = text.replace(repr(secret)[1:-1], "***").replace(secret, "***")
-        return text
-
-    def _not_the_hub(self, what: str) -> NetworkError:
-        return NetworkError(
-            f"what answered at {self.endpoint} is not the Hub: {printable(what)}",
-            where=self.model,
-            hint="a sign-in page or a proxy may stand between; check HF_ENDPOINT",
+    def _add(self, name: str, header: Header, builder: TableBuilder) -> None:
+        add_header(
+            header.raw,
+            builder,
+            where=f"{self._repository.model}: {printable(name)}",
+            data_size=header.data_size,
         )
 
-
-def _shortened(response: httpx2.Response) -> httpx2.Response:
-    """An error answer with at most the beginning of its body, still packed if it was."""
-    import httpx2
-
-    body = bytearray()
-    for chunk in response.iter_raw(4096):
-        body += chunk
-        if len(body) >= _LARGEST_ERROR:
-            break
-    kept = [
-        (name, value)
-        for name, value in response.headers.multi_items()
-        if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
-    ]
-    return httpx2.Response(
-        response.status_code, headers=kept, content=bytes(body), request=response.request
-    )
+    def _gone(self, name: str) -> NotFoundError:
+        return NotFoundError(
+            "the file list names it, but it is not there",
+            where=f"{self._repository.model}: {printable(name)}",
+            hint="try again: the repository may just be changing",
+        )

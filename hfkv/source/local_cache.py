@@ -1,13 +1,18 @@
-"""The local Hugging Face cache, in the layout that huggingface_hub writes. No network."""
+"""The local Hugging Face cache, in the layout that huggingface_hub writes, and the store.
+
+No network.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from hfkv.errors import NotFoundError, SourceError
 from hfkv.source.directory import read_directory
 from hfkv.source.files import Files
+from hfkv.source.store import Store
 
 __all__ = ["read_cache"]
 
@@ -27,14 +32,25 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
     folder = Path(constants.HF_HUB_CACHE) / name
     wanted = revision or constants.DEFAULT_REVISION
     commit = _commit(folder, wanted)
-    snapshot = folder / "snapshots" / commit if commit else None
-    if snapshot is None or not snapshot.is_dir():
+    store = Store()
+    if commit is not None:
+        # The same commit in the store is whole; the folder has what was downloaded of it.
+        stored = store.read(model, commit)
+        if stored is not None:
+            return replace(stored, revision=wanted)
+        snapshot = folder / "snapshots" / commit
+        if snapshot.is_dir():
+            return read_directory(
+                snapshot, model=model, source="cache", revision=wanted, commit=commit
+            )
+    try:
+        return store.read_revision(model, wanted)
+    except NotFoundError:
         raise NotFoundError(
             f"the local Hugging Face cache has no revision {wanted} of it",
             where=model,
             hint=f"hf download {model} config.json README.md fills it",
-        )
-    return read_directory(snapshot, model=model, source="cache", revision=wanted, commit=commit)
+        ) from None
 
 
 def _commit(folder: Path, revision: str) -> str | None:

@@ -7,34 +7,49 @@ and a digest over all of it, so that an edit by hand or a damaged file is notice
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from hfkv.boxes import MOST, Box, box_size, dump_box, load_box
+from hfkv.dtypes import nbytes
 from hfkv.errors import RecordError
 from hfkv.reading import describe
 from hfkv.source.files import Files, SourceName
-from hfkv.tensors import Tensor, TensorTable
+from hfkv.tensors import TensorTable
 
 __all__ = ["FORMAT", "dump_record", "dump_tensors", "load_record", "load_tensors"]
 
 #: The version of the format; a reader refuses versions that it does not know.
 FORMAT = 1
-_MOST_TENSORS = 5_000_000
 
 
-def dump_record(files: Files, *, provenance: str, card: bool) -> dict[str, Any]:
+def dump_record(
+    files: Files,
+    *,
+    provenance: str,
+    card: bool = False,
+    raw: bool = False,
+    written_by: str | None = None,
+) -> dict[str, Any]:
     """The record of a model's files.
 
     Args:
         files: what a source gave.
         provenance: where the facts come from, in a sentence; shown to whoever uses the record.
         card: keep the card's text; else only ``files.statement``.
+        raw: keep every text as it is, the card too, whether or not it can be parsed.
+        written_by: what wrote it, for a reader that takes only its own.
     """
-    configs = {name: json.loads(raw) for name, raw in files.texts.items() if name.endswith(".json")}
-    text = files.texts.get("README.md")
+    configs: dict[str, Any] = {}
+    content: bytes | None = None
+    if not raw:
+        configs = {
+            name: json.loads(text) for name, text in files.texts.items() if name.endswith(".json")
+        }
+        content = files.texts.get("README.md") if card else None
     record: dict[str, Any] = {
         "format": FORMAT,
         "model": files.model,
@@ -43,13 +58,35 @@ def dump_record(files: Files, *, provenance: str, card: bool) -> dict[str, Any]:
         "provenance": provenance,
         "files": configs,
         "tensors": None if files.tensors is None else dump_tensors(files.tensors),
-        "card": text.decode("utf-8", "replace") if card and text is not None else None,
+        "card": None if content is None else content.decode("utf-8", "replace"),
         "statement": None if files.statement is None else dict(files.statement),
         "missing": dict(files.missing),
         "notes": list(files.notes),
     }
+    if raw:
+        record["texts"] = {name: _dump_text(content) for name, content in files.texts.items()}
+    if written_by is not None:
+        record["written_by"] = written_by
     record["digest"] = digest(record)
     return record
+
+
+def _dump_text(content: bytes) -> str | list[str]:
+    """Text as itself; bytes that are not UTF-8 as ``[base64]``."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return [base64.b64encode(content).decode("ascii")]
+
+
+def _load_text(value: object, where: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    try:
+        (text,) = list(value) if isinstance(value, list) else []
+        return base64.b64decode(str(text), validate=True)
+    except ValueError:
+        raise RecordError(f"found {describe(value)}", where=where, expected="a text") from None
 
 
 def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) -> Files:
@@ -75,6 +112,11 @@ def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) ->
     texts = {
         name: json.dumps(value).encode() for name, value in _part(record, "files", dict, where)
     }
+    if "texts" in record:
+        texts.update(
+            (name, _load_text(value, f"{where}: texts: {name}"))
+            for name, value in _part(record, "texts", dict, where)
+        )
     card = record.get("card")
     if isinstance(card, str):
         texts["README.md"] = card.encode("utf-8")
@@ -121,12 +163,11 @@ def dump_tensors(table: TensorTable) -> list[list[Any]]:
     pattern its ranges, ``"0-79"`` or ``"0-2,5"``; a box stands for all combinations.
     """
     rows: list[list[Any]] = []
-    for pattern, dtype, shape, indices in table.patterns():
-        boxes = None if indices == ((),) else _boxes(indices)
-        row: list[Any] = [pattern, dtype, list(shape), boxes]
-        first = table.get(pattern.format(*indices[0]))
-        if first is not None and first.size is not None:
-            row.append(first.size)
+    for pattern, dtype, shape, size, boxes in table.groups():
+        plain = None if boxes == ((),) else [dump_box(box) for box in boxes]
+        row: list[Any] = [pattern, dtype, list(shape), plain]
+        if size is not None:
+            row.append(size)
         rows.append(row)
     return rows
 
@@ -139,62 +180,24 @@ def load_tensors(rows: object, *, where: str) -> TensorTable:
     """
     if not isinstance(rows, list):
         raise RecordError(f"found {describe(rows)}", where=f"{where}: tensors", expected="a list")
-    return TensorTable(itertools.islice(_tensors(rows, where), _MOST_TENSORS))
+    return TensorTable.of_groups(
+        _group(row, f"{where}: tensors[{n}]") for n, row in enumerate(rows)
+    )
 
 
-def _tensors(rows: list[Any], where: str) -> Iterator[Tensor]:
-    for number, row in enumerate(rows):
-        try:
-            pattern, dtype, shape, boxes = row[:4]
-            size = row[4] if len(row) > 4 else None
-            sizes = tuple(int(item) for item in shape)
-            tuples = [()] if boxes is None else _expand(boxes)
-            for indices in tuples:
-                yield Tensor(name=pattern.format(*indices), dtype=dtype, shape=sizes, size=size)
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-            raise RecordError(
-                f"found {describe(row)}",
-                where=f"{where}: tensors[{number}]",
-                expected="[pattern, dtype, shape, indices]",
-            ) from None
-
-
-def _boxes(indices: Sequence[tuple[int, ...]]) -> list[list[str]]:
-    """Cover a set of index tuples with boxes of ranges, splitting on the first number."""
-    if len(indices[0]) == 1:
-        return [[_ranges(sorted(item for (item,) in indices))]]
-    by_rest: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    groups: dict[int, list[tuple[int, ...]]] = {}
-    for first, *rest in indices:
-        groups.setdefault(first, []).append(tuple(rest))
-    for first, rests in groups.items():
-        by_rest.setdefault(tuple(sorted(rests)), []).append(first)
-    return [
-        [_ranges(sorted(firsts)), *box]
-        for rests, firsts in by_rest.items()
-        for box in _boxes(rests)
-    ]
-
-
-def _ranges(numbers: list[int]) -> str:
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][-1] == number - 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ",".join("-".join(map(str, part)) for part in parts)
-
-
-def _expand(boxes: list[list[str]]) -> Iterator[tuple[int, ...]]:
-    for box in boxes:
-        yield from itertools.product(*(list(_numbers(text)) for text in box))
-
-
-def _numbers(text: str) -> Iterator[int]:
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        low, high = int(first), int(last or first)
-        if not 0 <= low <= high < 10**9 or high - low > _MOST_TENSORS:
-            raise ValueError(part)
-        yield from range(low, high + 1)
+def _group(row: Any, where: str) -> tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]:
+    try:
+        pattern, dtype, shape, plain = row[:4]
+        size = int(row[4]) if len(row) > 4 else None
+        boxes = ((),) if plain is None else tuple(load_box(box) for box in plain)
+        places = pattern.replace("{{", "").replace("}}", "").count("{}")
+        if box_size(boxes) > MOST or {len(box) for box in boxes} != {places}:
+            raise ValueError(plain)
+        sizes = tuple(int(item) for item in shape)
+        if size is None:
+            nbytes(1, dtype)
+        return pattern, dtype, sizes, size, boxes
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+        raise RecordError(
+            f"found {describe(row)}", where=where, expected="[pattern, dtype, shape, indices]"
+        ) from None

@@ -1,12 +1,19 @@
-"""A local server that speaks the Hub's protocol: API, resolve, ranges, redirects, gates, errors."""
+"""A local server that speaks the Hub's protocol: API, resolve, ranges, redirects, gates, errors.
+
+It counts what it was asked, and in how many rounds: a request is one round later than the latest
+answer that had gone out before it came. With ``latency`` it answers that many seconds late, as a
+server far away does, and rounds are then what a client really waits for.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,11 +41,36 @@ class Sparse:
 
 @dataclass
 class Repo:
-    """A model repository at one commit."""
+    """A model repository: the files of its latest commit, and of others by their hash.
+
+    Attributes:
+        files: of ``commit``.
+        gated: refused without the hub's token.
+        revisions: names that stand for ``commit``.
+        older: files of other commits.
+        branches: names that stand for other commits.
+        whole: whether all headers are given in one answer.
+        listed: how many files the repository's page names at most.
+    """
 
     files: dict[str, bytes | Sparse]
     gated: bool = False
     revisions: tuple[str, ...] = ("main", COMMIT)
+    commit: str = COMMIT
+    older: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
+    listed: int = 10**9
+
+    def at(self, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
+        """The commit that a revision stands for, and its files."""
+        commits = {self.commit: self.files, **self.older}
+        found = self.branches.get(revision, revision)
+        if revision in self.revisions:
+            found = self.commit
+        if re.fullmatch(r"[0-9a-f]{7,39}", found):
+            found = next((commit for commit in commits if commit.startswith(found)), found)
+        return (found, commits[found]) if found in commits else None
 
 
 @dataclass
@@ -52,6 +84,38 @@ class Hub:
     fault: str = ""
     url: str = ""
     cdn: str = ""
+    #: Old ids of repositories to their new ones.
+    renamed: dict[str, str] = field(default_factory=dict)
+    latency: float = 0.0
+    #: Looks at a request first; True where it has answered it, in whatever way.
+    hook: Callable[[Any], bool] | None = None
+    #: By commit, all headers in one answer.
+    whole: dict[str, bytes] = field(default_factory=dict)
+    #: Bytes of body that were sent.
+    sent: int = 0
+    rounds: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _finished: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def forget(self) -> None:
+        """Begin counting anew."""
+        with self._lock:
+            self.requests.clear()
+            self.sent = self.rounds = self._finished = 0
+
+    def arrived(self, method: str, path: str, token: str | None) -> int:
+        """Count a request; its round."""
+        with self._lock:
+            self.requests.append((method, path, token))
+            mine = self._finished + 1
+            self.rounds = max(self.rounds, mine)
+        return mine
+
+    def answered(self, mine: int) -> None:
+        """Note that the answer to a request of round ``mine`` goes out."""
+        with self._lock:
+            self._finished = max(self._finished, mine)
 
 
 def safetensors(table: TensorTable) -> Sparse:
@@ -66,7 +130,9 @@ def safetensors(table: TensorTable) -> Sparse:
             "data_offsets": [offset, offset + size],
         }
         offset += size
-    raw = json.dumps(entries).encode()
+    # As safetensors writes it: without spaces, and with the metadata of a transformers model.
+    text = json.dumps({"__metadata__": {"format": "pt"}, **entries}, separators=(",", ":"))
+    raw = text.encode() + b" " * (-len(text) % 8)
     return Sparse(struct.pack("<Q", len(raw)) + raw, 8 + len(raw) + offset)
 
 
@@ -86,10 +152,22 @@ def sharded(table: TensorTable, shards: int) -> dict[str, bytes | Sparse]:
     return files
 
 
+class _Headers(dict[str, str]):
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 512
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone away is no news here."""
+
+
 @contextmanager
 def serve(hub: Hub) -> Iterator[Hub]:
     """Run the Hub and its CDN on two loopback ports until the block ends."""
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
+    servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
     hub.url, hub.cdn = (f"http://127.0.0.1:{server.server_port}" for server in servers)
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -100,6 +178,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.stopping.set()
         for server in servers:
             server.shutdown()
             server.server_close()
@@ -110,9 +189,28 @@ def serve(hub: Hub) -> Iterator[Hub]:
 def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 2**16
+        disable_nagle_algorithm = True
+        at_cdn = cdn
+        state = hub
 
         def log_message(self, *args: Any) -> None:
             pass
+
+        def parse_request(self) -> bool:
+            # The base class parses headers as mail, which takes longer than all the rest.
+            self.command, self.path, self.request_version = self.raw_requestline.decode(
+                "latin-1"
+            ).split()
+            self.headers = _Headers()  # type: ignore[assignment]
+            while line := self.rfile.readline().strip():
+                name, _, value = line.decode("latin-1").partition(":")
+                self.headers[name.lower()] = value.strip()
+            self.close_connection = self.headers.get("Connection", "") == "close"
+            return True
+
+        def send_response(self, code: int, message: str | None = None) -> None:
+            self.send_response_only(code, message)
 
         def answer(
             self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -120,24 +218,73 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            if "Content-Length" not in (headers or {}):
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
+                hub.sent += len(body)
 
         def refuse(self, status: int, code: str, message: str) -> None:
             body = json.dumps({"error": message}).encode()
             self.answer(status, body, {"X-Error-Code": code, "X-Error-Message": message})
 
+        # -- what only a faulty server does ------------------------------------------------
+
+        def reset(self) -> None:
+            """End the connection as a crashed machine does."""
+            self.wfile.flush()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+
+        def hang(self) -> None:
+            """Say nothing, until the client goes or the test ends."""
+            hub.stopping.wait(20)
+            self.close_connection = True
+
+        def drip(self, data: bytes, pause: float) -> None:
+            """Send byte by byte."""
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                if hub.stopping.wait(pause):
+                    return
+
+        def raw(self, data: bytes) -> None:
+            """Send these bytes, whatever they are, and close."""
+            self.wfile.write(data)
+            self.wfile.flush()
+            self.close_connection = True
+
+        # -- the protocol ------------------------------------------------------------------
+
         def do_GET(self) -> None:
             given = self.headers.get("Authorization")
-            hub.requests.append((self.command, self.path, given))
+            mine = hub.arrived(self.command, self.path, given)
+            if cdn and given:
+                hub.cdn_tokens.append(given)
+            if hub.latency:
+                time.sleep(hub.latency)
+            hub.answered(mine)
+            try:
+                if hub.hook is None or not hub.hook(self):
+                    self.protocol()
+                self.wfile.flush()
+            except OSError:
+                self.close_connection = True
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def protocol(self) -> None:
+            path = self.path
             if cdn:
-                if given:
-                    hub.cdn_tokens.append(given)
-                self.send_file(*self.path.removeprefix("/cdn/").split("//", 1))
-                return
-            if hub.fault == "500":
+                name, _, rest = path.removeprefix("/cdn/").partition("//")
+                commit, _, file = rest.partition("/")
+                found = hub.repos[name].at(commit)
+                assert found is not None
+                self.send_file(found[1][unquote(file)])
+            elif hub.fault == "500":
                 self.refuse(500, "InternalError", "oops")
             elif hub.fault == "429":
                 self.answer(429, b"{}", {"Retry-After": "7"})
@@ -151,16 +298,22 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.refuse(404, "EntryNotFound", "Entry not found")
             elif hub.fault == "garbage":
                 self.answer(200, b'{"sha": 5, "siblings": "no"}')
-            elif match := re.fullmatch(r"/api/models/(.+)/revision/([^/?]+)", self.path):
+            elif match := re.fullmatch(r"/api/models/(.+?)/safetensors-metadata/(.+)", path):
+                self.whole(match[1])
+            elif match := re.fullmatch(r"/api/models/(.+?)/tree/([^/?]+)(?:\?(.*))?", path):
+                self.tree(match[1], unquote(match[2]), match[3] or "")
+            elif match := re.fullmatch(r"/api/models/(.+?)/revision/([^/?]+)", path):
                 self.info(match[1], unquote(match[2]))
-            elif match := re.fullmatch(r"/(.+)/resolve/([^/]+)/(.+)", self.path):
+            elif match := re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path):
                 self.resolve(match[1], unquote(match[2]), unquote(match[3]))
             else:
                 self.refuse(404, "RepoNotFound", "Repository not found")
 
-        do_HEAD = do_GET  # noqa: N815
-
-        def repo(self, name: str, revision: str) -> Repo | None:
+        def repo(self, name: str, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
+            if name in hub.renamed:
+                target = self.path.replace(name, hub.renamed[name], 1)
+                self.answer(307, b"", {"Location": target})
+                return None
             repo = hub.repos.get(name)
             if repo is None:
                 self.refuse(401, "RepoNotFound", "Repository not found")
@@ -168,33 +321,72 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if repo.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 self.refuse(401, "GatedRepo", f"Access to model {name} is restricted")
                 return None
-            if revision not in repo.revisions:
+            found = repo.at(revision)
+            if found is None:
                 self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-                return None
-            return repo
+            return found
 
         def info(self, name: str, revision: str) -> None:
-            repo = self.repo(name, revision)
-            if repo is not None:
-                siblings = [{"rfilename": file} for file in repo.files]
-                body = {"id": name, "sha": COMMIT, "siblings": siblings}
+            found = self.repo(name, revision)
+            if found is not None:
+                names = list(found[1])[: hub.repos[name].listed]
+                siblings = [{"rfilename": file} for file in names]
+                body = {"id": name, "sha": found[0], "siblings": siblings}
                 self.answer(200, json.dumps(body).encode())
 
-        def resolve(self, name: str, revision: str, file: str) -> None:
-            repo = self.repo(name, revision)
-            if repo is None:
+        def tree(self, name: str, revision: str, query: str) -> None:
+            found = self.repo(name, revision)
+            if found is None:
                 return
-            content = repo.files.get(file)
+            begin = int(re.findall(r"cursor=(\d+)", query + "&cursor=0")[0])
+            names = sorted(found[1])
+            page = [
+                {"type": "file", "path": file, "size": _size(found[1][file]), "oid": "0" * 40}
+                for file in names[begin : begin + 1000]
+            ]
+            headers = {}
+            if begin + 1000 < len(names):
+                following = f"{hub.url}/api/models/{name}/tree/{revision}"
+                headers["Link"] = f'<{following}?recursive=true&cursor={begin + 1000}>; rel="next"'
+            self.answer(200, json.dumps(page).encode(), headers)
+
+        def whole(self, name: str) -> None:
+            found = self.repo(name, "main")
+            if found is None:
+                return
+            index = found[1].get("model.safetensors.index.json")
+            if not hub.repos[name].whole or not isinstance(index, bytes):
+                self.refuse(404, "EntryNotFound", "Entry not found")
+                return
+            if found[0] in hub.whole:
+                self.answer(200, hub.whole[found[0]])
+                return
+            headers = b",".join(
+                json.dumps(file).encode() + b":" + content.head[8:]
+                for file, content in found[1].items()
+                if isinstance(content, Sparse)
+            )
+            kept = json.dumps({"metadata": json.loads(index)["metadata"]}).encode()
+            hub.whole[found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
+            self.answer(200, hub.whole[found[0]])
+
+        def resolve(self, name: str, revision: str, file: str) -> None:
+            found = self.repo(name, revision)
+            if found is None:
+                return
+            commit, files = found
+            content = files.get(file)
             if content is None:
                 self.refuse(404, "EntryNotFound", "Entry not found")
             elif isinstance(content, Sparse):
-                target = f"{hub.cdn}/cdn/{name}//{file}"
-                self.answer(302, b"", {"Location": target, "X-Repo-Commit": COMMIT})
+                target = f"{hub.cdn}/cdn/{name}//{commit}/{file}"
+                linked = {"X-Linked-Size": str(content.size), "X-Linked-Etag": '"abc"'}
+                headers = {"Location": target, "X-Repo-Commit": commit, **linked}
+                self.answer(302, b"", headers)
             else:
-                self.answer(200, content, {"X-Repo-Commit": COMMIT, "ETag": '"abc"'})
+                self.answer(200, content, {"X-Repo-Commit": commit, "ETag": '"abc"'})
 
-        def send_file(self, name: str, file: str) -> None:
-            content = hub.repos[name].files[unquote(file)]
+        def send_file(self, content: bytes | Sparse) -> None:
             assert isinstance(content, Sparse)
             wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             if wanted is None or hub.fault == "no ranges":
@@ -202,25 +394,24 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.send_response(200)
                 self.send_header("Content-Length", str(content.size))
                 self.end_headers()
-                try:
-                    for begin in range(0, content.size, 2**20):
-                        self.wfile.write(content.read(begin, begin + 2**20))
-                except OSError:
-                    self.close_connection = True
+                for begin in range(0, content.size, 2**20):
+                    self.wfile.write(content.read(begin, begin + 2**20))
+                    hub.sent += 2**20
                 return
             begin, end = int(wanted[1]), min(int(wanted[2]) + 1, content.size)
+            if begin >= content.size:
+                self.answer(416, b"", {"Content-Range": f"bytes */{content.size}"})
+                return
+            headers = {"Content-Range": f"bytes {begin}-{end - 1}/{content.size}"}
             if hub.fault == "truncated":
-                self.send_response(206)
-                self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{content.size}")
-                self.send_header("Content-Length", str(end - begin))
-                self.end_headers()
-                self.wfile.write(content.read(begin, begin + 10))
+                headers["Content-Length"] = str(end - begin)
+                self.answer(206, content.read(begin, begin + 10), headers)
                 self.close_connection = True
                 return
-            self.answer(
-                206,
-                content.read(begin, end),
-                {"Content-Range": f"bytes {begin}-{end - 1}/{content.size}"},
-            )
+            self.answer(206, content.read(begin, end), headers)
 
     return Handler
+
+
+def _size(content: bytes | Sparse) -> int:
+    return content.size if isinstance(content, Sparse) else len(content)

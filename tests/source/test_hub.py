@@ -7,7 +7,7 @@ import pytest
 from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.source import fetch, fetch_card, fetch_many
 from hfkv.source.header import parse_header
-from hfkv.source.hub import _Hub
+from hfkv.source.repository import Listing, Repository
 from tests.conftest import LLAMA
 from tests.hub.server import COMMIT, Hub, Repo, Sparse
 
@@ -18,6 +18,11 @@ CONFIG = b'{"model_type": "llama"}'
 def small(hub: Hub) -> Hub:
     hub.repos["acme/small"] = Repo(files={"config.json": CONFIG, "README.md": b"# Small"})
     return hub
+
+
+def _list(monkeypatch: pytest.MonkeyPatch, commit: str, *names: str) -> None:
+    listing = Listing(id="acme/small", commit=commit, names=frozenset(names))
+    monkeypatch.setattr(Repository, "listing", lambda _: listing)
 
 
 def test_a_repository_at_a_revision(hub: Hub) -> None:
@@ -90,7 +95,7 @@ def test_a_truncated_header_is_refused(small: Hub) -> None:
 def test_a_listed_file_that_is_not_there_is_named(
     small: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Hub, "info", lambda _: (COMMIT, ["model.safetensors"]))
+    _list(monkeypatch, COMMIT, "model.safetensors")
     with pytest.raises(NotFoundError, match=r"model\.safetensors"):
         fetch("acme/small", source="hub")
 
@@ -99,8 +104,9 @@ def test_a_branch_that_moves_gives_the_files_of_one_commit(
     small: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = "f" * 40
-    small.repos["acme/small"].revisions += (newer,)
-    monkeypatch.setattr(_Hub, "info", lambda _: (newer, ["config.json"]))
+    repo = small.repos["acme/small"]
+    repo.older[newer] = dict(repo.files)
+    _list(monkeypatch, newer, "config.json")
     assert fetch("acme/small", source="hub").commit == newer
     assert any(f"/{newer}/config.json" in path for _, path, _ in small.requests)
 

@@ -1,0 +1,348 @@
+"""One repository at one revision: its file list, small files, and parts of large ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from hfkv.errors import HeaderError, HfkvError, NetworkError, NotFoundError
+from hfkv.reading import describe, parse_json_object, printable
+from hfkv.source import limits
+from hfkv.source.answers import MissingFileError, check, not_the_hub
+from hfkv.source.header import LARGEST_HEADER, header_length
+from hfkv.source.identity import find_token, user_agent
+from hfkv.source.session import Answer, Session
+from hfkv.source.store import is_commit
+from hfkv.source.wire import origin_of
+
+__all__ = ["Header", "Listing", "Once", "Repository", "Text"]
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
+#: From so many files on, the repository's page may name only a part of them.
+_PAGE = 1000
+_MOST_PAGES = 1000
+#: Further ranges that one header may need: a server may give less than was asked.
+_MORE_RANGES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A repository at one commit: its canonical id, the commit, the names of all files."""
+
+    id: str
+    commit: str
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A small file's content and the commit that the server said it is of; None: it did not."""
+
+    body: bytes
+    commit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The JSON of a safetensors header, the bytes of data after it, and its commit, if known."""
+
+    raw: bytes
+    data_size: int | None
+    commit: str | None
+
+
+class Repository:
+    """One repository of the endpoint, asked over one session.
+
+    Raises:
+        NotFoundError: the id is not one.
+        NetworkError: offline mode is on.
+    """
+
+    def __init__(
+        self, model: str, revision: str | None, token: str | bool | None, session: Session
+    ) -> None:
+        from huggingface_hub import constants
+
+        if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
+            raise NotFoundError(
+                f"'{printable(model)}' is neither a path that exists nor a Hub id",
+                expected="an id such as meta-llama/Meta-Llama-3-70B",
+            )
+        if constants.HF_HUB_OFFLINE:
+            raise NetworkError(
+                "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
+                where=model,
+                hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
+            )
+        self.model = model
+        self.revision = revision or constants.DEFAULT_REVISION
+        self.moves_with_main = self.revision == constants.DEFAULT_REVISION
+        self.endpoint = constants.ENDPOINT.rstrip("/")
+        self._token = find_token(token)
+        self._headers = {"User-Agent": user_agent()}
+        self._session = session
+        try:
+            origin_of(self.endpoint)
+        except ValueError:
+            raise NetworkError(
+                "HF_ENDPOINT is not an address",
+                where=printable(self.endpoint),
+                expected="one such as https://huggingface.co",
+            ) from None
+
+    # -- what there is ---------------------------------------------------------------------
+
+    def listing(self) -> Listing:
+        """The commit that the revision stands for, and the names of all its files."""
+        where = f"{self.model}: file list"
+        answer = self._api(f"revision/{quote(self.revision, safe='')}")
+        try:
+            value = parse_json_object(answer.body, where=where)
+        except HfkvError as error:
+            raise self._not_the_hub(str(error)) from None
+        commit, siblings, name = value.get("sha"), value.get("siblings"), value.get("id")
+        if not isinstance(commit, str) or not is_commit(commit):
+            raise self._not_the_hub(f"{where}: sha: found {describe(commit)}")
+        if is_commit(self.revision) and commit != self.revision:
+            raise self._not_the_hub(f"{where}: sha: another commit than was asked for")
+        if not isinstance(siblings, list):
+            raise self._not_the_hub(f"{where}: siblings: found {describe(siblings)}")
+        names = {
+            item["rfilename"]
+            for item in siblings
+            if isinstance(item, dict) and isinstance(item.get("rfilename"), str)
+        }
+        if len(siblings) >= _PAGE:
+            names |= self._tree(commit)
+        known = name if isinstance(name, str) and _REPO.fullmatch(name) else self.model
+        return Listing(id=known, commit=commit, names=frozenset(names))
+
+    def _tree(self, commit: str) -> set[str]:
+        """The names of all files by the paged list, which is complete however many there are."""
+        where = f"{self.model}: file list"
+        names: set[str] = set()
+        answer = self._api(f"tree/{commit}?recursive=true")
+        for _ in range(_MOST_PAGES):
+            try:
+                page = json.loads(answer.body)
+            except (ValueError, RecursionError):
+                raise self._not_the_hub(f"{where}: not JSON") from None
+            if not isinstance(page, list):
+                raise self._not_the_hub(f"{where}: found {describe(page)}")
+            names |= {
+                item["path"]
+                for item in page
+                if isinstance(item, dict) and isinstance(item.get("path"), str)
+                if item.get("type") == "file"
+            }
+            following = re.search(r'<([^<>]*)>\s*;\s*rel="next"', answer.headers.get("Link", ""))
+            if following is None:
+                return names
+            url = urljoin(answer.url, following[1])
+            try:
+                same = origin_of(url) == origin_of(answer.url)
+            except ValueError:
+                same = False
+            if not same or "/api/models/" not in urlsplit(url).path:
+                raise self._not_the_hub(f"{where}: its next page is {url}")
+            answer = self._get(url, limit=limits.LIMITS.text, token=answer.home)
+        raise self._not_the_hub(f"{where}: more than {_MOST_PAGES} pages")
+
+    # -- small files -----------------------------------------------------------------------
+
+    def text(self, name: str, commit: str | None = None) -> Text | None:
+        """A small file's content, at ``commit`` or at the revision; None where there is none."""
+        try:
+            answer = self._get(self._url(name, commit), limit=limits.LIMITS.text)
+        except MissingFileError:
+            return None
+        self._same(name, answer.commit, commit)
+        return Text(body=answer.body, commit=answer.commit)
+
+    # -- headers ---------------------------------------------------------------------------
+
+    def all_headers(self, on_head: Callable[[int], None]) -> Answer:
+        """Every header of a sharded model on ``main`` in one answer, where the Hub gives that."""
+        return self._session.get(
+            f"{self.endpoint}/api/models/{self.model}/safetensors-metadata/"
+            "model.safetensors.index.json",
+            where=self.model,
+            limit=limits.LIMITS.headers,
+            token=self._token,
+            headers=self._headers,
+            on_head=on_head,
+        )
+
+    def header(self, name: str, commit: str | None = None) -> Header:
+        """The header of a safetensors file, from its first bytes; the rest is never read.
+
+        Raises:
+            MissingFileError: the repository has no such file.
+            HeaderError: its length cannot be that of a header.
+        """
+        where = f"{self.model}: {printable(name)}"
+        first = limits.LIMITS.first
+        answer, raw, size = self._range(
+            self._url(name, commit), name, 0, first, wanted=_up_to_header, limit=8 + LARGEST_HEADER
+        )
+        self._same(name, answer.commit, commit)
+        length = header_length(raw, where=where, file_size=size)
+        for _ in range(_MORE_RANGES):
+            if len(raw) >= 8 + length:
+                break
+            # Where the redirect led: its address is signed for this one file.
+            more = self._more(answer, name, commit, len(raw), 8 + length, size)
+            if not more:
+                break
+            raw += more
+        if len(raw) < 8 + length:
+            raise HeaderError(
+                f"the header ends after {len(raw)} bytes", where=where, expected=f"{8 + length}"
+            )
+        data_size = None if size is None else size - 8 - length
+        return Header(raw=raw[8 : 8 + length], data_size=data_size, commit=answer.commit)
+
+    def _more(
+        self, answer: Answer, name: str, commit: str | None, begin: int, end: int, size: int | None
+    ) -> bytes:
+        if answer.redirected:
+            try:
+                _, raw, again = self._range(answer.url, name, begin, end, token=answer.home)
+            except HfkvError:
+                pass  # an address that has expired; the Hub gives a new one
+            else:
+                if again == size:
+                    return raw
+        at = commit or answer.commit
+        _, raw, again = self._range(self._url(name, at), name, begin, end)
+        if again != size:
+            raise self._not_the_hub(f"{name}: first of {size} bytes, then of {again}")
+        return raw
+
+    def read_range(self, name: str, begin: int, end: int, commit: str) -> tuple[bytes, int | None]:
+        """Bytes ``begin`` to ``end`` of a file at ``commit``, and the file's size.
+
+        Fewer where the file ends before. Raises MissingFileError where there is no such file.
+        """
+        _, raw, size = self._range(self._url(name, commit), name, begin, end)
+        return raw, size
+
+    def _range(
+        self,
+        url: str,
+        name: str,
+        begin: int,
+        end: int,
+        *,
+        token: bool = True,
+        wanted: Callable[[bytearray], int] | None = None,
+        limit: int | None = None,
+    ) -> tuple[Answer, bytes, int | None]:
+        """A range's answer, its bytes, and the size of the whole file, where the server says it."""
+        answer = self._get(
+            url,
+            limit=end - begin if limit is None else limit,
+            token=token,
+            headers={"Range": f"bytes={begin}-{end - 1}"},
+            wanted=wanted or (lambda _: end - begin),
+            empty=True,
+        )
+        if answer.status == 416:
+            # Nothing lies there: the file ends at or before the first byte asked for.
+            found = re.fullmatch(r"bytes \*/([0-9]{1,19})", answer.headers.get("Content-Range", ""))
+            if found is None or int(found[1]) > begin:
+                raise self._not_the_hub(f"{name}: a range refused that exists")
+            return answer, b"", int(found[1])
+        if answer.status == 206:
+            found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+            if found is None or int(found[1]) != begin or int(found[2]) < begin:
+                raise self._not_the_hub(f"{name}: a range that was not asked for")
+            size = None if found[3] == "*" else int(found[3])
+            if size is not None and int(found[2]) >= size:
+                raise self._not_the_hub(f"{name}: a range beyond the end of the file")
+            return answer, answer.body[: int(found[2]) + 1 - begin], size
+        # A server that ignores ranges sends the whole file: only its beginning is of use, and
+        # reading has stopped there.
+        if begin:
+            raise self._not_the_hub(f"{name}: the server ignores ranges")
+        length = answer.headers.get("Content-Length", "")
+        return answer, answer.body, int(length) if re.fullmatch(r"[0-9]{1,19}", length) else None
+
+    # -- one request -----------------------------------------------------------------------
+
+    def _url(self, name: str, commit: str | None) -> str:
+        revision = quote(commit or self.revision, safe="")
+        return f"{self.endpoint}/{self.model}/resolve/{revision}/{quote(name)}"
+
+    def _api(self, path: str) -> Answer:
+        url = f"{self.endpoint}/api/models/{self.model}/{path}"
+        try:
+            return self._get(url, limit=limits.LIMITS.text)
+        except MissingFileError:
+            raise self._not_the_hub(
+                "a file is said to be missing, and none was asked for"
+            ) from None
+
+    def _get(
+        self,
+        url: str,
+        *,
+        limit: int,
+        token: bool = True,
+        headers: dict[str, str] | None = None,
+        wanted: Callable[[bytearray], int] | None = None,
+        empty: bool = False,
+    ) -> Answer:
+        answer = self._session.get(
+            url,
+            where=self.model,
+            limit=limit,
+            token=self._token if token else None,
+            headers={**self._headers, **(headers or {})},
+            wanted=wanted,
+        )
+        if not (empty and answer.status == 416):
+            check(
+                answer,
+                endpoint=self.endpoint,
+                model=self.model,
+                revision=self.revision,
+                token=self._token,
+            )
+        return answer
+
+    def _same(self, name: str, found: str | None, asked: str | None) -> None:
+        if asked is not None and found not in (None, asked):
+            raise self._not_the_hub(f"{name} is of another commit than was asked for")
+
+    def _not_the_hub(self, what: str) -> NetworkError:
+        return not_the_hub(what, endpoint=self.endpoint, model=self.model)
+
+
+def _up_to_header(body: bytearray) -> int:
+    """Bytes of a safetensors file that are wanted: its length, then as much as that says."""
+    return 8 if len(body) < 8 else 8 + int.from_bytes(body[:8], "little")
+
+
+class Once:
+    """A value that another thread gives, once."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._value: Any = None
+
+    def give(self, value: Any) -> None:
+        """Set it."""
+        self._value = value
+        self._event.set()
+
+    def wait(self, seconds: float) -> Any:
+        """The value, or None where it has not come in time."""
+        return self._value if self._event.wait(seconds) else None

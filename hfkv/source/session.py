@@ -1,0 +1,429 @@
+"""One call's use of the network: connections, threads, waiting, tries, redirects, the token.
+
+Everything that a server sends is untrusted. What is promised of every answer: it ends within
+:class:`hfkv.source.limits.Limits`, in time and in size; it is whole; the token went to the
+endpoint's own scheme, host and port and to nowhere else.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from hfkv.errors import NetworkError
+from hfkv.reading import printable
+from hfkv.source import limits
+from hfkv.source.progress import say
+from hfkv.source.response import Headers, Response, WireError
+from hfkv.source.waiting import asked_wait, spent
+from hfkv.source.wire import Connection, Origin, connect, origin_of
+from hfkv.source.workers import Workers
+
+__all__ = ["Answer", "Session", "session"]
+
+_T = TypeVar("_T")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TRY_AGAIN = (408, 500, 502, 503, 504)
+#: Out of file descriptors or ports: others of this call will give theirs back.
+_CROWDED = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server said in the end, redirects followed.
+
+    Attributes:
+        status: the HTTP status.
+        headers: of the last answer; names in any case.
+        body: as much as was wanted.
+        url: what gave the answer.
+        home: whether that is where the token may go.
+        commit: the first ``X-Repo-Commit`` on the way.
+        redirected: whether a redirect was followed.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    url: str
+    home: bool
+    commit: str | None
+    redirected: bool
+
+
+class _FaultError(Exception):
+    """This try failed, another may not."""
+
+
+class _RefusedError(Exception):
+    """What the server does is wrong, and would be again."""
+
+
+class Session:
+    """Connections and threads of one call, shared by all models that it reads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._workers = Workers(_most_connections())
+        self._stop = threading.Event()
+        #: By origin and kind of address, when a server that asked to wait may be asked again.
+        self._gates: dict[tuple[Origin, str], float] = {}
+        self._waited = 0.0
+        #: Origins that could not be reached: to try again for each file would take long.
+        self._dead: dict[Origin, str] = {}
+        self._asked = self._answered = 0
+
+    def submit(self, job: Callable[..., _T], *arguments: Any) -> Future[_T]:
+        """Have a job done beside this thread."""
+        return self._workers.submit(job, *arguments)
+
+    def cancel(self) -> None:
+        """End all requests now; they fail, and no more are made. From any thread."""
+        self._stop.set()
+        with self._lock:
+            busy = list(self._busy)
+        for connection in busy:
+            connection.cut()
+
+    def close(self) -> None:
+        """End what is still under way and close every connection."""
+        self.cancel()
+        self._workers.close(wait=1.0)
+        with self._lock:
+            connections = [item for items in self._idle.values() for item in items]
+            self._idle.clear()
+        for connection in connections:
+            connection.close()
+
+    # -- one request -----------------------------------------------------------------------
+
+    def get(
+        self,
+        url: str,
+        *,
+        where: str,
+        limit: int,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        wanted: Callable[[bytearray], int] | None = None,
+        on_head: Callable[[int], None] | None = None,
+    ) -> Answer:
+        """GET, with redirects followed, faults tried again and askings to wait honoured.
+
+        Args:
+            url: an http or https address.
+            where: the model, for messages.
+            limit: bytes of body; a longer one is an error.
+            token: sent to the origin of ``url`` alone.
+            headers: further ones.
+            wanted: given the body so far, how many bytes of it are wanted; reading stops there.
+            on_head: called with the status, before the body is read.
+
+        Returns:
+            The answer, also where its status is an error.
+
+        Raises:
+            NetworkError: no whole answer within the limits.
+        """
+        bounds = limits.LIMITS
+        until = time.monotonic() + bounds.whole
+        asked = _Request(dict(headers or {}), token, limit, wanted, on_head)
+        tries = refusals = 0
+        with self._lock:
+            self._asked += 1
+        while True:
+            try:
+                until += self._pass_gate(url)
+                answer = self._follow(url, asked, until)
+            except _FaultError as fault:
+                tries += 1
+                left = until - time.monotonic()
+                pause = bounds.pause * 2 ** (tries - 1)
+                if tries > bounds.retries or left < pause:
+                    raise self._failed(url, str(fault), where) from None
+                self._sleep(pause, where)
+                continue
+            except _RefusedError as refused:
+                raise self._failed(url, str(refused), where) from None
+            asks = asked_wait(answer.headers)
+            if answer.status == 429 or (answer.status == 503 and asks is not None):
+                refusals += 1
+                self._hold(url, asks if asks is not None else 2.0 ** (refusals - 1), where)
+                continue
+            if answer.status in _TRY_AGAIN and tries < bounds.retries:
+                tries += 1
+                self._sleep(bounds.pause * 2 ** (tries - 1), where)
+                continue
+            remaining = spent(answer.headers)
+            if remaining and answer.status < 400:
+                self._hold(url, remaining, where, strict=False)
+            with self._lock:
+                self._answered += 1
+                progress = f"{self._answered} of {self._asked} answers"
+            say(progress)
+            return answer
+
+    def _follow(self, url: str, asked: _Request, until: float) -> Answer:
+        home: Origin | None = None
+        commit: str | None = None
+        at_home = True
+        for hop in range(limits.LIMITS.redirects + 1):
+            try:
+                origin = origin_of(url)
+            except ValueError:
+                raise _RefusedError(
+                    f"sent to {printable(url, 80)}, which is not to be read"
+                ) from None
+            home = home or origin
+            # Once a redirect has led away, the token stays behind, also if another leads back.
+            at_home = at_home and origin == home
+            response, body = self._exchange(origin, url, asked, at_home, until)
+            commit = commit or (response.headers.get("X-Repo-Commit") if at_home else None)
+            target = response.headers.get("Location")
+            if response.status not in _REDIRECTS or not target:
+                return Answer(
+                    status=response.status,
+                    headers=response.headers,
+                    body=body,
+                    url=url,
+                    home=at_home,
+                    commit=commit,
+                    redirected=hop > 0,
+                )
+            try:
+                target = urljoin(url, target)
+                scheme = urlsplit(target).scheme
+            except ValueError:
+                raise _RefusedError(f"redirected to {printable(target, 80)}") from None
+            if scheme not in ("http", "https") or (origin.scheme == "https" and scheme == "http"):
+                raise _RefusedError(f"redirected from {origin.scheme} to {printable(target, 80)}")
+            url = target
+        raise _RefusedError(f"redirected more than {limits.LIMITS.redirects} times")
+
+    def _exchange(
+        self, origin: Origin, url: str, asked: _Request, at_home: bool, until: float
+    ) -> tuple[Response, bytes]:
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        headers = {"Accept-Encoding": "identity", **asked.headers}
+        if at_home and asked.token is not None:
+            headers["Authorization"] = f"Bearer {asked.token}"
+        while True:
+            connection, fresh = self._take(origin)
+            try:
+                if self._stop.is_set():
+                    raise _RefusedError("stopped")
+                response = connection.ask(target, headers, until)
+                if asked.on_head is not None and response.status not in _REDIRECTS:
+                    asked.on_head(response.status)
+                return response, _read_body(response, asked)
+            except (BrokenPipeError, ConnectionResetError) as error:
+                # The server may have closed an idle connection just now; a new one tells.
+                if fresh or self._stop.is_set():
+                    raise _FaultError(_words(error)) from None
+            except (WireError, OSError) as error:
+                raise _FaultError(_words(error)) from None
+            except ValueError as error:
+                # A header or address that cannot be sent; the error may quote the value.
+                raise _RefusedError(f"cannot be asked: {type(error).__name__}") from None
+            finally:
+                self._give_back(connection)
+
+    def _take(self, origin: Origin) -> tuple[Connection, bool]:
+        """A connection to ``origin`` that nobody else uses, and whether it is new."""
+        while True:
+            with self._lock:
+                if self._stop.is_set():
+                    raise _RefusedError("stopped")
+                if origin in self._dead:
+                    raise _RefusedError(self._dead[origin])
+                idle = self._idle.get(origin)
+                connection = idle.pop() if idle else None
+                if connection is not None:
+                    self._busy.add(connection)
+            if connection is None:
+                break
+            if connection.usable():
+                return connection, False
+            self._give_back(connection)
+        try:
+            connection = connect(origin)
+            with self._lock:
+                self._busy.add(connection)
+            connection.open()
+        except (OSError, WireError, ValueError) as error:
+            if connection is not None:
+                self._give_back(connection)
+            if getattr(error, "errno", None) in _CROWDED or self._stop.is_set():
+                raise _FaultError(_words(error)) from None
+            with self._lock:
+                self._dead.setdefault(origin, _words(error))
+            raise _RefusedError(_words(error)) from None
+        except BaseException:
+            if connection is not None:
+                self._give_back(connection)
+            raise
+        return connection, True
+
+    def _give_back(self, connection: Connection) -> None:
+        keep = connection.usable()
+        with self._lock:
+            self._busy.discard(connection)
+            keep = keep and not self._stop.is_set()
+            if keep:
+                self._idle.setdefault(connection.origin, []).append(connection)
+        if not keep:
+            connection.close()
+
+    # -- waiting ---------------------------------------------------------------------------
+
+    def _hold(self, url: str, seconds: float, where: str, *, strict: bool = True) -> None:
+        """Ask nothing of this kind for ``seconds``; with ``strict``, an error beyond patience."""
+        patience = limits.LIMITS.patience
+        now = time.monotonic()
+        gate = _gate(url)
+        with self._lock:
+            begin = max(now, self._gates.get(gate, now))
+            more = max(0.0, now + seconds - begin)
+            bearable = self._waited + more <= patience
+            if bearable:
+                self._waited += more
+                self._gates[gate] = begin + more
+        if not bearable and strict:
+            raise NetworkError(
+                f"the Hub answered 429: it asks to wait {seconds:.0f} s",
+                where=where,
+                expected=f"at most {patience:.0f} s of waiting in all",
+                hint="try again then; a login (hf auth login) raises the limit",
+            )
+        if bearable and more > 1:
+            say(f"the Hub asks to wait {seconds:.0f} s")
+
+    def _pass_gate(self, url: str) -> float:
+        """Wait until this kind may be asked; the seconds that took."""
+        begin = time.monotonic()
+        while True:
+            with self._lock:
+                left = self._gates.get(_gate(url), 0.0) - time.monotonic()
+            if left <= 0:
+                return time.monotonic() - begin
+            if self._stop.wait(left):
+                raise _RefusedError("stopped")
+
+    def _sleep(self, seconds: float, where: str) -> None:
+        if self._stop.wait(seconds):
+            raise NetworkError("stopped", where=where)
+
+    def _failed(self, url: str, what: str, where: str) -> NetworkError:
+        parts = urlsplit(url)
+        if self._stop.is_set():
+            return NetworkError("stopped", where=where)
+        return NetworkError(
+            f"the Hub could not be read at {parts.scheme}://{parts.netloc}: {printable(what)}",
+            where=where,
+            hint="check the connection or HF_ENDPOINT; a directory works offline",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What stays the same over redirects and tries."""
+
+    headers: dict[str, str]
+    token: str | None
+    limit: int
+    wanted: Callable[[bytearray], int] | None
+    on_head: Callable[[int], None] | None
+
+
+def _read_body(response: Response, asked: _Request) -> bytes:
+    # Nothing packed was asked for, and unpacking is what a bomb waits for.
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise _RefusedError(f"an answer packed as {encoding}, which was not asked for")
+    if response.status >= 300:
+        # An error's words, or a redirect's page: of no use beyond the first of it.
+        return _some(response, limits.LIMITS.error)
+    if asked.wanted is not None:
+        return _some(response, asked.limit, asked.wanted)
+    if (response.remaining or 0) > asked.limit:
+        raise _RefusedError(f"{response.remaining} bytes where {asked.limit} is the most")
+    body = bytearray()
+    while piece := response.read():
+        body += piece
+        if len(body) > asked.limit:
+            raise _RefusedError(f"an answer of more than {asked.limit} bytes")
+    if not response.delimited:
+        raise _FaultError("an answer without a length: whether it is whole cannot be told")
+    if response.left_over:
+        raise _FaultError("the answer goes on beyond its length")
+    return bytes(body)
+
+
+def _some(
+    response: Response, limit: int, wanted: Callable[[bytearray], int] | None = None
+) -> bytes:
+    """The first bytes of a body."""
+    body = bytearray()
+    while (left := (limit if wanted is None else min(limit, wanted(body))) - len(body)) > 0:
+        piece = response.read(min(2**16, left))
+        if not piece:
+            break
+        body += piece
+    return bytes(body)
+
+
+def _words(error: BaseException) -> str:
+    """An error of the network in words; never what was sent, which may be the token."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, WireError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _gate(url: str) -> tuple[Origin, str]:
+    # The Hub counts its API and its files apart.
+    return origin_of(url), "api" if urlsplit(url).path.startswith("/api/") else "files"
+
+
+def _most_connections() -> int:
+    most = limits.LIMITS.connections
+    try:
+        import resource
+    except ImportError:
+        return most
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # Some shells allow 256 files; half of them are left to whoever else is in the process.
+    return most if allowed == resource.RLIM_INFINITY else max(4, min(most, allowed // 2))
+
+
+_CURRENT: ContextVar[Session | None] = ContextVar("hfkv_session", default=None)
+
+
+@contextmanager
+def session(own: Session | None = None) -> Iterator[Session]:
+    """The session of this call: the one around it, else ``own`` or a new one, closed at the end."""
+    current = _CURRENT.get()
+    if current is not None:
+        yield current
+        return
+    made = Session() if own is None else own
+    reset = _CURRENT.set(made)
+    try:
+        yield made
+    finally:
+        _CURRENT.reset(reset)
+        made.close()
