@@ -15,6 +15,8 @@ from fractions import Fraction
 __all__ = ["Quantity", "find", "parse"]
 
 _LETTERS = {"k": 3, "m": 6, "b": 9, "t": 12, "g": 9, "bn": 9, "tn": 12, "mn": 6}
+#: "3 billions de jetons" is 3e12 in a French dictionary and 3e9 where an English one was at hand.
+_TWO_NUMBERS = re.compile(r"(?:b|tr)illions?\s+d(?:e\b|['’])", re.IGNORECASE)
 #: Scale words, to the power of ten, and whether the language writes a decimal comma. Words that
 #: mean two numbers in two languages are left to the language whose spelling it is.
 _WORDS: dict[str, tuple[int, bool]] = {
@@ -23,10 +25,10 @@ _WORDS: dict[str, tuple[int, bool]] = {
     **dict.fromkeys(("billion", "billions", "bil"), (9, False)),
     **dict.fromkeys(("trillion", "trillions", "tril"), (12, False)),
     **dict.fromkeys(("quadrillion", "quadrillions"), (15, False)),
-    **dict.fromkeys(("mil", "mila", "mille", "tausend", "тысяч", "тыс"), (3, True)),
-    **dict.fromkeys(("millones", "millón", "millionen", "milioni", "milhões", "milhão", "миллионов", "миллиона", "миллион", "млн"), (6, True)),
-    **dict.fromkeys(("milliards", "milliard", "milliarden", "milliarde", "mrd", "miliardi", "miliardo", "bilhões", "bilhão", "миллиардов", "миллиарда", "миллиардах", "миллиард", "млрд"), (9, True)),
-    **dict.fromkeys(("billones", "billón", "billionen", "bilioni", "bilione", "trilioni", "biliões", "trilhões", "trilhão", "триллионов", "триллиона", "триллионах", "триллион", "трлн"), (12, True)),
+    **dict.fromkeys(("mil", "mila", "mille", "tausend", "tusen", "duizend", "tys", "bin", "nghìn", "ngàn", "ribu", "тысяч", "тысячи", "тыс", "тисяч"), (3, True)),
+    **dict.fromkeys(("millones", "millón", "millionen", "milioni", "milione", "milhões", "milhão", "milionów", "miliony", "miljoner", "miljoen", "millioner", "milyon", "triệu", "juta", "mio", "миллионов", "миллиона", "миллионах", "миллион", "млн", "мільйонів"), (6, True)),
+    **dict.fromkeys(("milliards", "milliard", "milliarden", "milliarde", "mrd", "miliardi", "miliardo", "bilhões", "bilhão", "mil-milhões", "miliardów", "miliardach", "miliardy", "miliard", "mld", "miljarder", "miljard", "milliarder", "milyar", "tỷ", "tỉ", "miliar", "миллиардов", "миллиарда", "миллиардах", "миллиард", "млрд", "мільярдів", "мільярда"), (9, True)),
+    **dict.fromkeys(("billones", "billón", "billionen", "bilioni", "bilione", "trilioni", "biliões", "bilião", "trilhões", "trilhão", "bilionów", "biliona", "biliony", "bilionach", "bilion", "biljoner", "biljoen", "biljon", "billioner", "trilyon", "triliun", "bio", "триллионов", "триллиона", "триллионах", "триллион", "трлн", "трильйонів", "трильйона"), (12, True)),
 }  # fmt: skip
 _CJK = {
     "万亿": 12, "萬億": 12, "万億": 12, "千亿": 11, "千億": 11, "百亿": 10, "百億": 10,
@@ -34,6 +36,7 @@ _CJK = {
     "十万": 5, "万": 4, "萬": 4, "兆": 12, "조": 12, "천억": 11, "백억": 10, "십억": 9, "억": 8,
     "천만": 7, "백만": 6, "만": 4,
 }  # fmt: skip
+_CJK_DIGITS = dict(zip("一二三四五六七八九两兩十", (1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 2, 10), strict=True))
 _SPELT = {
     word: value
     for value, word in enumerate(
@@ -42,10 +45,21 @@ _SPELT = {
         start=1,
     )
 }
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+    )
+}
+_UNDER_HUNDRED = (
+    rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_SPELT)[:9])}))?"
+    rf"|{'|'.join(sorted(_SPELT, key=len, reverse=True))}|half an?|an?)"
+)
 _PREFIXES = {"tera": 12, "giga": 9, "mega": 6}
 _SPACE = "[ \u00a0\u2009\u202f]"
 _NUMERAL = (
     rf"(?:[0-9]{{1,3}}(?:,[0-9]{{3}}){{1,6}}(?:\.[0-9]{{1,6}})?(?![0-9])"
+    rf"|[0-9]{{1,3}}(?:_[0-9]{{3}}){{1,6}}(?![0-9])"
     rf"|[0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,6}}(?![0-9])"
     rf"|[0-9]{{1,3}}(?:['’][0-9]{{3}}){{1,6}}(?![0-9])"
     rf"|[0-9]{{1,3}}(?:{_SPACE}[0-9]{{3}}){{1,6}}(?![0-9])"
@@ -60,8 +74,9 @@ _SCALE = (
     rf"|[ ]?[BTMG](?=T\b|[Tt]okens?\b)|[ ]?(?:tera|giga|mega)(?=[ -]?tokens?))"
 )
 _QUANTITY = re.compile(
-    rf"(?<![A-Za-z0-9_À-ӿ.,^])(?:(?P<spelt>{'|'.join(sorted(_SPELT, key=len, reverse=True))}|half a)"
-    rf"(?:[ -])(?P<word>(?:hundred[ ])?(?:million|billion|trillion))s?\b"
+    rf"(?<![A-Za-z0-9_À-ӿ.,^])(?:(?P<spelt>{_UNDER_HUNDRED})"
+    rf"(?P<half>[ ]and[ ]a[ ]half)?[ -](?P<word>(?:hundred[ ])?(?:million|billion|trillion))\b"
+    rf"|(?P<cjk>[{''.join(_CJK_DIGITS)}])(?P<cjk_scale>{_ALL_CJK})"
     rf"|10[ ]?(?:\^|\*\*)[ ]?\{{?(?P<bare>[0-9]{{1,2}})\}}?"
     rf"|(?P<numeral>{_NUMERAL})"
     rf"(?:{_POWER}|[eE]\+?(?P<exponent>[0-9]{{1,2}})(?![0-9]))?"
@@ -139,11 +154,13 @@ def parse(text: str) -> int | None:
 def _value(match: re.Match[str]) -> tuple[int, int, str, Fraction] | None:
     """Value, power of ten, unit and numeral of a match; None where it is no single number."""
     if match["spelt"]:
-        spelt = match["spelt"].lower()
-        number = Fraction(1, 2) if spelt == "half a" else Fraction(_SPELT[spelt])
+        number = _spelt(match["spelt"].lower()) + (Fraction(1, 2) if match["half"] else 0)
         *hundred, word = match["word"].lower().split()
         power = _WORDS[word][0] + (2 if hundred else 0)
         return int(number * 10**power), power, word, number
+    if match["cjk"]:
+        number, power = Fraction(_CJK_DIGITS[match["cjk"]]), _CJK[match["cjk_scale"]]
+        return int(number * 10**power), power, match["cjk_scale"], number
     if match["bare"]:
         power = int(match["bare"])
         return (10**power, power, "10^", Fraction(1)) if power <= 18 else None
@@ -152,7 +169,7 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, Fraction] | None:
         # "5 t" is the beginning of a word, or a unit of weight: small letters stand close.
         return None
     scale = _scale(scale_text)
-    if scale is None:
+    if scale is None or _TWO_NUMBERS.match(scale_text.lstrip(" -") + match.string[match.end() :][:4]):
         return None
     numeral = _numeral(match["numeral"], scale[1])
     power = scale[0] + int(match["exponent"] or match["power"] or 0)
@@ -161,6 +178,15 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, Fraction] | None:
     value = numeral * 10**power
     whole = int(value) if value.denominator == 1 else 0
     return whole, power, scale_text.strip().lower(), numeral
+
+
+def _spelt(text: str) -> Fraction:
+    """The value of a spelt number below a hundred."""
+    if text.startswith("half"):
+        return Fraction(1, 2)
+    if text in ("a", "an"):
+        return Fraction(1)
+    return Fraction(sum(_TENS.get(word, _SPELT.get(word, 0)) for word in re.split("[ -]", text)))
 
 
 def _scale(text: str) -> tuple[int, bool] | None:
@@ -183,7 +209,7 @@ def _scale(text: str) -> tuple[int, bool] | None:
 
 
 def _numeral(text: str, decimal_comma: bool) -> Fraction | None:
-    plain = re.sub(rf"(?:{_SPACE}|['’])(?=[0-9]{{3}})", "", text)
+    plain = re.sub(rf"(?:{_SPACE}|['’_])(?=[0-9]{{3}})", "", text)
     if plain.count(".") > 1 or (decimal_comma and re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", plain)):
         plain = plain.replace(".", "")
     if "," not in plain:

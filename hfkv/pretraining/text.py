@@ -26,16 +26,24 @@ _INTERESTING = re.compile(
 )
 _MARKUP = re.compile(
     r"[ \t\r]{0,80}\\?\n[ \t>]{0,80}(?:[-*+] )?"
-    r"|\\(?:times|cdot)(?![a-z])|\\(?:sim|approx)(?![a-z])|\\(?:text|mathrm|mathbf)\{"
+    r"|\\(?:times|cdot|sim|approx|geq?|gt|leq?|lt)(?![a-z])|\\(?:text|textbf|mathrm|mathbf)\{"
     r"|\\[\\`*_{}\[\]()#+\-.!~$|>,;:]"
-    r"|<br ?/?>|</?[a-zA-Z][^<>]{0,600}>"
+    r"|<br ?/?>|<sup>\s?[0-9]{1,2}\s?</sup>|</?[a-zA-Z][^<>]{0,600}>"
     r"|&(?:#[0-9]{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
     r"|\]\([^()\s]{0,800}(?: [^()\n]{0,200})?\)|\[\^[^\]\n]{1,40}\]|!?\[|\]"
     r"|\bhttps?://[^\s<>|)]{1,800}"
-    r"|\*+|`+|\$+|~~|__+|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
+    r"|(?<![0-9*])\*+|\*+(?![0-9*])|`+|\$+|~~|__+|(?<!\w)_(?=\w)|(?<=\w)_(?!\w)"
     r"|[\s\x00-\x1f\x7f]+",
     re.DOTALL,
 )
+
+
+_LATEX = {
+    "\\times": "×", "\\cdot": "×", "\\sim": "~", "\\approx": "~", "\\ge": "≥", "\\geq": "≥",
+    "\\gt": ">", "\\le": "≤", "\\leq": "≤", "\\lt": "<",
+}  # fmt: skip
+_BLOCK = re.compile(r"</?(?:li|p|div|ul|ol|h[1-6]|tr|dd|dt|summary|details)\b", re.IGNORECASE)
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +103,18 @@ def _shown(mark: str) -> str:
     if "\n" in mark and not mark.startswith("<"):
         # A hard line break ends a line of its own; any other is a space.
         return "\n" if mark.startswith(("  ", "\\")) else " "
-    if mark.startswith("<br"):
+    if mark.startswith("<br") or _BLOCK.match(mark):
         return "\n"
-    if mark in ("\\times", "\\cdot"):
-        return "×"
-    if mark in ("\\sim", "\\approx"):
-        return "~"
+    if mark in _LATEX:
+        return _LATEX[mark]
+    if mark.startswith("<sup>"):
+        return mark[5:-6].strip().translate(_RAISED)
     if mark.startswith("\\") and len(mark) == 2:
         return "" if mark[1] in ",;:" else mark[1]
     if mark.startswith("&"):
         plain = html.unescape(mark)
         return " " if plain.isspace() or not plain.isprintable() else plain
-    if mark.startswith(("http", "</td", "</p", "</li")) or mark.isspace():
+    if mark.startswith(("http", "</td")) or mark.isspace():
         return " "
     if mark.startswith("\n") or not mark[0].isprintable():
         return " "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,12 +15,8 @@ CARDS = Path(__file__).parents[3] / "shared" / "data" / "cards"
 
 
 def _notes(row: dict[str, str], key: str) -> set[str]:
-    found: set[str] = set()
-    for part in row["difficulty_note"].replace(",", ";").split(";"):
-        name, _, value = part.strip().partition("=")
-        if name == key and value:
-            found.update(value.split()[0].split("|"))
-    return found
+    found = re.findall(rf"\b{key}=([\w|]+)", row["difficulty_note"])
+    return {value for part in found for value in part.split("|")}
 
 
 @pytest.mark.skipif(not (CARDS / "LABELS.tsv").exists(), reason="no labelled cards here")

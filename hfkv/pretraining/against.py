@@ -1,0 +1,170 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""What speaks against a number, whatever governs it: the words right behind it, a plan, a
+supposition, a component that is no language model, tuning."""
+
+from __future__ import annotations
+
+import re
+
+from hfkv.pretraining.words import COUNTED, TRAIN, I
+
+__all__ = ["ahead", "behind", "one_of_several", "tuning"]
+
+_TUNED = (
+    r"\bSFT\b|fine-? ?tun\w*|finetun\w*|instruct\w*[- ]?tun\w*|post-?train\w*|RLHF|\bDPO\b|\bRL\b|微调|微調|后训练|"
+    r"preference|alignment|reinforcement"
+)
+_TUNED_DATA = (
+    r"instruct\w*|chat|conversation\w*|dialog\w*|preference|alignment|demonstrations?|rollouts?|synthetic reasoning traces|"
+    r"指令|对话|偏好|feedback|question[- ]answer\w*"
+)
+_BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (why, re.compile(pattern, I))
+    for why, pattern in (
+        ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
+        ("a part of the training", rf"^[^,.;]{{0,30}}{COUNTED}?\s(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
+        ("fine-tuning", rf"^[^,.;]{{0,40}}{COUNTED}?[^,.;]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
+        ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
+        ("a corpus after filtering", rf"^[^,.;]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
+        ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
+        ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
+        ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
+        ("a share of the whole", rf"^\s?{COUNTED}\s(?:are|were|is|was|come|came|being)\s(?!used|seen|consum|process|train|fed|employed|needed|enough|sufficient|in total)"),
+        ("no tokens", (r"^\s?(?:bytes|[GTM]i?B\b|FLOP|characters|words|字符|documents|images|"
+         r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|GPU)")),
+    )
+)  # fmt: skip
+_SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
+_PLAN = re.compile(
+    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
+    r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"
+    r"|计划[^。]{0,30}$|将(?:会|在|使用|用)[^。]{0,30}$|目标[^。]{0,20}$|予定|計画",
+    I,
+)
+_SUPPOSED = re.compile(
+    rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
+    rf"|\b(?:can|could|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
+    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,3}}(?:to )?(?:pre-?)?train (?:a|an|your)\b[^,;.]{{0,60}}$",
+    I,
+)
+_COSTS = re.compile(
+    r"^[^.;]{0,50}\b(?:costs?|takes|requires?|would|could|is (?:an? )?(?:\w+ ){0,2}?(?:reasonable|expensive|possible|feasible|easy|hard|cheap|costly|enough|sufficient|optimal))\b",
+    I,
+)
+_GERUND = re.compile(r"\b(?:pre-?)?training (?:an?|your|any|such|models?)\b[^,;.]{0,60}$", I)
+_NEEDS = re.compile(
+    r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$",
+    I,
+)
+_COMPONENT = re.compile(
+    r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
+    r"reward(?: model)?|classifiers?|filter|throughput|adapters?|LoRAs?|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
+    r"ablations?|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
+    r"(?:,\s)?[^.;,]{0,70}$",
+    I,
+)
+#: What may stand between such a word and the number, and gives the number back to training.
+_PRETRAINED = re.compile(
+    r"pre-?train(?:ed|ing)|trained from scratch|预训练|\b(?:and|also|then) (?:\w+ )?(?:was |is |were )?trained",
+    I,
+)
+_TUNED_AHEAD = re.compile(rf"(?:{_TUNED})[^.;。]{{0,90}}$", I)
+_TUNED_STEP = re.compile(rf"^\W{{0,4}}(?:{_TUNED})[^:：|]{{0,30}}[:：|]", I)
+
+
+def behind(after: str) -> str:
+    """Why the words behind a number say that it is none of a model's training tokens; "" else."""
+    if _SHARE.search(after):
+        return "a share of the pretraining, not the whole"
+    for why, pattern in _BEHIND:
+        if pattern.search(after):
+            return f"{why}: the words after it say so"
+    return ""
+
+
+def ahead(before: str, after: str) -> str:
+    """Why the words before a number say so; "" where they do not."""
+    if _PLAN.search(before):
+        return "a plan: the words before it say so"
+    if _SUPPOSED.search(before) or (_GERUND.search(before) and _COSTS.search(after)):
+        return "a supposition: nothing says that it was done"
+    if _COMPARED.search(before) or (
+        _COMPARED_LAST.search(before) and re.match(r"[^，。]{0,40}(?:相比|不同|类似|那样)", after)
+    ):
+        return "another model in a comparison: the words before it say so"
+    if _NEEDS.search(before):
+        return "what a method needs: the words before it say so"
+    for why, pattern in (("fine-tuning", _TUNED_AHEAD), ("another quantity", _COMPONENT)):
+        found = pattern.search(before)
+        if found and not _PRETRAINED.search(before[found.end(0) - len(found[0]) :]):
+            return f"{why}: the words before it say so"
+    return ""
+
+
+def tuning(near: str) -> bool:
+    """Whether headings or labels say that what stands under them is of tuning."""
+    return bool(re.search(_TUNED, near, I)) and not re.search(r"pre-?train|预训练", near, I)
+
+
+def one_of_several(text: str, start: int, end: int) -> str:
+    """Why the number is an end of a range, or one of a bare list; "" where it is neither."""
+    before, after = text[max(0, start - 200) : start], text[end : end + 160]
+    if _range(before, after):
+        return "the end of a range"
+    if re.search(r"\bcheckpoints\b[^.]{0,80}$", before, I) or _listed(text, start, end):
+        return "one of a list of checkpoints"
+    return ""
+
+
+_NAMES = (
+    r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
+)
+#: Whose training it is, where a comparison brings another model in.
+_COMPARED = re.compile(
+    r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
+    r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
+    rf"{_NAMES},?\s(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
+    r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
+    r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$",
+    re.IGNORECASE,
+)
+_COMPARED_LAST = re.compile(r"(?:与|和|同|相较于|不同于|比)[^，。]{0,30}$")
+
+
+def _range(before: str, after: str) -> bool:
+    """Whether the number is one end of a range; the end that something grew to is none."""
+    number = r"[0-9][0-9.,·]*\s?(?:[BTM]|trillion|billion|万亿|亿|兆)?"
+    grown = r"(?:grow|grew|scal|expand|increas|extend|enlarg|rais|boost|went|passant)\w*"
+    if re.search(r"\bfrom (?:the )?(?:\w+ ){0,2}$", before, I) and re.match(
+        rf"\s?(?:{COUNTED})?\s?(?:up )?to (?:\w+ ){{0,2}}{number}", after, I
+    ):
+        return True
+    if re.search(rf"{grown} .{{0,80}}from {number}[^.]{{0,30}}$", before, I):
+        return False
+    if re.search(
+        rf"\bfrom (?:the )?(?:\w+ ){{0,2}}{number}(?:\s{COUNTED})?\sto\s(?:\w+\s){{0,2}}$", before, I
+    ):
+        return not re.search(rf"{grown}", before, I)
+    return bool(
+        re.search(rf"(?<![A-Za-z]){number}\s?(?:~|–|—|-|to|至|到)\s?$", before, I)
+        or re.match(rf"\s?(?:~|–|—|-|to|至|到)\s?{number}", after, I)
+        or re.search(rf"\bbetween {number}[^.;]{{0,20}}and\s?$", before, I)
+        or (
+            re.search(r"\bbetween\s?$", before, I)
+            and re.match(rf"[^.;]{{0,20}}\band {number}", after, I)
+        )
+    )
+
+
+def _listed(text: str, start: int, end: int) -> bool:
+    """Whether the number is one of three or more in a bare list."""
+    if re.search("respectively|分别|分別", text):
+        return False
+    item = r"[0-9][0-9.,]*\s?[BTM]?(?: tokens)?"
+    before = text[max(0, start - 60) : start]
+    joined = r"(?:, ?(?:and )?| and )"
+    return bool(
+        re.search(rf"(?:{item}{joined}){{2}}$", before)
+        or (re.search(rf"{item}{joined}$", before) and re.match(rf"{joined}{item}", text[end:]))
+    )

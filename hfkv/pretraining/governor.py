@@ -1,0 +1,228 @@
+# ruff: noqa: E501 (tables of words read better unbroken)
+"""What governs a number in its sentence: the word nearest before it that could, or a verb of
+training behind it.
+
+Scanning back from the number, hedges, adjectives and names are passed over. The first word that
+takes a number decides: "trained on", "saw" say that a model was trained on it; "context of",
+"decays over", "a corpus of" say what else it counts. A corpus counts only where something was
+trained *on* it, so from a corpus and from a preposition the scan goes on to their verb.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
+
+__all__ = ["Governor", "governor"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governor:
+    """Whether training governs a number.
+
+    Attributes:
+        trains: whether it does.
+        why: in words.
+        at: where the governing word begins in the text before the number; -1 where it is behind.
+        stage: whether the word itself speaks of a part of the training.
+        corpus: whether the number is the size of what was trained on.
+    """
+
+    trains: bool
+    why: str
+    at: int = -1
+    stage: bool = False
+    corpus: bool = False
+
+
+#: Verbs that take a number of tokens away from training, even over a preposition.
+_OTHER_VERB = (
+    r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
+    r"|decay(?:s|ed|ing)?|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
+    r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?|extension"
+    r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+"
+    r"|serv(?:es?|ed|ing)|translat\w+|summari[sz]\w+|emit(?:s|ted)?|produc(?:es?|ed|ing)|stor(?:es?|ed|ing)|cach(?:es?|ed|ing)|retriev\w+|rollouts?"
+    r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|reduc(?:es?|ed|ing)"
+    r"|(?<!pre)(?<!pre-)(?<!to )process(?= )|RLHF|\bRL\b|\bSFT\b|\bDPO\b|reinforcement)\b"
+    r"|微调|微調|指令|后训练|支持|生成|处理|推理|校准|ファインチューニング|生成|対応|미세|지원"
+)
+#: Nouns that take the number directly beside them ("a context of 1M tokens").
+_OTHER_NOUN = (
+    r"\b(?:contexts?|windows?|sequences?|seq(?:uence)?[ _-]?len(?:gth)?|lengths?|batch(?:es)?|vocab\w*|inputs?|outputs?|prompts?|limits?|throughput|speed|rate|latency|chunks?|segments?"
+    r"|schedules?|perplexity|documents?|examples?|samples?|(?:thinking|reasoning|inference|generation|output|compute) budget|cache|steps?|tokenizer\w*|embeddings?|bytes?|windows"
+    r"|longueur|fenêtre|contexte|contexto|ventana|longitud|lote|Kontext\w*|Fenster|контекст\w*|окн\w*|длин\w*)\b"
+    r"|上下文|窗口|长度|批(?:大小|次)?|词表|コンテキスト|文脈|系列長|バッチ|語彙|컨텍스트|문맥|배치|어휘"
+)
+_CORPUS = (
+    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|s|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
+    r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
+    r"|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
+)
+_PREPOSITION = (
+    r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|from|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
+    r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|用|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
+)
+#: Verbs that take the tokens themselves; without a word of training near, of anything at all.
+_TAKES = (
+    r"\b(?:saw|seen|sees|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
+    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|消耗了?|累计|经过了?|使った|見た"
+)
+_STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
+_LEXICON = re.compile(
+    rf"(?P<verb>{_OTHER_VERB})|(?P<train>{TRAIN})|(?P<noun>{_OTHER_NOUN})|(?P<takes>{_TAKES})"
+    rf"|(?P<corpus>{_CORPUS})|(?P<prep>{_PREPOSITION})",
+    I,
+)
+_COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
+_JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
+_COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
+_WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
+#: "tokens were used for pretraining", "tokens during training", "token training run".
+_BEHIND = re.compile(
+    rf"^[^.;:,。，；]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
+    rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
+    rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
+    rf"|\sto\s(?:\w+\s)?{TRAIN}"
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on)\b(?! (?:per|by|in each)))",
+    I,
+)
+#: "N training tokens", "N pretraining tokens".
+_ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)\s{COUNTED}", I)
+#: Languages whose verb stands behind its object.
+_VERB_LAST = re.compile(
+    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
+    r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
+    I,
+)
+_OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
+_MOMENT = re.compile(
+    rf"(?:\b(?:first|initial|last|final|every|each|after|until|till|another|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
+    I,
+)
+
+
+def governor(text: str, start: int, end: int, context: str = "") -> Governor:
+    """What governs ``text[start:end]``; ``context`` is the paragraph and the headings above."""
+    before, after = text[max(0, start - 320) : start], text[end : end + 160]
+    shift = max(0, start - 320)
+    if _MOMENT.search(before) and not (
+        re.search(r"train\w* on the first (?:~|about )?$", before, I)
+        and re.match(rf"\s?{COUNTED} of\b", after, I)
+    ):
+        return Governor(trains=False, why="a moment of training: the words before it say so")
+    if _ADJECTIVE.match(after) and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before):
+        if not _nearest(before, ("verb", "noun")):
+            return Governor(trains=True, why="it counts training tokens")
+    found = _ahead(before, text, context)
+    if found.trains:
+        at = found.at + shift if found.at >= 0 else -1
+        return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=found.corpus)
+    if found.why.startswith("another"):
+        return found
+    behind = _BEHIND.match(after)
+    if behind is None and (_OWN_WORD.search(after[:80]) or _OWN_WORD.search(before[-40:])):
+        behind = _VERB_LAST.match(after)
+        if behind is not None and _corpus_only(before, behind[0]):
+            behind = None
+    if behind is not None:
+        return Governor(trains=True, why=f"'{behind[0].split()[-1][-24:]}' after it governs it")
+    return found
+
+
+def _nearest(before: str, kinds: tuple[str, ...]) -> bool:
+    last = None
+    for match in _LEXICON.finditer(before):
+        last = match
+    return last is not None and last.lastgroup in kinds and len(before) - last.end() < 30
+
+
+def _corpus_only(before: str, behind: str) -> bool:
+    """Whether the number sizes a corpus that the verb behind it does not take as its object."""
+    if re.search(r"(?:语料|数据)[^，。]{0,6}(?:上|对|来|进行)", behind):
+        return False
+    return bool(re.search(r"(?:包含|构建|收集|开源|包括|含有)了?[^，。]{0,12}$", before)) and not re.search(
+        r"(?:在|用|基于|采用)[^，。]{0,24}$", before
+    )  # fmt: skip
+
+
+def _ahead(before: str, text: str, context: str) -> Governor:
+    """What stands before the number and governs it."""
+    words = list(_LEXICON.finditer(before))[-24:]
+    edge = len(before)
+    preposition = corpus = taken = False
+    stage = False
+    for word in reversed(words):
+        gap = before[word.end() : edge]
+        kind = word.lastgroup
+        if kind == "verb":
+            if corpus and word[0].lower().startswith("includ"):
+                # "on a dataset that includes ..., totaling N tokens"
+                continue
+            return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
+        if kind == "noun":
+            if "(" in gap and re.match("steps?", word[0], I):
+                # "trained for 300k steps (1.2T tokens)": the same training in another unit.
+                preposition = True
+            elif not preposition:
+                return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
+        elif kind == "prep":
+            # "Over" is a hedge as often, and a verb of training takes the number without it.
+            # From a corpus the scan goes on only where no clause begins between.
+            # "From the web and N tokens": the preposition takes what is joined to the number.
+            between = before[word.end() :]
+            joined = _JOINED.search(between) and not re.search(COUNTED, between, I)
+            if word[0].lower() != "over" and not joined and (not corpus or not _COMMA.search(gap)):
+                preposition = True
+        elif kind == "corpus":
+            corpus = corpus or not preposition
+        elif kind == "takes":
+            if not preposition and _COMMA.search(before[word.end() :]):
+                continue
+            if re.match(r"saw|seen|sees|vu|vio|visto|gesehen", word[0], I) and not corpus:
+                return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
+            if re.match(r"learn|exposed", word[0], I) and not corpus:
+                return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
+            if re.match(r"distill|anneal|prun", word[0], I):
+                if preposition and (word[0][0] in "dD" or TRAIN_WORD.search(context + text)):
+                    return Governor(
+                        trains=True, why=f"'{word[0]}' governs it", at=word.start(), stage=True
+                    )
+                continue
+            if _machine(before[: word.start()]):
+                return Governor(trains=False, why="another thing: a step or a machine takes it")
+            if not corpus:
+                taken = True
+                stage = bool(re.search(rf"\b{_STAGE_NOUN}\b", before[: word.start()], I))
+                if TRAIN_WORD.search(before) or (stage and TRAIN_WORD.search(context)):
+                    return Governor(
+                        trains=True, why=f"'{word[0]}' governs it", at=word.start(), stage=stage
+                    )
+        elif kind == "train":
+            if corpus and not preposition:
+                return Governor(trains=False, why="the size of a corpus")
+            if _COPULA.match(before[word.end() :]) and _WITHIN.search(before[: word.start()]):
+                # "The thinking budget during training is": of what stands before it.
+                edge = word.start()
+                continue
+            if not preposition and not taken and _COMMA.search(before[word.end() :]):
+                return Governor(trains=False, why="training is spoken of, but not on this number")
+            return Governor(
+                trains=True, why=f"'{word[0].strip()}' governs it", at=word.start(), corpus=corpus
+            )
+        edge = word.start()
+    if corpus and not preposition:
+        return Governor(trains=False, why="the size of a corpus, and nothing was trained on it")
+    return Governor(trains=False, why="nothing says that a model was trained on it")
+
+
+def _machine(before: str) -> bool:
+    """Whether what consumes tokens is a step, a cluster or a day, and no model."""
+    return bool(
+        re.search(
+            r"\b(?:each|every|per|a single|one)\b[^.;]{0,30}$|\b(?:cluster|steps?|iterations?|batch(?:es)?|users?|servers?|API|service|serving|customers?)\s(?:\w+\s)?$",
+            before,
+            I,
+        )
+    )

@@ -1,0 +1,69 @@
+# ruff: noqa: E501 (tables of words read better unbroken)
+"""Labels: what a table's header, a row's name or a field's name says that its numbers count."""
+
+from __future__ import annotations
+
+import re
+
+from hfkv.pretraining.words import COUNTED, TRAIN, I
+
+__all__ = ["counts_tokens", "names_data", "scale"]
+
+_SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
+_NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
+_COUNTS = re.compile(
+    rf"(?:{TRAIN}|{_SEEN}|budget).{{0,40}}?{COUNTED}|{COUNTED}.{{0,24}}?(?:{TRAIN}|{_SEEN}|budget)"
+    rf"|^\W{{0,4}}(?:(?:{_NUMBER})?(?:\s?(?:of|der|de|di)\b)?\s?{COUNTED}(?:\s?(?:{_NUMBER}))?|[TBM]\s?{COUNTED})\s?(?:[(（\[,/].{{0,24}})?$"
+    rf"|^\W{{0,4}}(?:[TBM]|trillions?|billions?|millions?)?(?:\s?of\s)?\s?{COUNTED}\s?(?:[(（\[,].{{0,24}})?$",
+    I,
+)
+_DATA = re.compile(
+    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:{TRAIN})(?:\sof)?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|数据|語料|语料|データ|コーパス|데이터)?量?$",
+    I,
+)
+_NOT = re.compile(
+    r"context|length|window|max|vocab|batch|/ ?s\b|/sec|per\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
+    r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"
+    r"\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
+    r"\bsize\b|available|stored|checkpoint|every|epoch|hour|day\b|コンテキスト|文脈|バッチ|語彙|長\b|컨텍스트|문맥|배치|어휘|contexto|contexte|kontext|lote|размер|контекст",
+    I,
+)
+#: A count of tokens in a "size" is one where tokens are what is sized: "Size (tokens)".
+_UNIT = re.compile(
+    r"(?:[(（\[]|,\s|\bin\s|^#?\s?|/\s?|s\s)(?:in\s)?(?P<u>trillions?|billions?|millions?|[TBM]|万亿|亿|十亿|兆|億)\s?(?:of\s)?"
+    rf"(?:{COUNTED})?\s?(?:[)）\]]|$)",
+    I,
+)
+_UNITS = {"t": 12, "b": 9, "m": 6, "trillion": 12, "billion": 9, "million": 6,
+          "万亿": 12, "亿": 8, "億": 8, "十亿": 9, "兆": 12}  # fmt: skip
+
+
+def counts_tokens(label: str) -> bool:
+    """Whether a label names a count of tokens trained on, and nothing else that has tokens.
+
+    >>> [counts_tokens(text) for text in ("# Training tokens", "Tokens (B)", "Context (tokens)")]
+    [True, True, False]
+    """
+    return len(label) <= 80 and bool(_COUNTS.search(label)) and not _NOT.search(label)
+
+
+def names_data(label: str) -> bool:
+    """Whether a label names the training or its data, so that a value in tokens counts it.
+
+    >>> [names_data(text) for text in ("Training data", "Pretraining", "Dataset size")]
+    [True, True, False]
+    """
+    return len(label) <= 60 and bool(_DATA.search(label)) and not _NOT.search(label)
+
+
+def scale(label: str) -> int:
+    """The power of ten that a label sets for the bare numbers below it; 0 for none.
+
+    >>> [scale(text) for text in ("Tokens (T)", "Tokens, billions", "Billion tokens", "Tokens")]
+    [12, 9, 9, 0]
+    """
+    unit = _UNIT.search(label)
+    if unit is None:
+        return 0
+    word = unit["u"].lower()
+    return _UNITS[word.removesuffix("s") if len(word) > 1 else word]

@@ -1,0 +1,76 @@
+# ruff: noqa: E501 (tables of words read better unbroken)
+"""Exact, at least, about or up to: what the words beside a number make of it."""
+
+from __future__ import annotations
+
+import re
+
+from hfkv.pretraining.words import COUNTED, I
+
+__all__ = ["of_label", "qualifier"]
+
+_MORE = r"\s?(?:a (?:total|sum|corpus) of |total of |in total |an? )?$"
+#: The first that fits wins: "no less than" before "less than", "a little under" before "about".
+_BEFORE = (
+    ("at_least", re.compile(
+        r"(?:no|not) (?:less|fewer) than" + _MORE + r"|(?:minimum|min\.?) of(?: about)?" + _MORE, I)),
+    ("up_to", re.compile(
+        r"(?:\bup to|upto|at (?:the )?most|no more than|not more than|as (?:many|much) as|less than|fewer than|\bunder|\bbelow|maximum of"
+        r"|max\.?|<|≤|多达|不超过|至多|hasta|como máximo|jusqu['’]à|moins de|<=|bis zu|weniger als|até|no máximo|fino a|meno di"
+        r"|(?<!\w)до|не более|do|maksymalnie|tot|upp till|op til|hingga|lên đến|最大|最大で|최대)" + _MORE, I)),
+    ("at_least", re.compile(
+        r"(?:\bover|more than|at least|exceed(?:s|ed|ing)?|upwards? of|in excess of|greater than|north of"
+        r"|beyond|above|surpass(?:es|ed|ing)|>=?|≥|超过|超過|超|逾|不少于|不低于|至少|多于|高达|达到超过|más de|mas de|por encima de|al menos"
+        r"|plus de|au moins|mehr als|über|mindestens|mais de|acima de|pelo menos|più di|oltre|almeno|более(?: чем)?|свыше|больше"
+        r"|не менее(?: чем)?|понад|ponad|więcej niż|co najmniej|meer dan|ruim|minstens|mer än|över|minst|mere end|mer enn|en az"
+        r"|hơn|lebih dari|少なくとも)" + _MORE, I)),
+    ("about", re.compile(
+        r"(?:~|≈|∼|～|≃|≅|\babout|around|approx(?:imately|\.)?|roughly|nearly|almost|\bsome|circa|\bca\.?|close to|near|"
+        r"(?:an )?estimated|\bc\.|约|約|大约|大約|近|将近|接近|近似|environ|autour de|près de|quelque|aproximadamente|unos|cerca de"
+        r"|alrededor de|casi|en torno a|rund|etwa|ungefähr|zirka|fast|quase|por volta de|около|примерно|почти|приблизительно|порядка|близько"
+        r"|około|blisko|ongeveer|circa|omkring|ungefär|cirka|rundt|omtrent|yaklaşık|khoảng|gần|sekitar|hampir|おおよそ|およそ|약)" + _MORE, I)),
+)  # fmt: skip
+_AFTER_LEAST = re.compile(
+    r"^\s?(?:\+|＋|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
+    I,
+)
+_AFTER_ABOUT = re.compile(
+    r"^\s?(?:左右|程度|前後|上下|정도|내외|or so|ほど|approx\w*|\((?:approx\w*|about|est\w*|roughly)\.?\)|give or take)",
+    I,
+)
+_UNIT_WORDS = re.compile(rf"^\s?(?:の|개의|个|個|개)?\s?{COUNTED}", I)
+
+
+def qualifier(text: str, start: int, end: int) -> str:
+    """The qualifier that the words beside ``text[start:end]`` give it."""
+    before = text[max(0, start - 48) : start]
+    # A bracket or quotation mark between the hedge and the number changes nothing.
+    before = re.sub(r"[*_\"'“(（)）\[]+", "", before)
+    after = text[end : end + 40]
+    behind = _UNIT_WORDS.sub("", after, count=1)
+    if (
+        re.search(r"[+＋](?![0-9])", text[start:end])
+        or _AFTER_LEAST.search(after)
+        or re.match(r"\s?(?:以上|이상|or more\b|and counting\b|\+)", behind, I)
+    ):
+        return "at_least"
+    for name, pattern in _BEFORE:
+        found = pattern.search(before)
+        if found and not (found[0].lower().startswith("over") and _on(before[: found.start()])):
+            return name
+    if _AFTER_ABOUT.search(after) or _AFTER_ABOUT.match(behind):
+        return "about"
+    return "exact"
+
+
+def _on(before: str) -> bool:
+    """Whether "over" is the preposition of a verb of training with its object, as in "pretrained
+    this model over 4T tokens". Where no object stands between, it is read as the hedge."""
+    return bool(
+        re.search(r"train(?:ed|ing)?\s(?:\w+\s)?(?:it|them|this|the|our)(?:\s[\w.-]+){0,3}\s$", before, I)
+    )  # fmt: skip
+
+
+def of_label(label: str) -> str:
+    """The qualifier that a table's header or a field's label gives every number below it."""
+    return "about" if re.search(r"approx|~|≈|约|約|estimated|environ", label, I) else "exact"

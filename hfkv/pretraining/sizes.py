@@ -1,0 +1,91 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""Which parameter sizes a count is said of: those in its labels, else those of its sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hfkv.pretraining.candidates import Found
+from hfkv.pretraining.classify import Verdict
+from hfkv.pretraining.identity import sizes_in
+from hfkv.pretraining.numbers import Quantity
+from hfkv.pretraining.words import COUNTED, I
+
+__all__ = ["associated", "parameter_sizes"]
+
+#: A size is found at ``(start, end, parameters)``; one in a cell's labels stands at -1.
+Size = tuple[int, int, int]
+
+_SIZE = r"[\w-]*?\s?[0-9.]+ ?(?:[BM]\b|billion|million)"
+_SAID_OF = re.compile(
+    rf"^[^.;]{{0,40}}(?:\bfor|\bin the case of|[(])\s?(?:the |our )?{_SIZE}", re.IGNORECASE
+)
+#: "13T tokens for the 27B", "8T (9B)": the size behind binds closer than any before.
+_BOUND = re.compile(
+    rf"^\s?(?:\+\s?)?(?:{COUNTED})?\s?(?:(?:of \w+ )?(?:for|to train|in)\s(?:the |our )?|[(（])(?P<size>{_SIZE})",
+    I,
+)
+_IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
+
+
+def parameter_sizes(found: Found) -> list[Size]:
+    """Sizes in the candidate's scope, those of its labels first."""
+    sizes = [(-1, -1, size) for size in found.sizes]
+    if not sizes:
+        sizes = [(-1, -1, size) for *_, size in sizes_in(found.subject)]
+    if found.form == "prose":
+        counts = [found.quantity, *found.others]
+        for start, end, size in sizes_in(found.text):
+            if found.start <= start < found.end or size > 2 * 10**12:
+                continue
+            if not _counts_tokens(found.text, start, counts):
+                sizes.append((start, end, size))
+    return sizes
+
+
+def _counts_tokens(text: str, start: int, counts: Sequence[Quantity]) -> bool:
+    """Whether what looks like a size counts tokens: 600B tokens."""
+    for quantity in counts:
+        if quantity.start <= start < quantity.end:
+            after = text[quantity.end : quantity.end + 60]
+            return bool(
+                re.match(rf"\s?(?:[A-Za-z-]+\s){{0,4}}?{COUNTED}", after, I)
+            ) and not re.match(r"[\s-]?(?:param|model)", after, I)
+    return False
+
+
+def associated(
+    found: Found, sizes: Sequence[Size], taken: Sequence[tuple[Found, Verdict]]
+) -> list[int]:
+    """The sizes that a count is said of: in its labels, else nearest in its sentence."""
+    labels = [size for start, _, size in sizes if start < 0]
+    if labels:
+        return labels
+    rivals = sorted(
+        other.start
+        for other, _ in taken
+        if other.segment is found.segment and other.at == found.at
+    )
+    if len(rivals) > 1:
+        bound = _BOUND.match(found.text[found.end : found.end + 60])
+        if bound is not None:
+            at = found.end + bound.start("size")
+            near = [size for start, _, size in sizes if at <= start <= found.end + bound.end()]
+            if near:
+                return near
+    ordered = [size for _, _, size in sizes]
+    if len(ordered) == len(rivals) and _IN_TURN.search(found.text):
+        return [ordered[rivals.index(found.start)]]
+    if len(rivals) <= 1:
+        ahead = [size for start, _, size in sizes if start < found.start]
+        if ahead or not _SAID_OF.search(found.text[found.end : found.end + 120]):
+            return ahead
+        return ordered
+    index = rivals.index(found.start)
+    previous = rivals[index - 1] if index else -1
+    before = [size for start, _, size in sizes if previous < start < found.start]
+    if before:
+        return before
+    following = rivals[index + 1] if index + 1 < len(rivals) else len(found.text)
+    return [size for start, _, size in sizes if found.start < start < following]

@@ -1,0 +1,33 @@
+# ruff: noqa: E501 (tables of words read better unbroken)
+"""The words that the reading turns on: tokens, and training on them, in the languages of cards."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["COUNTED", "HEDGES", "I", "TRAIN", "TRAIN_WORD"]
+
+I = re.IGNORECASE  # noqa: E741
+
+#: Words for tokens. "Tokenizer" and "tokenized" are none.
+COUNTED = (
+    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja)?(?![a-zà-ÿ])|jetons?"
+    r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
+)
+#: Verbs and nouns of training on text; those of tuning and testing are not among them.
+TRAIN = (
+    r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b"
+    r"|(?:预训练|训练)(?:数据|语料)量|(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|学习|学習|學習|학습)"
+    r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor)?trainier\w*|vortrain\w*|\bTrainings(?=tok|daten|korpus)"
+    r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"
+    r"|\b(?:wy)?trenowa\w*|\bszkolon\w*|\b(?:för)?tränat?s?\b|\b(?:for)?tr[ae]+n[et]+\b|\b(?:voor)?getraind\b|\beğit\w*"
+    r"|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
+)
+TRAIN_WORD = re.compile(TRAIN, I)
+#: What may stand between a governing word and its number: hedges, articles, praise.
+HEDGES = (
+    r"(?:(?:a|an|the|over|about|around|approximately|approx\.?|roughly|nearly|almost|some|only|just|at|least|most|more|than"
+    r"|up|to|total|of|full|entire|whole|about|circa|ca\.?|an estimated|well|slightly|whopping|massive|huge|impressive"
+    r"|~|≈|∼|～|>|≥|<|≤|=|约|約|超过|超過|近|达|到|了|共|plus de|más de|mehr als|rund|etwa|environ|circa|oltre|più di|mais de"
+    r"|cerca de|около|более|примерно|ponad|około|ongeveer|meer dan|omkring|över|yaklaşık|hơn|khoảng|sekitar|lebih dari)\s?)"
+)
