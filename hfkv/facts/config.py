@@ -89,10 +89,10 @@ class Config:
         """The value of ``key``: explicit, or the class's default, or None where neither is.
 
         A class that names the key otherwise (``attribute_map``) is asked by its own name; where
-        the file has both, the class lets the standard name, set last, win.
+        the file has both, the class lets the other name, set last, win.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in dict.fromkeys((key, own)):
+        for name in (*self._aliases(own), own):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -105,7 +105,20 @@ class Config:
     def has(self, key: str) -> Bool:
         """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return key in self.raw or own in self.raw
+        return any(name in self.raw for name in (*self._aliases(own), own))
+
+    def declares(self, key: str) -> Bool:
+        """Whether the file has the key or the class has a default, if only null, for it."""
+        return self.has(key) or (self.cls is not None and key in self.cls.defaults)
+
+    def overlaid(self, values: Mapping[str, Any], under: str) -> Config:
+        """This config with some values replaced, as ``per_layer_config`` replaces them.
+
+        Args:
+            values: what is replaced, under the class's own names.
+            under: the path that the values stand under, for messages and explanations.
+        """
+        return _Overlaid(self, values, under)
 
     def int(self, key: str, *, least: Int = 1) -> Int:
         """A whole number of at least ``least``.
@@ -258,6 +271,14 @@ class Config:
 
     # -- helpers ---------------------------------------------------------------------------
 
+    def _aliases(self, own: str) -> list[str]:
+        """Other names of a key, the one that the file sets last first."""
+        if self.cls is None:
+            return []
+        names = [name for name, target in self.cls.attribute_map.items() if target == own]
+        order = {name: index for index, name in enumerate(self.raw)} if len(names) > 1 else {}
+        return sorted(names, key=lambda name: -order.get(name, -1))
+
     def _note(self, key: str, value: Any, origin: Origin) -> Any:
         path = f"{self.path}{key}"
         self._reads.setdefault(path, Read(key=path, value=value, origin=origin))
@@ -272,6 +293,33 @@ class Config:
                 where=self.place(key),
                 expected="a value, or no such key",
             )
+
+
+class _Overlaid(Config):
+    """A config in which some values stand before the file's own."""
+
+    def __init__(self, base: Config, values: Mapping[str, Any], under: str) -> None:
+        super().__init__(
+            base.raw,
+            where=base.where,
+            model_type=base.model_type,
+            path=base.path,
+            reads=base._reads,
+            filled=base._filled,
+        )
+        self._values = values
+        self._under = under
+
+    def get(self, key: str) -> Any:
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        if own not in self._values:
+            return super().get(key)
+        value = self._values[own]
+        return self._note(f"{self._under}.{own}", value, "null" if value is None else "explicit")
+
+    def has(self, key: str) -> Bool:
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        return own in self._values or super().has(key)
 
 
 def _model_type(raw: Mapping[str, Any], where: str) -> str:
