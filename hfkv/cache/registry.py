@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, recurrent
+from hfkv.cache.rows import attention, bert, crossing, encoder_decoder, recurrent
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -39,7 +39,19 @@ _COMPOSITE: dict[str, Row] = {
     ),
 }
 
-ROWS: dict[str, Row] = {**attention.ROWS, **recurrent.ROWS, **_COMPOSITE}
+def _any(config: Config) -> Plan:
+    """The plan of any config, for rows that hold another model."""
+    return row_of(config).plan(config)
+
+
+ROWS: dict[str, Row] = {
+    **attention.ROWS,
+    **recurrent.ROWS,
+    **bert.ROWS,
+    **crossing.ROWS,
+    **encoder_decoder.rows(_any),
+    **_COMPOSITE,
+}
 
 
 def row_of(config: Config) -> Row:

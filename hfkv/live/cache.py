@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hfkv.live.build import build, config_of
+from hfkv.live.inputs import inputs_of
+from hfkv.live.values import answered
 
 __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 
@@ -33,35 +35,29 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     import torch
 
     device = next(model.parameters()).device
-    extra: dict[str, Any] = {}
-    if model.config.is_encoder_decoder:
-        length = encoder_tokens or 8
-        extra = _encoder_inputs(model, batch, length, device)
-        key = "decoder_input_ids"
-    else:
-        key = "input_ids"
+    given = inputs_of(model, batch=batch, encoder_tokens=encoder_tokens)
 
-    def step(count: int, past: Any) -> Any:
-        ids = torch.ones((batch, count), dtype=torch.long, device=device)
-        with torch.no_grad():
-            out = model(**{key: ids}, past_key_values=past, use_cache=True, **extra)
+    def step(count: int, past: Any, more: Mapping[str, Any]) -> Any:
+        def ones(rows: int, *shape: int) -> Any:
+            return torch.ones((rows, count, *shape), dtype=torch.long, device=device)
+
+        ids = {given.ids: ones(batch * given.rows, *given.shape)}
+        long = {name: ones(batch, *shape) for name, shape in given.per_token.items()}
+        with torch.no_grad(), answered():
+            out = given.model(
+                **ids, **long, **given.extra, **more, past_key_values=past, use_cache=True
+            )
         return getattr(out, "past_key_values", None) or getattr(out, "cache_params", None)
 
-    past = step(tokens - 1, None) if tokens > 1 else None
-    return step(1, past)
-
-
-def _encoder_inputs(model: Any, batch: int, length: int, device: Any) -> dict[str, Any]:
-    import torch
-    from transformers.modeling_outputs import BaseModelOutput
-
-    hidden = getattr(model.config, "d_model", None) or model.config.hidden_size
-    states = torch.zeros((batch, length, hidden), dtype=torch.bfloat16, device=device)
-    return {"encoder_outputs": BaseModelOutput(last_hidden_state=states)}
+    if tokens == 1:
+        return step(1, None, given.first)
+    return step(1, step(tokens - 1, None, given.first), {})
 
 
 def read_cache(cache: Any) -> list[LiveLayer]:
-    """The tensors of each layer of a transformers cache, in layer order."""
+    """The tensors of each layer of a transformers cache, in layer order; none where it is None."""
+    if cache is None:
+        return []
     if hasattr(cache, "self_attention_cache"):
         own = read_cache(cache.self_attention_cache)
         cross = read_cache(cache.cross_attention_cache)
