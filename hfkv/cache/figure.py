@@ -9,6 +9,7 @@ from typing import Any
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.encoders import assumed_length, encoder_length
 from hfkv.cache.known import known
 from hfkv.cache.plan import Layer, Plan
 from hfkv.dtypes import torch_name
@@ -33,7 +34,7 @@ class KVCache:
         bytes_per_token: what the next token adds, for all sequences of the batch together.
         constant_bytes: what is there before the first token.
         plan: the kinds of all layers; ``layers`` are the tensors they come to.
-        encoder_tokens: the encoder's length, where there is cross-attention.
+        encoder_tokens: the length of the encoder's output that is kept, where there can be one.
         reads: the config keys that were read, with where each value came from.
         notes: what a reader must be told, one sentence each.
     """
@@ -152,13 +153,11 @@ def kv_cache(
     found = known(facts)
     config, plan = found.config, found.plan
     reads = config.reads
-    if encoder_tokens is not None and plan.encoder_tokens is None:
-        raise InputError(f"{config.model_type} has no cross-attention", where="--encoder-tokens")
+    length = encoder_length(plan, encoder_tokens, model_type=config.model_type)
     element, notes = cache_dtype(facts, config, dtype)
-    notes = (*plan.notes, *notes)
+    notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes)
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
-    length = plan.encoder_tokens if encoder_tokens is None else encoder_tokens
 
     def at(count: int) -> int:
         return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=length)

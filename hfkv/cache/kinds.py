@@ -123,18 +123,28 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cross:
-    """Keys and values of the encoder's output, written once."""
+    """Keys and values of an encoder's output, written once; nothing where there is none.
+
+    Attributes:
+        heads, k_dim, v_dim, rows: as in :class:`Full`.
+        prefix: what the names begin with: the reference keeps them in a cache beside the layers'
+            own, or (Mllama) as the layers' own.
+    """
 
     heads: int
     k_dim: int
     v_dim: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    prefix: str = "cross_"
     name: str = "cross"
     bends: tuple[int, ...] = ()
 
     def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
+        if not encoder_tokens:
+            return ()
         return (
-            Slot("cross_keys", (batch, self.heads, encoder_tokens, self.k_dim)),
-            Slot("cross_values", (batch, self.heads, encoder_tokens, self.v_dim)),
+            Slot(f"{self.prefix}keys", (batch, self.heads, encoder_tokens, self.k_dim)),
+            Slot(f"{self.prefix}values", (batch, self.heads, encoder_tokens, self.v_dim)),
         )
 
 
@@ -175,6 +185,14 @@ class Together:
     @property
     def name(self) -> str:
         return "+".join(part.name for part in self.parts)
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """What the checkpoint must show for any of them."""
+        found: dict[str, int] = {}
+        for part in self.parts:
+            found.update(getattr(part, "rows", {}))
+        return found
 
     @property
     def bends(self) -> tuple[int, ...]:

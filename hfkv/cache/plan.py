@@ -64,12 +64,17 @@ class Plan:
 
     Attributes:
         kinds: one per layer.
-        encoder_tokens: the model's natural encoder length, where it has cross-attention.
+        crosses: whether layers may keep an encoder's output, or an image's, beside the tokens.
+        encoder_tokens: its length where nobody says another: the one length that the model has,
+            or 0 where the class does without; None where there is no such length, or no crossing.
+        encoder_source: where that length comes from, for the reader.
         notes: what a reader must be told, one sentence each.
     """
 
     kinds: Sequence[Kind]
+    crosses: bool = False
     encoder_tokens: int | None = None
+    encoder_source: str = ""
     notes: tuple[str, ...] = ()
 
     def layers(

@@ -7,6 +7,7 @@ layers; the registry combines them, one row per architecture.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hfkv.cache.geometry import Geometry, Heads
@@ -198,6 +199,6 @@ def last_layers_share(inner: PlanFunction, key: str = "num_kv_shared_layers") ->
             )
         nothing = Nothing()
         kinds = [*made.kinds[: count - shared], *([nothing] * shared)]
-        return Plan(kinds=kinds, encoder_tokens=made.encoder_tokens, notes=made.notes)
+        return replace(made, kinds=kinds)
 
     return plan

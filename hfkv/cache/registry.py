@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, decoders, gemma, latent, recurrent, remote, sparse
+from hfkv.cache.rows import (
+    attention,
+    bert,
+    crossing,
+    decoders,
+    encoder_decoder,
+    gemma,
+    latent,
+    recurrent,
+    remote,
+    sparse,
+)
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -47,6 +58,12 @@ _AROUND: dict[str, Row] = dict.fromkeys(
     Row(_text),
 )
 
+
+def _any(config: Config) -> Plan:
+    """The plan of any config, for rows that hold another model."""
+    return row_of(config).plan(config)
+
+
 ROWS: dict[str, Row] = {
     **attention.ROWS,
     **decoders.ROWS,
@@ -54,9 +71,12 @@ ROWS: dict[str, Row] = {
     **latent.ROWS,
     **recurrent.ROWS,
     **sparse.ROWS,
+    **bert.ROWS,
+    **crossing.ROWS,
+    **encoder_decoder.rows(_any),
     **_COMPOSITE,
     **_AROUND,
-    **remote.rows(lambda config: row_of(config).plan(config)),
+    **remote.rows(_any),
 }
 
 

@@ -76,9 +76,11 @@ def config_of(raw: Mapping[str, Any]) -> Any:
 
 def class_of(config: Any, name: str | None = None) -> Any:
     """The class that generates text for a config: ``name``, the one its ``architectures`` names,
-    or the first of the mappings."""
+    or the first of the mappings; of an encoder-decoder, the whole rather than the decoder alone."""
     library = transformers()
     known = [cls for model_type, cls in pairs() if model_type == config.model_type]
+    if config.is_encoder_decoder:
+        known.sort(key=lambda cls: cls.endswith("ForCausalLM"))
     for wanted in [name, *(getattr(config, "architectures", None) or [])]:
         if wanted in known:
             return getattr(library, wanted)
@@ -105,17 +107,18 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
     import torch
 
     cls = class_of(config, name)
-    text = config.get_text_config(decoder=True)
-    if type(text) is not type(config) and cls.config_class is type(text):
-        # A composite type whose text part has a class of its own, as AutoModelForCausalLM does.
-        config = text
+    if not isinstance(config, cls.config_class):
+        # A decoder alone is built from the decoder's part of the whole model's config.
+        part = config.get_text_config(decoder=True)
+        config = part if isinstance(part, cls.config_class) else config
     for part in (config, *_sub_configs(config)):
         part._attn_implementation = "eager"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)
         try:
-            model = cls(config)
+            # Some classes make a parameter that does not follow the device.
+            model = cls(config).to(device)
         finally:
             torch.set_default_dtype(previous)
     return model.eval()

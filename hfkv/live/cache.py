@@ -8,7 +8,8 @@ from typing import Any
 from hfkv.live.build import build, config_of, transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.formats import Kept, kept, kept_by, step_inputs, steps
-from hfkv.live.values import as_if_zero
+from hfkv.live.inputs import inputs_of
+from hfkv.live.values import answered
 
 __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 
@@ -51,33 +52,29 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     import torch
 
     device = next(model.parameters()).device
-    extra: dict[str, Any] = {}
-    if model.config.is_encoder_decoder:
-        extra = _encoder_inputs(model, batch, encoder_tokens or 8, device)
+    given = inputs_of(model, batch=batch, encoder_tokens=encoder_tokens)
+    part = given.model
+
+    def ones(rows: int, *shape: int) -> Any:
+        return torch.ones((rows, *shape), dtype=torch.long, device=device)
 
     state: Any = None
-    for count in steps(model, tokens):
-        ids = torch.ones((batch, count), dtype=torch.long, device=device)
-        given = {**step_inputs(model, ids, state), **extra}
-        if model.config.is_encoder_decoder:
-            given["decoder_input_ids"] = given.pop("input_ids")
-        with torch.no_grad(), as_if_zero(), all_to_the_first():
-            output = model(**given)
-            if "past_key_values" in given and kept_by(output, given) is None:
+    for number, count in enumerate(steps(part, tokens)):
+        ids = ones(batch * given.rows, count, *given.shape)
+        inputs = {
+            **step_inputs(part, ids, state, name=given.ids),
+            **{name: ones(batch, count, *shape) for name, shape in given.per_token.items()},
+            **given.extra,
+            **(given.first if number == 0 else {}),
+        }
+        with torch.no_grad(), answered(), all_to_the_first():
+            output = part(**inputs)
+            if "past_key_values" in inputs and kept_by(output, inputs) is None:
                 # A class that makes no cache of its own accord; generation would hand it this one.
-                given["past_key_values"] = transformers().DynamicCache(config=model.config)
-                output = model(**given)
-            state = kept_by(output, given)
-    return kept(model, state)
-
-
-def _encoder_inputs(model: Any, batch: int, length: int, device: Any) -> dict[str, Any]:
-    import torch
-    from transformers.modeling_outputs import BaseModelOutput
-
-    hidden = getattr(model.config, "d_model", None) or model.config.hidden_size
-    states = torch.zeros((batch, length, hidden), dtype=torch.bfloat16, device=device)
-    return {"encoder_outputs": BaseModelOutput(last_hidden_state=states)}
+                inputs["past_key_values"] = transformers().DynamicCache(config=part.config)
+                output = part(**inputs)
+            state = kept_by(output, inputs)
+    return kept(part, state)
 
 
 def read_cache(cache: Any) -> list[LiveLayer]:

@@ -32,24 +32,27 @@ def steps(model: Any, tokens: int) -> tuple[int, ...]:
     return (tokens - 1, tokens) if model.config.model_type == "cpmant" else (tokens - 1, 1)
 
 
-def step_inputs(model: Any, ids: Any, past: Any) -> dict[str, Any]:
-    """The inputs of one step: token ids, what was kept, and what else the class asks for."""
+def step_inputs(model: Any, ids: Any, past: Any, *, name: str = "input_ids") -> dict[str, Any]:
+    """The inputs of one step: token ids, what was kept, and what else the class asks for.
+
+    ``name`` is what the class calls its token ids.
+    """
     import torch
 
     names = inspect.signature(model.forward).parameters
-    given: dict[str, Any] = {"input_ids": ids}
+    given: dict[str, Any] = {name: ids}
     carrier = next((name for name in _CARRIERS if name in names), None)
     if carrier is not None:
         given[carrier] = _start(model) if past is None else past
         given["use_cache"] = True
-    batch, count = ids.shape
+    batch, count = ids.shape[:2]
     config = model.config
     if "encoder_inputs_embeds" in names:
         # Audio comes in step with the text; its own encoder's cache is not the decoder's.
         size = (batch, count * config.downsample_factor, config.audio_config.hidden_size)
         given["encoder_inputs_embeds"] = torch.zeros(size, dtype=torch.bfloat16, device=ids.device)
     if config.model_type == "kyutai_speech_to_text":
-        given["input_ids"] = ids[..., None].expand(-1, -1, config.num_codebooks + 1)
+        given[name] = ids[..., None].expand(-1, -1, config.num_codebooks + 1)
     if "shared_kv_states" in names and "backbone_hidden_size" in config:
         given = _assistant(model, ids)
     return given

@@ -117,9 +117,7 @@ def one_of_several(text: str, start: int, end: int) -> str:
     return ""
 
 
-_NAMES = (
-    r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
-)
+_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
 #: Whose training it is, where a comparison brings another model in.
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
@@ -143,7 +141,9 @@ def _range(before: str, after: str) -> bool:
     if re.search(rf"{grown} .{{0,80}}from {number}[^.]{{0,30}}$", before, I):
         return False
     if re.search(
-        rf"\bfrom (?:the )?(?:\w+ ){{0,2}}{number}(?:\s{COUNTED})?\sto\s(?:\w+\s){{0,2}}$", before, I
+        rf"\bfrom (?:the )?(?:\w+ ){{0,2}}{number}(?:\s{COUNTED})?\sto\s(?:\w+\s){{0,2}}$",
+        before,
+        I,
     ):
         return not re.search(rf"{grown}", before, I)
     return bool(

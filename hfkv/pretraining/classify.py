@@ -65,9 +65,15 @@ _FIELD = re.compile(
     I,
 )
 #: "300B tokens of code and 2T tokens of text": the value of the field is neither.
-_PARTS = re.compile(rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}", I)
+_PARTS = re.compile(
+    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
+    I,
+)
 #: A row of a table that is a stage of the training.
-STAGE = re.compile(r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)", I)
+STAGE = re.compile(
+    r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)",
+    I,
+)
 _OF_TEXT = re.compile(r"^[^,.;，。]{0,24}(?:语料|数据|data\b|corpus|text\b|语言)", I)
 _TRAINED_ON = re.compile(
     rf"(?:training of|trained (?:on|for|with|over|using)|训练了?|trainiert|entra[iî]n\w+ sur)\s?{HEDGES}{{0,2}}$",

@@ -112,7 +112,9 @@ def governor(text: str, start: int, end: int, context: str = "") -> Governor:
         and re.match(rf"\s?{COUNTED} of\b", after, I)
     ):
         return Governor(trains=False, why="a moment of training: the words before it say so")
-    if _ADJECTIVE.match(after) and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before):
+    if _ADJECTIVE.match(after) and not re.search(
+        r"\b(?:of|fewer|less|more|than) (?:the )?$", before
+    ):
         if not _nearest(before, ("verb", "noun")):
             return Governor(trains=True, why="it counts training tokens")
     found = _ahead(before, text, context)

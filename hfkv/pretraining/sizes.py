@@ -63,9 +63,7 @@ def associated(
     if labels:
         return labels
     rivals = sorted(
-        other.start
-        for other, _ in taken
-        if other.segment is found.segment and other.at == found.at
+        other.start for other, _ in taken if other.segment is found.segment and other.at == found.at
     )
     if len(rivals) > 1:
         bound = _BOUND.match(found.text[found.end : found.end + 60])

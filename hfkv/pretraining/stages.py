@@ -104,4 +104,6 @@ def epochs(item: Candidate) -> str:
     match = _MORE_EPOCHS.search(item.found.text)
     if match is None or item.found.form != "prose":
         return ""
-    return f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"
+    return (
+        f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"
+    )

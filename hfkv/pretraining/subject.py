@@ -17,7 +17,6 @@ from hfkv.pretraining.identity import (
     sizes_in,
     tokens_of,
 )
-from hfkv.pretraining.numbers import Quantity
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.words import TRAIN, I
 

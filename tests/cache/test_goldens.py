@@ -9,23 +9,27 @@ import pytest
 from hfkv.cache import ROWS, plan
 from hfkv.dtypes import torch_name
 from hfkv.facts.config import Config
-from tests.census.goldens import compact, load
+from tests.census.goldens import compact, load, name
 
 GOLDENS = load()
 
 
-def planned(config: dict[str, Any], tokens: int) -> list[list[Any]]:
+def planned(
+    config: dict[str, Any], tokens: int, encoder_tokens: int | None = None
+) -> list[list[Any]]:
     """What the plan says, in the form of a recording."""
-    layers = plan(Config(config, where="test")).layers(tokens=tokens)
+    made = plan(Config(config, where="test"))
+    assert made.crosses == (encoder_tokens is not None)
+    layers = made.layers(tokens=tokens, encoder_tokens=encoder_tokens)
     return compact(
         [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in layers
     )
 
 
-@pytest.mark.parametrize("golden", GOLDENS, ids=lambda g: f"{g['model_type']}-{g['class']}")
+@pytest.mark.parametrize("golden", GOLDENS, ids=name)
 def test_every_tensor_of_every_layer(golden: dict[str, Any]) -> None:
     for run in golden["runs"]:
-        assert planned(golden["config"], run["tokens"]) == run["layers"], run["tokens"]
+        assert planned(golden["config"], run["tokens"], run.get("encoder_tokens")) == run["layers"]
 
 
 def test_every_exact_row_has_a_recording() -> None:

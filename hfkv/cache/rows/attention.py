@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hfkv.cache.encoders import attends_if
 from hfkv.cache.geometry import falcon, grouped, grouped_split, latent, multi_head, one_if
 from hfkv.cache.layer_types import (
     all_full,
@@ -38,9 +39,12 @@ ROWS: dict[str, Row] = {
     ),
     "stablelm": Row(_GROUPED_SPLIT),
     **dict.fromkeys(
-        """biogpt bloom codegen ctrl gpt-sw3 gpt2 gpt_neo gpt_neox gpt_neox_japanese gptj opt
-        persimmon xglm""".split(),
+        """biogpt bloom codegen ctrl gpt-sw3 gpt_neo gpt_neox gpt_neox_japanese gptj opt
+        persimmon""".split(),
         Row(_MULTI_HEAD),
+    ),
+    **dict.fromkeys(
+        "gpt2 xglm".split(), Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))
     ),
     **dict.fromkeys(
         "axk1 deepseek_v3 glm4_moe_lite minicpm3 youtu".split(),

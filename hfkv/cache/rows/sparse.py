@@ -133,9 +133,7 @@ def _rotary(config: Config, layers: int) -> list[bool]:
     given = config.ints("no_rope_layers")
     if given is not None:
         return [bool(item) for item in _for_each(config, "no_rope_layers", given, layers)]
-    every = config.check_int(
-        "no_rope_layer_interval", config.raw.get("no_rope_layer_interval", 4)
-    )
+    every = config.check_int("no_rope_layer_interval", config.raw.get("no_rope_layer_interval", 4))
     return [(layer + 1) % every != 0 for layer in range(layers)]
 
 
@@ -174,7 +172,9 @@ def _glm_next(config: Config) -> Plan:
     layers = config.layers()
     has = _indexers(config, layers, _patterned)
     full = Full(
-        heads=1, k_dim=config.int("kv_lora_rank"), v_dim=config.int("qk_rope_head_dim", least=0),
+        heads=1,
+        k_dim=config.int("kv_lora_rank"),
+        v_dim=config.int("qk_rope_head_dim", least=0),
         name="latent",
     )
     both = Together((full, Indexed(dim=2 * config.int("index_head_dim") + 1)))
@@ -196,7 +196,9 @@ def _minimax_m3(config: Config) -> Plan:
     full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
     dim = config.int("index_head_dim")
     if "sparse_index_dim" in older:
-        dim = config.check_int("sparse_attention_config.sparse_index_dim", older["sparse_index_dim"])
+        dim = config.check_int(
+            "sparse_attention_config.sparse_index_dim", older["sparse_index_dim"]
+        )
 
     def types(config: Config, layers: int) -> Sequence[str]:
         flags = older.get("sparse_attention_freq")

@@ -1,0 +1,73 @@
+"""BERT and its kin as decoders: they keep a cache only with ``is_decoder``."""
+
+from __future__ import annotations
+
+from hfkv.cache.encoders import attends_if, refuse_other_layers
+from hfkv.cache.geometry import Heads, heads, split_head_dim
+from hfkv.cache.kinds import Nothing
+from hfkv.cache.plan import Plan
+from hfkv.cache.plans import PlanFunction, layered
+from hfkv.cache.row import Row
+from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.facts.config import Config
+
+__all__ = ["ROWS"]
+
+
+def _heads(config: Config) -> Heads:
+    dim, count = split_head_dim(config), heads(config)
+    if dim * count != config.int("hidden_size"):
+        raise ConfigError(
+            f"found {config.int('hidden_size')}",
+            where=config.place("hidden_size"),
+            expected=f"a multiple of num_attention_heads ({count}), as its class does",
+        )
+    rows = {
+        f"encoder.layer.{{}}.attention.self.{name}.weight": dim * count for name in ("key", "value")
+    }
+    return Heads(count=count, k_dim=dim, v_dim=dim, rows=rows)
+
+
+def _decoder(inner: PlanFunction) -> PlanFunction:
+    """Nothing without ``is_decoder``: the class then reads the whole text again at every step."""
+
+    def plan(config: Config) -> Plan:
+        decodes = config.bool("is_decoder")
+        if config.bool("add_cross_attention") and not decodes:
+            raise ConfigError(
+                "is true in a config that is not a decoder's, which its class refuses",
+                where=config.place("add_cross_attention"),
+                expected="is_decoder too",
+            )
+        if decodes:
+            refuse_other_layers(config)
+            return inner(config)
+        return Plan(
+            kinds=[Nothing()] * config.layers(),
+            notes=(
+                "is_decoder is false: the class looks both ways and keeps no cache, so every step "
+                "reads the whole text again",
+            ),
+        )
+
+    return plan
+
+
+def _big_bird(config: Config) -> Plan:
+    if config.bool("add_cross_attention"):
+        raise UnsupportedError(
+            "its class writes tokens and encoder into one cache, over each other",
+            where=config.place("add_cross_attention"),
+            expected="false",
+        )
+    return layered(_heads)(config)
+
+
+ROWS: dict[str, Row] = {
+    **dict.fromkeys(
+        """bert bert-generation camembert data2vec-text electra ernie megatron-bert rembert roberta
+        roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split(),
+        Row(_decoder(attends_if("add_cross_attention", layered(_heads), _heads))),
+    ),
+    "big_bird": Row(_decoder(_big_bird)),
+}
