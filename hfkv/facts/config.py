@@ -89,10 +89,11 @@ class Config:
         """The value of ``key``: explicit, or the class's default, or None where neither is.
 
         A class that names the key otherwise (``attribute_map``) is asked by its own name; where
-        the file has both, the class lets the standard name, set last, win.
+        the file has both, the class lets the standard name, set last, win. A name that the class
+        only still reads (``old_names``) is none where it is null.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in dict.fromkeys((key, own)):
+        for name in dict.fromkeys(self._with_old_names(own, (key, own))):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -210,12 +211,16 @@ class Config:
     def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
 
-        An absent one is an empty one: the class then builds it from defaults alone.
+        An absent one is an empty one, or what the class takes from the top in its stead.
         """
         value = self.raw.get(key)
-        case = "absent" if value is None else "given"
+        case, path = "absent" if value is None else "given", f"{self.path}{key}."
         if value is None:
-            value = {}
+            flat = () if self.cls is None else self.cls.flat.get(key, ())
+            value = {name: self.raw[name] for name in flat if name in self.raw}
+            if value:
+                # Older files have no nested config: the class takes its keys from the top.
+                case, path = "given", self.path
         if not isinstance(value, Mapping):
             raise ConfigError(
                 f"found {describe(value)}", where=self.place(key), expected="an object"
@@ -231,7 +236,7 @@ class Config:
             value,
             where=self.where,
             model_type=model_type,
-            path=f"{self.path}{key}.",
+            path=path,
             reads=self._reads,
             filled=None if self.cls is None else self.cls.sub_defaults.get(key, {}).get(case),
         )
@@ -246,6 +251,13 @@ class Config:
         return config
 
     # -- helpers ---------------------------------------------------------------------------
+
+    def _with_old_names(self, own: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """``names`` with those that the class once had for the key, in the order they win."""
+        for old, (new, wins) in () if self.cls is None else self.cls.old_names.items():
+            if new == own and self.raw.get(old) is not None:
+                names = (old, *names) if wins else (*names, old)
+        return names
 
     def _note(self, key: str, value: Any, origin: Origin) -> Any:
         path = f"{self.path}{key}"
