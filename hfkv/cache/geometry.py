@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from hfkv.errors import ConfigError
 from hfkv.facts.config import Config
 
-__all__ = ["Geometry", "Heads", "grouped", "latent", "multi_head", "one_if"]
+__all__ = [
+    "Geometry",
+    "Heads",
+    "grouped",
+    "grouped_by",
+    "latent",
+    "multi_head",
+    "one_if",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,24 @@ def head_dim(config: Config, key: str = "head_dim") -> int:
     return split_head_dim(config) if value is None else value
 
 
+def stated_kv_heads(config: Config) -> int:
+    """Key/value heads in a class that fills in nothing for a null."""
+    return config.int("num_key_value_heads")
+
+
+def declared_head_dim(config: Config) -> int:
+    """Elements of one head in a class that divides only where neither it nor the file has the key.
+
+    ``getattr(config, "head_dim", ...)`` of the attention classes: a null is then an error.
+    """
+    return config.int("head_dim") if config.declares("head_dim") else split_head_dim(config)
+
+
+def head_dim_or_split(config: Config) -> int:
+    """Elements of one head in a class that divides where the key is absent, null or 0."""
+    return config.optional_int("head_dim", least=0) or split_head_dim(config)
+
+
 def _split_projections(config: Config, count: int, dim: int) -> Heads:
     """Heads whose weights are separate projections, or one fused one, under the usual names."""
     return Heads(
@@ -74,6 +100,15 @@ def _split_projections(config: Config, count: int, dim: int) -> Heads:
             ".qkv_proj.weight": (heads(config) + 2 * count) * dim,
         },
     )
+
+
+def grouped_by(kv: Callable[[Config], int], dim: Callable[[Config], int]) -> Geometry:
+    """Grouped-query attention whose number of heads and head size are read so."""
+
+    def geometry(config: Config) -> Heads:
+        return _split_projections(config, kv(config), dim(config))
+
+    return geometry
 
 
 def grouped(config: Config) -> Heads:

@@ -100,15 +100,25 @@ class Sliding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indexed:
-    """The keys of a sparse-attention indexer, one head, beside what the layer keeps anyway."""
+    """The keys of a sparse-attention indexer, beside what the layer keeps anyway.
+
+    Attributes:
+        dim: elements per token.
+        dtype: the dtype that the model pins, or None.
+        tensor: the name of the tensor.
+        head: whether it has a dimension for heads, of one.
+    """
 
     dim: int
     dtype: str | None = None
+    tensor: str = "indexer_keys"
+    head: bool = False
     name: str = "indexer"
     bends: tuple[int, ...] = ()
 
     def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        return (Slot("indexer_keys", (batch, tokens, self.dim), self.dtype),)
+        shape = (batch, 1, tokens, self.dim) if self.head else (batch, tokens, self.dim)
+        return (Slot(self.tensor, shape, self.dtype),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,16 @@ __all__ = [
     "all_sliding",
     "every_other_below",
     "first_full",
+    "full_at",
+    "full_from_the_end",
     "inferred",
     "last_full",
     "no_rope_chunked",
     "no_rope_sliding",
     "one_full_in",
+    "sliding_prefix",
     "switched_from",
+    "window_from",
 ]
 
 #: A rule that names the kind of each of so many layers.
@@ -67,9 +71,48 @@ def one_full_in(period: int, key: str = "", *, offset: int = 1) -> LayerTypes:
     return types
 
 
-def first_full(period: int) -> LayerTypes:
+def first_full(period: int, key: str = "") -> LayerTypes:
     """The first of every ``period`` layers is full, the others slide."""
-    return one_full_in(period, offset=0)
+    return one_full_in(period, key, offset=0)
+
+
+def full_from_the_end(period: int) -> LayerTypes:
+    """Every ``period``-th layer counted back from the last is full, the others slide."""
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        return [SLIDING if (layers - 1 - layer) % period else FULL for layer in range(layers)]
+
+    return types
+
+
+def sliding_prefix(config: Config, layers: int) -> Sequence[str]:
+    """Cohere 2 MoE: a pattern of its own for the first, dense layers, then the usual one."""
+    first = config.raw.get("first_k_dense_replace", 0)
+    first = config.check_int("first_k_dense_replace", first, least=0)
+    periods = [(first, config.int("prefix_dense_sliding_window_pattern"))]
+    periods.append((max(layers - first, 0), config.int("sliding_window_pattern")))
+    return [
+        SLIDING if (layer + 1) % period else FULL
+        for count, period in periods
+        for layer in range(count)
+    ]
+
+
+def window_from(config: Config, layers: int) -> Sequence[str]:
+    """dots.llm1: sliding from ``max_window_layers`` on, if there is a window."""
+    if config.optional_int("sliding_window") is None:
+        return [FULL] * layers
+    first = config.int("max_window_layers", least=0)
+    return [SLIDING if layer >= first else FULL for layer in range(layers)]
+
+
+def full_at(chosen: Callable[[int, int], bool]) -> LayerTypes:
+    """Full where ``chosen`` (layer, layers) says so, sliding elsewhere."""
+
+    def types(config: Config, layers: int) -> Sequence[str]:
+        return [FULL if chosen(layer, layers) else SLIDING for layer in range(layers)]
+
+    return types
 
 
 def every_layer(kind: str) -> LayerTypes:

@@ -7,6 +7,7 @@ layers; the registry combines them, one row per architecture.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hfkv.cache.geometry import Geometry, Heads
 from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
@@ -15,11 +16,13 @@ from hfkv.cache.plan import Plan
 from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.reading import printable
+from hfkv.reading import describe, printable
 
-__all__ = ["PlanFunction", "last_layers_share", "layered"]
+__all__ = ["LayerValues", "PlanFunction", "last_layers_share", "layered", "stated_per_layer"]
 
 PlanFunction = Callable[[Config], Plan]
+#: Values that stand before the config's own, by layer.
+LayerValues = Mapping[int, Mapping[str, Any]]
 
 #: What older files call the kinds of layers (``configuration_utils.py``).
 _LEGACY = {
@@ -39,7 +42,9 @@ def layered(
     explicit: bool = True,
     kinds: Mapping[str, KindRule] | None = None,
     window: Callable[[Config], int | None] | None = None,
-    layers: str = "num_hidden_layers",
+    layers: str | Callable[[Config], int] = "num_hidden_layers",
+    per_layer: Callable[[Config, Sequence[str]], LayerValues] | None = None,
+    then: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> PlanFunction:
     """Attention layers of one geometry, each full, sliding or chunked by its type.
 
@@ -49,17 +54,13 @@ def layered(
         explicit: whether the class lets the file's ``layer_types`` decide.
         kinds: rules for types of layers beyond full, sliding and chunked attention, or instead.
         window: reads the sliding window, where the class does more than take the key.
-        layers: the key that counts the layers.
+        layers: the key that counts the layers, or a rule where the class derives their number.
+        per_layer: what is set otherwise for some layers, where the class reads it layer by layer.
+        then: changes that the class makes to the kinds, whoever named them.
     """
 
     def plan(config: Config) -> Plan:
-        if config.raw.get("per_layer_config") is not None:
-            raise UnsupportedError(
-                "layers are configured one by one (per_layer_config)",
-                where=config.place("per_layer_config"),
-                expected="layers of one configuration",
-            )
-        count = config.layers(layers)
+        count = config.layers(layers) if isinstance(layers, str) else layers(config)
         names = config.strings("layer_types") if explicit else None
         if names is None:
             names = tuple(types(config, count))
@@ -70,16 +71,69 @@ def layered(
                 expected=f"one for each of the {count} layers",
             )
         names = tuple(_LEGACY.get(name, name) for name in names)
+        if then is not None:
+            names = tuple(then(names))
         rules = kinds or {}
-        made = {
-            name: rules[name](config)
-            if name in rules
-            else _kind(config, name, geometry(config), window, (*rules, "full_attention"))
-            for name in dict.fromkeys(names)
-        }
-        return Plan(kinds=[made[name] for name in names])
+        made: dict[tuple[str, str], Kind] = {}
+        found = []
+        values = (per_layer or _of_one_configuration)(config, names)
+        for index, name in enumerate(names):
+            own = values.get(index, {})
+            key = (name, repr(sorted(own.items())))
+            if key not in made:
+                view = config.overlaid(own, f"per_layer_config.{index}") if own else config
+                made[key] = (
+                    rules[name](view)
+                    if name in rules
+                    else _kind(view, name, geometry(view), window, (*rules, "full_attention"))
+                )
+            found.append(made[key])
+        return Plan(kinds=found)
 
     return plan
+
+
+def _of_one_configuration(config: Config, names: Sequence[str]) -> LayerValues:
+    """For classes that read every layer's sizes from the one config."""
+    if config.raw.get("per_layer_config") is not None:
+        raise UnsupportedError(
+            "layers are configured one by one (per_layer_config)",
+            where=config.place("per_layer_config"),
+            expected="layers of one configuration",
+        )
+    return {}
+
+
+def stated_per_layer(*keys: str) -> Callable[[Config, Sequence[str]], LayerValues]:
+    """What ``per_layer_config`` sets otherwise for some layers, of keys that the class so reads."""
+
+    def values(config: Config, names: Sequence[str]) -> LayerValues:
+        given = config.get("per_layer_config")
+        if given is None:
+            return {}
+        place = config.place("per_layer_config")
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"found {describe(given)}", where=place, expected="an object")
+        found: dict[int, Mapping[str, Any]] = {}
+        for text, own in given.items():
+            index = int(text) if str(text).isdecimal() and len(str(text)) < 7 else -1
+            if not 0 <= index < len(names) or not isinstance(own, Mapping):
+                raise ConfigError(
+                    f"found {printable(str(text))}: {describe(own)}",
+                    where=place,
+                    expected="objects, by the numbers of layers",
+                )
+            for key in own:
+                if key not in keys:
+                    raise UnsupportedError(
+                        f"{printable(str(key))} differs from layer to layer",
+                        where=f"{place}.{text}",
+                        expected="one of " + ", ".join(keys),
+                    )
+            found[index] = own
+        return found
+
+    return values
 
 
 def _kind(
@@ -123,7 +177,7 @@ def _kind(
 
 
 def last_layers_share(inner: PlanFunction, key: str = "num_kv_shared_layers") -> PlanFunction:
-    """The last ``key`` layers reuse the caches of earlier ones and keep nothing."""
+    """The last ``key`` layers reuse the caches of earlier ones of their kind and keep nothing."""
 
     def plan(config: Config) -> Plan:
         made = inner(config)
@@ -134,6 +188,13 @@ def last_layers_share(inner: PlanFunction, key: str = "num_kv_shared_layers") ->
                 f"found {shared}",
                 where=config.place(key),
                 expected=f"at most the {count} layers there are",
+            )
+        names = [kind.name for kind in made.kinds]
+        if shared and set(names[: count - shared]) != set(names):
+            raise ConfigError(
+                f"found {shared}, which leaves no layer of some kind to share with",
+                where=config.place(key),
+                expected="an earlier layer of every kind",
             )
         nothing = Nothing()
         kinds = [*made.kinds[: count - shared], *([nothing] * shared)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, composite, recurrent
+from hfkv.cache.rows import attention, composite, decoders, gemma, latent, recurrent, sparse
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -17,7 +17,15 @@ from hfkv.reading import printable
 
 __all__ = ["ROWS", "Row", "plan", "row_of"]
 
-ROWS: dict[str, Row] = {**attention.ROWS, **recurrent.ROWS, **composite.ROWS}
+ROWS: dict[str, Row] = {
+    **attention.ROWS,
+    **decoders.ROWS,
+    **gemma.ROWS,
+    **latent.ROWS,
+    **recurrent.ROWS,
+    **sparse.ROWS,
+    **composite.ROWS,
+}
 
 
 def row_of(config: Config) -> Row:

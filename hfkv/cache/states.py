@@ -17,6 +17,7 @@ KindRule = Callable[[Config], Kind]
 
 __all__ = [
     "KindRule",
+    "delta_attention",
     "gated_delta",
     "indexed_latent",
     "mamba1",
@@ -45,6 +46,16 @@ def gated_delta(config: Config) -> Kind:
         "gated delta",
         (2 * keys + values, config.int("linear_conv_kernel_dim")),
         (heads, config.int("linear_key_head_dim"), config.int("linear_value_head_dim")),
+    )
+
+
+def delta_attention(config: Config) -> Kind:
+    """Kimi's delta attention: as many keys as values, one square matrix per head."""
+    heads, dim = config.int("linear_num_heads"), config.int("linear_head_dim")
+    return _state(
+        "delta attention",
+        (3 * heads * dim, config.int("linear_conv_kernel_dim")),
+        (heads, dim, dim),
     )
 
 

@@ -89,11 +89,11 @@ class Config:
         """The value of ``key``: explicit, or the class's default, or None where neither is.
 
         A class that names the key otherwise (``attribute_map``) is asked by its own name; where
-        the file has both, the class lets the standard name, set last, win. A name that the class
-        only still reads (``old_names``) is none where it is null.
+        the file has both, the class lets the other name, set last, win. A name that the class only
+        still reads (``old_names``) is none where it is null.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in dict.fromkeys(self._with_old_names(own, (key, own))):
+        for name in self._names(own):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -106,7 +106,20 @@ class Config:
     def has(self, key: str) -> Bool:
         """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return key in self.raw or own in self.raw
+        return any(name in self.raw for name in self._names(own))
+
+    def declares(self, key: str) -> Bool:
+        """Whether the file has the key or the class has a default, if only null, for it."""
+        return self.has(key) or (self.cls is not None and key in self.cls.defaults)
+
+    def overlaid(self, values: Mapping[str, Any], under: str) -> Config:
+        """This config with some values replaced, as ``per_layer_config`` replaces them.
+
+        Args:
+            values: what is replaced, under the class's own names.
+            under: the path that the values stand under, for messages and explanations.
+        """
+        return _Overlaid(self, values, under)
 
     def int(self, key: str, *, least: Int = 1) -> Int:
         """A whole number of at least ``least``.
@@ -252,12 +265,21 @@ class Config:
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _with_old_names(self, own: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """``names`` with those that the class once had for the key, in the order they win."""
-        for old, (new, wins) in () if self.cls is None else self.cls.old_names.items():
+    def _names(self, own: str) -> list[str]:
+        """Every name that the class reads the key by, the one that wins first."""
+        found = [own]
+        for old, (new, wins) in (self.cls.old_names if self.cls else {}).items():
             if new == own and self.raw.get(old) is not None:
-                names = (old, *names) if wins else (*names, old)
-        return names
+                found.insert(0 if wins else len(found), old)
+        return [*self._aliases(own), *found]
+
+    def _aliases(self, own: str) -> list[str]:
+        """Other names of a key, the one that the file sets last first."""
+        if self.cls is None:
+            return []
+        names = [name for name, target in self.cls.attribute_map.items() if target == own]
+        order = {name: index for index, name in enumerate(self.raw)} if len(names) > 1 else {}
+        return sorted(names, key=lambda name: -order.get(name, -1))
 
     def _note(self, key: str, value: Any, origin: Origin) -> Any:
         path = f"{self.path}{key}"
@@ -273,6 +295,33 @@ class Config:
                 where=self.place(key),
                 expected="a value, or no such key",
             )
+
+
+class _Overlaid(Config):
+    """A config in which some values stand before the file's own."""
+
+    def __init__(self, base: Config, values: Mapping[str, Any], under: str) -> None:
+        super().__init__(
+            base.raw,
+            where=base.where,
+            model_type=base.model_type,
+            path=base.path,
+            reads=base._reads,
+            filled=base._filled,
+        )
+        self._values = values
+        self._under = under
+
+    def get(self, key: str) -> Any:
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        if own not in self._values:
+            return super().get(key)
+        value = self._values[own]
+        return self._note(f"{self._under}.{own}", value, "null" if value is None else "explicit")
+
+    def has(self, key: str) -> Bool:
+        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        return own in self._values or super().has(key)
 
 
 def _model_type(raw: Mapping[str, Any], where: str) -> str:

@@ -107,6 +107,10 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
     import torch
 
     cls = class_of(config, name)
+    text = config.get_text_config(decoder=True)
+    if type(text) is not type(config) and cls.config_class is type(text):
+        # A composite type whose text part has a class of its own, as AutoModelForCausalLM does.
+        config = text
     for part in (config, *_sub_configs(config)):
         part._attn_implementation = "eager"
         # A part that states its own dtype would be built in that one.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hfkv.live.build import build, config_of
+from hfkv.live.build import build, config_of, transformers
+from hfkv.live.experts import all_to_the_first
+from hfkv.live.formats import Kept, kept, kept_by, step_inputs, steps
+from hfkv.live.values import as_if_zero
 
 __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 
@@ -13,7 +16,22 @@ __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 LiveLayer = list[tuple[str, tuple[int, ...], str]]
 
 #: Attributes of cache layers that hold tensors, under the names hfkv gives them.
-_ATTRIBUTES = ("keys", "values", "indexer_keys", "conv_states", "recurrent_states")
+_ATTRIBUTES = (
+    "keys",
+    "values",
+    "prefill_keys",
+    "prefill_values",
+    "compressed_kv",
+    "buffer_kv",
+    "buffer_gate",
+    "overlap_kv",
+    "overlap_gate",
+    "idx_keys",
+    "indexer_keys",
+    "indexer_position_ids",
+    "conv_states",
+    "recurrent_states",
+)
 
 
 def live_cache(
@@ -35,20 +53,22 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     device = next(model.parameters()).device
     extra: dict[str, Any] = {}
     if model.config.is_encoder_decoder:
-        length = encoder_tokens or 8
-        extra = _encoder_inputs(model, batch, length, device)
-        key = "decoder_input_ids"
-    else:
-        key = "input_ids"
+        extra = _encoder_inputs(model, batch, encoder_tokens or 8, device)
 
-    def step(count: int, past: Any) -> Any:
+    state: Any = None
+    for count in steps(model, tokens):
         ids = torch.ones((batch, count), dtype=torch.long, device=device)
-        with torch.no_grad():
-            out = model(**{key: ids}, past_key_values=past, use_cache=True, **extra)
-        return getattr(out, "past_key_values", None) or getattr(out, "cache_params", None)
-
-    past = step(tokens - 1, None) if tokens > 1 else None
-    return step(1, past)
+        given = {**step_inputs(model, ids, state), **extra}
+        if model.config.is_encoder_decoder:
+            given["decoder_input_ids"] = given.pop("input_ids")
+        with torch.no_grad(), as_if_zero(), all_to_the_first():
+            output = model(**given)
+            if "past_key_values" in given and kept_by(output, given) is None:
+                # A class that makes no cache of its own accord; generation would hand it this one.
+                given["past_key_values"] = transformers().DynamicCache(config=model.config)
+                output = model(**given)
+            state = kept_by(output, given)
+    return kept(model, state)
 
 
 def _encoder_inputs(model: Any, batch: int, length: int, device: Any) -> dict[str, Any]:
@@ -61,7 +81,12 @@ def _encoder_inputs(model: Any, batch: int, length: int, device: Any) -> dict[st
 
 
 def read_cache(cache: Any) -> list[LiveLayer]:
-    """The tensors of each layer of a transformers cache, in layer order."""
+    """The tensors of each layer of what :func:`run` gives, in layer order."""
+    if isinstance(cache, Kept):
+        return [
+            [item for name, value in layer.items() for item in _tensors(name, value)]
+            for layer in cache.layers
+        ]
     if hasattr(cache, "self_attention_cache"):
         own = read_cache(cache.self_attention_cache)
         cross = read_cache(cache.cross_attention_cache)
@@ -75,7 +100,10 @@ def read_cache(cache: Any) -> list[LiveLayer]:
 def _read_layer(layer: Any) -> LiveLayer:
     found: LiveLayer = []
     for name in _ATTRIBUTES:
-        found += _tensors(name, getattr(layer, name, None))
+        value = getattr(layer, name, None)
+        # DeepSeek-V4's values are its keys, one tensor under two names.
+        if name != "values" or value is not getattr(layer, "keys", None):
+            found += _tensors(name, value)
     return found
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.census.published import DECODERS
+
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
 
 #: Defaults that are inconsistent, with the smallest change that makes the class run.
@@ -20,6 +22,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     # The class computes a scale from head_dim, which only its published configs state.
     "ministral": {"head_dim": 128},
     "ministral3": {},
+    **DECODERS,
 }
 _WINDOWS = ("sliding_window", "attention_chunk_size")
 

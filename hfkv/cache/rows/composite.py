@@ -34,4 +34,12 @@ ROWS: dict[str, Row] = {
         smolvlm vibevoice vibevoice_asr video_llama_3 video_llava vipllava voxtral""".split(),
         Row(nested),
     ),
+    # Those whose text part only they can run.
+    **dict.fromkeys(
+        """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v
+        glm4v_moe glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer
+        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr
+        voxtral_realtime""".split(),
+        Row(nested),
+    ),
 }

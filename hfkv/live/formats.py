@@ -1,0 +1,143 @@
+"""Models that keep their state in a form of their own: how to step them and how to read it.
+
+Most classes fill a transformers ``Cache``. Older ones hand back lists of tensors under other names,
+one keeps states inside its modules, some read other inputs at each step, and some keep nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Kept", "kept", "kept_by", "step_inputs", "steps"]
+
+#: The names under which inputs take what is kept, and outputs carry it.
+_CARRIERS = ("past_key_values", "cache_params", "state", "mems", "past_buckets_states")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What each layer keeps, by name, of a model without a transformers ``Cache``."""
+
+    layers: list[Mapping[str, Any]]
+
+
+def steps(model: Any, tokens: int) -> tuple[int, ...]:
+    """Tokens given in each step: all but the last, then the last."""
+    if tokens == 1:
+        return (1,)
+    # CPM-Ant is given the whole text at every step and skips what it has cached.
+    return (tokens - 1, tokens) if model.config.model_type == "cpmant" else (tokens - 1, 1)
+
+
+def step_inputs(model: Any, ids: Any, past: Any) -> dict[str, Any]:
+    """The inputs of one step: token ids, what was kept, and what else the class asks for."""
+    import torch
+
+    names = inspect.signature(model.forward).parameters
+    given: dict[str, Any] = {"input_ids": ids}
+    carrier = next((name for name in _CARRIERS if name in names), None)
+    if carrier is not None:
+        given[carrier] = _start(model) if past is None else past
+        given["use_cache"] = True
+    batch, count = ids.shape
+    config = model.config
+    if "encoder_inputs_embeds" in names:
+        # Audio comes in step with the text; its own encoder's cache is not the decoder's.
+        size = (batch, count * config.downsample_factor, config.audio_config.hidden_size)
+        given["encoder_inputs_embeds"] = torch.zeros(size, dtype=torch.bfloat16, device=ids.device)
+    if config.model_type == "kyutai_speech_to_text":
+        given["input_ids"] = ids[..., None].expand(-1, -1, config.num_codebooks + 1)
+    if "shared_kv_states" in names and "backbone_hidden_size" in config:
+        given = _assistant(model, ids)
+    return given
+
+
+def kept_by(output: Any, given: Mapping[str, Any]) -> Any:
+    """What a step keeps for the next: in its output, or in the cache it was given."""
+    for name in _CARRIERS:
+        found = getattr(output, name, None)
+        if found is not None:
+            return found
+    return given.get("past_key_values")
+
+
+def kept(model: Any, state: Any) -> Any:
+    """``state`` itself where it is a usual cache, else its layers."""
+    config = model.config.get_text_config(decoder=True)
+    if state is None:
+        return Kept([{} for _ in range(config.num_hidden_layers)])
+    if hasattr(state, "rnn_state"):
+        return Kept([{"rnn_state": states} for states in state.rnn_state.values()])
+    if hasattr(state, "states_cache"):
+        pairs = zip(state.buckets_cache, state.states_cache, strict=True)
+        return Kept([{"buckets": buckets, "states": states} for buckets, states in pairs])
+    if config.model_type == "rwkv":
+        # Five tensors of all layers, the layer last.
+        count = config.num_hidden_layers
+        return Kept([{"state": [part[..., index] for part in state]} for index in range(count)])
+    if isinstance(state, (list, tuple)):
+        return Kept([{"mems": part} for part in state])
+    if hasattr(state, "linear_cache"):
+        return Kept([_attention_or_linear(state, index) for index in range(len(state))])
+    if config.model_type == "recurrent_gemma":
+        blocks = [layer.temporal_block for layer in model.model.layers]
+        return Kept([_inside(*pair) for pair in zip(blocks, state.layers, strict=True)])
+    if config.model_type == "blt":
+        caches = (state.self_attention_cache, state.cross_attention_cache)
+        return Kept([_pair(layer) for cache in caches for layer in cache.layers])
+    return state
+
+
+def _start(model: Any) -> Any:
+    """The cache that a class must be given before its first step; None where it makes its own."""
+    from transformers import DynamicCache, EncoderDecoderCache
+
+    if model.config.model_type == "blt":
+        # The class makes one from its config, which says no number of layers, and fails.
+        return EncoderDecoderCache(DynamicCache(), DynamicCache())
+    return None
+
+
+def _attention_or_linear(cache: Any, index: int) -> dict[str, Any]:
+    """MiniMax: a layer has keys and values, or one matrix per head in a list beside them."""
+    found = _pair(cache.layers[index]) if index < len(cache.layers) else {}
+    if index < len(cache.linear_cache) and len(cache.linear_cache[index]):
+        found["linear_cache"] = cache.linear_cache[index]
+    return found
+
+
+def _inside(block: Any, layer: Any) -> dict[str, Any]:
+    """RecurrentGemma: recurrent blocks hold their states themselves."""
+    if not hasattr(block, "conv1d_state"):
+        return _pair(layer)
+    return {"conv1d_state": block.conv1d_state, "recurrent_states": block.rg_lru.recurrent_states}
+
+
+def _pair(layer: Any) -> dict[str, Any]:
+    return {"keys": getattr(layer, "keys", None), "values": getattr(layer, "values", None)}
+
+
+def _assistant(model: Any, ids: Any) -> dict[str, Any]:
+    """A drafting model: it attends to the cache of the model that it drafts for, of any length."""
+    import torch
+
+    config = model.config.get_text_config(decoder=True)
+    batch, count = ids.shape
+
+    def zeros(*shape: int) -> Any:
+        return torch.zeros((batch, *shape), dtype=torch.bfloat16, device=ids.device)
+
+    states = {}
+    for kind in ("full_attention", "sliding_attention"):
+        index = config.layer_types.index(kind) if kind in config.layer_types else 0
+        part = config.per_layer_config[index]
+        shape = (part.num_key_value_heads, count, part.head_dim)
+        states[kind] = (zeros(*shape), zeros(*shape))
+    return {
+        "inputs_embeds": zeros(count, 2 * model.config.backbone_hidden_size),
+        "position_ids": torch.zeros((batch, count), dtype=torch.long, device=ids.device),
+        "shared_kv_states": states,
+    }

@@ -1,0 +1,74 @@
+"""Defaults of decoders that are inconsistent, with the smallest change that makes the class run.
+
+Values are those of a published config of the type where one is known; the comment says which.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["DECODERS"]
+
+#: A rotary embedding of three axes, as the vision-language classes want it.
+_THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
+
+DECODERS: dict[str, dict[str, Any]] = {
+    # The class wants rotary parameters for each type of layer and has none.
+    "cohere_compass_text": {
+        "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}
+    },
+    # Built from a map of tokens; Chameleon 7B's own number of the image token.
+    "chameleon": {"vocabulary_map": {"<image>": 8711}},
+    # DBRX: the attention's config has no rotary base of its own.
+    "dbrx": {"attn_config": {"rope_theta": 500000.0, "kv_n_heads": 8, "clip_qkv": 8}},
+    # DeepSeek-OCR 2 states which layers are sparse, and how many experts serve a token.
+    "deepseek_ocr2": {
+        "text_config": {
+            "num_hidden_layers": 12,
+            "mlp_layer_types": ["dense", *["sparse"] * 11],
+            "num_experts_per_tok": 6,
+            "moe_intermediate_size": 896,
+        }
+    },
+    # DeepSeek-V2-Lite: experts for each token.
+    "deepseek_v2": {"num_experts_per_tok": 6, "moe_intermediate_size": 1408},
+    # dots.llm1: experts.
+    "dots1": {"n_routed_experts": 128, "n_shared_experts": 2, "num_experts_per_tok": 6},
+    # Emu3 is built from a map of tokens.
+    "emu3": {"vocabulary_map": {"<image>": 151851, "<|extra_200|>": 151846}},
+    # Gemma 4's experts: the class builds them, the config has no number of them.
+    "diffusion_gemma": {
+        "text_config": {"num_experts": 128, "top_k_experts": 8, "moe_intermediate_size": 704}
+    },
+    # All layers share by default, which leaves none to share with; this leaves one of each kind.
+    "gemma4_unified_assistant": {"text_config": {"num_kv_shared_layers": 24}},
+    # GLM-4.1V and GLM-4.5V: half of each head is rotated, in three sections.
+    "glm4v": {"text_config": {"rope_parameters": {**_THREE_AXES, "partial_rotary_factor": 0.5}}},
+    "glm4v_moe": {
+        "text_config": {
+            "head_dim": 128,
+            "rope_parameters": {**_THREE_AXES, "partial_rotary_factor": 0.5},
+        }
+    },
+    # Which decoder layers take which level of the vision tower.
+    "granite4_vision": {"deepstack_layer_map": [[-19, 9]], "downsample_rate": "4/8"},
+    # Hunyuan 7B: the class divides by a head size that it has no default for.
+    "hunyuan_v1_dense": {"head_dim": 128},
+    "hunyuan_v1_moe": {"head_dim": 128},
+    "hunyuan_vl": {
+        "text_config": {
+            "head_dim": 128,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [16, 16, 16, 16],
+            },
+        }
+    },
+    # Minitron 8B: key/value heads.
+    "nemotron": {"num_key_value_heads": 8},
+    # Qwen3-Omni 30B-A3B: an even head size.
+    "qwen3_omni_moe_thinker": {"text_config": {"num_attention_heads": 32, "head_dim": 128}},
+    # Step-3.7-Flash slides over 512 tokens.
+    "step3p7": {"text_config": {"sliding_window": 512}},
+}
