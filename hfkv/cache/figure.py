@@ -36,6 +36,7 @@ class KVCache:
         plan: the kinds of all layers; ``layers`` are the tensors they come to.
         encoder_tokens: the length of the encoder's output that is kept, where there can be one.
         reads: the config keys that were read, with where each value came from.
+        rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
     """
 
@@ -54,6 +55,7 @@ class KVCache:
     source: str = ""
     encoder_tokens: int | None = None
     reads: tuple[Read, ...] = field(default=(), repr=False)
+    rows: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -87,23 +89,9 @@ class KVCache:
 
     def explain(self) -> list[str]:
         """The arithmetic with the model's own numbers, and where each of them came from."""
-        lines = []
-        groups: dict[int, list[Any]] = {}
-        for layer, kind in zip(self.layers, self.plan.kinds, strict=True):
-            groups.setdefault(id(kind), [layer, 0])[1] += 1
-        for layer, count in groups.values():
-            for tensor in layer.tensors:
-                shape = " x ".join(map(str, tensor.shape))
-                width = torch_name(tensor.dtype)
-                lines.append(
-                    f"{count} {layer.kind} layers: {tensor.name} {shape} ({width}) = "
-                    f"{tensor.bytes:,} B each, {count * tensor.bytes:,} B in all"
-                )
-        lines.append(f"total {self.bytes:,} B")
-        lines += [f"{read.key} = {read.value!r} ({read.origin})" for read in self.reads]
-        rule = self.source or f"the cache class that transformers fills for {self.model_type}"
-        lines.append(f"row: {self.model_type}, {self.basis}: {rule}")
-        return lines
+        from hfkv.cache.explain import explain
+
+        return explain(self)
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds every layer's tensors."""
@@ -152,6 +140,7 @@ def kv_cache(
     _check(tokens, batch, engine)
     found = known(facts)
     config, plan = found.config, found.plan
+    # Taken before anything else is read, so that only what the plan depends on is explained.
     reads = config.reads
     length = encoder_length(plan, encoder_tokens, model_type=config.model_type)
     element, notes = cache_dtype(facts, config, dtype)
@@ -179,6 +168,7 @@ def kv_cache(
         source=found.source,
         encoder_tokens=length,
         reads=reads,
+        rows=tuple(dict.fromkeys((config.model_type, config.text().model_type))),
         notes=notes,
     )
 

@@ -12,6 +12,7 @@ from hfkv.cache.row import Row
 from hfkv.cache.rows import (
     attention,
     bert,
+    composite,
     crossing,
     decoders,
     encoder_decoder,
@@ -29,36 +30,6 @@ from hfkv.reading import printable
 __all__ = ["ROWS", "Row", "plan", "row_of"]
 
 
-def _text(config: Config) -> Plan:
-    """The plan of the nested text config, by that config's own type."""
-    inner = config.text()
-    return row_of(inner).plan(inner)
-
-
-#: Composite models: the decoder's plan, by the type of the nested text config.
-_COMPOSITE: dict[str, Row] = {
-    **dict.fromkeys(
-        """aria audioflamingo3 cohere2_vision deepseek_vl deepseek_vl_hybrid exaone4_5 fun_asr_nano
-        fuyu gemma3 glm_ocr glmasr got_ocr2 granite_docling granite_speech
-        granite_speech_plus hyperclovax_vision_v2 idefics2 idefics3 internvl janus
-        kimi_k25 lighton_ocr llama4 llava llava_next llava_next_video llava_onevision
-        minicpm_ocr minicpmv4_6 minicpmv4_7 mistral3 moss_transcribe_diarize
-        musicflamingo ovis2 paddleocr_vl pp_chart2table qianfan_ocr qwen2_5_omni_thinker
-        qwen2_5_vl qwen2_audio qwen2_vl qwen3_5 qwen3_5_moe qwen3_asr shieldgemma2
-        smolvlm vibevoice vibevoice_asr video_llama_3 video_llava vipllava voxtral""".split(),
-        Row(_text),
-    ),
-}
-
-#: Composite models whose text part only they can run.
-_AROUND: dict[str, Row] = dict.fromkeys(
-    """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v glm4v_moe
-    glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer muse_spark
-    qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr voxtral_realtime""".split(),
-    Row(_text),
-)
-
-
 def _any(config: Config) -> Plan:
     """The plan of any config, for rows that hold another model."""
     return row_of(config).plan(config)
@@ -74,8 +45,7 @@ ROWS: dict[str, Row] = {
     **bert.ROWS,
     **crossing.ROWS,
     **encoder_decoder.rows(_any),
-    **_COMPOSITE,
-    **_AROUND,
+    **composite.ROWS,
     **remote.rows(_any),
 }
 

@@ -30,6 +30,10 @@ class ConfigClass:
         sub_defaults: key of a nested config to what this class fills in there otherwise than the
             nested class would: under ``absent`` where the nested config is not there, under
             ``given`` where it is but lacks the key.
+        flat: key of a nested config to the keys that the class takes into it from the top, where
+            the file has no such nested config.
+        old_names: keys that the class still reads for others: to the key's own name, and whether
+            the old one wins where the file has both.
         text: the key of the nested config that the decoder is built from; "" for itself.
         null_refused: keys for which the class raises when they are null.
         architectures: text-generating classes of this type, most usual first.
@@ -41,6 +45,8 @@ class ConfigClass:
     attribute_map: Mapping[str, str]
     sub_configs: Mapping[str, str]
     sub_defaults: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    flat: Mapping[str, tuple[str, ...]]
+    old_names: Mapping[str, tuple[str, bool]]
     text: str
     null_refused: frozenset[str]
     architectures: tuple[str, ...]
@@ -61,6 +67,8 @@ def config_class(model_type: str) -> ConfigClass | None:
         attribute_map=raw["attribute_map"],
         sub_configs=raw["sub_configs"],
         sub_defaults=raw["sub_defaults"],
+        flat={key: tuple(names) for key, names in raw["flat"].items()},
+        old_names={key: (own, wins) for key, (own, wins) in raw["old_names"].items()},
         text=raw["text"],
         null_refused=frozenset(raw["null_refused"]),
         architectures=tuple(raw["architectures"]),

@@ -89,10 +89,11 @@ class Config:
         """The value of ``key``: explicit, or the class's default, or None where neither is.
 
         A class that names the key otherwise (``attribute_map``) is asked by its own name; where
-        the file has several names for it, the class lets the others, set last, win.
+        the file has both, the class lets the other name, set last, win. A name that the class only
+        still reads (``old_names``) is none where it is null.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in (*reversed(self._aliases(own)), own):
+        for name in self._names(own):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -114,7 +115,7 @@ class Config:
     def has(self, key: str) -> Bool:
         """Whether the file itself has the key, by any of its names."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return own in self.raw or bool(self._aliases(own))
+        return any(name in self.raw for name in self._names(own))
 
     def declares(self, key: str) -> Bool:
         """Whether the file has the key or the class has a default, if only null, for it."""
@@ -235,12 +236,16 @@ class Config:
     def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
 
-        An absent one is an empty one: the class then builds it from defaults alone.
+        An absent one is an empty one, or what the class takes from the top in its stead.
         """
         value = self.raw.get(key)
-        case = "absent" if value is None else "given"
+        case, path = "absent" if value is None else "given", f"{self.path}{key}."
         if value is None:
-            value = {}
+            flat = () if self.cls is None else self.cls.flat.get(key, ())
+            value = {name: self.raw[name] for name in flat if name in self.raw}
+            if value:
+                # Older files have no nested config: the class takes its keys from the top.
+                case, path = "given", self.path
         if not isinstance(value, Mapping):
             raise ConfigError(
                 f"found {describe(value)}", where=self.place(key), expected="an object"
@@ -256,7 +261,7 @@ class Config:
             value,
             where=self.where,
             model_type=model_type,
-            path=f"{self.path}{key}.",
+            path=path,
             reads=self._reads,
             filled=None if self.cls is None else self.cls.sub_defaults.get(key, {}).get(case),
         )
@@ -282,6 +287,14 @@ class Config:
         return config
 
     # -- helpers ---------------------------------------------------------------------------
+
+    def _names(self, own: str) -> list[str]:
+        """Every name that the class reads the key by, the one that wins first."""
+        found = [own]
+        for old, (new, wins) in (self.cls.old_names if self.cls else {}).items():
+            if new == own and self.raw.get(old) is not None:
+                found.insert(0 if wins else len(found), old)
+        return [*reversed(self._aliases(own)), *found]
 
     def _aliases(self, own: str) -> list[str]:
         """Other names that the file has for a key of the class, in the file's order."""

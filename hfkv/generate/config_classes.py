@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hfkv.generate.config_probes import flat_keys, is_json, old_names, sub_defaults
 from hfkv.live.build import pairs, transformers
 
 __all__ = ["generate", "main"]
@@ -84,7 +85,7 @@ def _entry(cls: Any, model_type: str) -> dict[str, Any]:
             value = field.default_factory()
         else:
             continue
-        if _is_json(value):
+        if is_json(value):
             defaults[field.name] = value
     # Annotations are not all fields: classes also state plain attributes.
     sub_configs = _sub_configs(cls, nested)
@@ -94,18 +95,12 @@ def _entry(cls: Any, model_type: str) -> dict[str, Any]:
         "defaults": defaults,
         "attribute_map": dict(getattr(cls, "attribute_map", {}) or {}),
         "sub_configs": sub_configs,
-        "sub_defaults": _sub_defaults(cls, sub_configs),
+        "sub_defaults": sub_defaults(cls, sub_configs, _LEFT_OUT),
+        "flat": flat_keys(cls, sub_configs),
+        "old_names": old_names(cls, defaults),
         "text": _text_path(cls),
         "null_refused": [key for key in defaults if _refuses_null(cls, key, defaults[key])],
     }
-
-
-def _is_json(value: object) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, tuple)
 
 
 def _sub_configs(cls: Any, nested: dict[str, Any]) -> dict[str, str]:
@@ -119,40 +114,6 @@ def _sub_configs(cls: Any, nested: dict[str, Any]) -> dict[str, str]:
         model_type = getattr(part, "model_type", None) or getattr(sub, "model_type", None)
         if model_type:
             found[key] = model_type
-    return found
-
-
-def _sub_defaults(cls: Any, sub_configs: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Where this class fills a nested config otherwise than the nested class does by itself.
-
-    Key to ``absent`` (the whole nested config is not there) and ``given`` (it is, without those
-    keys), each key to value.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for key, model_type in sub_configs.items():
-        if model_type not in transformers().CONFIG_MAPPING:
-            continue
-        try:
-            plain = transformers().CONFIG_MAPPING[model_type]().to_dict()
-        except Exception:  # a class that needs arguments has no defaults of its own
-            continue
-        cases = {}
-        for case, arguments in (("absent", {}), ("given", {key: {"model_type": model_type}})):
-            try:
-                made = getattr(cls(**arguments), key).to_dict()
-            except Exception:
-                continue
-            cases[case] = {
-                name: value
-                for name, value in made.items()
-                if name not in _LEFT_OUT
-                and not name.startswith("_")
-                and not isinstance(value, dict)
-                and _is_json(value)
-                and (name not in plain or plain[name] != value)
-            }
-        if any(cases.values()):
-            found[key] = cases
     return found
 
 

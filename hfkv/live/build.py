@@ -71,6 +71,8 @@ def config_of(raw: Mapping[str, Any]) -> Any:
             f"transformers {library.__version__} has no class for model_type {model_type!r}",
             where="live figures",
         )
+    # As a file is read: it may write infinity as an object.
+    values = library.PreTrainedConfig._decode_special_floats(values)
     return library.CONFIG_MAPPING[model_type].from_dict(values)
 
 
@@ -113,6 +115,8 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         config = part if isinstance(part, cls.config_class) else config
     for part in (config, *_sub_configs(config)):
         part._attn_implementation = "eager"
+        # A part that states its own dtype would be built in that one.
+        part.dtype = None
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from hfkv.cache.explain import grouped, ranges
 from hfkv.dtypes import torch_name
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
@@ -41,9 +40,9 @@ def sheets(
     rows = [
         ("tokens", f"{figure.tokens:,}{batch}"),
         ("bytes, total", f"{figure.bytes:,}"),
-        ("bytes for the next token", f"{figure.bytes_per_token:,}"),
-        ("bytes per token, average", f"{float(average):,.2f}".rstrip("0").rstrip(".")),
-        ("constant bytes", f"{figure.constant_bytes:,}"),
+        ("bytes of the next token (marginal)", f"{figure.bytes_per_token:,}"),
+        ("bytes per token (average)", f"{float(average):,.2f}".rstrip("0").rstrip(".")),
+        ("bytes before the first token", f"{figure.constant_bytes:,}"),
         ("dtype", figure.dtype),
         ("convention", figure.engine),
         ("how known", figure.basis),
@@ -54,10 +53,16 @@ def sheets(
         found.append(
             Sheet(
                 title="Layers",
-                columns=("layers", "kind", "stores", "bytes each"),
+                columns=("layers", "kind", "stores", "bytes each", "bytes of all"),
                 rows=[
-                    (ranges(indices), layer.kind, _tensors(layer), f"{_size(layer):,}")
-                    for indices, layer in _grouped(figure.layers)
+                    (
+                        f"{len(indices)}: {ranges(indices)}",
+                        layer.kind,
+                        _tensors(layer, figure.dtype),
+                        f"{layer.bytes:,}",
+                        f"{len(indices) * layer.bytes:,}",
+                    )
+                    for indices, layer in grouped(figure.layers)
                 ],
                 left=(1, 2),
             )
@@ -74,42 +79,13 @@ def sheets(
     return found
 
 
-def _size(layer: Layer) -> int:
-    return sum(tensor.bytes for tensor in layer.tensors)
-
-
-def _tensors(layer: Layer) -> str:
+def _tensors(layer: Layer, dtype: str) -> str:
+    """A tensor a line; its dtype only where it is another than the cache's own."""
     return (
-        ", ".join(
-            f"{tensor.name} [{', '.join(map(str, tensor.shape))}] {torch_name(tensor.dtype)}"
+        "\n".join(
+            f"{tensor.name} {'x'.join(map(str, tensor.shape))}"
+            + ("" if torch_name(tensor.dtype) == dtype else f" {torch_name(tensor.dtype)}")
             for tensor in layer.tensors
         )
         or "nothing"
     )
-
-
-def _grouped(layers: Iterable[Layer]) -> list[tuple[list[int], Layer]]:
-    groups: dict[tuple[object, ...], tuple[list[int], Layer]] = {}
-    for layer in layers:
-        key = (layer.kind, tuple((t.name, t.shape, t.dtype) for t in layer.tensors))
-        groups.setdefault(key, ([], layer))[0].append(layer.index)
-    return list(groups.values())
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """``0-3, 5, 7-9``; a regular stride as ``0-60 step 6``.
-
-    >>> ranges([0, 1, 2, 5]), ranges([5, 11, 17, 23])
-    ('0-2, 5', '5-23 step 6')
-    """
-    if len(numbers) > 2:
-        strides = {b - a for a, b in pairwise(numbers)}
-        if len(strides) == 1 and strides != {1}:
-            return f"{numbers[0]}-{numbers[-1]} step {strides.pop()}"
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][-1] == number - 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ", ".join("-".join(map(str, part)) for part in parts)

@@ -91,7 +91,8 @@ def to_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A GitHub-flavoured Markdown table; first column left, the others right."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        inner = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells)
+        return "| " + " | ".join(inner) + " |"
 
     rule = "| --- |" + " ---: |" * (len(columns) - 1)
     return "\n".join([line(columns), rule, *(line(row) for row in rows)])

@@ -75,7 +75,7 @@ def _grouped(layers: Sequence[LayerPair]) -> list[list[LayerPair]]:
 
 
 def _span(group: Sequence[LayerPair]) -> str:
-    from hfkv.render.kv import ranges
+    from hfkv.cache.explain import ranges
 
     return ranges([pair.index for pair in group])
 

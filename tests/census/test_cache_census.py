@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,94 +11,65 @@ import pytest
 pytest.importorskip("torch")
 
 from hfkv.cache import ROWS, plan
-from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError
+from hfkv.facts.classes import config_class
 from hfkv.facts.config import Config
-from tests.census.goldens import compact, load, name
+from tests.cache.test_goldens import planned
+from tests.census.goldens import load, name
+from tests.census.mutations import changes
+from tests.census.small import Live, shrink
 
 pytestmark = pytest.mark.oracle
 
 GOLDENS = load()
-ABSENT = object()
-
-#: Changes to the keys that plans read; each alone, on the text config of every type.
-CHANGES: list[tuple[str, Any]] = [
-    ("num_hidden_layers", 5),
-    ("num_key_value_heads", ABSENT),
-    ("num_key_value_heads", None),
-    ("num_key_value_heads", 1),
-    ("head_dim", ABSENT),
-    ("head_dim", None),
-    ("sliding_window", ABSENT),
-    ("sliding_window", None),
-    ("sliding_window", 9),
-    ("use_sliding_window", True),
-    ("use_bidirectional_attention", True),
-    ("per_layer_config", {"0": {"num_key_value_heads": 1}}),
-    ("sliding_window_pattern", 3),
-    ("max_window_layers", 2),
-    ("layer_types", ABSENT),
-    ("layer_types", None),
-    ("attention_chunk_size", 7),
-    ("kv_lora_rank", 24),
-    ("multi_query", False),
-    ("new_decoder_architecture", True),
-]
+#: Beyond every window that the changes set.
 TOKENS = 20
-#: Small enough to be quick; what the cache does not depend on stays as it is.
-SMALL = {"vocab_size": 64, "num_hidden_layers": 4}
+#: What attends to an encoder is given an output of so many tokens.
+ENCODER = 11
+_OWN = {golden["model_type"] for golden in GOLDENS}
 
 
-def live(raw: dict[str, Any]) -> list[list[Any]]:
-    from hfkv.live.build import build, config_of
-    from hfkv.live.cache import read_cache, run
-
-    return compact(read_cache(run(build(config_of(raw)), TOKENS)))
+def _planned(raw: dict[str, Any]) -> list[list[Any]]:
+    crosses = plan(Config(raw, where="test")).crosses
+    return planned(raw, TOKENS, ENCODER if crosses else None)
 
 
-def planned(raw: dict[str, Any]) -> list[list[Any]]:
-    layers = plan(Config(raw, where="test")).layers(tokens=TOKENS)
-    return compact(
-        [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in layers
-    )
-
-
-def changed(raw: dict[str, Any], key: str, value: Any) -> dict[str, Any] | None:
-    """The config with one change in its text part; None where the change is none."""
-    copy = json.loads(json.dumps(raw))
-    text = copy.get("text_config", copy)
-    types = text.get("layer_types")
-    if key == "num_hidden_layers" and types is not None:
-        text["layer_types"] = (types * 2)[:value]
-    if value is ABSENT:
-        if key not in text:
-            return None
-        del text[key]
-    else:
-        text[key] = value
-    return copy
+def disagreements(golden: dict[str, Any]) -> tuple[list[str], Counter[str]]:
+    """Changes that hfkv answers otherwise than the class, and how many came out how."""
+    found = config_class(golden["model_type"])
+    assert found is not None
+    raw = shrink({**golden["config"], "architectures": [golden["class"]]}, found.text)
+    config = Config(raw, where="test")
+    plan(config)
+    live = Live(found.text)
+    wrong, counts = [], Counter[str]()
+    if _planned(raw) != live(raw, TOKENS, ENCODER):
+        wrong.append(f"unchanged: {_planned(raw)} is not {live(raw, TOKENS, ENCODER)}")
+    brief = bool(found.text) and config.text().model_type in _OWN
+    for change, changed in changes(raw, config.reads, found.text, brief=brief):
+        try:
+            mine = _planned(changed)
+        except HfkvError:
+            counts["refused"] += 1
+            continue
+        try:
+            theirs = live(changed, TOKENS, ENCODER)
+        except Exception as error:
+            # The class itself cannot be built or run so: any plan of it is of no model.
+            counts["the class raises"] += 1
+            counts[f"{change}: {type(error).__name__}: {error}"[:120]] += 1
+            continue
+        counts["equal" if mine == theirs else "other"] += 1
+        if mine != theirs:
+            wrong.append(f"{change}: {mine[:3]} is not {theirs[:3]}")
+    return wrong, counts
 
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=name)
 def test_one_key_changed(golden: dict[str, Any]) -> None:
     """Equal to the reference, or refused; never silently different."""
-    wrong = []
-    for key, value in CHANGES:
-        raw = changed(golden["config"], key, value)
-        if raw is None:
-            continue
-        raw["architectures"] = [golden["class"]]
-        try:
-            mine = planned(raw)
-        except HfkvError:
-            continue
-        try:
-            theirs = live(raw)
-        except Exception:
-            # The class itself cannot be built or run so: any plan of it is of no model.
-            continue
-        if mine != theirs:
-            wrong.append((key, "absent" if value is ABSENT else value, mine[:2], theirs[:2]))
+    wrong, counts = disagreements(golden)
+    print(counts)
     assert not wrong
 
 

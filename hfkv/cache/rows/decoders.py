@@ -1,4 +1,4 @@
-"""More decoders with keys and values of tokens only: each reads its heads or windows its own way."""
+"""More decoders with keys and values of tokens: each reads its heads or windows its own way."""
 
 from __future__ import annotations
 

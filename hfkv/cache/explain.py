@@ -1,0 +1,186 @@
+"""The arithmetic of a figure with the model's own numbers, and where each of them came from."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from importlib import import_module, resources
+from itertools import groupby, pairwise
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from hfkv.dtypes import BITS, torch_name
+from hfkv.facts.classes import config_class, pinned_version
+from hfkv.facts.config import Read
+from hfkv.reading import printable
+
+if TYPE_CHECKING:
+    from hfkv.cache.figure import KVCache
+    from hfkv.cache.plan import CacheTensor, Layer
+
+__all__ = ["explain", "ranges", "row_place"]
+
+#: Lines are for a terminal of 80 columns.
+_WIDTH = 78
+
+_ORIGINS = {
+    "explicit": "config.json says",
+    "null": "config.json says null for",
+    "class default": f"absent from config.json, filled in by transformers {pinned_version()}",
+    "derived": "derived",
+}
+
+
+def explain(figure: KVCache) -> list[str]:
+    """Lines of at most 80 columns: each group of equal layers tensor by tensor, their sum, the
+    three ways to say bytes per token, every config key that was read by where its value came
+    from, and the row of the registry with its file and line."""
+    lines: list[str] = []
+    sums = []
+    for indices, layer in grouped(figure.layers):
+        count = len(indices)
+        lines += _wrap(f"{_layers(count)}, {layer.kind}: {ranges(indices)}")
+        lines += [f"  {_product(tensor)}" for tensor in layer.tensors]
+        if not layer.tensors:
+            lines.append("  keeps nothing")
+            continue
+        sums.append(count * layer.bytes)
+        lines.append(f"  each {layer.bytes:,} B, x {count} = {count * layer.bytes:,} B")
+    total = f"{figure.bytes:,} B"
+    if len(sums) > 1:
+        lines += _wrap(f"total: {' + '.join(f'{size:,}' for size in sums)} = {total}")
+    else:
+        lines.append(f"total: {total}")
+    sequences = f" x {figure.batch:,} sequences" if figure.batch > 1 else ""
+    lines += _wrap(
+        f"average: {total} / {figure.tokens:,} tokens{sequences} = "
+        f"{_decimal(figure.average_bytes_per_token)} B per token"
+    )
+    lines += _wrap(f"marginal: the next token adds {figure.bytes_per_token:,} B")
+    for origin, title in _ORIGINS.items():
+        reads = [read for read in figure.reads if read.origin == origin]
+        if reads:
+            lines.append(f"{title}:")
+            lines += [line for read in reads for line in _read(read)]
+    for model_type in figure.rows or (figure.model_type,):
+        lines += _wrap(_rule(model_type, figure))
+    return lines
+
+
+def row_place(model_type: str) -> str:
+    """File and line where a row of the registry stands; "" where it is not found.
+
+    >>> row_place("llama").split(":")[0]
+    'hfkv/cache/rows/attention.py'
+    """
+    folder = import_module("hfkv.cache.rows")
+    for module in iter_modules(folder.__path__):
+        if model_type not in getattr(import_module(f"{folder.__name__}.{module.name}"), "ROWS", {}):
+            continue
+        file = resources.files(folder.__name__) / f"{module.name}.py"
+        return f"hfkv/cache/rows/{module.name}.py:{_line(file.read_text('utf-8'), model_type)}"
+    return ""
+
+
+def _line(source: str, model_type: str) -> int:
+    """The first line from the table on that names the type."""
+    found = re.compile(rf"(?<![\w-]){re.escape(model_type)}(?![\w-])")
+    start = 0
+    for number, line in enumerate(source.splitlines(), 1):
+        if line.startswith("ROWS"):
+            start = number
+        if start and found.search(line):
+            return number
+    return start
+
+
+def grouped(layers: Iterable[Layer]) -> list[tuple[list[int], Layer]]:
+    """Equal layers together: their numbers, and the first of them."""
+    groups: dict[tuple[object, ...], tuple[list[int], Layer]] = {}
+    for layer in layers:
+        key = (layer.kind, tuple((t.name, t.shape, t.dtype) for t in layer.tensors))
+        groups.setdefault(key, ([], layer))[0].append(layer.index)
+    return list(groups.values())
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """``0-3, 5, 7-9``; a regular stride as ``0-60 step 6``; equal runs as ``0-4, 6-10 ... 54-58``.
+
+    >>> ranges([0, 1, 2, 5]), ranges([5, 11, 17, 23])
+    ('0-2, 5', '5-23 step 6')
+    """
+    if len(numbers) > 2:
+        strides = {b - a for a, b in pairwise(numbers)}
+        if len(strides) == 1 and strides != {1}:
+            return f"{numbers[0]}-{numbers[-1]} step {strides.pop()}"
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer" if count == 1 else f"{count} layers"
+
+
+def _product(tensor: CacheTensor) -> str:
+    bits = BITS[tensor.dtype]
+    width = f"{bits // 8} B" if bits % 8 == 0 else f"{bits} bits"
+    shape = " x ".join(map(str, tensor.shape))
+    return f"{tensor.name}: {shape} x {width} ({torch_name(tensor.dtype)}) = {tensor.bytes:,} B"
+
+
+def _read(read: Read) -> list[str]:
+    if read.origin == "null":
+        return _wrap(f"  {read.key}")
+    return _wrap(f"  {printable(read.key)} = {printable(_value(read.value), 600)}")
+
+
+def _value(value: Any) -> str:
+    """A value as JSON has it; runs in lists are counted."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if not isinstance(value, list):
+        return str(value)
+    if len(value) < 5:
+        return "[" + ", ".join(map(_value, value)) + "]"
+    runs = [(item, len(list(group))) for item, group in groupby(map(_value, value))]
+    shown = _periodic(runs) or ", ".join(item if n == 1 else f"{n} x {item}" for item, n in runs)
+    return f"{len(value)} entries: {shown}"
+
+
+def _periodic(runs: list[tuple[str, int]]) -> str:
+    """``5 x a, b; again and again`` where the runs repeat with a period of two."""
+    if len(runs) < 6 or any(run != runs[index % 2] for index, run in enumerate(runs[:-1])):
+        return ""
+    if runs[-1][0] != runs[(len(runs) - 1) % 2][0]:
+        return ""
+    first, second = (item if n == 1 else f"{n} x {item}" for item, n in runs[:2])
+    return f"{first}, {second}, and so on"
+
+
+def _decimal(value: Any) -> str:
+    return f"{float(value):,.2f}".rstrip("0").rstrip(".")
+
+
+def _rule(model_type: str, figure: KVCache) -> str:
+    place = row_place(model_type)
+    at = f" at {place}" if place else ""
+    source = figure.source
+    if not source:
+        found = config_class(model_type)
+        name = found.architectures[0] if found is not None and found.architectures else ""
+        source = f"transformers {pinned_version()}" + (f", {name}" if name else "")
+    return f"row {printable(model_type)} ({figure.basis}){at}: {source}"
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(
+        line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

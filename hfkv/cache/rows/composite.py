@@ -1,0 +1,45 @@
+"""Composite models: a text decoder with towers for images, sound or video around it.
+
+What a tower makes of an image or a sound takes up tokens like any other, and the towers keep
+nothing; so the cache is the decoder's, by the type of its nested config.
+"""
+
+from __future__ import annotations
+
+from hfkv.cache.plan import Plan
+from hfkv.cache.row import Row
+from hfkv.facts.config import Config
+
+__all__ = ["ROWS"]
+
+
+def nested(config: Config) -> Plan:
+    """The plan of the nested text config, by that config's own type."""
+    # The registry is made of this file's rows, so it cannot be imported with them.
+    from hfkv.cache.registry import row_of
+
+    inner = config.text()
+    return row_of(inner).plan(inner)
+
+
+ROWS: dict[str, Row] = {
+    **dict.fromkeys(
+        """aria audioflamingo3 cohere2_vision deepseek_vl deepseek_vl_hybrid exaone4_5 fun_asr_nano
+        fuyu gemma3 glm_ocr glmasr got_ocr2 granite_docling granite_speech
+        granite_speech_plus hyperclovax_vision_v2 idefics2 idefics3 internvl janus
+        kimi_k25 lighton_ocr llama4 llava llava_next llava_next_video llava_onevision
+        minicpm_ocr minicpmv4_6 minicpmv4_7 mistral3 moss_transcribe_diarize
+        musicflamingo ovis2 paddleocr_vl pp_chart2table qianfan_ocr qwen2_5_omni_thinker
+        qwen2_5_vl qwen2_audio qwen2_vl qwen3_5 qwen3_5_moe qwen3_asr shieldgemma2
+        smolvlm vibevoice vibevoice_asr video_llama_3 video_llava vipllava voxtral""".split(),
+        Row(nested),
+    ),
+    # Those whose text part only they can run.
+    **dict.fromkeys(
+        """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v
+        glm4v_moe glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer
+        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr
+        voxtral_realtime""".split(),
+        Row(nested),
+    ),
+}
