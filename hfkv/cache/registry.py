@@ -39,6 +39,7 @@ _COMPOSITE: dict[str, Row] = {
     ),
 }
 
+
 def _any(config: Config) -> Plan:
     """The plan of any config, for rows that hold another model."""
     return row_of(config).plan(config)

@@ -13,7 +13,7 @@ from hfkv.cache import ROWS, plan
 from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError
 from hfkv.facts.config import Config
-from tests.census.goldens import compact, load, name
+from tests.census.goldens import compact, load, title
 
 pytestmark = pytest.mark.oracle
 
@@ -78,7 +78,7 @@ def changed(raw: dict[str, Any], key: str, value: Any) -> dict[str, Any] | None:
     return copy
 
 
-@pytest.mark.parametrize("golden", GOLDENS, ids=name)
+@pytest.mark.parametrize("golden", GOLDENS, ids=title)
 def test_one_key_changed(golden: dict[str, Any]) -> None:
     """Equal to the reference, or refused; never silently different."""
     wrong = []
@@ -107,8 +107,10 @@ def test_the_recordings_are_those_of_the_pinned_version() -> None:
 
     assert {golden["transformers"] for golden in GOLDENS} == {transformers().__version__}
     for golden in GOLDENS[::9]:
-        again = json.loads(json.dumps(record(golden["model_type"], golden["class"], golden.get("variant", ""))))
-        assert again["runs"] == golden["runs"]
+        again = json.loads(
+            json.dumps(record(golden["model_type"], golden["class"], golden.get("variant", "")))
+        )
+        assert json.loads(json.dumps(again["runs"])) == golden["runs"]
 
 
 def test_the_class_defaults_are_those_of_the_pinned_version() -> None:

@@ -41,6 +41,7 @@ def _decoder(inner: PlanFunction) -> PlanFunction:
         if decodes:
             refuse_other_layers(config)
             return inner(config)
+        _heads(config), config.layers()
         return Plan(
             kinds=(),
             notes=(
@@ -52,21 +53,31 @@ def _decoder(inner: PlanFunction) -> PlanFunction:
     return plan
 
 
-def _big_bird(config: Config) -> Plan:
-    if config.bool("add_cross_attention"):
-        raise UnsupportedError(
-            "its class writes tokens and encoder into one cache, over each other",
-            where=config.place("add_cross_attention"),
-            expected="false",
-        )
-    return layered(_heads)(config)
+def _never_attends(why: str) -> PlanFunction:
+    """A class that has cross-attention, but one that does not work with a cache."""
+
+    def plan(config: Config) -> Plan:
+        if config.bool("add_cross_attention"):
+            raise UnsupportedError(why, where=config.place("add_cross_attention"), expected="false")
+        return layered(_heads)(config)
+
+    return plan
 
 
 ROWS: dict[str, Row] = {
     **dict.fromkeys(
-        """bert bert-generation camembert data2vec-text electra ernie megatron-bert rembert roberta
+        """bert bert-generation camembert data2vec-text electra ernie rembert roberta
         roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split(),
         Row(_decoder(attends_if("add_cross_attention", layered(_heads), _heads))),
     ),
-    "big_bird": Row(_decoder(_big_bird)),
+    "big_bird": Row(
+        _decoder(
+            _never_attends("its class writes tokens and encoder into one cache, over each other")
+        )
+    ),
+    "megatron-bert": Row(
+        _decoder(
+            _never_attends("its class gives the encoder's keys the shape of the tokens, and fails")
+        )
+    ),
 }

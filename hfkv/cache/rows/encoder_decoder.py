@@ -53,9 +53,7 @@ def _split(
     return geometry
 
 
-def _kv(
-    dim: str, names: tuple[str, ...] = ("SelfAttention", "EncDecAttention")
-) -> Geometry:
+def _kv(dim: str, names: tuple[str, ...] = ("SelfAttention", "EncDecAttention")) -> Geometry:
     """T5: heads of a size of their own, whatever the hidden size."""
 
     def geometry(config: Config) -> Heads:
@@ -223,9 +221,7 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         """A language model behind a Q-Former: a causal LM, or else an encoder-decoder."""
         return causal(config.nested("text_config"))
 
-    found: dict[str, Row] = {
-        name: Row(one_or_other(_WHOLE[name], _ALONE[name])) for name in _WHOLE
-    }
+    found: dict[str, Row] = {name: Row(one_or_other(_WHOLE[name], _ALONE[name])) for name in _WHOLE}
     found |= {
         "trocr": Row(_ALONE["trocr"]),
         **dict.fromkeys(
