@@ -42,8 +42,27 @@ CHANGES: list[tuple[str, Any]] = [
     ("kv_lora_rank", 24),
     ("multi_query", False),
     ("new_decoder_architecture", True),
+    ("decoder_layers", 3),
+    ("decoder_layers", ABSENT),
+    ("encoder_layers", 2),
+    ("decoder_attention_heads", 2),
+    ("decoder_attention_heads", ABSENT),
+    ("encoder_attention_heads", 2),
+    ("num_layers", 3),
+    ("num_decoder_layers", 2),
+    ("num_decoder_layers", None),
+    ("num_decoder_layers", ABSENT),
+    ("num_heads", 2),
+    ("d_kv", 24),
+    ("is_decoder", True),
+    ("add_cross_attention", True),
+    ("is_encoder_decoder", False),
+    ("cross_attention_layers", [1]),
+    ("cross_num_key_value_heads", 2),
 ]
 TOKENS = 20
+#: An encoder's output, for classes that attend to one.
+ENCODER_TOKENS = 5
 #: Small enough to be quick; what the cache does not depend on stays as it is.
 SMALL = {"vocab_size": 64, "num_hidden_layers": 4}
 
@@ -52,11 +71,14 @@ def live(raw: dict[str, Any]) -> list[list[Any]]:
     from hfkv.live.build import build, config_of
     from hfkv.live.cache import read_cache, run
 
-    return compact(read_cache(run(build(config_of(raw)), TOKENS)))
+    model = build(config_of(raw))
+    return compact(read_cache(run(model, TOKENS, encoder_tokens=ENCODER_TOKENS)))
 
 
 def planned(raw: dict[str, Any]) -> list[list[Any]]:
-    layers = plan(Config(raw, where="test")).layers(tokens=TOKENS)
+    made = plan(Config(raw, where="test"))
+    encoder_tokens = ENCODER_TOKENS if made.crosses else None
+    layers = made.layers(tokens=TOKENS, encoder_tokens=encoder_tokens)
     return compact(
         [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in layers
     )
@@ -65,7 +87,8 @@ def planned(raw: dict[str, Any]) -> list[list[Any]]:
 def changed(raw: dict[str, Any], key: str, value: Any) -> dict[str, Any] | None:
     """The config with one change in its text part; None where the change is none."""
     copy = json.loads(json.dumps(raw))
-    text = copy.get("text_config", copy)
+    parts = [copy.get(key) for key in ("text_config", "decoder_config", "decoder")]
+    text = next((part for part in parts if isinstance(part, dict)), copy)
     types = text.get("layer_types")
     if key == "num_hidden_layers" and types is not None:
         text["layer_types"] = (types * 2)[:value]
