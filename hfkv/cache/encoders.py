@@ -30,6 +30,12 @@ __all__ = [
 
 #: Keys that would give a cache other layers than full ones, in classes that have no such key.
 _OTHER_LAYERS = ("layer_types", "sliding_window", "attention_chunk_size", "per_layer_config")
+#: The cache of an encoder-decoder takes these for the keys without the first word.
+_RENAMED = (
+    "decoder_layers",
+    "decoder_num_hidden_layers",
+    *(f"decoder_{key}" for key in _OTHER_LAYERS),
+)
 
 
 def encoder_length(plan: Plan, given: int | None, *, model_type: str) -> int | None:
@@ -79,8 +85,11 @@ def cross(shape: Heads) -> Cross:
 
 def refuse_other_layers(config: Config) -> None:
     """Refuse keys of other architectures that the cache would follow nevertheless."""
-    for key in _OTHER_LAYERS:
-        if config.raw.get(key) is not None:
+    names: set[str] = set()
+    if config.cls is not None:
+        names = {*config.cls.defaults, *config.cls.attribute_map}
+    for key in (*_OTHER_LAYERS, *_RENAMED):
+        if config.raw.get(key) is not None and key not in names:
             raise UnsupportedError(
                 "its class knows no such layers, but its cache would follow the key",
                 where=config.place(key),

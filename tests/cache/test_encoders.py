@@ -125,6 +125,8 @@ def test_keys_of_other_architectures_are_refused() -> None:
     for key, value in (("sliding_window", 9), ("layer_types", ["full_attention"] * 2)):
         with pytest.raises(UnsupportedError, match="its cache would follow the key"):
             plan(Config({**BART, key: value}, where="test"))
+    with pytest.raises(UnsupportedError, match="its cache would follow the key"):
+        plan(Config({**T5, "decoder_layers": 9}, where="test"))
 
 
 def weights(layers: int, rows: int, ending: str = "self_attn.k_proj") -> dict[str, tuple[int, ...]]:
