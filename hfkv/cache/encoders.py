@@ -38,25 +38,28 @@ _RENAMED = (
 )
 
 
-def encoder_length(plan: Plan, given: int | None, *, model_type: str) -> int | None:
+def encoder_length(plan: Plan, given: int | None, config: Config) -> int | None:
     """The length of the encoder's output: ``given``, or the plan's own; None without crossing.
 
     Raises:
-        InputError: one is given and there is no cross-attention, or none is and one is needed.
+        InputError: one is given, and there is no cross-attention.
+        UnsupportedError: none is given, and the model has no length of its own.
     """
     if given is not None:
         if not plan.crosses:
-            raise InputError(f"{model_type} has no cross-attention", where="--encoder-tokens")
+            raise InputError(
+                f"{config.model_type} has no cross-attention", where="--encoder-tokens"
+            )
         if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 10**18:
             raise InputError(
                 f"found {given!r}", where="--encoder-tokens", expected="a whole number of tokens"
             )
     elif plan.crosses and plan.encoder_tokens is None:
-        raise InputError(
-            f"{model_type} also keeps its encoder's output, and nothing in its config fixes how "
-            "long that is",
-            where="--encoder-tokens",
-            expected="the number of tokens that the encoder gives",
+        raise UnsupportedError(
+            f"{config.model_type} also keeps its encoder's output, and nothing in its config fixes "
+            "how long that is",
+            where=config.where,
+            hint="--encoder-tokens says how many tokens the encoder gives",
         )
     return plan.encoder_tokens if given is None else given
 

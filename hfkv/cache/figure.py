@@ -160,7 +160,7 @@ def kv_cache(
     row = row_of(config)
     plan = row.plan(config)
     reads = config.reads
-    length = encoder_length(plan, encoder_tokens, model_type=config.model_type)
+    length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes)
     if crosscheck and facts.tensors is not None:

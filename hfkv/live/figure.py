@@ -83,10 +83,10 @@ class LiveModel:
             UnsupportedError: the class cannot be run without weights or further inputs.
         """
         if self.model.config.is_encoder_decoder and encoder_tokens is None:
-            raise InputError(
+            raise UnsupportedError(
                 f"{self.config.model_type} attends to an encoder, whose length is not known here",
-                where="--encoder-tokens",
-                expected="a number of tokens",
+                where=self.where,
+                hint="--encoder-tokens says how many tokens the encoder gives",
             )
         try:
             return read_cache(run(self.model, tokens, batch=batch, encoder_tokens=encoder_tokens))
