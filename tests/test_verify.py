@@ -177,7 +177,7 @@ def test_an_encoders_length_has_to_be_known(hfkv: Run, folder: Any) -> None:
     }
     arguments = ("kv", folder(config), "--basis", "live", "--tokens", "5")
     code, _, err = hfkv(*arguments)
-    assert code == 2
+    assert code == 1
     assert "--encoder-tokens" in err
     code, out, _ = hfkv(*arguments, "--encoder-tokens", "7", "--json")
     assert code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hfkv.cache.kinds import Kind
 from hfkv.cache.plan import Plan
 from hfkv.errors import CrosscheckError
 from hfkv.tensors import TensorTable
@@ -25,13 +26,15 @@ def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ..
     Raises:
         CrosscheckError: a projection has other rows, or the checkpoint has fewer layers.
     """
+    _placed(plan, tensors, where=where)
     rows = _rows(tensors)
     if not rows:
         return ()
     layers = {index for _, index in rows}
     count = len(plan.kinds)
     for index, kind in enumerate(plan.kinds):
-        expected: Mapping[str, int] = getattr(kind, "rows", {})
+        # Names that place their layer ("{}") have been checked above.
+        expected = {end: rows for end, rows in _expected(kind).items() if "{}" not in end}
         for ending, want in expected.items():
             found = rows.get((ending, index))
             if found is not None and found[1] != want:
@@ -58,6 +61,57 @@ def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ..
             ),
         )
     return ()
+
+
+def _expected(kind: Kind) -> Mapping[str, int]:
+    expected: Mapping[str, int] = getattr(kind, "rows", {})
+    return expected
+
+
+def _placed(plan: Plan, tensors: TensorTable, *, where: str) -> None:
+    """Compare what the plan expects under a name that says which stack of layers it is in.
+
+    Of an encoder-decoder such as ``decoder.layers.{}.self_attn.k_proj.weight``; the first number
+    is the layer.
+    """
+    endings = {end for kind in plan.kinds for end in _expected(kind) if "{}" in end}
+    if not endings:
+        return
+    found: dict[str, dict[str, dict[int, tuple[str, int]]]] = {}
+    for pattern, dtype, shape, indices in tensors.patterns():
+        if dtype not in _UNPACKED or len(shape) != 2:
+            continue
+        for ending in endings:
+            if f".{pattern}".endswith(f".{ending}") and pattern.count("{}") == ending.count("{}"):
+                layers = found.setdefault(ending, {}).setdefault(pattern, {})
+                layers.update((at[0], (pattern.format(*at), shape[0])) for at in indices)
+    for ending, stacks in found.items():
+        # The same name in two places: which of them is the decoder is not ours to guess.
+        if len(stacks) == 1:
+            _compare(plan, ending, next(iter(stacks.values())), where=where)
+
+
+def _compare(plan: Plan, ending: str, layers: dict[int, tuple[str, int]], *, where: str) -> None:
+    wanted = {
+        index: _expected(kind)[ending]
+        for index, kind in enumerate(plan.kinds)
+        if ending in _expected(kind)
+    }
+    for index in sorted(wanted.keys() | layers.keys()):
+        want, (name, rows) = wanted.get(index), layers.get(index, ("", 0))
+        if want == rows:
+            continue
+        if not name:
+            text, expected = f"there is no {ending.replace('{}', str(index), 1)}", f"{want} rows"
+        else:
+            text = f"layer {index}: {name} has {rows} rows"
+            expected = "no such layer" if want is None else f"{want}"
+        raise CrosscheckError(
+            text,
+            where=where,
+            expected=f"{expected} by config.json",
+            hint="the config does not belong to these weights; --no-crosscheck insists",
+        )
 
 
 def _rows(tensors: TensorTable) -> dict[tuple[str, int], tuple[str, int]]:

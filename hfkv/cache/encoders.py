@@ -30,27 +30,36 @@ __all__ = [
 
 #: Keys that would give a cache other layers than full ones, in classes that have no such key.
 _OTHER_LAYERS = ("layer_types", "sliding_window", "attention_chunk_size", "per_layer_config")
+#: The cache of an encoder-decoder takes these for the keys without the first word.
+_RENAMED = (
+    "decoder_layers",
+    "decoder_num_hidden_layers",
+    *(f"decoder_{key}" for key in _OTHER_LAYERS),
+)
 
 
-def encoder_length(plan: Plan, given: int | None, *, model_type: str) -> int | None:
+def encoder_length(plan: Plan, given: int | None, config: Config) -> int | None:
     """The length of the encoder's output: ``given``, or the plan's own; None without crossing.
 
     Raises:
-        InputError: one is given and there is no cross-attention, or none is and one is needed.
+        InputError: one is given, and there is no cross-attention.
+        UnsupportedError: none is given, and the model has no length of its own.
     """
     if given is not None:
         if not plan.crosses:
-            raise InputError(f"{model_type} has no cross-attention", where="--encoder-tokens")
+            raise InputError(
+                f"{config.model_type} has no cross-attention", where="--encoder-tokens"
+            )
         if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 10**18:
             raise InputError(
                 f"found {given!r}", where="--encoder-tokens", expected="a whole number of tokens"
             )
     elif plan.crosses and plan.encoder_tokens is None:
-        raise InputError(
-            f"{model_type} also keeps its encoder's output, and nothing in its config fixes how "
-            "long that is",
-            where="--encoder-tokens",
-            expected="the number of tokens that the encoder gives",
+        raise UnsupportedError(
+            f"{config.model_type} also keeps its encoder's output, and nothing in its config fixes "
+            "how long that is",
+            where=config.where,
+            hint="--encoder-tokens says how many tokens the encoder gives",
         )
     return plan.encoder_tokens if given is None else given
 
@@ -79,8 +88,11 @@ def cross(shape: Heads) -> Cross:
 
 def refuse_other_layers(config: Config) -> None:
     """Refuse keys of other architectures that the cache would follow nevertheless."""
-    for key in _OTHER_LAYERS:
-        if config.raw.get(key) is not None:
+    names: set[str] = set()
+    if config.cls is not None:
+        names = {*config.cls.defaults, *config.cls.attribute_map}
+    for key in (*_OTHER_LAYERS, *_RENAMED):
+        if config.raw.get(key) is not None and key not in names:
             raise UnsupportedError(
                 "its class knows no such layers, but its cache would follow the key",
                 where=config.place(key),

@@ -142,7 +142,7 @@ def kv_cache(
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
     reads = config.reads
-    length = encoder_length(plan, encoder_tokens, model_type=config.model_type)
+    length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes)
     if crosscheck and facts.tensors is not None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import click
 
-from hfkv.cli.options import chosen_format, format_options, source_options, tokens_option
+from hfkv.cli.options import TOKENS, chosen_format, format_options, source_options, tokens_option
 from hfkv.cli.output import emit, waiting
 
 
@@ -21,6 +21,7 @@ from hfkv.cli.output import emit, waiting
     help="What LoRA adapts; default is PEFT's own mapping.",
 )
 @click.option("--kv-dtype", default="auto", show_default=True, help="Element type of the cache.")
+@click.option("--encoder-tokens", type=TOKENS, default=None, help="Encoder length.")
 @click.option("--lora-dtype", default="auto", show_default=True, help="Of the adapter.")
 @click.option(
     "--capacity",
@@ -43,6 +44,7 @@ def rank(
     tokens: int,
     target_modules: str,
     kv_dtype: str,
+    encoder_tokens: int | None,
     lora_dtype: str,
     capacity: str,
     bits_per_token: float,
@@ -71,6 +73,7 @@ def rank(
         tokens=tokens,
         target_modules=LoraOptions.parse_targets(target_modules),
         kv_dtype=kv_dtype,
+        encoder_tokens=encoder_tokens,
         lora_dtype=lora_dtype,
         capacity=capacity,
         bits_per_token=Fraction(str(bits_per_token)),

@@ -110,6 +110,7 @@ def ranks(
     lora_dtype: str = "auto",
     capacity: str = "facts",
     bits_per_token: Fraction = Fraction(2),
+    encoder_tokens: int | None = None,
 ) -> Ranks:
     """Every rank of interest.
 
@@ -122,7 +123,7 @@ def ranks(
         )
     if bits_per_token <= 0:
         raise InputError("not positive", where="bits_per_token")
-    cache = model.kv_cache(tokens=tokens, dtype=kv_dtype)
+    cache = model.kv_cache(tokens=tokens, dtype=kv_dtype, encoder_tokens=encoder_tokens)
     low, high = (
         lora(
             model.core,

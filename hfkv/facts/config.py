@@ -178,6 +178,7 @@ class Config:
         """True or false; ``default`` where neither file nor class says."""
         value = self.get(key)
         if value is None:
+            self._check_null(key)
             return default
         if not isinstance(value, bool):
             raise ConfigError(

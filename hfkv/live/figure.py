@@ -13,6 +13,7 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.live.build import build, config_of, transformers
 from hfkv.live.cache import LiveLayer, read_cache, run
+from hfkv.live.inputs import attends_to_an_encoder
 
 __all__ = ["LiveModel", "live_kv_cache"]
 
@@ -60,8 +61,18 @@ class LiveModel:
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the cache also holds what an encoder gave."""
-        return bool(self.model.config.is_encoder_decoder)
+        """Whether the cache may also hold what an encoder gave."""
+        return attends_to_an_encoder(self.model)
+
+    @property
+    def positions(self) -> int | None:
+        """The most tokens that the class has positions for, where its config says so."""
+        config = self.model.config.get_text_config(decoder=True)
+        for key in ("max_target_positions", "max_position_embeddings"):
+            value = getattr(config, key, None)
+            if isinstance(value, int):
+                return value
+        return None
 
     def layers(
         self, tokens: int, *, batch: int = 1, encoder_tokens: int | None = None
@@ -71,11 +82,11 @@ class LiveModel:
         Raises:
             UnsupportedError: the class cannot be run without weights or further inputs.
         """
-        if self.has_encoder and encoder_tokens is None:
-            raise InputError(
+        if self.model.config.is_encoder_decoder and encoder_tokens is None:
+            raise UnsupportedError(
                 f"{self.config.model_type} attends to an encoder, whose length is not known here",
-                where="--encoder-tokens",
-                expected="a number of tokens",
+                where=self.where,
+                hint="--encoder-tokens says how many tokens the encoder gives",
             )
         try:
             return read_cache(run(self.model, tokens, batch=batch, encoder_tokens=encoder_tokens))
@@ -139,7 +150,17 @@ def live_kv_cache(
         for length in (tokens, tokens + 1)
     }
     runs[0] = _before(runs[tokens])
-    plan = Plan(kinds=_kinds(runs), encoder_tokens=encoder_tokens)
+    if encoder_tokens and not live.model.config.is_encoder_decoder:
+        # Mllama keeps an image under the same names as tokens: what a second token leaves as it
+        # was, the first did not bring.
+        first, second = (live.layers(n, batch=batch, encoder_tokens=encoder_tokens) for n in (1, 2))
+        runs[0] = [
+            [item for item in layer if item in after]
+            for layer, after in zip(first, second, strict=True)
+        ]
+    plan = Plan(
+        kinds=_kinds(runs), crosses=encoder_tokens is not None, encoder_tokens=encoder_tokens
+    )
 
     def at(count: int) -> int:
         return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=encoder_tokens)

@@ -124,7 +124,8 @@ def verify(
 
     Args:
         facts, batch, dtype, encoder_tokens, crosscheck: as in :func:`hfkv.cache.kv_cache`.
-        tokens: the length; by default beyond the longest window, at least 1000.
+        tokens: the length; by default beyond the longest window, and at least 1000 where the
+            class has positions for so many.
 
     Raises:
         MissingDependencyError: the ``verify`` extra is not installed.
@@ -133,10 +134,12 @@ def verify(
     model = LiveModel(facts)
     planned: KVCache | None = None
     reason = ""
+    # Learned positions end somewhere, and some classes need a few beyond the last token.
+    usual = min(_TOKENS, (model.positions or _TOKENS * 2) * 3 // 4)
     try:
         planned = kv_cache(
             facts,
-            tokens=_TOKENS if tokens is None else tokens,
+            tokens=usual if tokens is None else tokens,
             batch=batch,
             dtype=dtype,
             encoder_tokens=encoder_tokens,
@@ -145,9 +148,9 @@ def verify(
     except (UnsupportedError, ConfigError, CrosscheckError) as error:
         reason = str(error)
     if planned is not None and tokens is None:
-        longest = max([_TOKENS, *(b + 2 for b in planned.plan.bends if b < _LONGEST)])
+        longest = max([usual, *(b + 2 for b in planned.plan.bends if b < _LONGEST)])
         planned = _at(planned, longest)
-    length = planned.tokens if planned is not None else tokens or _TOKENS
+    length = planned.tokens if planned is not None else tokens or usual
     live = live_kv_cache(
         facts,
         tokens=length,

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (tables of patterns read better unbroken)
 """Counts that add up: the stages of a training, and the parts of what one verb trains on."""
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from hfkv.cache import ROWS, plan
 from hfkv.dtypes import torch_name
 from hfkv.facts.config import Config
-from tests.census.goldens import compact, load, name
+from tests.census.goldens import compact, load, title
 
 GOLDENS = load()
 
@@ -26,7 +26,7 @@ def planned(
     )
 
 
-@pytest.mark.parametrize("golden", GOLDENS, ids=name)
+@pytest.mark.parametrize("golden", GOLDENS, ids=title)
 def test_every_tensor_of_every_layer(golden: dict[str, Any]) -> None:
     for run in golden["runs"]:
         assert planned(golden["config"], run["tokens"], run.get("encoder_tokens")) == run["layers"]

@@ -30,12 +30,12 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "BlenderbotForCausalLM": {"encoder_layers": 24},
 }
 #: Types whose defaults keep no cache: as a decoder, and as a decoder beside an encoder.
-_BERT = """bert bert-generation camembert data2vec-text electra ernie megatron-bert rembert roberta
+_BERT = """bert bert-generation camembert data2vec-text electra ernie rembert roberta
 roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split()
 #: Further configs to record: suffix of the file to what differs from the defaults.
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
-    **dict.fromkeys(_BERT, {"decoder": {"is_decoder": True, "add_cross_attention": True}}),
-    "big_bird": {"decoder": {"is_decoder": True}},
+    **{key: {"decoder": {"is_decoder": True, "add_cross_attention": True}} for key in _BERT},
+    **{key: {"decoder": {"is_decoder": True}} for key in ("big_bird", "megatron-bert")},
     "gpt2": {"cross": {"add_cross_attention": True}},
     "xglm": {"cross": {"add_cross_attention": True}},
     "blip-2": {"t5": {"text_config": {"model_type": "t5"}}},
@@ -65,10 +65,11 @@ def questions(model: Any, text: Any) -> list[dict[str, int]]:
     if not attends_to_an_encoder(model):
         return [{"tokens": tokens} for tokens in lengths(text)]
     encoders = (7, 1, 1500) if model.config.is_encoder_decoder else (7, 0, 1500)
+    # Short of the last position: some classes look ahead, or begin to count above 0.
     most = getattr(text, "max_position_embeddings", None) or 2000
     return [
         {"tokens": tokens, "encoder_tokens": encoders[number % 3]}
-        for number, tokens in enumerate([*lengths(text), min(2000, most)])
+        for number, tokens in enumerate([*lengths(text), min(2000, most * 3 // 4)])
     ]
 
 
@@ -116,7 +117,7 @@ def load() -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 
 
-def name(golden: dict[str, Any]) -> str:
+def title(golden: dict[str, Any]) -> str:
     """A recording's own name, for reports."""
     parts = (golden["model_type"], golden["class"], golden.get("variant", ""))
     return "-".join(part for part in parts if part)

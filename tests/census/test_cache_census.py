@@ -15,7 +15,7 @@ from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class
 from hfkv.facts.config import Config
 from tests.cache.test_goldens import planned
-from tests.census.goldens import load, name
+from tests.census.goldens import load, title
 from tests.census.mutations import changes
 from tests.census.small import Live, shrink
 
@@ -65,7 +65,7 @@ def disagreements(golden: dict[str, Any]) -> tuple[list[str], Counter[str]]:
     return wrong, counts
 
 
-@pytest.mark.parametrize("golden", GOLDENS, ids=name)
+@pytest.mark.parametrize("golden", GOLDENS, ids=title)
 def test_one_key_changed(golden: dict[str, Any]) -> None:
     """Equal to the reference, or refused; never silently different."""
     wrong, counts = disagreements(golden)

@@ -1,10 +1,11 @@
-"""BERT and its kin as decoders: they keep a cache only with ``is_decoder``."""
+"""BERT and its kin as decoders."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hfkv.cache.encoders import attends_if, refuse_other_layers
 from hfkv.cache.geometry import Heads, heads, split_head_dim
-from hfkv.cache.kinds import Nothing
 from hfkv.cache.plan import Plan
 from hfkv.cache.plans import PlanFunction, layered
 from hfkv.cache.row import Row
@@ -29,7 +30,11 @@ def _heads(config: Config) -> Heads:
 
 
 def _decoder(inner: PlanFunction) -> PlanFunction:
-    """Nothing without ``is_decoder``: the class then reads the whole text again at every step."""
+    """Keys and values of every token, also without ``is_decoder``.
+
+    The class makes no cache of its own accord then, but ``generate()`` hands it one, which it
+    fills.
+    """
 
     def plan(config: Config) -> Plan:
         decodes = config.bool("is_decoder")
@@ -39,35 +44,44 @@ def _decoder(inner: PlanFunction) -> PlanFunction:
                 where=config.place("add_cross_attention"),
                 expected="is_decoder too",
             )
+        refuse_other_layers(config)
+        made = inner(config)
         if decodes:
-            refuse_other_layers(config)
-            return inner(config)
-        return Plan(
-            kinds=[Nothing()] * config.layers(),
-            notes=(
-                "is_decoder is false: the class looks both ways and keeps no cache, so every step "
-                "reads the whole text again",
-            ),
+            return made
+        note = (
+            "is_decoder is false: the class was made to look both ways, and keeps a cache only "
+            "because generate() hands it one"
         )
+        return replace(made, notes=(*made.notes, note))
 
     return plan
 
 
-def _big_bird(config: Config) -> Plan:
-    if config.bool("add_cross_attention"):
-        raise UnsupportedError(
-            "its class writes tokens and encoder into one cache, over each other",
-            where=config.place("add_cross_attention"),
-            expected="false",
-        )
-    return layered(_heads)(config)
+def _never_attends(why: str) -> PlanFunction:
+    """A class that has cross-attention, but one that does not work with a cache."""
+
+    def plan(config: Config) -> Plan:
+        if config.bool("add_cross_attention"):
+            raise UnsupportedError(why, where=config.place("add_cross_attention"), expected="false")
+        return layered(_heads)(config)
+
+    return plan
 
 
 ROWS: dict[str, Row] = {
     **dict.fromkeys(
-        """bert bert-generation camembert data2vec-text electra ernie megatron-bert rembert roberta
+        """bert bert-generation camembert data2vec-text electra ernie rembert roberta
         roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split(),
         Row(_decoder(attends_if("add_cross_attention", layered(_heads), _heads))),
     ),
-    "big_bird": Row(_decoder(_big_bird)),
+    "big_bird": Row(
+        _decoder(
+            _never_attends("its class writes tokens and encoder into one cache, over each other")
+        )
+    ),
+    "megatron-bert": Row(
+        _decoder(
+            _never_attends("its class gives the encoder's keys the shape of the tokens, and fails")
+        )
+    ),
 }

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hfkv.cache.encoders import attends_if, full, refuse_other_layers, without_encoder
-from hfkv.cache.geometry import Heads, grouped_split, heads, multi_head, split_head_dim
+from hfkv.cache.geometry import Heads, grouped, grouped_split, heads, multi_head, split_head_dim
 from hfkv.cache.kinds import Cross
-from hfkv.cache.layer_types import all_full
 from hfkv.cache.plan import Plan
 from hfkv.cache.plans import layered
 from hfkv.cache.row import Row
@@ -35,6 +34,12 @@ def _divided(config: Config) -> Heads:
 def _plain(config: Config) -> Plan:
     refuse_other_layers(config)
     return layered(_divided)(config)
+
+
+def _evolla(config: Config) -> Plan:
+    """A Llama whose class divides by ``num_key_value_heads`` as it stands in the file."""
+    config.int("num_key_value_heads")
+    return layered(grouped)(config)
 
 
 def _mllama_text(config: Config) -> Plan:
@@ -94,19 +99,27 @@ def _idefics(config: Config) -> Plan:
     return replace(_plain(config), notes=(note,))
 
 
-def _text(config: Config) -> Plan:
+def _kosmos2_text(config: Config) -> Plan:
+    return attends_if("add_cross_attention", _plain, _divided)(config)
+
+
+def _kosmos2(config: Config) -> Plan:
+    return _kosmos2_text(config.nested("text_config"))
+
+
+def _kosmos2_5(config: Config) -> Plan:
     return _plain(config.nested("text_config"))
 
 
 ROWS: dict[str, Row] = {
     "blip": Row(_blip),
     "blip_text_model": Row(_blip_text),
-    "evolla": Row(layered(grouped_split, all_full)),
+    "evolla": Row(_evolla),
     "git": Row(_git),
     "idefics": Row(_idefics),
-    "kosmos-2": Row(_text),
-    "kosmos_2_text_model": Row(_plain),
-    "kosmos-2.5": Row(_text),
+    "kosmos-2": Row(_kosmos2),
+    "kosmos_2_text_model": Row(_kosmos2_text),
+    "kosmos-2.5": Row(_kosmos2_5),
     "kosmos_2_5_text_model": Row(_plain),
     "mllama": Row(_mllama),
     "mllama_text_model": Row(_mllama_text),

@@ -64,6 +64,20 @@ def _kv(dim: str, names: tuple[str, ...] = ("SelfAttention", "EncDecAttention"))
     return geometry
 
 
+def _pix2struct(config: Config) -> Heads:
+    """The class splits its hidden size by ``d_kv`` and counts on ``num_heads`` coming out."""
+    shape = _kv("d_kv", ())(config)
+    size = config.int("hidden_size")
+    if shape.count * shape.k_dim != size:
+        raise UnsupportedError(
+            f"{shape.count} heads of {shape.k_dim} do not make up its hidden size, and its class "
+            "then fails",
+            where=config.place("hidden_size"),
+            expected=f"{shape.count * shape.k_dim}, found {size}",
+        )
+    return shape
+
+
 def _t5_layers(config: Config) -> int:
     """``num_decoder_layers``, or as many as the encoder has where it is null or unset.
 
@@ -231,7 +245,7 @@ def rows(plan_of: PlanFunction) -> dict[str, Row]:
         **dict.fromkeys("t5 mt5 umt5 longt5".split(), _T5_ALIASED),
         **dict.fromkeys("switch_transformers pop2piano udop".split(), _T5),
         "pix2struct": Row(
-            _in("text_config", whole(_kv("d_kv", ()), layers="num_layers", flagged=False))
+            _in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))
         ),
         "pp_formulanet": Row(_in("text_config", whole(_BART, flagged=False))),
         "florence2": Row(_florence2),
