@@ -74,8 +74,12 @@ def _expanded(config: Config, expand: str, hidden: str = "hidden_size") -> int:
 
 
 def mamba1(config: Config) -> Kind:
-    """Mamba: a window and a state of each inner channel."""
-    inner = _expanded(config, "expand")
+    """Mamba: a window and a state of each inner channel.
+
+    The class sets ``intermediate_size`` from ``expand``, but lets one of the file stand.
+    """
+    stated = config.has("intermediate_size")
+    inner = config.int("intermediate_size") if stated else _expanded(config, "expand")
     return _state("mamba", (inner, config.int("conv_kernel")), (inner, config.int("state_size")))
 
 

@@ -214,7 +214,7 @@ class Config:
 
     def layers(self, key: str = "num_hidden_layers") -> Int:
         """The number of layers, bounded so that what loops over layers is too."""
-        count = self.int(key, least=0)
+        count = self.int(key)
         if count > MOST_LAYERS:
             raise ConfigError(
                 f"found {count}", where=self.place(key), expected=f"at most {MOST_LAYERS} layers"
