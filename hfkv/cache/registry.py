@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, composite, decoders, gemma, latent, recurrent, sparse
+from hfkv.cache.rows import (
+    attention,
+    composite,
+    decoders,
+    gemma,
+    hybrid,
+    latent,
+    own,
+    recurrent,
+    sparse,
+)
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -21,7 +31,9 @@ ROWS: dict[str, Row] = {
     **attention.ROWS,
     **decoders.ROWS,
     **gemma.ROWS,
+    **hybrid.ROWS,
     **latent.ROWS,
+    **own.ROWS,
     **recurrent.ROWS,
     **sparse.ROWS,
     **composite.ROWS,

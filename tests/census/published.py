@@ -13,6 +13,8 @@ __all__ = ["DECODERS"]
 _THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
 
 DECODERS: dict[str, dict[str, Any]] = {
+    # Bamba 9B: at least one layer must attend, for the cache to know its length.
+    "bamba": {"attn_layer_indices": [9, 18, 27]},
     # The class wants rotary parameters for each type of layer and has none.
     "cohere_compass_text": {
         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}
@@ -50,6 +52,13 @@ DECODERS: dict[str, dict[str, Any]] = {
             "rope_parameters": {**_THREE_AXES, "partial_rotary_factor": 0.5},
         }
     },
+    # Granite 4.0 H Tiny: at least one layer must attend.
+    "granitemoehybrid": {
+        "num_hidden_layers": 40,
+        "layer_types": [
+            "attention" if layer in (5, 15, 25, 35) else "mamba" for layer in range(40)
+        ],
+    },
     # Which decoder layers take which level of the vision tower.
     "granite4_vision": {"deepstack_layer_map": [[-19, 9]], "downsample_rate": "4/8"},
     # Hunyuan 7B: the class divides by a head size that it has no default for.
@@ -64,6 +73,13 @@ DECODERS: dict[str, dict[str, Any]] = {
                 "mrope_section": [16, 16, 16, 16],
             },
         }
+    },
+    # LFM2-8B-A1B: which layers attend; the class has no pattern.
+    "lfm2_moe": {
+        "num_hidden_layers": 24,
+        "layer_types": [
+            "full_attention" if layer in (2, 6, 10, 14, 18, 21) else "conv" for layer in range(24)
+        ],
     },
     # Minitron 8B: key/value heads.
     "nemotron": {"num_key_value_heads": 8},
