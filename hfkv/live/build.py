@@ -122,7 +122,16 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
             model = cls(config)
         finally:
             torch.set_default_dtype(previous)
-    return model.eval()
+    return generating_part(model).eval()
+
+
+def generating_part(model: Any) -> Any:
+    """The part of a model that reads tokens, where the whole only speaks or acts.
+
+    Omni models generate text by their ``thinker``; pi0 acts on what its ``vlm`` has read.
+    """
+    inner = getattr(model, "model", None)
+    return getattr(model, "thinker", None) or getattr(inner, "vlm", None) or model
 
 
 def _sub_configs(config: Any) -> list[Any]:

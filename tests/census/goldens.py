@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.census.published import DECODERS
+from tests.census.towers import COMPOSITES, stand_in_for_timm
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
 
@@ -23,6 +24,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "ministral": {"head_dim": 128},
     "ministral3": {},
     **DECODERS,
+    **COMPOSITES,
 }
 _WINDOWS = ("sliding_window", "attention_chunk_size")
 
@@ -54,13 +56,14 @@ def record(model_type: str, name: str | None = None) -> dict[str, Any]:
     from hfkv.live.build import build, transformers
     from hfkv.live.cache import read_cache, run
 
+    stand_in_for_timm()
     config = transformers().CONFIG_MAPPING[model_type](**OVERRIDES.get(model_type, {}))
     raw = json.loads(config.to_json_string(use_diff=False))
     text = config.get_text_config(decoder=True)
     model = build(config, name=name)
     return {
         "model_type": model_type,
-        "class": type(model).__name__,
+        "class": name or type(model).__name__,
         "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
         "runs": [
             {"tokens": tokens, "layers": compact(read_cache(run(model, tokens)))}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.census.goldens import compact
+from tests.census.towers import stand_in_for_timm
 
 __all__ = ["Live", "running", "shrink"]
 
@@ -75,6 +76,7 @@ class Live:
         from hfkv.live.build import build, config_of
         from hfkv.live.cache import read_cache, run
 
+        stand_in_for_timm()
         config = config_of(copy.deepcopy(dict(raw)))
         key = f"{tokens} {config.to_json_string(use_diff=False)}"
         if key not in self._made:
