@@ -21,6 +21,10 @@ MAPPINGS = (
 )
 
 
+#: Classes that sort tokens by what they compute, which the meta device cannot; they are small.
+_NEEDS_VALUES = ("reformer",)
+
+
 def transformers() -> Any:
     """The installed transformers.
 
@@ -111,6 +115,8 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         config = text
     for part in (config, *_sub_configs(config)):
         part._attn_implementation = "eager"
+    if config.model_type in _NEEDS_VALUES:
+        device = "cpu"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)
