@@ -24,6 +24,12 @@ __all__ = [
 ]
 
 
+def last_of_window(tokens: int, window: int) -> int:
+    """How many tokens a sliding layer keeps: the next one completes the window."""
+    # A slice [-window + 1:] with window 1 is [0:], the whole: the reference keeps everything.
+    return tokens if window == 1 else min(tokens, window - 1)
+
+
 class Slot(NamedTuple):
     """One stored tensor.
 
@@ -101,8 +107,7 @@ class Sliding:
         return (self.window - 1,) if self.window > 1 else ()
 
     def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        # A slice [-window + 1:] with window 1 is [0:], the whole: the reference keeps everything.
-        kept = tokens if self.window == 1 else min(tokens, self.window - 1)
+        kept = last_of_window(tokens, self.window)
         return (
             Slot("keys", (batch, self.heads, kept, self.k_dim)),
             Slot("values", (batch, self.heads, kept, self.v_dim)),

@@ -19,6 +19,7 @@ from hfkv.cache.rows import (
     own,
     recurrent,
     sparse,
+    uncommon,
 )
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
@@ -36,6 +37,7 @@ ROWS: dict[str, Row] = {
     **own.ROWS,
     **recurrent.ROWS,
     **sparse.ROWS,
+    **uncommon.ROWS,
     **composite.ROWS,
 }
 

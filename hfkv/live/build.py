@@ -21,6 +21,10 @@ MAPPINGS = (
 )
 
 
+#: Classes that sort tokens by what they compute, which the meta device cannot; they are small.
+_NEEDS_VALUES = ("reformer",)
+
+
 def transformers() -> Any:
     """The installed transformers.
 
@@ -115,6 +119,8 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         part._attn_implementation = "eager"
         # A part that states its own dtype would be built in that one.
         part.dtype = None
+    if config.model_type in _NEEDS_VALUES:
+        device = "cpu"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)

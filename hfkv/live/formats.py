@@ -48,7 +48,7 @@ def step_inputs(model: Any, ids: Any, past: Any) -> dict[str, Any]:
         # Audio comes in step with the text; its own encoder's cache is not the decoder's.
         size = (batch, count * config.downsample_factor, config.audio_config.hidden_size)
         given["encoder_inputs_embeds"] = torch.zeros(size, dtype=torch.bfloat16, device=ids.device)
-    if "patch_lengths" in names:
+    if config.model_type == "blt":
         # BLT would group bytes by how surprising they are; its cache does not depend on it.
         given["patch_lengths"] = torch.ones((batch, 2), dtype=torch.long, device=ids.device)
     if config.model_type == "xlnet":

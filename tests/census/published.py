@@ -12,6 +12,18 @@ __all__ = ["DECODERS"]
 #: A rotary embedding of three axes, as the vision-language classes want it.
 _THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
 
+_QWEN_4 = {
+    "num_hidden_layers": 8,
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 256,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 16,
+    "ple_layer_ids": [1, 6],
+    "ngram_vocab_size_base": 1000,
+    "eos_token_id": 2,
+}
+
 DECODERS: dict[str, dict[str, Any]] = {
     # Bamba 9B: at least one layer must attend, for the cache to know its length.
     "bamba": {"attn_layer_indices": [9, 18, 27]},
@@ -85,6 +97,11 @@ DECODERS: dict[str, dict[str, Any]] = {
     "nemotron": {"num_key_value_heads": 8},
     # Qwen3-Omni 30B-A3B: an even head size.
     "qwen3_omni_moe_thinker": {"text_config": {"num_attention_heads": 32, "head_dim": 128}},
+    # Qwen 4's indexer has no sizes by default; small ones, and layers with n-grams too.
+    "qwen4_exp_text": {**_QWEN_4},
+    "qwen4_exp": {"text_config": {**_QWEN_4}},
+    # Reformer on Crime and Punishment: it generates.
+    "reformer": {"is_decoder": True, "num_buckets": [2, 4]},
     # Step-3.7-Flash slides over 512 tokens.
     "step3p7": {"text_config": {"sliding_window": 512}},
 }
