@@ -9,6 +9,7 @@ from typing import Any
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.misplaced import check_misplaced
 from hfkv.cache.plan import Layer, Plan
 from hfkv.cache.registry import row_of
 from hfkv.dtypes import torch_name
@@ -154,6 +155,7 @@ def kv_cache(
     notes = (*plan.notes, *notes)
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
+    notes += check_misplaced(config, reads, facts.tensors, insisted=not crosscheck)
     length = plan.encoder_tokens if encoder_tokens is None else encoder_tokens
 
     def at(count: int) -> int:
