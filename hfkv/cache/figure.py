@@ -11,6 +11,7 @@ from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype
 from hfkv.cache.encoders import assumed_length, encoder_length
 from hfkv.cache.known import known
+from hfkv.cache.misplaced import check_misplaced
 from hfkv.cache.plan import Layer, Plan
 from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
@@ -147,6 +148,7 @@ def kv_cache(
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes)
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
+    notes += check_misplaced(config, reads, facts.tensors, insisted=not crosscheck)
 
     def at(count: int) -> int:
         return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=length)

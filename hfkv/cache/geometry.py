@@ -89,7 +89,22 @@ def head_dim_or_split(config: Config) -> int:
 
 
 def _split_projections(config: Config, count: int, dim: int) -> Heads:
-    """Heads whose weights are separate projections, or one fused one, under the usual names."""
+    """Heads whose weights are separate projections, or one fused one, under the usual names.
+
+    Raises:
+        ConfigError: the class could not run: heads that do not share evenly, or a head so small
+            that its rotary embedding, at least two wide, would widen the keys.
+    """
+    if heads(config) % count:
+        raise ConfigError(
+            f"found {count}",
+            where=config.place("num_key_value_heads"),
+            expected=f"a divisor of num_attention_heads ({heads(config)})",
+        )
+    if dim < 2:
+        raise ConfigError(
+            f"found {dim}", where=config.place("head_dim"), expected="heads of at least 2 elements"
+        )
     return Heads(
         count=count,
         k_dim=dim,
@@ -114,6 +129,11 @@ def grouped_by(kv: Callable[[Config], int], dim: Callable[[Config], int]) -> Geo
 def grouped(config: Config) -> Heads:
     """Grouped-query attention: ``num_key_value_heads`` heads of ``head_dim``."""
     return _split_projections(config, kv_heads(config), head_dim(config))
+
+
+def grouped_stated(config: Config) -> Heads:
+    """Grouped-query attention in a class that has no ``head_dim`` but takes one from the file."""
+    return _split_projections(config, kv_heads(config), declared_head_dim(config))
 
 
 def grouped_split(config: Config) -> Heads:

@@ -10,7 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-__all__ = ["Cross", "Full", "Indexed", "Kind", "Nothing", "Sliding", "Slot", "State", "Together"]
+__all__ = [
+    "Cross",
+    "Full",
+    "Indexed",
+    "Kind",
+    "Nothing",
+    "Recent",
+    "Sliding",
+    "Slot",
+    "State",
+    "Together",
+]
+
+
+def last_of_window(tokens: int, window: int) -> int:
+    """How many tokens a sliding layer keeps: the next one completes the window."""
+    # A slice [-window + 1:] with window 1 is [0:], the whole: the reference keeps everything.
+    return tokens if window == 1 else min(tokens, window - 1)
 
 
 class Slot(NamedTuple):
@@ -90,8 +107,7 @@ class Sliding:
         return (self.window - 1,) if self.window > 1 else ()
 
     def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        # A slice [-window + 1:] with window 1 is [0:], the whole: the reference keeps everything.
-        kept = tokens if self.window == 1 else min(tokens, self.window - 1)
+        kept = last_of_window(tokens, self.window)
         return (
             Slot("keys", (batch, self.heads, kept, self.k_dim)),
             Slot("values", (batch, self.heads, kept, self.v_dim)),
@@ -119,6 +135,36 @@ class Indexed:
     def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
         shape = (batch, 1, tokens, self.dim) if self.head else (batch, tokens, self.dim)
         return (Slot(self.tensor, shape, self.dtype),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """Hidden states of tokens, the token first and the batch second (XLNet's memories).
+
+    Attributes:
+        most: tokens kept at most, the last ones; None for all.
+        first: of the tokens of one step only so many first ones are kept; None for all. The last
+            token is a step of its own, as when generating.
+        width: elements of one token.
+    """
+
+    most: int | None
+    first: int | None
+    width: int
+    name: str = "memory"
+
+    @property
+    def bends(self) -> tuple[int, ...]:
+        limits = [self.most, None if self.first is None else self.first + 1]
+        return tuple(sorted(limit for limit in limits if limit is not None))
+
+    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
+        kept = tokens
+        if self.first is not None and tokens:
+            kept = min(tokens - 1, self.first) + 1
+        if self.most is not None:
+            kept = min(kept, self.most)
+        return (Slot("mems", (kept, batch, self.width)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,13 @@ from hfkv.cache.rows import (
     decoders,
     encoder_decoder,
     gemma,
+    hybrid,
     latent,
+    own,
     recurrent,
     remote,
     sparse,
+    uncommon,
 )
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
@@ -39,9 +42,12 @@ ROWS: dict[str, Row] = {
     **attention.ROWS,
     **decoders.ROWS,
     **gemma.ROWS,
+    **hybrid.ROWS,
     **latent.ROWS,
+    **own.ROWS,
     **recurrent.ROWS,
     **sparse.ROWS,
+    **uncommon.ROWS,
     **bert.ROWS,
     **crossing.ROWS,
     **encoder_decoder.rows(_any),

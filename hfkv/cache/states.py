@@ -22,9 +22,11 @@ __all__ = [
     "indexed_latent",
     "mamba1",
     "mamba1_of_jamba",
+    "mamba1_of_zamba",
     "mamba2",
     "mamba2_of_falcon_h1",
     "mamba2_of_nemotron",
+    "mamba2_of_zamba2",
     "short_convolution",
     "with_state",
 ]
@@ -74,8 +76,12 @@ def _expanded(config: Config, expand: str, hidden: str = "hidden_size") -> int:
 
 
 def mamba1(config: Config) -> Kind:
-    """Mamba: a window and a state of each inner channel."""
-    inner = _expanded(config, "expand")
+    """Mamba: a window and a state of each inner channel.
+
+    The class sets ``intermediate_size`` from ``expand``, but lets one of the file stand.
+    """
+    stated = config.has("intermediate_size")
+    inner = config.int("intermediate_size") if stated else _expanded(config, "expand")
     return _state("mamba", (inner, config.int("conv_kernel")), (inner, config.int("state_size")))
 
 
@@ -105,6 +111,29 @@ def mamba2_of_nemotron(config: Config) -> Kind:
     state = config.int("ssm_state_size")
     channels = heads * dim + 2 * config.int("n_groups") * state
     return _state("mamba2", (channels, config.int("conv_kernel")), (heads, dim, state))
+
+
+def mamba1_of_zamba(config: Config) -> Kind:
+    """Mamba whose inner channels are split into heads."""
+    inner = config.int("mamba_expand") * config.int("hidden_size")
+    heads = config.int("n_mamba_heads")
+    if inner % heads:
+        raise ConfigError(
+            f"found {heads}",
+            where=config.place("n_mamba_heads"),
+            expected=f"a divisor of the {inner} channels",
+        )
+    window = (inner, config.int("mamba_d_conv"))
+    return _state("mamba", window, (heads, inner // heads, config.int("mamba_d_state")))
+
+
+def mamba2_of_zamba2(config: Config) -> Kind:
+    """Mamba 2 under Zamba 2's names; the size of a head is derived, or the file's own."""
+    inner = config.int("mamba_expand") * config.int("hidden_size")
+    heads, state = config.int("n_mamba_heads"), config.int("mamba_d_state")
+    dim = config.int("mamba_headdim") if "mamba_headdim" in config.raw else inner // heads
+    channels = inner + 2 * config.int("mamba_ngroups") * state
+    return _state("mamba2", (channels, config.int("mamba_d_conv")), (heads, dim, state))
 
 
 def mamba2_of_falcon_h1(config: Config) -> Kind:

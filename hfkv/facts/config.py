@@ -224,7 +224,7 @@ class Config:
 
     def layers(self, key: str = "num_hidden_layers") -> Int:
         """The number of layers, bounded so that what loops over layers is too."""
-        return self.check_layers(key, self.int(key, least=0))
+        return self.check_layers(key, self.int(key))
 
     def check_layers(self, key: str, count: Int) -> Int:
         """``count`` within that bound, or an error naming ``key``."""

@@ -21,6 +21,10 @@ MAPPINGS = (
 )
 
 
+#: Classes that sort tokens by what they compute, which the meta device cannot; they are small.
+_NEEDS_VALUES = ("reformer",)
+
+
 def transformers() -> Any:
     """The installed transformers.
 
@@ -117,6 +121,8 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         part._attn_implementation = "eager"
         # A part that states its own dtype would be built in that one.
         part.dtype = None
+    if config.model_type in _NEEDS_VALUES:
+        device = "cpu"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
         torch.set_default_dtype(torch.bfloat16)
@@ -125,7 +131,16 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
             model = cls(config).to(device)
         finally:
             torch.set_default_dtype(previous)
-    return model.eval()
+    return generating_part(model).eval()
+
+
+def generating_part(model: Any) -> Any:
+    """The part of a model that reads tokens, where the whole only speaks or acts.
+
+    Omni models generate text by their ``thinker``; pi0 acts on what its ``vlm`` has read.
+    """
+    inner = getattr(model, "model", None)
+    return getattr(model, "thinker", None) or getattr(inner, "vlm", None) or model
 
 
 def _sub_configs(config: Any) -> list[Any]:

@@ -51,6 +51,11 @@ def step_inputs(model: Any, ids: Any, past: Any, *, name: str = "input_ids") -> 
         # Audio comes in step with the text; its own encoder's cache is not the decoder's.
         size = (batch, count * config.downsample_factor, config.audio_config.hidden_size)
         given["encoder_inputs_embeds"] = torch.zeros(size, dtype=torch.bfloat16, device=ids.device)
+    if config.model_type == "blt":
+        # BLT would group bytes by how surprising they are; its cache does not depend on it.
+        given["patch_lengths"] = torch.ones((batch, 2), dtype=torch.long, device=ids.device)
+    if config.model_type == "xlnet":
+        _cast_positions(model.transformer)
     if config.model_type == "kyutai_speech_to_text":
         given[name] = ids[..., None].expand(-1, -1, config.num_codebooks + 1)
     if "shared_kv_states" in names and "backbone_hidden_size" in config:
@@ -102,6 +107,16 @@ def _start(model: Any) -> Any:
         # The class makes one from its config, which says no number of layers, and fails.
         return EncoderDecoderCache(DynamicCache(), DynamicCache())
     return None
+
+
+def _cast_positions(model: Any) -> None:
+    """XLNet's positions are float32 beside weights of any dtype, which torch does not multiply."""
+    compute = type(model).relative_positional_encoding
+
+    def cast(*args: Any, **kwargs: Any) -> Any:
+        return compute(model, *args, **kwargs).to(model.dtype)
+
+    model.relative_positional_encoding = cast
 
 
 def _attention_or_linear(cache: Any, index: int) -> dict[str, Any]:

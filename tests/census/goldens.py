@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.census.published import DECODERS
+from tests.census.towers import COMPOSITES, stand_in_for_timm
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
 
@@ -23,6 +24,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "ministral": {"head_dim": 128},
     "ministral3": {},
     **DECODERS,
+    **COMPOSITES,
     # The published configs state it; without it the class has no such attribute.
     "moonshine_streaming": {"num_key_value_heads": 8},
     # The class makes a cache of encoder_layers (2) and then fills decoder_layers (24), which fails;
@@ -90,6 +92,7 @@ def record(model_type: str, name: str | None = None, variant: str = "") -> dict[
     from hfkv.live.build import build, transformers
     from hfkv.live.cache import read_cache, run
 
+    stand_in_for_timm()
     overrides = {**OVERRIDES.get(model_type, {}), **OVERRIDES.get(name or "", {})}
     overrides |= VARIANTS[model_type][variant] if variant else {}
     config = transformers().CONFIG_MAPPING[model_type](**overrides)
@@ -99,7 +102,7 @@ def record(model_type: str, name: str | None = None, variant: str = "") -> dict[
     model = build(config, name=name)
     return {
         "model_type": model_type,
-        "class": type(model).__name__,
+        "class": name or type(model).__name__,
         **({"variant": variant} if variant else {}),
         "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
         "runs": [

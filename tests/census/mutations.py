@@ -7,7 +7,9 @@ config, whether the class looks at them or not.
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -85,12 +87,32 @@ def changes(
         every += [(f"{text}.{key}" if text else key, value) for key, value in TEMPTING]
     if text:
         every += [*TEMPTING, *TEMPTING_ABOVE]
+        yield "the nested config at the top", _flattened(raw, text)
+    else:
+        every += [(name, value) for name in own_names(raw) for value in (48, 3, True, None)]
     for path, value in every:
         name = f"{path} = {'absent' if value is ABSENT else json.dumps(value)[:40]}"
         changed = _set(raw, path, value)
         if changed is not None and name not in seen:
             seen.add(name)
             yield name, changed
+
+
+def own_names(raw: Mapping[str, Any]) -> list[str]:
+    """Keys that the config class reads without declaring them, by its source."""
+    from hfkv.live.build import transformers
+
+    source = inspect.getsource(transformers().CONFIG_MAPPING[raw["model_type"]])
+    found = re.findall(r'kwargs\.(?:pop|get)\(\s*"(\w+)"|"(\w+)" in kwargs', source)
+    return sorted({first or second for first, second in found})
+
+
+def _flattened(raw: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Its keys at the top in the nested config's stead, as older files have them."""
+    copied: dict[str, Any] = json.loads(json.dumps(raw))
+    first = text.split(".")[0]
+    inner = copied.pop(first, {})
+    return {**inner, **copied}
 
 
 def _others(value: Any) -> list[Any]:

@@ -12,7 +12,21 @@ __all__ = ["DECODERS"]
 #: A rotary embedding of three axes, as the vision-language classes want it.
 _THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
 
+_QWEN_4 = {
+    "num_hidden_layers": 8,
+    "indexer_n_heads": 4,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 256,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 16,
+    "ple_layer_ids": [1, 6],
+    "ngram_vocab_size_base": 1000,
+    "eos_token_id": 2,
+}
+
 DECODERS: dict[str, dict[str, Any]] = {
+    # Bamba 9B: at least one layer must attend, for the cache to know its length.
+    "bamba": {"attn_layer_indices": [9, 18, 27]},
     # The class wants rotary parameters for each type of layer and has none.
     "cohere_compass_text": {
         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 10000.0}}
@@ -50,6 +64,13 @@ DECODERS: dict[str, dict[str, Any]] = {
             "rope_parameters": {**_THREE_AXES, "partial_rotary_factor": 0.5},
         }
     },
+    # Granite 4.0 H Tiny: at least one layer must attend.
+    "granitemoehybrid": {
+        "num_hidden_layers": 40,
+        "layer_types": [
+            "attention" if layer in (5, 15, 25, 35) else "mamba" for layer in range(40)
+        ],
+    },
     # Which decoder layers take which level of the vision tower.
     "granite4_vision": {"deepstack_layer_map": [[-19, 9]], "downsample_rate": "4/8"},
     # Hunyuan 7B: the class divides by a head size that it has no default for.
@@ -65,10 +86,22 @@ DECODERS: dict[str, dict[str, Any]] = {
             },
         }
     },
+    # LFM2-8B-A1B: which layers attend; the class has no pattern.
+    "lfm2_moe": {
+        "num_hidden_layers": 24,
+        "layer_types": [
+            "full_attention" if layer in (2, 6, 10, 14, 18, 21) else "conv" for layer in range(24)
+        ],
+    },
     # Minitron 8B: key/value heads.
     "nemotron": {"num_key_value_heads": 8},
     # Qwen3-Omni 30B-A3B: an even head size.
     "qwen3_omni_moe_thinker": {"text_config": {"num_attention_heads": 32, "head_dim": 128}},
+    # Qwen 4's indexer has no sizes by default; small ones, and layers with n-grams too.
+    "qwen4_exp_text": {**_QWEN_4},
+    "qwen4_exp": {"text_config": {**_QWEN_4}},
+    # Reformer on Crime and Punishment: it generates.
+    "reformer": {"is_decoder": True, "num_buckets": [2, 4]},
     # Step-3.7-Flash slides over 512 tokens.
     "step3p7": {"text_config": {"sliding_window": 512}},
 }

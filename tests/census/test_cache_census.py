@@ -17,7 +17,7 @@ from hfkv.facts.config import Config
 from tests.cache.test_goldens import planned
 from tests.census.goldens import load, title
 from tests.census.mutations import changes
-from tests.census.small import Live, shrink
+from tests.census.small import Live, running
 
 pytestmark = pytest.mark.oracle
 
@@ -38,10 +38,10 @@ def disagreements(golden: dict[str, Any]) -> tuple[list[str], Counter[str]]:
     """Changes that hfkv answers otherwise than the class, and how many came out how."""
     found = config_class(golden["model_type"])
     assert found is not None
-    raw = shrink({**golden["config"], "architectures": [golden["class"]]}, found.text)
+    live = Live(found.text)
+    raw = running({**golden["config"], "architectures": [golden["class"]]}, live, TOKENS)
     config = Config(raw, where="test")
     plan(config)
-    live = Live(found.text)
     wrong, counts = [], Counter[str]()
     if _planned(raw) != live(raw, TOKENS, ENCODER):
         wrong.append(f"unchanged: {_planned(raw)} is not {live(raw, TOKENS, ENCODER)}")

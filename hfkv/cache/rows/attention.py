@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from hfkv.cache.encoders import attends_if
-from hfkv.cache.geometry import falcon, grouped, grouped_split, latent, multi_head, one_if
+from hfkv.cache.geometry import (
+    falcon,
+    grouped,
+    grouped_split,
+    grouped_stated,
+    latent,
+    multi_head,
+    one_if,
+)
 from hfkv.cache.layer_types import (
     all_full,
     all_sliding,
@@ -56,7 +64,7 @@ ROWS: dict[str, Row] = {
     ),
     "afmoe": Row(layered(grouped, one_full_in(4, "global_attn_every_n_layers"))),
     "beam": Row(layered(grouped, last_full(one_full_in(6)))),
-    "cohere2": Row(layered(grouped_split, one_full_in(4, "sliding_window_pattern"))),
+    "cohere2": Row(layered(grouped_stated, one_full_in(4, "sliding_window_pattern"))),
     "cwm": Row(layered(grouped, first_full(4))),
     "exaone4": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
     "exaone_moe": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),

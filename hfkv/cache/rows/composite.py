@@ -6,7 +6,10 @@ nothing; so the cache is the decoder's, by the type of its nested config.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hfkv.cache.plan import Plan
+from hfkv.cache.plans import PlanFunction
 from hfkv.cache.row import Row
 from hfkv.facts.config import Config
 
@@ -19,6 +22,25 @@ def nested(config: Config) -> Plan:
     from hfkv.cache.registry import row_of
 
     inner = config.text()
+    return row_of(inner).plan(inner)
+
+
+def _noted(plan: PlanFunction, note: str) -> PlanFunction:
+    """The same plan, with what a reader must be told."""
+
+    def noted(config: Config) -> Plan:
+        made = plan(config)
+        return replace(made, notes=(*made.notes, note))
+
+    return noted
+
+
+def _of_the_vlm(config: Config) -> Plan:
+    """pi0: the prefix that its vision-language model reads. Its action expert attends to that and
+    cuts off what it wrote itself after each step (``modeling_pi0.py``, ``sample_actions``)."""
+    from hfkv.cache.registry import row_of
+
+    inner = config.nested("vlm_config")
     return row_of(inner).plan(inner)
 
 
@@ -38,8 +60,26 @@ ROWS: dict[str, Row] = {
     **dict.fromkeys(
         """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v
         glm4v_moe glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer
-        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr
-        voxtral_realtime""".split(),
+        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr""".split(),
         Row(nested),
     ),
+    **dict.fromkeys(
+        """aya_vision cohere_compass cosmos3_omni fast_vlm gemma3n gemma4 gemma4_unified glm46v
+        glmga inkling2 inkling_mm_model lfm2_vl lfm3_vl minimax_m3_vl nemo_speechlm
+        nemotron_h_omni paligemma perception_lm qwen4_exp""".split(),
+        Row(nested),
+    ),
+    **dict.fromkeys(
+        ("qwen2_5_omni", "qwen3_omni_moe"),
+        Row(
+            _noted(
+                nested,
+                "this is the thinker's cache; while it speaks, the talker holds one of its own",
+            )
+        ),
+    ),
+    "voxtral_realtime": Row(
+        _noted(nested, "while it listens, the audio encoder holds a cache of its own")
+    ),
+    "pi0": Row(_of_the_vlm),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hfkv.cache.geometry import grouped, grouped_split, latent
+from hfkv.cache.geometry import grouped, grouped_stated, latent
 from hfkv.cache.layer_types import every_layer, jamba_blocks, linear_but_one_in
 from hfkv.cache.plans import PlanFunction, layered
 from hfkv.cache.row import Row
@@ -51,7 +51,10 @@ ROWS: dict[str, Row] = {
     "mamba2": Row(_recurrent(mamba2)),
     "jamba": Row(
         layered(
-            grouped_split, jamba_blocks, explicit=False, kinds={"linear_attention": mamba1_of_jamba}
+            grouped_stated,
+            jamba_blocks,
+            explicit=False,
+            kinds={"linear_attention": mamba1_of_jamba},
         )
     ),
     "falcon_h1": Row(
