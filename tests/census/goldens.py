@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.census.published import DECODERS
+from tests.census.published import DECODERS, MORE_LENGTHS
 from tests.census.towers import COMPOSITES, stand_in_for_timm
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
@@ -50,9 +50,9 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 _WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
-def lengths(config: Any) -> list[int]:
-    """1, 2, some hundreds, and just below, at and above each window."""
-    found = {1, 2, 300}
+def lengths(config: Any, model_type: str) -> list[int]:
+    """1, 2, some hundreds, just below, at and above each window, and where else a curve bends."""
+    found = {1, 2, 300, *MORE_LENGTHS.get(model_type, ())}
     for key in _WINDOWS:
         window = config.to_dict().get(key)
         if isinstance(window, int) and 2 < window < 9000:
@@ -60,18 +60,19 @@ def lengths(config: Any) -> list[int]:
     return sorted(found)
 
 
-def questions(model: Any, text: Any) -> list[dict[str, int]]:
+def questions(model: Any, text: Any, model_type: str) -> list[dict[str, int]]:
     """The lengths to record: of tokens and, where there can be one, of an encoder's output."""
     from hfkv.live.inputs import attends_to_an_encoder
 
+    asked = lengths(text, model_type)
     if not attends_to_an_encoder(model):
-        return [{"tokens": tokens} for tokens in lengths(text)]
+        return [{"tokens": tokens} for tokens in asked]
     encoders = (7, 1, 1500) if model.config.is_encoder_decoder else (7, 0, 1500)
     # Short of the last position: some classes look ahead, or begin to count above 0.
     most = getattr(text, "max_position_embeddings", None) or 2000
     return [
         {"tokens": tokens, "encoder_tokens": encoders[number % 3]}
-        for number, tokens in enumerate([*lengths(text), min(2000, most * 3 // 4)])
+        for number, tokens in enumerate([*asked, min(2000, most * 3 // 4)])
     ]
 
 
@@ -107,7 +108,7 @@ def record(model_type: str, name: str | None = None, variant: str = "") -> dict[
         "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
         "runs": [
             {**question, "layers": compact(read_cache(run(model, **question)))}
-            for question in questions(model, text)
+            for question in questions(model, text, model_type)
         ],
     }
 
