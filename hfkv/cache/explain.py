@@ -88,8 +88,8 @@ def _line(source: str, model_type: str) -> int:
     found = re.compile(rf"(?<![\w-]){re.escape(model_type)}(?![\w-])")
     start = 0
     for number, line in enumerate(source.splitlines(), 1):
-        if line.startswith("ROWS"):
-            start = number
+        if line.startswith(("ROWS", "_WHOLE")):
+            start = start or number
         if start and found.search(line):
             return number
     return start

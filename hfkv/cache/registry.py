@@ -33,11 +33,6 @@ from hfkv.reading import printable
 __all__ = ["ROWS", "Row", "plan", "row_of"]
 
 
-def _any(config: Config) -> Plan:
-    """The plan of any config, for rows that hold another model."""
-    return row_of(config).plan(config)
-
-
 ROWS: dict[str, Row] = {
     **attention.ROWS,
     **decoders.ROWS,
@@ -50,9 +45,9 @@ ROWS: dict[str, Row] = {
     **uncommon.ROWS,
     **bert.ROWS,
     **crossing.ROWS,
-    **encoder_decoder.rows(_any),
+    **encoder_decoder.ROWS,
     **composite.ROWS,
-    **remote.rows(_any),
+    **remote.ROWS,
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Full, Kind, Nothing, Together
 from hfkv.cache.plan import Plan
 from hfkv.cache.states import KindRule
@@ -203,7 +204,7 @@ def per_layer(heads: str, *, layers: str, dim: str = "") -> PlanFunction:
     return plan
 
 
-def nested(key: str, plan_of: PlanFunction) -> PlanFunction:
+def nested(key: str) -> PlanFunction:
     """The plan of a nested config, by its own ``model_type``."""
 
     def plan(config: Config) -> Plan:

@@ -92,12 +92,13 @@ def test_moonshines_decoder_takes_the_encoders_heads() -> None:
         plan(Config({**config, "encoder_num_key_value_heads": 2}, where="test"))
 
 
-def test_bert_keeps_nothing_unless_it_decodes() -> None:
-    figure = kv_cache(facts({"model_type": "bert"}), tokens=5)
-    assert figure.bytes == figure.bytes_per_token == 0
-    assert "keeps no cache" in figure.notes[0]
-    decoder = {"model_type": "bert", "is_decoder": True, "num_hidden_layers": 1, "hidden_size": 24}
-    assert kv_cache(facts(decoder), tokens=5).bytes == 2 * 24 * 2 * 5
+def test_bert_fills_the_cache_that_generate_hands_it() -> None:
+    sizes = {"model_type": "bert", "num_hidden_layers": 1, "hidden_size": 24}
+    figure = kv_cache(facts(sizes), tokens=5)
+    assert figure.bytes == 2 * 24 * 2 * 5
+    assert "is_decoder is false" in figure.notes[0]
+    decoder = kv_cache(facts({**sizes, "is_decoder": True}), tokens=5)
+    assert (decoder.bytes, decoder.notes) == (figure.bytes, ())
     with pytest.raises(ConfigError, match="is_decoder too"):
         plan(Config({"model_type": "bert", "add_cross_attention": True}, where="test"))
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hfkv.cache import ROWS, kv_cache
+from hfkv.cache import ROWS, kv_cache, plan
 from hfkv.cache.explain import ranges, row_place
 from hfkv.facts import Facts
+from hfkv.facts.config import Config
 from hfkv.model import load
 from tests.census.goldens import load as goldens
 
@@ -27,7 +28,13 @@ def test_every_row_is_found_in_its_file() -> None:
 @pytest.mark.parametrize("golden", goldens()[::7], ids=lambda g: g["model_type"])
 def test_the_arithmetic_comes_out(golden: dict[str, object]) -> None:
     config = {**golden["config"], "dtype": "bfloat16"}  # type: ignore[dict-item]
-    figure = kv_cache(Facts(model="m", source="directory", config=config), tokens=5000, batch=2)
+    crosses = plan(Config(config, where="m")).crosses
+    figure = kv_cache(
+        Facts(model="m", source="directory", config=config),
+        tokens=5000,
+        batch=2,
+        encoder_tokens=9 if crosses else None,
+    )
     lines = figure.explain()
     assert max(map(len, lines)) <= 80
     each = [line for line in lines if line.startswith("  each ")]

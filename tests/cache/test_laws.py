@@ -12,9 +12,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfkv.cache import KVCache, kv_cache
+from hfkv.cache import KVCache, kv_cache, plan
 from hfkv.comparison.breakeven import break_even
 from hfkv.facts import Facts
+from hfkv.facts.config import Config
 from tests.census.goldens import load
 
 GOLDENS = load()
@@ -24,6 +25,8 @@ FAR = 150
 
 def figure(config: dict[str, Any], tokens: int = 1, **options: Any) -> KVCache:
     options.setdefault("dtype", "bf16")
+    if plan(Config(config, where="test")).crosses:
+        options.setdefault("encoder_tokens", 7)
     facts = Facts(model="test/model", source="directory", config=config)
     return kv_cache(facts, tokens=tokens, **options)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hfkv.cache.inner import plan_of
 from hfkv.cache.plan import Plan
 from hfkv.cache.plans import PlanFunction
 from hfkv.cache.row import Row
@@ -18,11 +19,7 @@ __all__ = ["ROWS"]
 
 def nested(config: Config) -> Plan:
     """The plan of the nested text config, by that config's own type."""
-    # The registry is made of this file's rows, so it cannot be imported with them.
-    from hfkv.cache.registry import row_of
-
-    inner = config.text()
-    return row_of(inner).plan(inner)
+    return plan_of(config.text())
 
 
 def _noted(plan: PlanFunction, note: str) -> PlanFunction:
@@ -38,10 +35,7 @@ def _noted(plan: PlanFunction, note: str) -> PlanFunction:
 def _of_the_vlm(config: Config) -> Plan:
     """pi0: the prefix that its vision-language model reads. Its action expert attends to that and
     cuts off what it wrote itself after each step (``modeling_pi0.py``, ``sample_actions``)."""
-    from hfkv.cache.registry import row_of
-
-    inner = config.nested("vlm_config")
-    return row_of(inner).plan(inner)
+    return plan_of(config.nested("vlm_config"))
 
 
 ROWS: dict[str, Row] = {

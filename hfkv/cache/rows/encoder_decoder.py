@@ -14,6 +14,7 @@ from hfkv.cache.encoders import (
     whole,
 )
 from hfkv.cache.geometry import Geometry, Heads, grouped, head_dim, kv_heads
+from hfkv.cache.inner import plan_of
 from hfkv.cache.layer_types import one_full_in
 from hfkv.cache.plan import Plan
 from hfkv.cache.plans import PlanFunction, layered
@@ -22,7 +23,7 @@ from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 
-__all__ = ["rows"]
+__all__ = ["ROWS"]
 
 
 def _stack(stack: str, names: tuple[str, ...], rows: int) -> dict[str, int]:
@@ -204,89 +205,84 @@ def _florence2(config: Config) -> Plan:
     return _WHOLE[text.model_type](text)
 
 
-def rows(plan_of: PlanFunction) -> dict[str, Row]:
-    """The rows; ``plan_of`` gives the plan of any config, for those that hold another's."""
+def _causal(config: Config) -> Plan:
+    """The plan of the causal LM that the library makes of a config."""
+    return _ALONE.get(config.model_type, plan_of)(config)
 
-    def causal(config: Config) -> Plan:
-        """The plan of the causal LM that the library makes of a config."""
-        return _ALONE.get(config.model_type, plan_of)(config)
 
-    def pair(config: Config) -> Plan:
-        """An encoder and a decoder of any two types."""
-        refuse_unless_encoder_decoder(config)
-        decoder, encoder = config.nested("decoder"), config.nested("encoder")
-        plan = causal(decoder)
-        if not plan.crosses:
-            raise UnsupportedError(
-                "its decoder does not attend to its encoder",
-                where=config.place("decoder"),
-                expected="a decoder with is_decoder and add_cross_attention",
-            )
-        width = decoder.optional_int("cross_attention_hidden_size")
-        if width is not None and width != encoder.get("hidden_size"):
-            raise ConfigError(
-                f"found {width}",
-                where=decoder.place("cross_attention_hidden_size"),
-                expected="the encoder's hidden_size, as its class does",
-            )
-        return needing(plan)
+def _pair(config: Config) -> Plan:
+    """An encoder and a decoder of any two types."""
+    refuse_unless_encoder_decoder(config)
+    decoder, encoder = config.nested("decoder"), config.nested("encoder")
+    plan = _causal(decoder)
+    if not plan.crosses:
+        raise UnsupportedError(
+            "its decoder does not attend to its encoder",
+            where=config.place("decoder"),
+            expected="a decoder with is_decoder and add_cross_attention",
+        )
+    width = decoder.optional_int("cross_attention_hidden_size")
+    if width is not None and width != encoder.get("hidden_size"):
+        raise ConfigError(
+            f"found {width}",
+            where=decoder.place("cross_attention_hidden_size"),
+            expected="the encoder's hidden_size, as its class does",
+        )
+    return needing(plan)
 
-    def bridged(config: Config) -> Plan:
-        """A language model behind a Q-Former: a causal LM, or else an encoder-decoder."""
-        return causal(config.nested("text_config"))
 
-    found: dict[str, Row] = {name: Row(one_or_other(_WHOLE[name], _ALONE[name])) for name in _WHOLE}
-    found |= {
-        "trocr": Row(_ALONE["trocr"]),
-        **dict.fromkeys(
-            "fsmt led m2m_100 nllb-moe pegasus_x speech_to_text speecht5".split(), Row(whole(_BART))
-        ),
-        **dict.fromkeys("seamless_m4t seamless_m4t_v2".split(), Row(whole(_SEAMLESS))),
-        **dict.fromkeys("t5 mt5 umt5 longt5".split(), _T5_ALIASED),
-        **dict.fromkeys("switch_transformers pop2piano udop".split(), _T5),
-        "pix2struct": Row(
-            _in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))
-        ),
-        "pp_formulanet": Row(_in("text_config", whole(_BART, flagged=False))),
-        "florence2": Row(_florence2),
-        "t5gemma": Row(_in("decoder", attends(layered(grouped, one_full_in(2)), grouped))),
-        "t5gemma2": Row(
-            _in(
-                "decoder",
-                attends(layered(grouped, one_full_in(6, "sliding_window_pattern")), grouped),
-            )
-        ),
-        "canary": Row(
-            _in(
-                "decoder_config",
-                whole(
-                    _grouped(("self_attn", "encoder_attn")),
-                    layers="num_hidden_layers",
-                    flagged=False,
-                ),
-            )
-        ),
-        "cohere_asr": Row(
-            whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers")
-        ),
-        "dia": Row(
-            _in(
-                "decoder_config",
-                whole(
-                    _grouped(("self_attention",)),
-                    _dia_cross,
-                    layers="num_hidden_layers",
-                    flagged=False,
-                ),
-            )
-        ),
-        "moonshine": Row(whole(_moonshine, layers="num_hidden_layers")),
-        "moonshine_streaming": Row(whole(_moonshine_streaming, layers="num_hidden_layers")),
-        "musicgen": Row(_musicgen),
-        "musicgen_melody": Row(_musicgen_melody),
-        **dict.fromkeys(
-            "encoder-decoder speech-encoder-decoder vision-encoder-decoder".split(), Row(pair)
-        ),
-        **dict.fromkeys("blip-2 instructblip instructblipvideo".split(), Row(bridged)),
-    }
-    return found
+def _bridged(config: Config) -> Plan:
+    """A language model behind a Q-Former: a causal LM, or else an encoder-decoder."""
+    return _causal(config.nested("text_config"))
+
+
+ROWS: dict[str, Row] = {
+    **{name: Row(one_or_other(_WHOLE[name], _ALONE[name])) for name in _WHOLE},
+    "trocr": Row(_ALONE["trocr"]),
+    **dict.fromkeys(
+        "fsmt led m2m_100 nllb-moe pegasus_x speech_to_text speecht5".split(), Row(whole(_BART))
+    ),
+    **dict.fromkeys("seamless_m4t seamless_m4t_v2".split(), Row(whole(_SEAMLESS))),
+    **dict.fromkeys("t5 mt5 umt5 longt5".split(), _T5_ALIASED),
+    **dict.fromkeys("switch_transformers pop2piano udop".split(), _T5),
+    "pix2struct": Row(_in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))),
+    "pp_formulanet": Row(_in("text_config", whole(_BART, flagged=False))),
+    "florence2": Row(_florence2),
+    "t5gemma": Row(_in("decoder", attends(layered(grouped, one_full_in(2)), grouped))),
+    "t5gemma2": Row(
+        _in(
+            "decoder",
+            attends(layered(grouped, one_full_in(6, "sliding_window_pattern")), grouped),
+        )
+    ),
+    "canary": Row(
+        _in(
+            "decoder_config",
+            whole(
+                _grouped(("self_attn", "encoder_attn")),
+                layers="num_hidden_layers",
+                flagged=False,
+            ),
+        )
+    ),
+    "cohere_asr": Row(whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers")),
+    "dia": Row(
+        _in(
+            "decoder_config",
+            whole(
+                _grouped(("self_attention",)),
+                _dia_cross,
+                layers="num_hidden_layers",
+                flagged=False,
+            ),
+        )
+    ),
+    "moonshine": Row(whole(_moonshine, layers="num_hidden_layers")),
+    "moonshine_streaming": Row(whole(_moonshine_streaming, layers="num_hidden_layers")),
+    "musicgen": Row(_musicgen),
+    "musicgen_melody": Row(_musicgen_melody),
+    **dict.fromkeys(
+        "encoder-decoder speech-encoder-decoder vision-encoder-decoder".split(), Row(_pair)
+    ),
+    **dict.fromkeys("blip-2 instructblip instructblipvideo".split(), Row(_bridged)),
+}
