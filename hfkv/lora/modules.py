@@ -145,7 +145,9 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
             if row.kind == "linear" and f"{row.name}.{name}" not in expected
         ]
         ending = ".".join(pattern.split(".")[-2:])
-        if any(name.endswith(ending) for name in missing):
+        # What a model is given with another part (cross-attention, a projection between widths)
+        # neither's table need show.
+        if table.exchanged or any(name.endswith(ending) for name in missing):
             raise UnsupportedError(
                 f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
                 f"{list(shape)}), which is no parameter of {table.architecture} by the module "
