@@ -6,7 +6,13 @@ from fractions import Fraction
 
 import click
 
-from hfkv.cli.options import chosen_format, format_options, source_options, tokens_option
+from hfkv.cli.options import (
+    capacity_options,
+    chosen_format,
+    format_options,
+    source_options,
+    tokens_option,
+)
 from hfkv.cli.output import emit, waiting
 
 
@@ -22,20 +28,7 @@ from hfkv.cli.output import emit, waiting
 )
 @click.option("--kv-dtype", default="auto", show_default=True, help="Element type of the cache.")
 @click.option("--lora-dtype", default="auto", show_default=True, help="Of the adapter.")
-@click.option(
-    "--capacity",
-    type=click.Choice(["facts", "memorization"]),
-    default="facts",
-    show_default=True,
-    help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
-)
-@click.option(
-    "--bits-per-token",
-    type=click.FloatRange(min=0, min_open=True, max=64),
-    default=2.0,
-    show_default=True,
-    help="What a token carries: an assumption.",
-)
+@capacity_options
 @source_options
 @format_options
 def rank(

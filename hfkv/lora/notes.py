@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hfkv.lora.built import Built
-from hfkv.lora.inject import Injection
+from hfkv.lora.inject import Injection, near_names
 from hfkv.lora.options import LoraOptions
+from hfkv.reading import printable
 
 __all__ = ["notes"]
 
@@ -29,6 +30,27 @@ def notes(
             "copy of its own"
         )
     found += _experts(injection, options)
+    if injection.embeddings:
+        count = sum(injection.embeddings.values())
+        found.append(
+            f"on disk it is {injection.written:,} parameters: PEFT saves the base weights of "
+            f"adapted embeddings as well ({', '.join(injection.embeddings)}, {count:,})"
+        )
+    if injection.frozen:
+        found.append(f"{injection.frozen:,} parameters of it are saved and not trained")
+    if injection.unmatched:
+        near = near_names(built, injection.unmatched)
+        found.append(
+            f"no module is named {', '.join(map(printable, injection.unmatched[:6]))}, and PEFT "
+            "goes on without" + (f"; near names: {', '.join(near)}" if near else "")
+        )
+    if options.task_type in ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS") and not injection.saved:
+        found.append(
+            f"counted on the class that generates text: a model for {options.task_type} has a head "
+            "of its own, by the number of labels, which PEFT trains whole"
+        )
+    if options.init_lora_weights == "eva":
+        found.append("initialize_lora_eva_weights moves rank between layers, and changes the count")
     if element in ("BF16", "F16"):
         found.append(
             "while training, PEFT by default holds the adapter in float32 "
