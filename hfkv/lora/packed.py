@@ -107,10 +107,31 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
         TensorTable(_apply(tensors, rule)),
         (
             f"the weights are packed ({method}); the layers' sizes are unpacked from the header "
-            "by its rule, and parameters in all are counted unpacked; PEFT may leave out layers "
-            "whose quantized class is no torch.nn.Linear (BitNet's, NVFP4's)"
+            "by its rule, and parameters in all are counted unpacked" + _on_it(method, quantization)
         ),
     )
+
+
+def _on_it(method: str, quantization: Mapping[str, Any]) -> str:
+    """What PEFT does on the packed model itself, where that differs from the layers' adapter."""
+    if method == "bitnet" and quantization.get("linear_class") != "autobitlinear":
+        return (
+            "; on the packed model itself all-linear passes these layers over and PEFT refuses "
+            "them by name, since transformers' BitLinear is no torch.nn.Linear"
+        )
+    if method in ("gptq", "awq", "auto-round"):
+        return (
+            "; on the packed model itself PEFT takes no DoRA, and whether all-linear finds the "
+            "layers hangs on gptqmodel's classes"
+        )
+    if method == "mxfp4":
+        return "; PEFT's target_parameters need the experts unpacked"
+    if method in ("modelopt", "modelopt_fp4", "modelopt_mixed", "nvfp4"):
+        return (
+            "; the pinned transformers does not load such a checkpoint, and its own NVFP4 layer "
+            "is no torch.nn.Linear, so that all-linear would pass it over"
+        )
+    return ""
 
 
 def _method(quantization: Mapping[str, Any], facts: Facts) -> str:
