@@ -68,19 +68,23 @@ def restore(loaded: Loaded, table: Table, config: Config, where: str) -> bool:
 
 
 def _fitting(row: Row, short: str, count: int, table: Table, config: Config, where: str) -> Shape:
-    found: dict[Shape, bool] = {}
+    stated: set[Shape] = set()
+    solved: set[Shape] = set()
     for shape in row.parameters[short]:
         sizes = [_size(item, row, table, config) for item in shape]
-        unknown = [place for place, size in enumerate(sizes) if size is None]
-        if len(unknown) == 1:
-            rest = math.prod(size for size in sizes if size is not None)
-            if rest and count % rest == 0:
-                sizes[unknown[0]] = count // rest
         whole = tuple(size for size in sizes if size is not None)
         if len(whole) == len(sizes) and math.prod(whole) == count:
-            found[whole] = found.get(whole, False) or not unknown
-    # A shape that the config states in full stands before one filled up from the count.
-    chosen = [shape for shape, full in found.items() if full] or list(found)
+            stated.add(whole)
+        # A key by itself is what it says; arithmetic over keys can stand for one that the
+        # class's defaults do not show (a head size), and follows from the count.
+        plain = [
+            size if not isinstance(item, str) or item.replace(".", "_").isidentifier() else None
+            for item, size in zip(shape, sizes, strict=True)
+        ]
+        rest = math.prod(size for size in plain if size is not None)
+        if plain.count(None) == 1 and rest and count % rest == 0:
+            solved.add(tuple(count // rest if size is None else size for size in plain))
+    chosen = sorted(stated or solved)
     if len(chosen) != 1:
         raise UnsupportedError(
             f"{printable(row.name)}.{short} is stored as a column of {count:,} elements, and the "
@@ -101,6 +105,9 @@ def _size(item: str | int | None, row: Row, table: Table, config: Config) -> int
 def _read(config: Config, path: str, derived: Mapping[str, str]) -> Any:
     *outer, key = path.split(".")
     for part in outer:
+        if part not in config.raw and key in config.raw:
+            # Files of old keep the text part's keys beside the others.
+            break
         config = config.nested(part)
     element = _ELEMENT.fullmatch(key)
     if element:

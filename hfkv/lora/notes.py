@@ -86,7 +86,7 @@ def _experts(built: Built, injection: Injection, options: LoraOptions) -> list[s
             "experts: none of the fused experts' parameters is adapted; explicit "
             f"target_parameters would make {explicit:,}, {each}"
         ]
-    if injection.converted:
+    if injection.converted and not options.target_parameters:
         return [
             f"experts: {count:,} parameters by PEFT's conversion of target_modules, which gives "
             f"the joined gate_up_proj twice the rank; explicit target_parameters would make "
