@@ -97,24 +97,41 @@ def _fitting(row: Row, short: str, count: int, table: Table, config: Config, whe
 
 def _size(item: str | int | None, row: Row, table: Table, config: Config) -> int | None:
     def read(path: str) -> Any:
-        return _read(config, f"{row.path}.{path}" if row.path else path, table.derived)
+        return _read(config, f"{row.path}.{path}" if row.path else path, table)
 
     return evaluate(item, read)
 
 
-def _read(config: Config, path: str, derived: Mapping[str, str]) -> Any:
+def _nested(config: Config, key: str, exchangeable: bool) -> Config:
+    """A nested config, of the class's own type: what a file calls it there decides nothing, unless
+    the class takes any (``qwen2_vl`` files call their vision part so as well)."""
+    part = config.raw.get(key)
+    own = None if config.cls is None else config.cls.sub_configs.get(key)
+    if not exchangeable and own is not None and isinstance(part, Mapping):
+        raw = {**config.raw, key: {**part, "model_type": own}}
+        config = Config(raw, where=config.where, model_type=config.model_type, path=config.path)
+    return config.nested(key)
+
+
+def _read(config: Config, path: str, table: Table) -> Any:
     *outer, key = path.split(".")
-    for part in outer:
+    exchangeable = {place for *_, place in table.parts}
+    for number, part in enumerate(outer, 1):
         if part not in config.raw and key in config.raw:
             # Files of old keep the text part's keys beside the others.
             break
-        config = config.nested(part)
+        config = _nested(config, part, ".".join(outer[:number]) in exchangeable)
     element = _ELEMENT.fullmatch(key)
     if element:
         values = config.get(element[1])
         place = int(element[2])
         return values[place] if isinstance(values, list) and place < len(values) else None
     value = config.get(key)
-    if value is None and not outer and key in derived:
-        return evaluate(derived[key], config.get)
+    if config.cls is not None and key not in config.raw:
+        # The file can have the standard name for what the class calls otherwise.
+        for name, own in config.cls.attribute_map.items():
+            if own == key and name in config.raw:
+                value = config.get(name)
+    if value is None and not outer and key in table.derived:
+        return evaluate(table.derived[key], config.get)
     return value
