@@ -98,7 +98,7 @@ def lora(
         return 0
     emit(
         output,
-        figure.to_json(),
+        figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
         sheets=lambda: (
             prompt_sheets(loaded, figure)
             if isinstance(figure, Prompt)

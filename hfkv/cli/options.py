@@ -15,6 +15,7 @@ __all__ = [
     "BYTES",
     "TOKENS",
     "batch_option",
+    "capacity_options",
     "format_options",
     "kv_options",
     "lora_options",
@@ -205,6 +206,28 @@ def lora_options(command: _F) -> _F:
             default=32,
             show_default=True,
             help="LoRA rank.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def capacity_options(command: _F) -> _F:
+    """``--capacity`` and ``--bits-per-token``: the model of what an adapter could hold."""
+    for option in (
+        click.option(
+            "--bits-per-token",
+            type=click.FloatRange(min=0, min_open=True, max=64),
+            default=2.0,
+            show_default=True,
+            help="What a token carries: an assumption.",
+        ),
+        click.option(
+            "--capacity",
+            type=click.Choice(["facts", "memorization"]),
+            default="facts",
+            show_default=True,
+            help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
         ),
     ):
         command = option(command)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import click
 
 from hfkv.cli.options import (
     batch_option,
+    capacity_options,
     kv_options,
     lora_options,
     source_options,
@@ -34,6 +36,7 @@ from hfkv.cli.options import (
 @tokens_option()
 @batch_option
 @kv_options
+@capacity_options
 @source_options
 def plot(
     models: tuple[str, ...],
@@ -47,6 +50,8 @@ def plot(
     kv_dtype: str,
     encoder_tokens: int | None,
     crosscheck: bool,
+    capacity: str,
+    bits_per_token: float,
     revision: str | None,
     source: str,
     token: str | None,
@@ -61,6 +66,8 @@ def plot(
     from hfkv.model import load
     from hfkv.render.chart import draw, save
 
+    if bits_per_token != bits_per_token:
+        raise click.BadParameter("expected a number", param_hint="--bits-per-token")
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
     loaded = [load(name, revision=revision, source=source, token=token) for name in models]
     figure = draw(
@@ -74,6 +81,8 @@ def plot(
         lora_dtype=lora_dtype,
         encoder_tokens=encoder_tokens,
         crosscheck=crosscheck,
+        capacity=capacity,
+        bits_per_token=Fraction(str(bits_per_token)),
     )
     save(figure, path)
     click.echo(str(path))

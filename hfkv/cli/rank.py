@@ -6,7 +6,14 @@ from fractions import Fraction
 
 import click
 
-from hfkv.cli.options import TOKENS, chosen_format, format_options, source_options, tokens_option
+from hfkv.cli.options import (
+    TOKENS,
+    capacity_options,
+    chosen_format,
+    format_options,
+    source_options,
+    tokens_option,
+)
 from hfkv.cli.output import emit, waiting
 
 
@@ -23,20 +30,7 @@ from hfkv.cli.output import emit, waiting
 @click.option("--kv-dtype", default="auto", show_default=True, help="Element type of the cache.")
 @click.option("--encoder-tokens", type=TOKENS, default=None, help="Encoder length.")
 @click.option("--lora-dtype", default="auto", show_default=True, help="Of the adapter.")
-@click.option(
-    "--capacity",
-    type=click.Choice(["facts", "memorization"]),
-    default="facts",
-    show_default=True,
-    help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
-)
-@click.option(
-    "--bits-per-token",
-    type=click.FloatRange(min=0, min_open=True, max=64),
-    default=2.0,
-    show_default=True,
-    help="What a token carries: an assumption.",
-)
+@capacity_options
 @source_options
 @format_options
 def rank(

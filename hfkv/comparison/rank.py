@@ -8,7 +8,7 @@ from typing import Any
 
 from hfkv.errors import InputError
 from hfkv.lora import LoraOptions, lora
-from hfkv.lora.capacity import CAPACITIES, Affine, Capacity
+from hfkv.lora.capacity import CAPACITIES, LIMIT, Affine, Capacity
 from hfkv.model import Model
 
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
@@ -56,7 +56,8 @@ class Ranks:
     """The ranks of a model at so many tokens.
 
     Attributes:
-        model, tokens: what was asked.
+        model: what was asked.
+        tokens: of all sequences together.
         dtype: element type of the adapter.
         kv_cache_bytes: of the cache after so many tokens.
         weight_bytes: of the checkpoint; None without a header.
@@ -96,6 +97,7 @@ class Ranks:
                 "bits_per_token": float(self.bits_per_token),
                 "covers": self.covers,
                 "citation": self.capacity.citation,
+                "limit": LIMIT,
             },
             "ranks": [row.to_json() for row in self.rows],
         }
@@ -105,14 +107,22 @@ def ranks(
     model: Model,
     *,
     tokens: int,
+    batch: int = 1,
     target_modules: Any = "all-linear",
     kv_dtype: str = "auto",
     lora_dtype: str = "auto",
+    encoder_tokens: int | None = None,
+    crosscheck: bool = True,
     capacity: str = "facts",
     bits_per_token: Fraction = Fraction(2),
-    encoder_tokens: int | None = None,
 ) -> Ranks:
     """Every rank of interest.
+
+    Args:
+        tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
+        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
+        capacity: a key of :data:`hfkv.lora.capacity.CAPACITIES`.
+        bits_per_token: what a token carries, an assumption.
 
     Raises:
         HfkvError: the cache or the adapter cannot be counted.
@@ -123,7 +133,14 @@ def ranks(
         )
     if bits_per_token <= 0:
         raise InputError("not positive", where="bits_per_token")
-    cache = model.kv_cache(tokens=tokens, dtype=kv_dtype, encoder_tokens=encoder_tokens)
+    cache = model.kv_cache(
+        tokens=tokens,
+        batch=batch,
+        dtype=kv_dtype,
+        encoder_tokens=encoder_tokens,
+        crosscheck=crosscheck,
+    )
+    tokens *= batch
     low, high = (
         lora(
             model.core,

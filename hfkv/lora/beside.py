@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.lora.built import Built, Module
+from hfkv.lora.built import Built, Module, leaf
+from hfkv.lora.matching import compiled, matches_list
 from hfkv.lora.work import LINEAR, Adapted, Work
 from hfkv.reading import printable
 
-__all__ = ["biases", "saved_modules", "token_rows"]
+__all__ = ["biases", "saved_embeddings", "saved_modules", "token_rows"]
+
+#: PEFT's ``EMBEDDING_LAYER_NAMES``.
+_EMBEDDINGS = ("embed_tokens", "lm_head")
 
 
 def saved_modules(built: Built, work: Work, adapted: set[str]) -> dict[str, int]:
@@ -107,3 +111,28 @@ def biases(
         chosen = [f"{name}.bias" for name in names if f"{name}.bias" in elements]
     kept = tuple(f"{name}." for name in saved)
     return {name: elements[name] for name in chosen if not name.startswith(kept or ("\0",))}
+
+
+def saved_embeddings(built: Built, work: Work) -> dict[str, int]:
+    """Base weights that ``save_pretrained`` writes as well: those of the input and the output
+    embedding, where one of PEFT's two names for them is a target and that layer is adapted."""
+    targets = work.targets
+    if work.options.trainable_token_indices is not None or targets is None:
+        return {}
+    if isinstance(targets, str):
+        expression = compiled(targets)
+        targeted = any(
+            expression.fullmatch(module.name) is not None
+            for module in built.modules
+            if leaf(module.name) in _EMBEDDINGS
+        )
+        adapted = [m.name for m in built.modules if expression.fullmatch(m.name) is not None]
+    else:
+        # Only the bare names are looked for, not full ones.
+        targeted = any(name in targets for name in _EMBEDDINGS)
+        adapted = [m.name for m in built.modules if matches_list(targets, m.name)]
+    found = {}
+    for name in (built.input, built.output):
+        if targeted and name is not None and name in adapted:
+            found[f"{name}.weight"] = math.prod(work.modules[name].parameters["weight"])
+    return found

@@ -11,7 +11,13 @@ from fractions import Fraction
 
 from hfkv.errors import InputError
 
-__all__ = ["CAPACITIES", "Affine", "Capacity"]
+__all__ = ["CAPACITIES", "LIMIT", "Affine", "Capacity"]
+
+#: Why a rank below the tokens' needs is worth a warning.
+LIMIT = (
+    "LoRA falls behind full fine-tuning when the data's information exceeds the adapter's "
+    "capacity: LoRA Without Regret (Schulman and Thinking Machines Lab, 2025)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +28,13 @@ class Capacity:
         name: its key.
         bits: bits per parameter.
         citation: where it was found, and of what.
+        paper: the paper, for labels.
     """
 
     name: str
     bits: Fraction
     citation: str
+    paper: str
 
 
 CAPACITIES = {
@@ -37,12 +45,14 @@ CAPACITIES = {
             bits=Fraction(2),
             citation="about 2 bits of knowledge per parameter: Physics of Language Models: "
             "Part 3.3, Knowledge Capacity Scaling Laws (arXiv 2404.05405)",
+            paper="arXiv 2404.05405",
         ),
         Capacity(
             name="memorization",
             bits=Fraction(36, 10),
             citation="about 3.6 bits per parameter: How much do language models memorize? "
             "(arXiv 2505.24832)",
+            paper="arXiv 2505.24832",
         ),
     )
 }

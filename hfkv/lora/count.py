@@ -18,6 +18,9 @@ from hfkv.lora.options import LoraOptions
 from hfkv.lora.snippet import snippet
 from hfkv.lora.work import Adapted
 
+#: What adapters are trained and kept in.
+_DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
+
 __all__ = ["Lora", "Target", "adapter_dtype", "lora"]
 
 
@@ -56,6 +59,8 @@ class Lora:
         per_layer: (layer, modules, parameters).
         saved: modules trained whole, and trained token rows, to their parameters.
         biases: parameters of the base model's biases that are trained.
+        frozen: parameters of the adapter itself that are saved and not trained.
+        saved_parameters: what PEFT writes to disk.
         all_parameters: of the base model in memory and the adapter together.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
@@ -73,6 +78,8 @@ class Lora:
     per_layer: tuple[tuple[str, int, int], ...] = field(default=(), repr=False)
     saved: tuple[tuple[str, int], ...] = ()
     biases: int = 0
+    frozen: int = 0
+    saved_parameters: int
     all_parameters: int
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
@@ -96,20 +103,27 @@ class Lora:
         """The third number of ``print_trainable_parameters()``."""
         return float(Fraction(100 * self.parameters, self.all_parameters))
 
+    @property
+    def bytes_by_dtype(self) -> dict[str, int]:
+        """Bytes of the trained parameters in each dtype that adapters are held in."""
+        return {torch_name(dtype): nbytes(self.parameters, dtype) for dtype in _DTYPES}
+
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""
         return snippet(self.options)
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
+    def to_json(self, *, layers: bool = False) -> dict[str, Any]:
+        """The documented JSON value; ``layers`` adds the counts layer by layer."""
         asked = self.target_modules
-        return {
+        value: dict[str, Any] = {
             "model": self.model,
             "r": self.r,
             "target_modules": list(asked) if isinstance(asked, tuple) else asked,
             "parameters": self.parameters,
             "bytes": self.bytes,
             "dtype": self.dtype,
+            "bytes_by_dtype": self.bytes_by_dtype,
+            "saved_parameters": self.saved_parameters,
             "per_target": self.per_target,
             "modules": self.modules,
             "trainable_percent": self.trainable_percent,
@@ -119,6 +133,12 @@ class Lora:
             "basis": self.basis,
             "notes": list(self.notes),
         }
+        if layers:
+            value["per_layer"] = [
+                {"layer": name, "modules": modules, "parameters": parameters}
+                for name, modules, parameters in self.per_layer
+            ]
+        return value
 
 
 def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
@@ -149,6 +169,8 @@ def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         per_layer=_per_layer(injection.adapted),
         saved=tuple(injection.saved.items()),
         biases=sum(injection.biases.values()),
+        frozen=injection.frozen,
+        saved_parameters=injection.written,
         all_parameters=injection.all,
         options=options,
         basis=built.basis,

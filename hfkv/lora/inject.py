@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.lora.beside import biases, saved_modules, token_rows
+from hfkv.lora.beside import biases, saved_embeddings, saved_modules, token_rows
 from hfkv.lora.built import Built, leaf, target_name
 from hfkv.lora.experts import convert
 from hfkv.lora.layers import adapt, adapt_parameters, refuse_mamba
@@ -22,7 +22,7 @@ from hfkv.lora.table import peft_facts
 from hfkv.lora.work import LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
-__all__ = ["Injection", "inject"]
+__all__ = ["Injection", "inject", "near_names"]
 
 _EMBEDDING_NAMES = frozenset(["embed_tokens", "lm_head"])
 _HEADS = ("score", "classifier")
@@ -39,6 +39,9 @@ class Injection:
         saved: modules trained whole, or whose token rows are, to the parameters added for them.
         biases: biases of the base model that are trained, by full name.
         base: parameters of the base model.
+        embeddings: weights of the base model that PEFT saves with the adapter, because an
+            embedding is among its targets: by full name, not trained.
+        unmatched: names of ``target_modules`` that match nothing, beside others that do.
         converted: whether expert targets were moved to fused parameters.
     """
 
@@ -46,7 +49,20 @@ class Injection:
     saved: dict[str, int]
     biases: dict[str, int]
     base: int
+    embeddings: dict[str, int]
+    unmatched: tuple[str, ...] = ()
     converted: bool = False
+
+    @property
+    def frozen(self) -> int:
+        """Parameters of the adapter that are saved with it and not trained."""
+        return sum(item.frozen for item in self.adapted)
+
+    @property
+    def written(self) -> int:
+        """Parameters that PEFT writes to disk."""
+        buffers = sum(item.buffers for item in self.adapted)
+        return self.trainable + self.frozen + buffers + sum(self.embeddings.values())
 
     @property
     def trainable(self) -> int:
@@ -104,6 +120,8 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
         saved={**saved, **token_rows(built, work, saved)},
         biases=biases(built, work, adapted, elements, saved),
         base=sum(elements.values()),
+        embeddings=saved_embeddings(built, work),
+        unmatched=_unmatched(built, work),
         converted=work.converted,
     )
 
@@ -189,6 +207,24 @@ def _refuse_tying(built: Built, work: Work) -> None:
         )
 
 
+def _unmatched(built: Built, work: Work) -> tuple[str, ...]:
+    """Names that were asked for and match no module; PEFT goes on without them."""
+    asked = work.options.target_modules
+    if isinstance(asked, str) or asked is None or work.converted:
+        return ()
+    names = [module.name for module in built.modules]
+    return tuple(
+        name for name in asked if not any(matches_list((name,), module) for module in names)
+    )
+
+
+def near_names(built: Built, names: Collection[str]) -> list[str]:
+    """Names of linear layers that are spelled much as these."""
+    have = sorted({target_name(module.name) for module in built.modules if module.kind in LINEAR})
+    found = [match for name in names for match in difflib.get_close_matches(name, have, n=2)]
+    return list(dict.fromkeys(found))
+
+
 def _nothing(built: Built, work: Work) -> TargetError:
     if work.converted and work.options.target_modules is None:
         return TargetError(
@@ -201,13 +237,11 @@ def _nothing(built: Built, work: Work) -> TargetError:
     asked = work.options.target_modules
     names = [asked] if isinstance(asked, str) else list(asked or ())
     names += work.options.target_parameters or ()
-    near = [match for name in names for match in difflib.get_close_matches(name, have, n=2)]
+    near = near_names(built, names)
     shown = ", ".join(names) if names else "PEFT's default targets"
     return TargetError(
         f"target_modules {printable(shown, 120)} match nothing that may be adapted",
         where=work.where,
         expected="names among " + printable(", ".join(have), 1000),
-        hint="did you mean " + printable(" or ".join(dict.fromkeys(near)), 120) + "?"
-        if near
-        else "",
+        hint="did you mean " + printable(" or ".join(near), 120) + "?" if near else "",
     )

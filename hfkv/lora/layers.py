@@ -8,7 +8,7 @@ from hfkv.errors import TargetError, UnsupportedError
 from hfkv.lora.built import Built, Module, leaf
 from hfkv.lora.matching import matches_list, rank_of
 from hfkv.lora.options import LoraOptions
-from hfkv.lora.variants import low_rank, requested, start_is_possible
+from hfkv.lora.variants import buffers, low_rank, requested, start_is_possible
 from hfkv.lora.work import CONVOLUTIONS, LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
@@ -79,6 +79,7 @@ def adapt(module: Module, work: Work) -> Adapted:
         rank=rank,
         parameters=trained,
         frozen=frozen,
+        buffers=buffers(options, inputs, rank),
     )
 
 

@@ -12,11 +12,13 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.geometry import FLAT, restore
 from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
 from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
+from hfkv.tensors import TensorTable
 
 __all__ = ["built_of", "loose_of", "own_config"]
 
@@ -47,6 +49,7 @@ def built_of(facts: Facts, config: Config) -> Built:
         )
     tensors, note = unpack(facts, facts.tensors)
     if not has_table(config):
+        _refuse_flat(tensors, config, facts.model)
         built = inferred(config.model_type, config.raw, tensors, facts.model)
         return replace(built, reason="; ".join(filter(None, (built.reason, note))))
     table = table_of(config)
@@ -61,6 +64,11 @@ def built_of(facts: Facts, config: Config) -> Built:
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
+    if restore(loaded, table, own, facts.model):
+        note = (
+            "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
+            f"gives {table.architecture}, and come to as many elements as the header has"
+        )
     _refuse_left(loaded, table, own, facts.model)
     built = _assemble(table, loaded, _tied(table, own), facts.model)
     return replace(
@@ -69,6 +77,16 @@ def built_of(facts: Facts, config: Config) -> Built:
         basis="documented" if note else built.basis,
         reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
     )
+
+
+def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
+    if FLAT in tensors.dtypes:
+        raise UnsupportedError(
+            "4-bit bitsandbytes stores flat columns, and the sizes of the layers of "
+            f"model_type '{printable(config.model_type)}' are not known here",
+            where=where,
+            hint="ask of the model that it was quantized from",
+        )
 
 
 def _left_note(loaded: Loaded, table: Table) -> str:
@@ -145,7 +163,9 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
             if row.kind == "linear" and f"{row.name}.{name}" not in expected
         ]
         ending = ".".join(pattern.split(".")[-2:])
-        if any(name.endswith(ending) for name in missing):
+        # What a model is given with another part (cross-attention, a projection between widths)
+        # neither's table need show.
+        if table.exchanged or any(name.endswith(ending) for name in missing):
             raise UnsupportedError(
                 f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
                 f"{list(shape)}), which is no parameter of {table.architecture} by the module "

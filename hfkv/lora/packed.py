@@ -12,7 +12,7 @@ logical elements one stored element holds, and along which axis:
 - MXFP4: ``*_blocks`` is uint8, (experts, out, in / 32, 16), of parameters held (experts, in, out).
 - BitNet: ``weight`` is uint8, (out / 4, in).
 - FP8 and 8-bit bitsandbytes keep the shape.
-- 4-bit bitsandbytes stores a flat column and loses it; the config has to tell.
+- 4-bit bitsandbytes stores a flat column and loses it; :mod:`hfkv.lora.geometry` restores it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.lora.geometry import flat_columns
 from hfkv.reading import describe, printable
 from hfkv.tensors import Tensor, TensorTable
 
@@ -51,6 +52,9 @@ _BESIDE = (
     "_scale_inv",
     "_blocks_scale",
 )
+
+#: Bits of one packed value.
+_WIDTHS = (2, 3, 4, 5, 6, 8)
 
 _Rule = Callable[[Tensor], "Tensor | None"]
 
@@ -93,6 +97,9 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
         return tensors, ""
     where = f"{facts.model}: quantization_config"
     method = _method(quantization, facts)
+    if method == "bitsandbytes":
+        # What is stored tells 4 bits from 8: the config has had both flags for both.
+        tensors = flat_columns(tensors)
     rule = _rule(method, quantization, tensors, where)
     if rule is None:
         return TensorTable(item for item in tensors if not item.name.endswith(_BESIDE)), ""
@@ -100,10 +107,31 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
         TensorTable(_apply(tensors, rule)),
         (
             f"the weights are packed ({method}); the layers' sizes are unpacked from the header "
-            "by its rule, and parameters in all are counted unpacked; PEFT may leave out layers "
-            "whose quantized class is no torch.nn.Linear (BitNet's, NVFP4's)"
+            "by its rule, and parameters in all are counted unpacked" + _on_it(method, quantization)
         ),
     )
+
+
+def _on_it(method: str, quantization: Mapping[str, Any]) -> str:
+    """What PEFT does on the packed model itself, where that differs from the layers' adapter."""
+    if method == "bitnet" and quantization.get("linear_class") != "autobitlinear":
+        return (
+            "; on the packed model itself all-linear passes these layers over and PEFT refuses "
+            "them by name, since transformers' BitLinear is no torch.nn.Linear"
+        )
+    if method in ("gptq", "awq", "auto-round"):
+        return (
+            "; on the packed model itself PEFT takes no DoRA, and whether all-linear finds the "
+            "layers hangs on gptqmodel's classes"
+        )
+    if method == "mxfp4":
+        return "; PEFT's target_parameters need the experts unpacked"
+    if method in ("modelopt", "modelopt_fp4", "modelopt_mixed", "nvfp4"):
+        return (
+            "; the pinned transformers does not load such a checkpoint, and its own NVFP4 layer "
+            "is no torch.nn.Linear, so that all-linear would pass it over"
+        )
+    return ""
 
 
 def _method(quantization: Mapping[str, Any], facts: Facts) -> str:
@@ -126,39 +154,33 @@ def _rule(
     method: str, quantization: Mapping[str, Any], tensors: TensorTable, where: str
 ) -> _Rule | None:
     """How a tensor of this method is unpacked; None where weights keep their shape."""
+    if method == "auto-round":
+        # The packing is another method's, named after a colon.
+        packing = str(quantization.get("packing_format", "auto_round:auto_gptq"))
+        method = next((name for name in ("gptq", "awq") if name in packing), packing)
     if method == "gptq":
-        per = 32 // _bits(quantization, where)
-        return lambda item: _qweight(item, lambda a, b: (b, a * per))
+        bits = _bits(quantization, where)
+        return lambda item: _qweight(item, lambda a, b: (b, _unpacked(a, bits, item, where)))
     if method == "awq":
-        per = 32 // _bits(quantization, where)
+        bits = _bits(quantization, where)
         if str(quantization.get("version", "gemm")).lower() == "gemv":
-            return lambda item: _qweight(item, lambda a, b: (a, b * per))
-        return lambda item: _qweight(item, lambda a, b: (b * per, a))
+            return lambda item: _qweight(item, lambda a, b: (a, _unpacked(b, bits, item, where)))
+        return lambda item: _qweight(item, lambda a, b: (_unpacked(b, bits, item, where), a))
     if method == "compressed-tensors":
         return _compressed(quantization, where)
-    if method in ("fp8", "fbgemm_fp8", "finegrained_fp8"):
+    if method in ("fp8", "fbgemm_fp8", "finegrained_fp8", "mxfp8"):
         return None
     if method == "bitsandbytes":
-        if quantization.get("load_in_8bit") is True or quantization.get("_load_in_8bit") is True:
-            return None
-        raise UnsupportedError(
-            "4-bit bitsandbytes stores flat columns, and the layers' sizes are not in the header",
-            where=where,
-            hint="ask of the model that it was quantized from",
-        )
+        return None
     if method == "mxfp4":
         return _mxfp4
-    if method in ("modelopt", "nvfp4", "modelopt_fp4"):
-        algorithm = str(quantization.get("quant_algo", "NVFP4")).upper()
-        if algorithm == "FP8":
-            return None
-        if algorithm == "NVFP4":
+    if method in ("modelopt", "modelopt_fp4", "modelopt_mixed", "nvfp4"):
+        algorithms = _algorithms(quantization)
+        if all("FP4" in name or name.startswith(("FP8", "MXFP8")) for name in algorithms):
+            # 4-bit floats are the only ones that are held in bytes; float8 keeps the shape.
             return lambda item: _doubled(item, ("U8",), 2)
-    if method == "nvfp4":
-        return lambda item: _doubled(item, ("U8",), 2)
     if method == "mlx":
-        per = 32 // _bits(quantization, where)
-        return lambda item: _mlx(item, per, tensors)
+        return lambda item: _mlx(item, quantization, tensors, where)
     if method == "bitnet":
         return _bitnet
     raise UnsupportedError(
@@ -170,18 +192,41 @@ def _rule(
 
 def _bits(quantization: Mapping[str, Any], where: str, key: str = "bits") -> int:
     value = quantization.get(key, quantization.get("w_bit"))
-    if isinstance(value, bool) or not isinstance(value, int) or value not in (2, 4, 8):
+    if isinstance(value, bool) or not isinstance(value, int) or value not in _WIDTHS:
         raise ConfigError(
-            f"found {describe(value)}", where=f"{where}: {key}", expected="2, 4 or 8 bits"
+            f"found {describe(value)}", where=f"{where}: {key}", expected="2, 3, 4, 5, 6 or 8 bits"
         )
     return value
+
+
+def _unpacked(words: int, bits: int, item: Tensor, where: str) -> int:
+    """How many values of so many bits lie in 32-bit words, one after the other."""
+    if words * 32 % bits:
+        raise UnsupportedError(
+            f"{printable(item.name)} has {words:,} words, which hold no whole number of {bits}-bit "
+            "values",
+            where=where,
+        )
+    return words * 32 // bits
+
+
+def _algorithms(quantization: Mapping[str, Any]) -> list[str]:
+    """ModelOpt's algorithms: one, or in a mixed checkpoint one for each layer."""
+    layers = quantization.get("quantized_layers")
+    named = str(quantization.get("quant_algo") or "NVFP4").upper()
+    if named == "MIXED_PRECISION" and isinstance(layers, Mapping):
+        return [
+            str(item.get("quant_algo")).upper() if isinstance(item, Mapping) else "?"
+            for item in layers.values()
+        ]
+    return [named]
 
 
 def _compressed(quantization: Mapping[str, Any], where: str) -> _Rule | None:
     form = quantization.get("format")
     if form in ("int-quantized", "float-quantized", "naive-quantized", "dense"):
         return None
-    if form == "nvfp4-pack-quantized":
+    if form in ("nvfp4-pack-quantized", "mxfp4-pack-quantized"):
         return lambda item: _named(item, ".weight_packed", lambda a, b: (a, b * 2))
     groups = quantization.get("config_groups")
     found = set()
@@ -195,8 +240,10 @@ def _compressed(quantization: Mapping[str, Any], where: str) -> _Rule | None:
             where=where,
             expected="pack-quantized with one width",
         )
-    per = 32 // found.pop()
-    return lambda item: _named(item, ".weight_packed", lambda a, b: (a, b * per))
+    bits = found.pop()
+    return lambda item: _named(
+        item, ".weight_packed", lambda a, b: (a, _unpacked(b, bits, item, where))
+    )
 
 
 def _apply(tensors: TensorTable, rule: _Rule) -> Iterator[Tensor]:
@@ -227,16 +274,31 @@ def _doubled(item: Tensor, dtypes: tuple[str, ...], per: int) -> Tensor | None:
     return Tensor(name=item.name, dtype="BF16", shape=(*item.shape[:-1], item.shape[-1] * per))
 
 
-def _mlx(item: Tensor, per: int, tensors: TensorTable) -> Tensor | None:
+def _mlx(
+    item: Tensor, quantization: Mapping[str, Any], tensors: TensorTable, where: str
+) -> Tensor | None:
     base = item.name.removesuffix(".biases").removesuffix(".scales")
     if base != item.name and f"{base}.weight" in tensors:
         return None
-    if item.dtype != "U32" or not item.name.endswith(".weight"):
+    name = item.name.removesuffix(".weight")
+    scales = tensors.get(f"{name}.scales")
+    if item.dtype != "U32" or name == item.name or scales is None:
         return item
-    scales = tensors.get(item.name.removesuffix(".weight") + ".scales")
-    if scales is None:
-        return item
-    return _doubled(item, ("U32",), per)
+    # One layer can be packed otherwise than the rest, under its own name in the config.
+    own = quantization.get(name)
+    group = (own if isinstance(own, Mapping) else {}).get(
+        "group_size", quantization.get("group_size", 64)
+    )
+    if isinstance(group, bool) or not isinstance(group, int) or not 1 <= group <= 2**20:
+        raise ConfigError(f"found {describe(group)}", where=f"{where}: group_size")
+    inputs = scales.shape[-1] * group
+    if not any(inputs * bits == item.shape[-1] * 32 for bits in _WIDTHS):
+        raise UnsupportedError(
+            f"{printable(item.name)} has {item.shape[-1]:,} words for {inputs:,} inputs, which is "
+            "no width in use",
+            where=where,
+        )
+    return Tensor(name=item.name, dtype="BF16", shape=(*item.shape[:-1], inputs))
 
 
 def _mxfp4(item: Tensor) -> Tensor | None:

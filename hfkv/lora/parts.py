@@ -25,12 +25,19 @@ ALIASES: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 
 
+#: Classes with a head whose name ends as that of a base model.
+_WHOLE = ("BertLMHeadModel", "GPT2LMHeadModel")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Donor:
     """A model to be put in a part's place; names are relative to it, "" is the model itself."""
 
     rows: tuple[Row, ...]
     input: str | None
+    output: str | None = None
+    tied: Mapping[str, str] | None = None
+    ties: str | bool = False
     counts: Mapping[str, Any]
     conversions: tuple[Mapping[str, Any], ...]
 
@@ -44,30 +51,24 @@ def with_parts(table: Table, config: Config) -> Table:
     Raises:
         UnsupportedError: a part's type has no table that would fit in its place.
     """
+    changed: list[str] = []
     for name, cls, known, path in table.parts:
-        if not path:
+        # What lies inside a part that was exchanged went with it.
+        if not path or any(name.startswith(f"{other}.") for other in changed):
             continue
         found = _type_at(config, path, known)
         if found == known:
             continue
-        donor = _donor(found) if cls.endswith("Model") and not _nested(table, name) else None
+        donor = _donor(found) if cls.endswith("Model") and cls not in _WHOLE else _whole(found)
         if donor is None:
             raise UnsupportedError(
                 f"{printable(name)} is a {printable(found)} here, and the module table of "
                 f"{table.architecture} knows it as {known}",
                 where=f"{config.where}: config.json: {path}.model_type",
             )
+        changed.append(name)
         table = _exchange(table, name, path, donor)
-    return table
-
-
-def _nested(table: Table, name: str) -> bool:
-    """Whether another part lies around this one or inside it."""
-    return any(
-        name.startswith(f"{other}.") or other.startswith(f"{name}.")
-        for other, *_ in table.parts
-        if other != name
-    )
+    return replace(table, exchanged=tuple(changed))
 
 
 def _type_at(config: Config, path: str, known: str) -> str:
@@ -94,6 +95,25 @@ def _donor(model_type: str) -> _Donor | None:
         return None
     outer, name, path = place
     return _cut(outer, name, path=path)
+
+
+def _whole(model_type: str) -> _Donor | None:
+    """The class with a head of a type, for parts that are one."""
+    own = next((item for item in tables_of(model_type) if not item.config_path), None)
+    if own is None or own.parts:
+        return None
+    return _Donor(
+        rows=own.rows,
+        input=own.input,
+        output=own.output,
+        tied=own.tied,
+        ties=own.ties,
+        counts=own.counts,
+        conversions=tuple(
+            {**rule, "scope": rule.get("scope") or ""}
+            for rule in own.conversions[: len(own.conversions) - len(own.old)]
+        ),
+    )
 
 
 def _cut(table: Table, name: str, *, path: str = "") -> _Donor:
@@ -157,26 +177,39 @@ def _exchange(table: Table, name: str, path: str, donor: _Donor) -> Table:
         {**rule, "scope": _join(scope, rule["scope"]), "prefix": table.prefix}
         for rule in donor.conversions
     ]
-    input_name = table.input
-    if input_name is not None and input_name.startswith(start):
-        input_name = None if donor.input is None else start + donor.input
-    names = {f"{row.name}.{short}" for row in rows for short in row.parameters}
-    old, new = f"{table.input}.weight", f"{input_name}.weight"
-    tied = {
-        key: (new if value == old else value)
-        for key, value in table.tied.items()
-        if key in names and (new if value == old else value) in names
-    }
     counts = {key: value for key, value in table.counts.items() if not key.startswith(start)}
     for key, value in donor.counts.items():
         counts[start + key] = _join(path, value) if isinstance(value, str) else value
-    return replace(
+    made = replace(
         table,
         rows=tuple(rows),
-        input=input_name,
-        tied=tied,
         counts=counts,
         conversions=(*kept[:ends], *rules, *kept[ends:]),
+        input=_moved(table.input, start, donor.input),
+        output=_moved(table.output, start, donor.output),
+    )
+    return _tie(made, table, start, path, donor)
+
+
+def _moved(name: str | None, start: str, inside: str | None) -> str | None:
+    if name is None or not name.startswith(start):
+        return name
+    return None if inside is None else start + inside
+
+
+def _tie(made: Table, table: Table, start: str, path: str, donor: _Donor) -> Table:
+    """What is tied: the part's own, where it has a head; else what the whole ties to it."""
+    if donor.tied is not None and all(key.startswith(start) for key in table.tied):
+        return replace(
+            made,
+            tied={start + key: start + value for key, value in donor.tied.items()},
+            ties=_join(path, donor.ties) if isinstance(donor.ties, str) else donor.ties,
+        )
+    names = {f"{row.name}.{short}" for row in made.rows for short in row.parameters}
+    old, new = f"{table.input}.weight", f"{made.input}.weight"
+    tied = {key: (new if value == old else value) for key, value in table.tied.items()}
+    return replace(
+        made, tied={key: value for key, value in tied.items() if key in names and value in names}
     )
 
 

@@ -40,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The table of one class; see ``hfkv/data/modules/README.md``."""
+    """The table of one class; see ``hfkv/data/modules/README.md``.
+
+    ``exchanged`` are the names of the parts that are another model's than the class's defaults.
+    """
 
     architecture: str
     config_path: str
@@ -55,6 +58,7 @@ class Table:
     parts: tuple[tuple[str, str, str, str], ...]
     conversions: tuple[Mapping[str, Any], ...]
     derived: Mapping[str, str]
+    exchanged: tuple[str, ...] = ()
 
     @property
     def old(self) -> tuple[Mapping[str, Any], ...]:

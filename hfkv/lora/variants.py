@@ -19,7 +19,7 @@ from hfkv.errors import TargetError
 from hfkv.lora.options import LoraOptions
 from hfkv.reading import printable
 
-__all__ = ["VARIANTS", "low_rank", "requested", "start_is_possible"]
+__all__ = ["VARIANTS", "buffers", "low_rank", "requested", "start_is_possible"]
 
 #: Field of ``LoraConfig`` to the kinds of modules on which PEFT has that variant.
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -134,6 +134,17 @@ def _blocks(
     if first:
         return rank * (inputs // count) + rank * outputs + bias
     return rank * inputs + outputs * (rank // count)
+
+
+def buffers(options: LoraOptions, inputs: int, rank: int) -> int:
+    """Elements that a variant saves beside its parameters: VeLoRA's direction, one group long, and
+    MonteCLoRA's prior, a square of the rank and one value per sample."""
+    if options.velora_config is not None:
+        groups = int(dict(options.velora_config).get("num_groups", 64))
+        return -(-inputs // groups)
+    if options.monteclora_config is not None:
+        return rank * rank + int(dict(options.monteclora_config).get("num_samples", 8))
+    return 0
 
 
 #: Ways of starting that PEFT has for linear layers, beside true and false.

@@ -32,6 +32,7 @@ class Adapted:
         rank: LoRA's rank there.
         parameters: trained, in all.
         frozen: parameters of the adapter that are saved with it and not trained.
+        buffers: elements saved with it that are no parameters.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Adapted:
     rank: int
     parameters: int
     frozen: int = 0
+    buffers: int = 0
 
 
 @dataclass(slots=True)

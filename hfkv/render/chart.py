@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfkv.comparison.breakeven import break_even
+from hfkv.comparison.rank import ranks as named_ranks
 from hfkv.errors import InputError, SourceError, UnsupportedError
 from hfkv.model import Model
+from hfkv.render.rank_marks import Mark, draw_marks, marks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,6 +63,8 @@ def draw(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    capacity: str = "facts",
+    bits_per_token: Fraction = Fraction(2),
 ) -> Figure:
     """One chart for one or several models.
 
@@ -69,6 +73,8 @@ def draw(
         over: ``tokens`` (bytes per token against tokens) or ``rank`` (compression against rank).
         tokens, batch, r, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`;
             ``r`` may be several ranks for the chart over tokens.
+        capacity, bits_per_token: as in :func:`hfkv.comparison.rank.ranks`, for the marks in the
+            chart over ranks of one model.
 
     Raises:
         InputError: an argument is not usable.
@@ -112,10 +118,25 @@ def draw(
                 batch=batch,
             )
         )
+    marks: tuple[Mark, ...] = ()
+    if over == "rank" and len(models) == 1:
+        found = named_ranks(
+            models[0],
+            tokens=tokens,
+            batch=batch,
+            target_modules=target_modules,
+            kv_dtype=kv_dtype,
+            lora_dtype=lora_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+            capacity=capacity,
+            bits_per_token=bits_per_token,
+        )
+        marks = marks_of(found)
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "hfkv", "font.size": 10, "axes.titlesize": 11}):
-        return _over_tokens(series) if over == "tokens" else _over_rank(series, tokens)
+        return _over_tokens(series) if over == "tokens" else _over_rank(series, tokens, marks)
 
 
 def _figure(panels: int, entries: int) -> tuple[Figure, list[Axes]]:
@@ -247,7 +268,7 @@ def _scales(axis: Axes) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(size))
 
 
-def _over_rank(series: Sequence[_Series], tokens: int) -> Figure:
+def _over_rank(series: Sequence[_Series], tokens: int, marks: Sequence[Mark]) -> Figure:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     several = len(series) > 1
@@ -309,7 +330,9 @@ def _over_rank(series: Sequence[_Series], tokens: int) -> Figure:
             title_fontsize=9,
         )
     else:
-        bottom.set_xlabel(f"LoRA rank\nshaded, {_band_text(_band(series[0], size))}: {note}")
+        named = draw_marks((top, bottom), marks, _RANKS[-1])
+        shaded = f"shaded, {_band_text(_band(series[0], size))}: {note}"
+        bottom.set_xlabel(f"LoRA rank\n{shaded}\n{named}", fontsize=9)
     return figure
 
 

@@ -40,6 +40,13 @@ def sheets(model: Model, figure: Lora, *, by_layer: bool = False) -> list[Sheet]
             f"trainable params: {figure.trainable_parameters:,} || all params: "
             f"{figure.all_parameters:,} || trainable%: {figure.trainable_percent:.4f}"
         )
+    sizes = figure.bytes_by_dtype.items()
+    lines.append("bytes: " + ", ".join(f"{size:,} in {dtype}" for dtype, size in sizes))
+    if figure.saved_parameters != figure.parameters:
+        lines.append(
+            f"saved to disk: {figure.saved_parameters:,} parameters, of which "
+            f"{figure.parameters:,} are trained"
+        )
     lines += [f"note: {printable(note, 600)}" for note in figure.notes]
     lines += [f"note: {printable(note, 400)}" for note in model.facts.notes]
     found = [

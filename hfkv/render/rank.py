@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hfkv.lora.capacity import LIMIT
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes
@@ -39,6 +40,7 @@ def sheets(found: Ranks) -> list[Sheet]:
             f"{found.tokens:,} tokens, assuming {float(found.bits_per_token):g} bits per token; "
             f"{found.capacity.citation}"
         ),
+        f"below it: {LIMIT}",
     ]
     return [
         Sheet(

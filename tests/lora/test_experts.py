@@ -75,6 +75,17 @@ def test_explicit_parameters_do_not() -> None:
         target_modules=[], target_parameters=["experts.gate_up_proj", "experts.down_proj"]
     )
     assert figure.parameters == 7_168
+    (note,) = [note for note in figure.notes if note.startswith("experts")]
+    assert "explicit" in note
+    assert "11,264" in note
+    assert "9,216" in note
+
+
+def test_experts_that_get_nothing_are_told() -> None:
+    figure = count(target_modules=["q_proj"])
+    (note,) = [note for note in figure.notes if note.startswith("experts: none")]
+    assert "7,168" in note
+    assert "9,216" in note
 
 
 def test_all_linear_takes_the_router_as_well() -> None:

@@ -138,3 +138,18 @@ def test_weights_that_the_class_does_not_load_are_named() -> None:
     figure = lora(replace(base, tensors=TensorTable([*base.tensors, extra])), LoraOptions(r=4))
     assert figure.parameters == 4 * PER_RANK
     assert any("mtp.eh_proj" in note for note in figure.notes)
+
+
+def test_names_that_match_nothing_beside_others_are_told() -> None:
+    figure = count(target_modules=["q_proj", "vproj"])
+    assert figure.parameters == Q
+    assert any("vproj" in note and "v_proj" in note for note in figure.notes)
+
+
+def test_what_is_saved_is_told_beside_what_is_trained() -> None:
+    figure = count(target_modules=["q_proj", "embed_tokens"])
+    assert figure.saved_parameters == figure.parameters + 128 * 64
+    assert any("on disk" in note for note in figure.notes)
+    assert figure.bytes_by_dtype["float32"] == 4 * figure.parameters
+    layers = figure.to_json(layers=True)["per_layer"]
+    assert sum(item["parameters"] for item in layers) == sum(figure.per_target.values())

@@ -9,7 +9,7 @@ import pytest
 
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.lora import LoraOptions, lora
-from tests.lora.tiny import PER_RANK, facts
+from tests.lora.tiny import LINEAR, PER_RANK, facts
 
 Layer = Callable[[int, int], list[tuple[str, str, tuple[int, ...]]]]
 
@@ -53,6 +53,26 @@ INT8: Layer = lambda out, into: [  # noqa: E731
     ("SCB", "F32", (out,)),
     ("weight_format", "U8", ()),
 ]
+STATE = ("absmax", "quant_map", "nested_absmax", "nested_quant_map")
+NF4: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "U8", (out * into // 2, 1)),
+    *[(f"weight.{name}", "F32", (16,)) for name in STATE],
+    ("weight.quant_state.bitsandbytes__nf4", "U8", (80,)),
+]
+NF4_IN_BF16: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "BF16", (out * into // 4, 1)),
+    ("weight.absmax", "F32", (16,)),
+    ("weight.quant_state.bitsandbytes__nf4", "U8", (80,)),
+]
+GPTQ3: Layer = lambda out, into: [  # noqa: E731
+    ("qweight", "I32", (into * 3 // 32, out)),
+    ("scales", "F16", (1, out)),
+]
+MLX8: Layer = lambda out, into: [  # noqa: E731
+    ("weight", "U32", (out, into // 4)),
+    ("scales", "BF16", (out, into // 32)),
+    ("biases", "BF16", (out, into // 32)),
+]
 COMPRESSED_CONFIG = {
     "quant_method": "compressed-tensors",
     "format": "pack-quantized",
@@ -68,6 +88,35 @@ WAYS = [
     pytest.param(MLX, {"bits": 4, "group_size": 64}, id="mlx"),
     pytest.param(BITNET, {"quant_method": "bitnet"}, id="bitnet"),
     pytest.param(INT8, {"quant_method": "bitsandbytes", "load_in_8bit": True}, id="8bit"),
+    pytest.param(NF4, {"quant_method": "bitsandbytes", "load_in_4bit": True}, id="4bit"),
+    pytest.param(NF4, {"quant_method": "bitsandbytes", "_load_in_8bit": False}, id="4bit-old"),
+    pytest.param(NF4_IN_BF16, {"quant_method": "bitsandbytes"}, id="4bit-in-bf16"),
+    pytest.param(GPTQ3, {"quant_method": "gptq", "bits": 3}, id="gptq-3bit"),
+    pytest.param(GPTQ, {"quant_method": "auto-round", "bits": 4}, id="auto-round"),
+    pytest.param(AWQ, {"quant_method": "awq", "w_bit": 4}, id="awq-old"),
+    pytest.param(FP8, {"quant_method": "modelopt", "quant_algo": "FP8"}, id="modelopt-fp8"),
+    pytest.param(
+        NVFP4,
+        {
+            "quant_method": "modelopt",
+            "quant_algo": "MIXED_PRECISION",
+            "quantized_layers": {"a": {"quant_algo": "NVFP4"}, "b": {"quant_algo": "FP8"}},
+        },
+        id="modelopt-mixed",
+    ),
+    pytest.param(
+        MLX8,
+        {
+            "bits": 4,
+            "group_size": 64,
+            **{
+                f"model.layers.{n}.{name}": {"bits": 8, "group_size": 32}
+                for n in range(2)
+                for name in LINEAR
+            },
+        },
+        id="mlx-by-layer",
+    ),
 ]
 
 
@@ -89,7 +138,7 @@ def test_the_side_file_is_read() -> None:
     assert lora(packed, LoraOptions(r=1)).parameters == PER_RANK
 
 
-@pytest.mark.parametrize("bits", [None, True, "4", 3.5, 0, 10**30])
+@pytest.mark.parametrize("bits", [None, True, "4", 3.5, 0, 7, 10**30])
 def test_damaged_bits_are_an_error(bits: object) -> None:
     with pytest.raises(ConfigError, match="bits"):
         lora(
@@ -100,8 +149,48 @@ def test_damaged_bits_are_an_error(bits: object) -> None:
 
 @pytest.mark.parametrize(
     "quantization",
-    [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"quant_method": "novel"}],
+    [
+        {"quant_method": "novel"},
+        {"quant_method": "modelopt", "quant_algo": "W4A16_AWQ"},
+        {"quant_method": "auto-round", "packing_format": "auto_round:novel"},
+    ],
 )
 def test_what_cannot_be_unpacked_is_refused(quantization: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedError):
         lora(facts(None, {"quantization_config": quantization}), LoraOptions(r=1))
+
+
+def test_4bit_says_where_its_sizes_come_from() -> None:
+    config = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    figure = lora(facts(NF4, config), LoraOptions(r=4))
+    assert figure.basis == "documented"
+    assert any("flat columns" in note and "config.json" in note for note in figure.notes)
+
+
+def test_4bit_of_some_layers_alone() -> None:
+    # Dynamic quantization leaves a layer here and there as it was.
+    turn = iter(range(100))
+    mixed: Layer = lambda out, into: (  # noqa: E731
+        NF4(out, into) if next(turn) % 3 else [("weight", "BF16", (out, into))]
+    )
+    config = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    assert lora(facts(mixed, config), LoraOptions(r=4)).parameters == 4 * PER_RANK
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": 96}, {"intermediate_size": 255}, {"model_type": "novel"}],
+)
+def test_4bit_that_the_config_does_not_explain_is_refused(changes: dict[str, Any]) -> None:
+    config = {"quantization_config": {"quant_method": "bitsandbytes"}, **changes}
+    with pytest.raises(UnsupportedError, match="column"):
+        lora(facts(NF4, config), LoraOptions(r=4))
+
+
+@pytest.mark.parametrize(("layer", "quantization"), WAYS)
+def test_the_bytes_of_the_weights_are_the_headers_own(
+    layer: Layer, quantization: dict[str, Any]
+) -> None:
+    packed = facts(layer, {"quantization_config": quantization})
+    assert packed.tensors is not None
+    assert packed.weight_bytes == packed.tensors.bytes == sum(t.bytes for t in packed.tensors)

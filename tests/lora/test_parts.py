@@ -72,6 +72,43 @@ def test_the_part_is_the_one_that_the_config_names(
             assert disagreement(counted(facts, options), theirs) is None, name
 
 
+TALL = {"num_hidden_layers": 2, "is_decoder": True, "add_cross_attention": True}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("outer", "parts", "counted"),
+    [
+        ("instructblip", {"text_config": {**TEXT, "model_type": "llama"}}, True),
+        ("encoder-decoder", {"encoder": {}, "decoder": {"model_type": "gpt2", "n_layer": 2}}, True),
+        # Cross-attention, or a projection between widths, that neither's table shows.
+        ("encoder-decoder", {"encoder": {}, "decoder": {"model_type": "roberta"}}, False),
+        ("vision-encoder-decoder", {"encoder": {}, "decoder": {"model_type": "trocr"}}, False),
+    ],
+)
+def test_models_with_a_head_as_parts(outer: str, parts: dict[str, Any], counted: bool) -> None:
+    pytest.importorskip("peft")
+    from hfkv.live.build import class_of, config_of
+    from hfkv.live.lora import build_for, measure
+    from tests.census.lora_cases import published
+
+    kinds = {"encoder": "bert" if outer == "encoder-decoder" else "vit", "decoder": "bert"}
+    raw: dict[str, Any] = {"model_type": outer}
+    for key, values in parts.items():
+        more = TALL if key == "decoder" else {"num_hidden_layers": 2}
+        raw[key] = {"model_type": kinds.get(key, ""), **more, **values}
+    model = build_for(config_of(raw), class_of(config_of(raw)).__name__)
+    header = TensorTable(Tensor(name=n, dtype=d, shape=s) for n, d, s in published(model))
+    facts = Facts(model="tiny/composite", source="directory", config=raw, tensors=header)
+    if not counted:
+        with pytest.raises(UnsupportedError, match="no parameter of"):
+            lora(facts, LoraOptions(r=4))
+        return
+    theirs = measure(model, {"r": 4, "target_modules": "all-linear"})
+    figure = lora(facts, LoraOptions(r=4), dtype="bf16")
+    assert (figure.parameters, figure.all_parameters) == (theirs["trainable"], theirs["all"])
+
+
 def test_a_part_that_nobody_knows_is_refused_by_name() -> None:
     raw = config("llava", {"model_type": "novel_text"}, None)
     header = TensorTable([Tensor(name="language_model.x.weight", dtype="BF16", shape=(4, 4))])

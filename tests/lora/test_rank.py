@@ -7,6 +7,8 @@ from fractions import Fraction
 import hfkv
 from hfkv.comparison.rank import ranks
 from hfkv.lora.capacity import CAPACITIES, Affine
+from hfkv.render.chart import draw
+from hfkv.render.rank_marks import marks_of
 
 LLAMA = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
 
@@ -33,3 +35,28 @@ def test_what_does_not_grow_has_no_rank() -> None:
     assert flat.smallest(100) == 1
     assert flat.largest(1000) is None
     assert flat.covers(1, Fraction(1), CAPACITIES["facts"]) == 1
+
+
+def test_the_marks_of_the_chart_are_the_named_ranks() -> None:
+    found = ranks(LLAMA, tokens=10**9, bits_per_token=Fraction(1), capacity="memorization")
+    covers, one_percent, parity = marks_of(found)
+    assert covers.rank == found.covers
+    assert "3.6 bits a parameter cover 1 bits a token" in covers.name
+    assert "arXiv" in covers.name
+    assert (one_percent.rank, parity.rank) == (found.at_one_percent, found.at_parity)
+
+
+def test_the_chart_names_all_three_and_draws_those_that_are_on_it() -> None:
+    figure = draw([LLAMA], over="rank", tokens=100_000)
+    label = figure.axes[1].get_xlabel()
+    assert "rank 54: 1% of the weights" in label
+    assert "rank 1,265, beyond the chart: as large as the cache" in label
+    assert "rank 1: 2 bits a parameter" in label
+    drawn = {text.get_text() for text in figure.axes[0].texts}
+    assert {"r=1", "r=54"} <= drawn
+    assert "r=1,265" not in drawn
+
+
+def test_sequences_count_together() -> None:
+    one, two = ranks(LLAMA, tokens=1000), ranks(LLAMA, tokens=500, batch=2)
+    assert (one.tokens, one.kv_cache_bytes) == (two.tokens, two.kv_cache_bytes)

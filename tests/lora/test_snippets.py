@@ -5,6 +5,7 @@ Plain layers, variants, starts, refusals: what PEFT says is what hfkv says.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,10 +77,11 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
-def real(config: Any, tied: bool) -> tuple[int, int] | None:
-    """What PEFT trains, and all there is; None where it refuses."""
+def real(config: Any, tied: bool, folder: Path) -> tuple[int, int, int] | None:
+    """What PEFT trains, all there is, and what it writes to disk; None where it refuses."""
     import peft
     import transformers
+    from safetensors import safe_open
 
     base = transformers.LlamaConfig(**{**CONFIG, "tie_word_embeddings": tied})
     model = transformers.LlamaForCausalLM(base)
@@ -88,23 +90,28 @@ def real(config: Any, tied: bool) -> tuple[int, int] | None:
     except Exception:
         return None
     trained, everything = adapted.get_nb_trainable_parameters()
-    return trained, everything
+    adapted.save_pretrained(folder)
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        written = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
+    return trained, everything, written
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.filterwarnings("ignore")
-def test_the_snippet_makes_what_was_counted(case: dict[str, Any], tied: bool) -> None:
+def test_the_snippet_makes_what_was_counted(
+    case: dict[str, Any], tied: bool, tmp_path: Path
+) -> None:
     peft = pytest.importorskip("peft")
     given = {"r": 8, "target_modules": "all-linear", **case}
-    mine: tuple[int, int] | None = None
+    mine: tuple[int, int, int] | None = None
     try:
         options = LoraOptions.from_options(**given)
         figure = lora(facts(tied=tied), options, dtype="bf16")
-        mine = (figure.parameters, figure.all_parameters)
+        mine = (figure.parameters, figure.all_parameters, figure.saved_parameters)
     except HfkvError:
-        assert real(lambda: peft.LoraConfig(**given), tied) is None
+        assert real(lambda: peft.LoraConfig(**given), tied, tmp_path) is None
         return
     text = snippet(options)
-    assert mine == real(lambda: eval(text, {"LoraConfig": peft.LoraConfig}), tied), text
-    assert mine == real(lambda: peft.LoraConfig(**given), tied)
+    assert mine == real(lambda: eval(text, {"LoraConfig": peft.LoraConfig}), tied, tmp_path), text
+    assert mine == real(lambda: peft.LoraConfig(**given), tied, tmp_path)
