@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["Marker", "code_of", "markers"]
+__all__ = ["Marker", "code_of", "inside", "markers"]
 
 _INDENTED = re.compile(r"^(?: {4}| {0,3}\t).*<!--", re.MULTILINE)
+_OPEN = re.compile(r"<!--\s{0,20}hfkv:")
 _TICKS = re.compile(r"`+")
 #: Longer than any question; what is longer is cut, and then no question that can be read.
 _LONGEST = 2000
@@ -41,7 +44,7 @@ def markers(text: str, *, markdown: bool) -> Iterator[Marker]:
     """The markers of a document in order, comments that ignore findings left out."""
     if "hfkv" not in text:
         return
-    code: list[tuple[int, int]] | None = None
+    code: tuple[tuple[int, int], ...] | None = None
     line, counted = 1, 0
     place = text.find("<!--")
     while place >= 0:
@@ -53,26 +56,40 @@ def markers(text: str, *, markdown: bool) -> Iterator[Marker]:
         body = text[place + 4 : min(end, place + _LONGEST) if ended else place + 60].strip()
         if body.startswith("hfkv:") or body == "/hfkv":
             if code is None:
-                code = code_of(text) if markdown else []
-            at = bisect.bisect_right(code, (place, len(text))) - 1
-            if at < 0 or place >= code[at][1]:
+                code = code_of(text) if markdown else ()
+            if not inside(code, place):
                 line += text.count("\n", counted, place)
                 counted = place
                 asked = body[5:].strip() if body != "/hfkv" else None
                 if asked is None or not asked.lower().startswith("ignore"):
                     stop = end + 3 if ended else len(text)
                     yield Marker(start=place, end=stop, line=line, text=asked, ended=ended)
-        place = text.find("<!--", end + 3 if ended else place + 4)
+                    if not ended:
+                        return
+        # Where no comment ends any more, only the words can tell that one was meant.
+        place = text.find("<!--", end + 3) if ended else _next_open(text, place + 4)
 
 
-def code_of(text: str) -> list[tuple[int, int]]:
+def _next_open(text: str, start: int) -> int:
+    match = _OPEN.search(text, start)
+    return match.start() if match else -1
+
+
+def inside(code: Sequence[tuple[int, int]], place: int) -> bool:
+    """Whether a place is within one of these ranges, which are in order."""
+    at = bisect.bisect_right(code, (place, sys.maxsize)) - 1
+    return at >= 0 and place < code[at][1]
+
+
+@lru_cache(maxsize=4)
+def code_of(text: str) -> tuple[tuple[int, int], ...]:
     """Where the code of a Markdown text is, in order: (start, end).
 
     >>> code_of("a `b` c")
-    [(2, 5)]
+    ((2, 5),)
     """
     if "`" not in text and "~~~" not in text and not _INDENTED.search(text):
-        return []
+        return ()
     # Only documents that hold a marker and perhaps code pay for the parser.
     from markdown_it import MarkdownIt
 
@@ -93,7 +110,7 @@ def code_of(text: str) -> list[tuple[int, int]]:
             found.append((first, last))
         elif token.type == "inline" and "`" in token.content:
             _spans(text, first, last, found)
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def _spans(text: str, first: int, last: int, found: list[tuple[int, int]]) -> None:

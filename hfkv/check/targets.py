@@ -182,7 +182,7 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
             hint=hint,
         )
         return
-    yield from _ranks(base, made.adapted)
+    yield from _ranks(base, options, made.adapted)
     yield from _patterns(options, made.adapted, alpha_pattern)
 
 
@@ -277,20 +277,26 @@ def _tokens(base: Base, options: LoraOptions) -> Iterator[Flaw]:
                 )
 
 
-def _ranks(base: Base, adapted: tuple[Adapted, ...]) -> Iterator[Flaw]:
+def _ranks(base: Base, options: LoraOptions, adapted: tuple[Adapted, ...]) -> Iterator[Flaw]:
     """A rank above a layer's smaller side adds parameters and nothing that they could express."""
-    worst: dict[tuple[str, int], int] = {}
+    sides: dict[int, dict[str, int]] = {}
     for item in adapted:
         side = min(item.inputs, item.outputs)
         if item.rank > side:
-            key = (target_name(item.name), item.rank)
-            worst[key] = min(side, worst.get(key, side))
-    for (name, rank), side in worst.items():
+            known = sides.setdefault(item.rank, {})
+            name = target_name(item.name)
+            known[name] = min(side, known.get(name, side))
+    for rank, known in sides.items():
+        smallest = sorted(known.items(), key=lambda item: item[1])
+        named = ", ".join(f"{side:,} of {printable(name)}" for name, side in smallest[:3])
+        more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+        own = next((pattern for pattern, own in options.rank_pattern if own == rank), None)
         yield Flaw(
             code="HFKV103",
-            field="r",
-            message=f"{rank} exceeds the {side} of {printable(name)} in {base.where}, beyond "
-            "which more rank adds nothing",
+            field="r" if own is None or rank == options.r else "rank_pattern",
+            item=None if rank == options.r else own,
+            message=f"{rank} exceeds the {named}{more} in {base.where}, beyond which more rank "
+            "adds nothing",
         )
 
 
