@@ -107,6 +107,8 @@ class Adapters:
         possible = True
         for flaw in flaws(base, options, fields.get("alpha_pattern")):
             possible = possible and flaw.code not in ("HFKV101", "HFKV108")
+            if self._own_list(asked, flaw):
+                continue
             if not asked.lora and (flaw.field not in fields or flaw.code == "HFKV108"):
                 continue  # other kinds choose modules by the same names, and adapt them otherwise
             missing = flaw.field == "target_modules" and flaw.code in ("HFKV101", "HFKV102")
@@ -123,6 +125,13 @@ class Adapters:
             return
         self.checked.append(Checked(document=document, asked=asked, base=model, options=options))
         yield from self._header(document, asked, model, options, at)
+
+    @staticmethod
+    def _own_list(asked: Asked, flaw: Flaw) -> bool:
+        """Whether a flaw is of a name that the trainer lists by itself, and nobody wrote."""
+        every = asked.every_linear
+        named = flaw.field == "target_modules" and flaw.item is not None
+        return every is not None and named and flaw.item not in every.beside
 
     @staticmethod
     def _unusable(error: HfkvError, code: str, asked: Asked, at: _At) -> Finding:

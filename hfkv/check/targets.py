@@ -182,6 +182,18 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
             hint=hint,
         )
         return
+    adapted = [item.name for item in made.adapted]
+    for name in names:
+        if name in missing or any(name == key or name.endswith(f".{key}") for key in base.moved):
+            continue
+        if not any(matches_list((name,), full) for full in adapted):
+            yield Flaw(
+                code="HFKV102",
+                field="target_modules",
+                item=name,
+                message=f"'{printable(name, 80)}' adapts nothing in {base.where}: each of its "
+                "modules is excluded, in no layer that is chosen, or trained whole",
+            )
     yield from _ranks(base, options, made.adapted)
     yield from _patterns(options, made.adapted, alpha_pattern)
 

@@ -39,6 +39,7 @@ def test_a_good_config_has_no_findings(project: Project) -> None:
         ({"rank_pattern": {"v_proj": 2000}}, [(10, "HFKV103")], "rank_pattern: 2000 exceeds"),
         ({"rank_pattern": {"q_proj": 8, "k_proj": 8}}, [(11, "HFKV104")], "k_proj"),
         ({"alpha_pattern": {"o_proj": 8}}, [(10, "HFKV104")], "o_proj"),
+        ({"exclude_modules": ["v_proj"]}, [(7, "HFKV102")], "'v_proj' adapts nothing"),
         ({"exclude_modules": ["lmhead"]}, [(10, "HFKV104")], "lm_head"),
         ({"exclude_modules": ".*vision.*"}, [(9, "HFKV104")], "excludes nothing"),
         ({"modules_to_save": ["lm_head", "score"]}, [(11, "HFKV105")], "'score' is no module"),

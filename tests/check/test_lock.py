@@ -95,7 +95,6 @@ def test_models_that_two_branches_add_apart_from_each_other_merge(project: Proje
     import subprocess
 
     root = project.root
-    (root / ".git").rmdir()
 
     def git(*arguments: str) -> None:
         names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -263,7 +262,6 @@ def test_from_the_hub_at_a_commit_and_online(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".git").mkdir()
     project = Project(tmp_path)
     project.write("README.md", CLAIM)
     code, out, _ = hfkv("check", "README.md")
