@@ -120,7 +120,8 @@ class Adapters:
                     f"{base.where} as transformers builds it, so this is not counted",
                 )
                 return
-            yield at(asked.place(flaw.field, flaw.item), flaw.code, self._words(asked, flaw))
+            place = asked.place(flaw.field, flaw.item) or asked.base_path
+            yield at(place, flaw.code, self._words(asked, flaw))
         if asked.uncounted or not possible:
             return
         self.checked.append(Checked(document=document, asked=asked, base=model, options=options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -43,7 +44,7 @@ def summary(findings: Sequence[Finding], files: int) -> str:
 def github(findings: Sequence[Finding]) -> str:
     """Workflow commands, which GitHub shows beside the lines."""
     return "\n".join(
-        f"::error file={_property(item.path)},line={item.line},title={item.code}::"
+        f"::error file={_property(printable(item.path, 1000))},line={item.line},title={item.code}::"
         + _data(f"{item.code} {item.message}")
         for item in findings
     )
@@ -91,7 +92,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
                             {
                                 "physicalLocation": {
                                     "artifactLocation": {
-                                        "uri": quote(item.path),
+                                        "uri": quote(os.fsencode(item.path)),
                                         "uriBaseId": "%SRCROOT%",
                                     },
                                     "region": {"startLine": item.line},

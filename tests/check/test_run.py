@@ -327,3 +327,23 @@ def test_what_findings_say_cannot_steer_a_terminal(project: Project, hfkv: Run) 
     assert code == 1
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+@pytest.mark.parametrize("form", ["human", "json", "github", "sarif"])
+def test_a_file_name_that_is_no_text(project: Project, hfkv: Run, form: str) -> None:
+    name = os.fsdecode(b"caf\xe9\n.md")
+    try:
+        project.write(name, CLAIM)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    project.lock()
+    code, out, _ = hfkv("check", "--format", form)
+    assert code == 1
+    assert "HFKV301" in out
+    assert "Traceback" not in out
+
+
+def test_a_default_that_is_not_written_is_reported_where_the_model_is(project: Project) -> None:
+    # PEFT has no targets of its own for this type.
+    text = "base_model: openai/gpt-oss-20b\nmodel_name_or_path: openai/gpt-oss-20b\nlora_r: 8\n"
+    assert project.codes("a.yaml", f"# a comment\n{text}") == [(3, "HFKV108")]
