@@ -7,7 +7,6 @@ nothing. Those are what this finds.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -114,6 +113,8 @@ class Base:
 
     def like(self, name: str, among: Iterable[str]) -> str:
         """``; did you mean ...?`` with near names, or nothing."""
+        import difflib
+
         wanted, known = leaf(name), sorted(set(among))
         near = [item for item in known if wanted in item.split("_")][:3]
         near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)

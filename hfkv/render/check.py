@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from hfkv import __version__
 from hfkv.check.codes import CODES
@@ -60,6 +59,8 @@ def _property(text: str) -> str:
 
 def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
     """A SARIF 2.1.0 log, as code scanning takes it."""
+    from urllib.parse import quote
+
     rules = list(CODES)
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
