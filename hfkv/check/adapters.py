@@ -99,9 +99,10 @@ class Adapters:
         self, model: Model, base: Base, document: Document, asked: Asked, at: _At
     ) -> Iterator[Finding]:
         fields = dict(asked.fields)
+        towers = asked.own_towers and _has_towers(model)
         if asked.every_linear is not None:
-            if asked.every_linear.anywhere and _has_towers(model):
-                return  # which of the towers are trained is set in many other fields
+            if towers:
+                return  # these names are there
             fields["target_modules"] = _every_linear(base, asked.every_linear)
         options = LoraOptions.from_config({"r": 1, **fields, "peft_type": "LORA"})
         possible = True
@@ -122,7 +123,7 @@ class Adapters:
                 return
             place = asked.place(flaw.field, flaw.item) or asked.base_path
             yield at(place, flaw.code, self._words(asked, flaw))
-        if asked.uncounted or not possible:
+        if asked.uncounted or not possible or towers:
             return
         self.checked.append(Checked(document=document, asked=asked, base=model, options=options))
         yield from self._header(document, asked, model, options, at)

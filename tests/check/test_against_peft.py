@@ -133,3 +133,34 @@ def test_what_is_not_reported_does_something(
                 else [other for other in value if other != item]
             )
             assert _trained(model, {**fields, field: less}) != before, (field, item)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Qwen/Qwen3-8B", "EleutherAI/pythia-410m", "openai-community/gpt2",
+        "allenai/OLMoE-1B-7B-0924", "openai/gpt-oss-20b", "google/gemma-3-4b-it",
+        "tiiuae/falcon-7b", "microsoft/phi-4",
+    ],
+)  # fmt: skip
+def test_every_linear_layer_is_named_as_trainers_name_it(name: str) -> None:
+    import torch
+
+    from hfkv.check.adapters import _every_linear
+    from hfkv.check.asked import EveryLinear
+    from hfkv.live.build import build, config_of
+    from hfkv.model import load
+
+    facts = load(name, source="snapshot").facts
+    assert facts.config is not None
+    config = Config(facts.config, where=name)
+    ours = _every_linear(
+        Base(built_of(facts, config), name), EveryLinear(but=("lm_head", "embed_out"))
+    )
+    # axolotl's rule: torch's Linear, or a class that is called so, without the output embedding.
+    leaves = {
+        full.rpartition(".")[2]
+        for full, module in build(config_of(facts.config)).named_modules()
+        if isinstance(module, torch.nn.Linear) or "Linear" in type(module).__name__
+    }
+    assert set(ours) == leaves - {"lm_head", "embed_out"}

@@ -151,6 +151,7 @@ def test_a_model_with_a_vision_tower_is_left_to_llama_factory(project: Project) 
     text = FACTORY.replace(QWEN, "google/gemma-3-4b-it")
     project.write("hfkv.toml", "[[budget]]\nadapter-parameters = 1\n")
     assert project.codes("train.yaml", text + "lora_target: all\n") == []
+    assert project.codes("train.yaml", text + "lora_target: q_proj\n") == []
     assert project.codes("train.yaml", text + "lora_target: qq\n") == [(5, "HFKV101")]
 
 

@@ -65,6 +65,7 @@ def torchtune(value: Mapping[str, Any], root: KeyPath, text: str) -> list[Asked]
             slips=slips,
             uncounted="" if rank is not None else "the file does not say the rank",
             translated=True,
+            own_towers=True,
         )
     ]
 
