@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,7 +85,7 @@ class Scratch:
 
 
 @pytest.fixture(scope="module")
-def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, Path]]:
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     """A repository of hooks made of this checkout, its revision, and pre-commit's own cache."""
     pytest.importorskip("pre_commit")
     repo = tmp_path_factory.mktemp("hooks") / "hfkv"
@@ -106,7 +105,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str,
     first = Scratch(tmp_path_factory.mktemp("first") / "project", repo, rev, home)
     code, out = first.run("install-hooks", offline=False)
     assert code == 0, out
-    yield repo, rev, home
+    return repo, rev, home
 
 
 @pytest.fixture

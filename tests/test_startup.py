@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,14 @@ def test_help_imports_nothing_heavy() -> None:
 )
 def test_offline_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert _loaded(*arguments) == "[]"
+
+
+def test_a_check_imports_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "examples" / "checked", tmp_path / "checked")
+    monkeypatch.chdir(tmp_path / "checked")
+    unwanted = (*HEAVY, "rich", "huggingface_hub", "httpx", "httpx2", "hfkv.source.hub")
+    assert _loaded("check", heavy=unwanted) == "[]"
+    assert _loaded("lock", "--check", heavy=unwanted) == "[]"
 
 
 def test_import_of_the_package_imports_nothing_but_its_errors() -> None:

@@ -99,14 +99,17 @@ class Adapters:
         self, model: Model, base: Base, document: Document, asked: Asked, at: _At
     ) -> Iterator[Finding]:
         fields = dict(asked.fields)
+        towers = asked.own_towers and _has_towers(model)
         if asked.every_linear is not None:
-            if asked.every_linear.anywhere and _has_towers(model):
-                return  # which of the towers are trained is set in many other fields
+            if towers:
+                return  # these names are there
             fields["target_modules"] = _every_linear(base, asked.every_linear)
         options = LoraOptions.from_config({"r": 1, **fields, "peft_type": "LORA"})
         possible = True
         for flaw in flaws(base, options, fields.get("alpha_pattern")):
             possible = possible and flaw.code not in ("HFKV101", "HFKV108")
+            if self._own_list(asked, flaw):
+                continue
             if not asked.lora and (flaw.field not in fields or flaw.code == "HFKV108"):
                 continue  # other kinds choose modules by the same names, and adapt them otherwise
             missing = flaw.field == "target_modules" and flaw.code in ("HFKV101", "HFKV102")
@@ -118,11 +121,19 @@ class Adapters:
                     f"{base.where} as transformers builds it, so this is not counted",
                 )
                 return
-            yield at(asked.place(flaw.field, flaw.item), flaw.code, self._words(asked, flaw))
-        if asked.uncounted or not possible:
+            place = asked.place(flaw.field, flaw.item) or asked.base_path
+            yield at(place, flaw.code, self._words(asked, flaw))
+        if asked.uncounted or not possible or towers:
             return
         self.checked.append(Checked(document=document, asked=asked, base=model, options=options))
         yield from self._header(document, asked, model, options, at)
+
+    @staticmethod
+    def _own_list(asked: Asked, flaw: Flaw) -> bool:
+        """Whether a flaw is of a name that the trainer lists by itself, and nobody wrote."""
+        every = asked.every_linear
+        named = flaw.field == "target_modules" and flaw.item is not None
+        return every is not None and named and flaw.item not in every.beside
 
     @staticmethod
     def _unusable(error: HfkvError, code: str, asked: Asked, at: _At) -> Finding:

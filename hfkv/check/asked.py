@@ -61,6 +61,8 @@ class Asked:
             checked all the same. "" where they are.
         translated: the file names modules as another library does, and not all models have
             them one by one in transformers.
+        own_towers: of a model with vision or audio towers the trainer adapts what other fields of
+            its own say, so that nothing is counted there.
         lora: it is LoRA, and not another kind that chooses modules by the same fields.
         dtype: element type of the adapter, ``auto`` is the model's.
         owns_header: an adapter's own safetensors may lie beside the file.
@@ -80,6 +82,7 @@ class Asked:
     slips: tuple[Slip, ...] = ()
     uncounted: str = ""
     translated: bool = False
+    own_towers: bool = False
     lora: bool = True
     dtype: str = "auto"
     owns_header: bool = False

@@ -13,7 +13,7 @@ CODES = {
     "HFKV005": "nothing can check this honestly: an architecture or an option that is not counted",
     "HFKV006": "hfkv.lock is not up to date (hfkv lock --check)",
     "HFKV101": "the targets match nothing in the base model",
-    "HFKV102": "one of the targets matches nothing in the base model",
+    "HFKV102": "one of the targets matches or adapts nothing in the base model",
     "HFKV103": "the rank exceeds a layer's smaller side",
     "HFKV104": "a pattern or an exclusion matches nothing",
     "HFKV105": "modules_to_save names a module that is not there",

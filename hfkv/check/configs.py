@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hfkv.check.document import Document
+from hfkv.check.document import Document, KeyPath
 from hfkv.check.finding import Finding, said
 from hfkv.errors import CrosscheckError, HeaderError, HfkvError, UnsupportedError
 from hfkv.facts import read
@@ -22,7 +22,10 @@ def check_config(document: Document) -> Iterator[Finding]:
 
     def at(code: str, message: str) -> Finding:
         return Finding(
-            path=document.path, line=_line(document, message), code=code, message=message
+            path=document.path,
+            line=_line(document, message, ("model_type",) if code == "HFKV401" else ()),
+            code=code,
+            message=message,
         )
 
     folder = document.file.parent
@@ -46,10 +49,10 @@ def check_config(document: Document) -> Iterator[Finding]:
         yield at("HFKV402", printable(text, 1000))
 
 
-def _line(document: Document, message: str) -> int:
-    """The line of the key that a message begins with, or speaks of first."""
+def _line(document: Document, message: str, otherwise: KeyPath) -> int:
+    """The line of the key that a message begins with, or that of another key."""
     key = message.partition(":")[0].strip()
-    for path in (tuple(key.split(".")), (key,), ("model_type",)):
+    for path in (tuple(key.split(".")), (key,), otherwise):
         line = document.line(path)
         if line > 1:
             return line

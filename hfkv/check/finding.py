@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.check.codes import selected
-from hfkv.check.markers import code_of
+from hfkv.check.markers import code_of, inside
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
@@ -96,11 +96,11 @@ def waivers_of(text: str, *, markdown: bool = False) -> Waivers:
     whole: tuple[str, ...] = ()
     if "hfkv:" not in text:
         return Waivers()
-    code = code_of(text) if markdown else []
+    code = code_of(text) if markdown else ()
     line, counted = 1, 0
     for comment in _COMMENT.finditer(text):
         start = comment.start()
-        if any(first <= start < last for first, last in code):
+        if inside(code, start):
             continue
         line += text.count("\n", counted, start)
         counted = start

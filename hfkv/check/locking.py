@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,46 +149,67 @@ def lock(
         HfkvError: the lock cannot be written.
     """
     wanted = named_models(settings)
-    if upgrade is not None and upgrade.lower() not in wanted:
+    old = _old(settings)
+    known = {name.lower(): name for name in old.keys}
+    if upgrade is not None and upgrade.lower() not in {*wanted, *known}:
         raise InputError(
             f"no check names {printable(upgrade)}",
             where="--upgrade",
             expected=printable(", ".join(sorted(item.key for item in wanted.values())), 600)
             or "a model; none is named",
         )
-    old = _old(settings)
+    anew = {*wanted, *known} if everything else set() if upgrade is None else {upgrade.lower()}
     records: dict[str, Mapping[str, Any]] = {}
     changes: dict[str, str] = {}
     failed = 0
     pending = dict(wanted)
     for _ in range(_STEPS):
+        before = {key: old.records.get(known.get(key, "")) for key in pending}
+        asked = [key for key in pending if before[key] is None or key in anew]
+        fetched = _fetch([pending[key] for key in asked], load)
         bases: dict[str, Named] = {}
         for key, named in pending.items():
-            before = next((name for name in old.records if name.lower() == key), None)
-            anew = everything or (upgrade is not None and upgrade.lower() == key)
-            record = None if before is None else old.records[before]
-            if record is None or anew:
-                try:
-                    fresh = _record(load(named.model, named.revision), named)
-                    changes[named.key] = _change(record, fresh)
-                    record = fresh
-                except HfkvError as error:
-                    failed += 1
-                    changes[named.key] = f"failed: {printable(str(error), 600)}"
+            record = before[key]
+            fresh = fetched.get(named.key)
+            if isinstance(fresh, HfkvError):
+                failed += 1
+                changes[named.key] = f"failed: {printable(str(fresh), 600)}"
+            elif fresh is not None:
+                changes[named.key] = _change(record, fresh)
+                record = fresh
             else:
                 changes[named.key] = "unchanged"
             if record is not None:
-                records[lock_key(record["model"], record["revision"]).lower()] = record
+                records[key] = record
                 base = _base(record, named)
                 if base is not None and base.key.lower() not in {*wanted, *records}:
                     bases[base.key.lower()] = base
         pending = bases
-    for name in old.keys:
-        if name.lower() not in {key.lower() for key in changes}:
+    for key, name in known.items():
+        if key not in {change.lower() for change in changes}:
             changes[name] = "removed: no check names it"
-    text = dump_lock(records.values())
-    written = _write(settings, text)
+    written = _write(settings, dump_lock(records.values()))
     return Locked(changes=changes, written=written, failed=failed)
+
+
+def _fetch(
+    models: Sequence[Named], load: Callable[[str, str | None], Model]
+) -> dict[str, Mapping[str, Any] | HfkvError]:
+    """The records of models, fetched side by side; of those that cannot be had, the error."""
+
+    def one(named: Named) -> Mapping[str, Any] | HfkvError:
+        try:
+            return _record(load(named.model, named.revision), named)
+        except HfkvError as error:
+            return error
+
+    if len(models) < 2:
+        return {named.key: one(named) for named in models}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = pool.map(one, models)
+        return {named.key: record for named, record in zip(models, found, strict=True)}
 
 
 def _old(settings: Settings) -> Lock:

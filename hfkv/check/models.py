@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hfkv.check.finding import said
 from hfkv.errors import ConfigError, HfkvError, NotFoundError, RecordError, SourceError
@@ -14,7 +15,42 @@ from hfkv.source.directory import read_directory, read_path
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, lock_key
 
-__all__ = ["Models", "Unavailable", "local_path"]
+if TYPE_CHECKING:
+    from hfkv.cache import KVCache
+
+__all__ = ["Kept", "Models", "Unavailable", "local_path"]
+
+
+@dataclass(frozen=True)
+class Kept(Model):
+    """A model that is asked for many figures: its plan is held against its tensors once."""
+
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        engine: str = "transformers",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+    ) -> KVCache:
+        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check.
+
+        Raises:
+            HfkvError: as there.
+        """
+        figure = super().kv_cache(
+            tokens=tokens,
+            batch=batch,
+            dtype=dtype,
+            engine=engine,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck and "_agrees" not in self.__dict__,
+        )
+        if crosscheck:
+            self.__dict__["_agrees"] = True
+        return figure
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error of the package: it never leaves it
@@ -41,8 +77,11 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
         return Path(name).expanduser()
     folders = [root] if near is None else [root, near]
     for folder in folders:
-        if (folder / name).exists():
-            return folder / name
+        try:
+            if (folder / name).exists():
+                return folder / name
+        except (OSError, ValueError):  # too long for a path, or with characters that none has
+            return None
     if name.startswith(("./", "../", ".\\")) or name.count("/") > 1 or name.endswith(".json"):
         return root / name
     return None
@@ -106,7 +145,7 @@ class Models:
             raise Unavailable("", "its record in the lock is damaged") from None
         except NotFoundError:
             if self._online:
-                return load(name, revision=revision)
+                return Kept(load(name, revision=revision).facts)
             raise Unavailable(
                 "HFKV002",
                 f"{printable(lock_key(name, revision))} is not locked: run `hfkv lock` (or check "
@@ -118,7 +157,7 @@ class Models:
         facts = read(files)
         adapter = facts.extra.get("adapter_config.json")
         if facts.config is not None or adapter is None:
-            return Model(facts)
+            return Kept(facts)
         name = adapter.get("base_model_name_or_path")
         if not isinstance(name, str) or not name:
             raise ConfigError(
@@ -127,4 +166,4 @@ class Models:
             )
         revision = adapter.get("revision")
         base = self.get(name, revision if isinstance(revision, str) else None)
-        return Model(replace(facts, base=base.facts))
+        return Kept(replace(facts, base=base.facts))

@@ -7,7 +7,6 @@ nothing. Those are what this finds.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -114,6 +113,8 @@ class Base:
 
     def like(self, name: str, among: Iterable[str]) -> str:
         """``; did you mean ...?`` with near names, or nothing."""
+        import difflib
+
         wanted, known = leaf(name), sorted(set(among))
         near = [item for item in known if wanted in item.split("_")][:3]
         near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
@@ -182,7 +183,19 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
             hint=hint,
         )
         return
-    yield from _ranks(base, made.adapted)
+    adapted = [item.name for item in made.adapted]
+    for name in names:
+        if name in missing or any(name == key or name.endswith(f".{key}") for key in base.moved):
+            continue
+        if not any(matches_list((name,), full) for full in adapted):
+            yield Flaw(
+                code="HFKV102",
+                field="target_modules",
+                item=name,
+                message=f"'{printable(name, 80)}' adapts nothing in {base.where}: each of its "
+                "modules is excluded, in no layer that is chosen, or trained whole",
+            )
+    yield from _ranks(base, options, made.adapted)
     yield from _patterns(options, made.adapted, alpha_pattern)
 
 
@@ -277,20 +290,26 @@ def _tokens(base: Base, options: LoraOptions) -> Iterator[Flaw]:
                 )
 
 
-def _ranks(base: Base, adapted: tuple[Adapted, ...]) -> Iterator[Flaw]:
+def _ranks(base: Base, options: LoraOptions, adapted: tuple[Adapted, ...]) -> Iterator[Flaw]:
     """A rank above a layer's smaller side adds parameters and nothing that they could express."""
-    worst: dict[tuple[str, int], int] = {}
+    sides: dict[int, dict[str, int]] = {}
     for item in adapted:
         side = min(item.inputs, item.outputs)
         if item.rank > side:
-            key = (target_name(item.name), item.rank)
-            worst[key] = min(side, worst.get(key, side))
-    for (name, rank), side in worst.items():
+            known = sides.setdefault(item.rank, {})
+            name = target_name(item.name)
+            known[name] = min(side, known.get(name, side))
+    for rank, known in sides.items():
+        smallest = sorted(known.items(), key=lambda item: item[1])
+        named = ", ".join(f"{side:,} of {printable(name)}" for name, side in smallest[:3])
+        more = f" and {len(known) - 3} more" if len(known) > 3 else ""
+        own = next((pattern for pattern, own in options.rank_pattern if own == rank), None)
         yield Flaw(
             code="HFKV103",
-            field="r",
-            message=f"{rank} exceeds the {side} of {printable(name)} in {base.where}, beyond "
-            "which more rank adds nothing",
+            field="r" if own is None or rank == options.r else "rank_pattern",
+            item=None if rank == options.r else own,
+            message=f"{rank} exceeds the {named}{more} in {base.where}, beyond which more rank "
+            "adds nothing",
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -105,6 +104,8 @@ def files_of(settings: Settings, named: Sequence[Path]) -> list[tuple[Path, str]
 def _below(folder: Path) -> list[Path]:
     """Files below a folder that git tracks or would track; without git, all but hidden folders."""
     if any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        import subprocess
+
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=False)

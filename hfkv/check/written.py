@@ -69,7 +69,7 @@ class Written:
         assert isinstance(value, Fraction)
         shown = _rounded(value / self.scale, self.decimals)
         if value and abs(shown * self.scale - value) > abs(value) * _COARSEST:
-            return f"{self.lead}{default_text(answer)}{self.trail}"
+            return f"{self.lead}{_beside(self.lead, answer)}{self.trail}"
         return f"{self.lead}{_digits(shown, self.decimals, self.separator)}{self.unit}{self.trail}"
 
 
@@ -92,7 +92,7 @@ def right_text(text: str, answer: Answer) -> str | None:
         return None if any(char.isdigit() for char in text) else default_text(answer)
     written = _read(match, answer)
     if written is None:
-        return f"{match['lead']}{default_text(answer)}{match['trail']}"
+        return f"{match['lead']}{_beside(match['lead'], answer)}{match['trail']}"
     return text if written.holds(answer) else written.with_value(answer)
 
 
@@ -189,6 +189,12 @@ def default_text(answer: Answer) -> str:
     return sign + _short(value, (("T", 12), ("B", 9), ("M", 6), ("k", 3)), "")
 
 
+def _beside(lead: str, answer: Answer) -> str:
+    """The same after words, which say themselves whether it is a bound."""
+    text = default_text(answer)
+    return text.removeprefix(_SIGNS.get(answer.qualifier, "")) if lead.strip() else text
+
+
 def _short(value: Fraction, steps: tuple[tuple[str, int], ...], space: str) -> str:
     """Four significant digits in a power of 1000. Rounded exactly, as what is written is read:
     a figure that is put in must be found right the next time."""
@@ -202,6 +208,6 @@ def _short(value: Fraction, steps: tuple[tuple[str, int], ...], space: str) -> s
     if abs(value) >= 1:
         return _digits(_rounded(value, 2), 2, "")
     decimals = 2
-    while abs(value) * 10**decimals < 10 and decimals < 30:
+    while abs(value) * 10**decimals < 10 and decimals < 400:
         decimals += 1
     return _digits(_rounded(value, decimals), decimals, "")

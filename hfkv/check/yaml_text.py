@@ -38,9 +38,11 @@ def parse_yaml(text: str) -> list[Any]:
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "nested too deeply, or no text"
+        # What ends too early is said to be wrong on the line after the last.
+        line = min(mark.line, text.count("\n")) + 1 if mark else 1
         raise ConfigError(
             f"not readable as YAML: {printable(str(problem))}",
-            where=f"line {mark.line + 1}" if mark else "line 1",
+            where=f"line {line}",
         ) from None
 
 

@@ -12,7 +12,6 @@ from hfkv.check.finding import Finding
 from hfkv.check.run import check as run
 from hfkv.check.settings import Settings, check_codes, find_settings
 from hfkv.render.check import FORMATS, github, human, sarif, summary
-from hfkv.render.machine import to_json
 
 config_option = click.option(
     "--config",
@@ -35,6 +34,9 @@ def shown(settings: Settings, findings: tuple[Finding, ...]) -> list[Finding]:
 
 def emit(findings: list[Finding], files: int, output: str, *, quiet: bool) -> None:
     """Print findings in a format; the summary goes to stderr."""
+    if output in ("json", "sarif"):
+        from hfkv.render.machine import to_json
+
     if output == "json":
         click.echo(to_json({"findings": [item.to_json() for item in findings], "files": files}))
     elif output == "sarif":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from hfkv import __version__
 from hfkv.check.codes import CODES
@@ -43,7 +43,7 @@ def summary(findings: Sequence[Finding], files: int) -> str:
 def github(findings: Sequence[Finding]) -> str:
     """Workflow commands, which GitHub shows beside the lines."""
     return "\n".join(
-        f"::error file={_property(item.path)},line={item.line},title={item.code}::"
+        f"::error file={_property(printable(item.path, 1000))},line={item.line},title={item.code}::"
         + _data(f"{item.code} {item.message}")
         for item in findings
     )
@@ -59,6 +59,8 @@ def _property(text: str) -> str:
 
 def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
     """A SARIF 2.1.0 log, as code scanning takes it."""
+    from urllib.parse import quote
+
     rules = list(CODES)
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -91,7 +93,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
                             {
                                 "physicalLocation": {
                                     "artifactLocation": {
-                                        "uri": quote(item.path),
+                                        "uri": quote(os.fsencode(item.path)),
                                         "uriBaseId": "%SRCROOT%",
                                     },
                                     "region": {"startLine": item.line},

@@ -2,8 +2,8 @@
 
 The file is JSON laid out for diffs: one line per config field and per tensor pattern, models in
 the order of their names. Every record bears its own digest and there is none over the whole file,
-so that two branches which each add a model merge without a conflict, and a damaged record costs
-only its own model.
+so that branches which add models in different places merge without a conflict, and a damaged
+record costs only its own model.
 """
 
 from __future__ import annotations

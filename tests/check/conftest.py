@@ -66,6 +66,6 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: None) -> Project:
     """An empty project, the working directory."""
     root = tmp_path / "project"
-    (root / ".git").mkdir(parents=True)  # where the search for a configuration stops
+    root.mkdir()
     monkeypatch.chdir(root)
     return Project(root)

@@ -45,6 +45,12 @@ checkpointer:
         (TRL.replace(QWEN, "${MODEL}") + "lora_r: 5\n", [(1, "HFKV110")], "TRL config"),
         (AXOLOTL + "lora_target_modules: [q_proj, up]\n", [(4, "HFKV102")], "up_proj"),
         (AXOLOTL + "lora_target_linear: true\n", [], ""),
+        (AXOLOTL + "lora_target_linear: true\nlora_exclude_modules: [v_proj]\n", [], ""),
+        (
+            AXOLOTL + "lora_target_linear: true\nlora_target_modules: [wte]\n",
+            [(5, "HFKV102")],
+            "'wte' matches nothing",
+        ),
         (AXOLOTL + "lora_target_modules: q_proj\n", [(4, "HFKV101")], "whole name"),
         (
             AXOLOTL + "lora_target_modules: [q_proj]\npeft_layers_to_transform:\n- 0\n- 36\n",
@@ -145,6 +151,7 @@ def test_a_model_with_a_vision_tower_is_left_to_llama_factory(project: Project) 
     text = FACTORY.replace(QWEN, "google/gemma-3-4b-it")
     project.write("hfkv.toml", "[[budget]]\nadapter-parameters = 1\n")
     assert project.codes("train.yaml", text + "lora_target: all\n") == []
+    assert project.codes("train.yaml", text + "lora_target: q_proj\n") == []
     assert project.codes("train.yaml", text + "lora_target: qq\n") == [(5, "HFKV101")]
 
 

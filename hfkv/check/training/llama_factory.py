@@ -56,5 +56,6 @@ def llama_factory(value: Mapping[str, Any], root: KeyPath, text: str) -> list[As
             names=read.names,
             every_linear=every,
             uncounted=uncounted,
+            own_towers=True,
         )
     ]

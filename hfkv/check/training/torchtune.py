@@ -8,7 +8,6 @@ recipe's comments name, or what ``bases`` sets.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,6 +65,7 @@ def torchtune(value: Mapping[str, Any], root: KeyPath, text: str) -> list[Asked]
             slips=slips,
             uncounted="" if rank is not None else "the file does not say the rank",
             translated=True,
+            own_towers=True,
         )
     ]
 
@@ -85,6 +85,8 @@ def _attention(
     for number, item in enumerate(value):
         name = _ATTENTION.get(item) if isinstance(item, str) else None
         if name is None:
+            import difflib
+
             own = _MEANT.get(str(item))
             near = [own] if own else difflib.get_close_matches(str(item), _ATTENTION, 1, 0.5)
             yield Slip(
