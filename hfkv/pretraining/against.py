@@ -24,13 +24,14 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
         ("a part of the training", rf"^[^,.;]{{0,30}}{COUNTED}?\s(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
-        ("fine-tuning", rf"^[^,.;]{{0,40}}{COUNTED}?[^,.;]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
+        ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
         ("a share of the whole", rf"^\s?{COUNTED}\s(?:are|were|is|was|come|came|being)\s(?!used|seen|consum|process|train|fed|employed|needed|enough|sufficient|in total)"),
+        ("tokens of sound", rf"^\s?(?:discrete\s|semantic\s)?(?:speech|audio|acoustic|sound|codec)\s{COUNTED}"),
         ("no tokens", (r"^\s?(?:bytes|[GTM]i?B\b|FLOP|characters|words|字符|documents|images|"
          r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|GPU)")),
     )
@@ -39,27 +40,28 @@ _SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
 _PLAN = re.compile(
     r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
     r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"
+    r"|\b(?:currently|still|now) (?:being )?(?:pre-?)?training\b[^.;]{0,60}$|^\W{0,4}(?:TODO|to do|planned|next)\b[^.;]{0,60}$"
     r"|计划[^。]{0,30}$|将(?:会|在|使用|用)[^。]{0,30}$|目标[^。]{0,20}$|予定|計画",
     I,
 )
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
-    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,3}}(?:to )?(?:pre-?)?train (?:a|an|your)\b[^,;.]{{0,60}}$",
+    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,3}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
 _COSTS = re.compile(
     r"^[^.;]{0,50}\b(?:costs?|takes|requires?|would|could|is (?:an? )?(?:\w+ ){0,2}?(?:reasonable|expensive|possible|feasible|easy|hard|cheap|costly|enough|sufficient|optimal))\b",
     I,
 )
-_GERUND = re.compile(r"\b(?:pre-?)?training (?:an?|your|any|such|models?)\b[^,;.]{0,60}$", I)
+_GERUND = re.compile(r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on)\b[^,;.]{0,60}$", I)
 _NEEDS = re.compile(
     r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$",
     I,
 )
 _COMPONENT = re.compile(
     r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
-    r"reward(?: model)?|classifiers?|filter|throughput|adapters?|LoRAs?|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
+    r"reward(?: model)?|classifiers?|filter|throughput|adapters?|Q?LoRAs?|(?:word )?vectors|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
     r"ablations?|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
     r"(?:,\s)?[^.;,]{0,70}$",
     I,
@@ -117,16 +119,17 @@ def one_of_several(text: str, start: int, end: int) -> str:
     return ""
 
 
-_NAMES = (
-    r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
-)
+_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
 #: Whose training it is, where a comparison brings another model in.
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
     rf"{_NAMES},?\s(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
-    r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$",
+    r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
+    r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
+    r"|\b(?:quality|performance|level|scores?|accuracy|results) of (?:[\w-]+ ){0,3}?(?:models?|LLMs)\b[^,.;]{0,40}$"
+    r"|\b(?:most|many|some|typical\w*|modern|other|larger|similar|comparable|today's|current) (?:[\w-]+ ){0,2}?(?:models?|LLMs|systems) (?:which |that )?(?:of [^,.;]{0,30} )?(?:is |are |were |have been )?(?:usually |typically |often )?(?:pre-?)?trained\b[^,.;]{0,40}$",
     re.IGNORECASE,
 )
 _COMPARED_LAST = re.compile(r"(?:与|和|同|相较于|不同于|比)[^，。]{0,30}$")
@@ -143,7 +146,9 @@ def _range(before: str, after: str) -> bool:
     if re.search(rf"{grown} .{{0,80}}from {number}[^.]{{0,30}}$", before, I):
         return False
     if re.search(
-        rf"\bfrom (?:the )?(?:\w+ ){{0,2}}{number}(?:\s{COUNTED})?\sto\s(?:\w+\s){{0,2}}$", before, I
+        rf"\bfrom (?:the )?(?:\w+ ){{0,2}}{number}(?:\s{COUNTED})?\sto\s(?:\w+\s){{0,2}}$",
+        before,
+        I,
     ):
         return not re.search(rf"{grown}", before, I)
     return bool(

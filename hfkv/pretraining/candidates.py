@@ -22,7 +22,9 @@ _LONGEST_SENTENCE = 3_000
 _SENTENCE_END = re.compile(
     r"(?<=[a-zA-Z0-9)\]%\"'])[.!?](?= +[\"'(\[]?[A-ZÀ-ÞА-Я*#])|[。！？；]|(?<=[a-z])[.](?=[A-Z][a-z])|; |\n"
 )
-_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|ca|vs|et al|Fig|No|resp|[Bb]io|[Mm]rd|[Mm]io|mld|tys|bn|млрд|трлн|млн|est|max|min)$")
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|approx|ca|vs|et al|Fig|No|resp|[Bb]io|[Mm]rd|[Mm]io|mld|tys|bn|млрд|трлн|млн|est|max|min)$"
+)
 _NAMED = re.compile(r"[A-Za-z0-9]-\Z")
 _WORTH = re.compile(rf"{COUNTED}|[0-9] ?(?:G?T\b|tera)|trill|兆|万亿|萬億|万億|조", re.IGNORECASE)
 

@@ -27,7 +27,9 @@ _PARAMETERS = re.compile(
     r"param|^\W{0,4}(?:model )?size\b|^\W{0,4}#P\b|参数|參數|パラメータ|매개변수|파라미터|параметр|parám|paramè", I
 )  # fmt: skip
 _BARE = re.compile(r"^\W{0,3}(?P<n>[0-9]{1,4}(?:\.[0-9]{1,3})?)\W{0,3}$")
-_IN_BILLIONS = re.compile(r"[(（\[]\s?(?:in )?(?:B|billions?|10\^9|十亿)\s?[)）\]]|\bbillions?\b", I)
+_IN_BILLIONS = re.compile(
+    r"[(（\[]\s?(?:in )?(?:B|billions?|10\^9|十亿)\s?[)）\]]|\bbillions?\b", I
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
         for i in totals
         if i.tokens != best and (i in pool or not i.specific or i.tokens > _MOST_TOKENS)
     ]
-    return _answer(every, best, support, rest, asked, support[0].qualifier)
+    return _answer(every, best, support, rest, asked, _qualifier(support, totals))
 
 
 def _judged(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> list[Candidate]:
@@ -155,6 +155,20 @@ def _most_specific(items: list[Candidate]) -> list[Candidate]:
     """Those said of the asked model by name, else by size, else of all."""
     rank = max(item.specific for item in items)
     return [item for item in items if item.specific == rank]
+
+
+def _qualifier(support: Sequence[Candidate], totals: Sequence[Candidate]) -> str:
+    """The best-supported statement's own qualifier; where it has none and another one as good
+    says "about", the number is a round one."""
+    best = support[0]
+    about = any(
+        item.qualifier == "about"
+        and item.tokens == best.tokens
+        and item.weight >= best.weight
+        and item.found.form == "prose"
+        for item in totals
+    )
+    return "about" if best.qualifier == "exact" and about else best.qualifier
 
 
 def _stages(every: list[Candidate], pool: list[Candidate], asked: Identity) -> Choice:

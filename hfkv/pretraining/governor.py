@@ -61,12 +61,12 @@ _CORPUS = (
     r"|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
 )
 _PREPOSITION = (
-    r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|from|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
+    r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
     r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|用|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
-    r"\b(?:saw|seen|sees|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
+    r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
     r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
@@ -77,6 +77,16 @@ _LEXICON = re.compile(
 )
 _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
+_FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
+_IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
+_ADVERBIAL = re.compile(
+    rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_PASSIVE = re.compile(
+    rf"^\s?(?:[\w-]+\s){{0,4}}?{COUNTED}\s(?:of [^,.;]{{1,40}}\s)?(?:were|was|are|have been|has been)\s(?:used|consumed|seen|processed|fed|employed|utili[sz]ed)",
+    I,
+)
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
@@ -112,10 +122,16 @@ def governor(text: str, start: int, end: int, context: str = "") -> Governor:
         and re.match(rf"\s?{COUNTED} of\b", after, I)
     ):
         return Governor(trains=False, why="a moment of training: the words before it say so")
-    if _ADJECTIVE.match(after) and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before):
-        if not _nearest(before, ("verb", "noun")):
-            return Governor(trains=True, why="it counts training tokens")
-    found = _ahead(before, text, context)
+    if (
+        _ADJECTIVE.match(after)
+        and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before)
+        and not _nearest(before, ("verb", "noun"))
+    ):
+        return Governor(trains=True, why="it counts training tokens")
+    total = bool(_IN_TOTAL.match(after))
+    found = _ahead(before, text, context, total=total)
+    if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
+        return Governor(trains=True, why="it was used in training")
     if found.trains:
         at = found.at + shift if found.at >= 0 else -1
         return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=found.corpus)
@@ -147,7 +163,7 @@ def _corpus_only(before: str, behind: str) -> bool:
     )  # fmt: skip
 
 
-def _ahead(before: str, text: str, context: str) -> Governor:
+def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
     """What stands before the number and governs it."""
     words = list(_LEXICON.finditer(before))[-24:]
     edge = len(before)
@@ -156,13 +172,15 @@ def _ahead(before: str, text: str, context: str) -> Governor:
     for word in reversed(words):
         gap = before[word.end() : edge]
         kind = word.lastgroup
+        if not preposition and _FROM.search(before, word.end()) and word[0][:5] != "learn":
+            return Governor(trains=False, why="another thing: something was taken from it")
         if kind == "verb":
             if corpus and word[0].lower().startswith("includ"):
                 # "on a dataset that includes ..., totaling N tokens"
                 continue
             return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         if kind == "noun":
-            if "(" in gap and re.match("steps?", word[0], I):
+            if "(" in gap and (re.match("steps?", word[0], I) or total):
                 # "trained for 300k steps (1.2T tokens)": the same training in another unit.
                 preposition = True
             elif not preposition:
@@ -180,7 +198,7 @@ def _ahead(before: str, text: str, context: str) -> Governor:
         elif kind == "takes":
             if not preposition and _COMMA.search(before[word.end() :]):
                 continue
-            if re.match(r"saw|seen|sees|vu|vio|visto|gesehen", word[0], I) and not corpus:
+            if re.match(r"saw|see[ns]|seeing|vu|vio|visto|gesehen", word[0], I) and not corpus:
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
             if re.match(r"learn|exposed", word[0], I) and not corpus:
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())

@@ -36,7 +36,9 @@ _CJK = {
     "十万": 5, "万": 4, "萬": 4, "兆": 12, "조": 12, "천억": 11, "백억": 10, "십억": 9, "억": 8,
     "천만": 7, "백만": 6, "만": 4,
 }  # fmt: skip
-_CJK_DIGITS = dict(zip("一二三四五六七八九两兩十", (1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 2, 10), strict=True))
+_CJK_DIGITS = dict(
+    zip("一二三四五六七八九两兩十", (1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 2, 10), strict=True)
+)
 _SPELT = {
     word: value
     for value, word in enumerate(
@@ -169,7 +171,9 @@ def _value(match: re.Match[str]) -> tuple[int, int, str, Fraction] | None:
         # "5 t" is the beginning of a word, or a unit of weight: small letters stand close.
         return None
     scale = _scale(scale_text)
-    if scale is None or _TWO_NUMBERS.match(scale_text.lstrip(" -") + match.string[match.end() :][:4]):
+    if scale is None or _TWO_NUMBERS.match(
+        scale_text.lstrip(" -") + match.string[match.end() :][:4]
+    ):
         return None
     numeral = _numeral(match["numeral"], scale[1])
     power = scale[0] + int(match["exponent"] or match["power"] or 0)

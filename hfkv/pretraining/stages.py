@@ -1,8 +1,8 @@
-# ruff: noqa: E501 (tables of patterns read better unbroken)
 """Counts that add up: the stages of a training, and the parts of what one verb trains on."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,7 +74,7 @@ def parts(items: Sequence[Candidate]) -> list[Candidate]:
     if not 2 <= len(items) <= 6:
         return []
     first = items[0].found
-    for previous, item in zip(items, items[1:], strict=False):
+    for previous, item in itertools.pairwise(items):
         found = item.found
         if found.segment is not first.segment or found.at != first.at or found.form != "prose":
             return []
@@ -104,4 +104,6 @@ def epochs(item: Candidate) -> str:
     match = _MORE_EPOCHS.search(item.found.text)
     if match is None or item.found.form != "prose":
         return ""
-    return f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"
+    return (
+        f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"
+    )

@@ -17,7 +17,6 @@ from hfkv.pretraining.identity import (
     sizes_in,
     tokens_of,
 )
-from hfkv.pretraining.numbers import Quantity
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.words import TRAIN, I
 
@@ -225,7 +224,7 @@ def _akin(joined: str, words: frozenset[str]) -> bool:
 
 _NAME = r"(?P<name>[A-Z][\w.\-]*(?:[ -][A-Z0-9][\w.\-]*){0,4})"
 _TRAINED = re.compile(
-    rf"(?:^|[,;:(\-–—]\s?|\b(?:and|while|whereas|like|as|than|of|by|from|on|with|beats?|to)\s)(?:the\s|our\s|original\s|base\s)*{_NAME}"
+    rf"(?:^|[\s,;:(\-–—])(?:the\s|our\s|original\s|base\s)*{_NAME}"
     r"(?:\s\([^()]{0,60}\))?(?:"
     r"\s(?:models?\s|family\s|series\s)?(?:is|was|were|are|has been|have been|had been|being)\s(?:\w+\s){0,3}?(?:pre-?)?train"
     r"|,\s(?:which|that)\s(?:is|was|were|are|has been|have been|had been)\s(?:\w+\s){0,3}?(?:pre-?)?train"

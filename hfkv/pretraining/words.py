@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["COUNTED", "HEDGES", "I", "TRAIN", "TRAIN_WORD"]
+__all__ = ["COUNTED", "HEDGES", "TRAIN", "TRAIN_WORD", "I"]
 
 I = re.IGNORECASE  # noqa: E741
 
