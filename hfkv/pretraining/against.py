@@ -26,7 +26,7 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a part of the training", rf"^[^,.;]{{0,30}}{COUNTED}?\s(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
-        ("a corpus after filtering", rf"^[^,.;]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
+        ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
@@ -47,7 +47,7 @@ _PLAN = re.compile(
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
-    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,3}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
+    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
 _COSTS = re.compile(
@@ -109,11 +109,24 @@ def tuning(near: str) -> bool:
     return bool(re.search(_TUNED, near, I)) and not re.search(r"pre-?train|预训练", near, I)
 
 
+#: "2.4T tokens (1T in English, ...)", "8T tokens: 6.5T tokens of text ..."
+_WITHIN = re.compile(
+    rf"[0-9]\s?(?:[TB]|trillion|billion|万亿|亿|兆)\+?\s(?:[\w-]+\s){{0,4}}?{COUNTED}(?:\s(?:of|in|from)\s[^.;:()]{{0,60}})?\s?(?:[(（][^()（）]*|[:：][^:：.;]*)$",
+    I,
+)
+
+
 def one_of_several(text: str, start: int, end: int) -> str:
     """Why the number is an end of a range, or one of a bare list; "" where it is neither."""
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     if _range(before, after):
         return "the end of a range"
+    if _WITHIN.search(before) and not re.search(
+        r"total|overall|altogether|cumulative|i\.e\.|that is|epochs?|[×x] ",
+        before[-40:] + after[:40],
+        I,
+    ):
+        return "a part of the count before it"
     if re.search(r"\bcheckpoints\b[^.]{0,80}$", before, I) or _listed(text, start, end):
         return "one of a list of checkpoints"
     return ""

@@ -119,6 +119,9 @@ def _columns(table: Table, columns: list[int]) -> tuple[int, ...]:
 
 def _sizes(text: str, header: str) -> list[int]:
     found = [size for *_, size in sizes_in(text[:80])]
+    exact = find(text)
+    if not found and len(exact) == 1 and exact[0].value >= 10**6:
+        found = [exact[0].value]
     bare = _BARE.match(text)
     if not found and bare is not None and _IN_BILLIONS.search(header):
         found = [int(Fraction(bare["n"]) * 10**9)]

@@ -45,7 +45,7 @@ class Verdict:
 _WORD = (
     r"(?!(?:on|for|with|in|from|by|using|at|to|per|parameters?|params?|models?|steps?|sequences?|pages?|documents?"
     r"|samples?|examples?|images?|words?|characters?|videos?|pairs?|which|that|is|are|was|were|and then|long|context"
-    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9])[\w'’/&-]+"
+    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9])[\w'’/&·-]+"
 )
 _TOKENS_AFTER = re.compile(
     rf"^\s?(?:\(?(?:~=|≈|=|~|about|roughly|approximately|i\.e\.,?|or)\s?[0-9][0-9.,]*\s?(?:[BTM]|trillion|billion)?\)?\s?)?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
@@ -162,7 +162,11 @@ def classify(found: Found) -> Verdict:
     if re.search(r"\(\W{0,3}$", before) and not _TOTAL_AFTER.search(after):
         # In brackets stands the size of what was just named.
         weight -= 4
-    elif re.search(r"\btotall?ing (?:about |over |~)?$", before, I):
+    elif re.search(
+        r"\b(?:i\.e\.,?|that is|amounting to|or|totall?ing) (?:a total of )?(?:about |over |~)?$",
+        before,
+        I,
+    ):
         weight += 4
     return Verdict(
         taken=True, why=governs.why, kind=kind, weight=weight, qualifier=how, verb=governs.at

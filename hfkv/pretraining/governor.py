@@ -57,8 +57,8 @@ _OTHER_NOUN = (
 )
 _CORPUS = (
     r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|s|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
-    r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
-    r"|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
+    r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|contien[et]|contient|contém|comprende|comprend|umfasst|enthält|zawiera|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
+    r"|содерж\w*|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
 )
 _PREPOSITION = (
     r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
@@ -67,7 +67,7 @@ _PREPOSITION = (
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
     r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
-    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|消耗了?|累计|经过了?|使った|見た"
+    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
 _LEXICON = re.compile(
@@ -80,11 +80,12 @@ _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
 _IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
 _ADVERBIAL = re.compile(
-    rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$",
+    rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$"
+    rf"|\b(?:to|for)\s(?:pre-?)?train(?:ing)?\s[^,.;]{{1,40}},\s(?:{HEDGES}){{0,4}}$",
     I,
 )
 _PASSIVE = re.compile(
-    rf"^\s?(?:[\w-]+\s){{0,4}}?{COUNTED}\s(?:of [^,.;]{{1,40}}\s)?(?:were|was|are|have been|has been)\s(?:used|consumed|seen|processed|fed|employed|utili[sz]ed)",
+    rf"^\s?(?:[\w-]+\s){{0,4}}?{COUNTED}\s(?:of [^.;]{{1,80}}?\s)?(?:were|was|are|have been|has been)\s(?:used|consumed|seen|processed|fed|employed|utili[sz]ed)",
     I,
 )
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
@@ -191,14 +192,19 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
             # "From the web and N tokens": the preposition takes what is joined to the number.
             between = before[word.end() :]
             joined = _JOINED.search(between) and not re.search(COUNTED, between, I)
-            if word[0].lower() != "over" and not joined and (not corpus or not _COMMA.search(gap)):
+            hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
+            if not hedge and not joined and (not corpus or not _COMMA.search(gap)):
                 preposition = True
         elif kind == "corpus":
-            corpus = corpus or not preposition
+            # In brackets behind a corpus, a total is that of the training.
+            corpus = corpus or not (preposition or (total and "(" in gap))
         elif kind == "takes":
             if not preposition and _COMMA.search(before[word.end() :]):
                 continue
-            if re.match(r"saw|see[ns]|seeing|vu|vio|visto|gesehen", word[0], I) and not corpus:
+            if (
+                re.match(r"saw|see[ns]|seeing|у?видел|vu|vio|visto|gesehen", word[0], I)
+                and not corpus
+            ):
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
             if re.match(r"learn|exposed", word[0], I) and not corpus:
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())

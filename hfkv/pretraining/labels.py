@@ -18,7 +18,8 @@ _COUNTS = re.compile(
     I,
 )
 _DATA = re.compile(
-    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:{TRAIN})(?:\sof)?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|数据|語料|语料|データ|コーパス|데이터)?量?$",
+    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:{TRAIN})(?:\sof)?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
+    rf"|^\W{{0,4}}(?:données|datos|dati|dados|corpus)\s(?:de\s|di\s|d['’]\s?)(?:{TRAIN})$|^\W{{0,4}}обучающ\w+ данны[ех]$",
     I,
 )
 _NOT = re.compile(
