@@ -218,8 +218,10 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
 
     A base that cannot be read costs only its card: the model's own figures must not depend on it.
     """
-    if facts.source not in ("hub", "cache") or facts.card is None:
+    if facts.source not in ("hub", "cache", "directory") or facts.card is None:
         return facts
+    # A directory was named to stay on this machine: only the local cache is asked for its base.
+    source = "hub" if facts.source == "hub" else "cache"
     from hfkv.pretraining import base_models, pretraining
     from hfkv.source import fetch_card
 
@@ -228,7 +230,8 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
     seen = {facts.model.lower()}
     card: str | None = facts.card
     while card is not None and len(lineage) < _LINEAGE_STEPS:
-        if pretraining(replace(facts, lineage=tuple(lineage))).tokens is not None:
+        # A figure published elsewhere waits until no card in the line states one.
+        if pretraining(replace(facts, lineage=tuple(lineage))).basis == "stated":
             break
         bases = [base for base in base_models(card) if base[0].lower() not in seen]
         # A merge names several bases: none of them alone says what this model saw.
@@ -237,8 +240,10 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
         name, relation = bases[0]
         seen.add(name.lower())
         try:
-            card, commit = fetch_card(name, source=facts.source, token=token)
+            card, commit = fetch_card(name, source=source, token=token)
         except HfkvError as error:
+            if facts.source == "directory":
+                break
             notes.append(f"the card of its base model {name} could not be read: {error}")
             break
         lineage.append(BaseCard(model=name, card=card, commit=commit, relation=relation))

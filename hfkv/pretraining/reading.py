@@ -16,8 +16,9 @@ __all__ = ["Reading", "read_card"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a card says for one model, and every candidate that was weighed."""
+    """What a card says for one ``model``, and every candidate that was weighed."""
 
+    model: str
     statement: Pretraining
     candidates: tuple[Candidate, ...]
 
@@ -77,4 +78,4 @@ def read_card(
             alternatives=tuple(list(alternatives.values())[:20]),
             notes=notes,
         )
-    return Reading(statement=statement, candidates=choice.every)
+    return Reading(model=model, statement=statement, candidates=choice.every)
