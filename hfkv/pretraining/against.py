@@ -23,7 +23,7 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for why, pattern in (
         ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
-        ("a part of the training", rf"^[^,.;]{{0,30}}{COUNTED}?\s(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
+        ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
@@ -121,6 +121,10 @@ def one_of_several(text: str, start: int, end: int) -> str:
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     if _range(before, after):
         return "the end of a range"
+    if re.search(r"[0-9]\s?(?:[TB]|trillion|billion)?\s?[+x×*]\s?$", before, I) or re.match(
+        rf"\s?(?:{COUNTED})?\s?[+x×*]\s?[0-9]", after, I
+    ):
+        return "a term of a sum or a product"
     if _WITHIN.search(before) and not re.search(
         r"total|overall|altogether|cumulative|i\.e\.|that is|epochs?|[×x] ",
         before[-40:] + after[:40],

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hfkv.pretraining.against import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.governor import governor
+from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import counts_tokens, names_data
 from hfkv.pretraining.qualifiers import of_label, qualifier
 from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
@@ -85,6 +86,9 @@ _TRAINED_ON = re.compile(
     rf"(?:training of|trained (?:on|for|with|over|using)|训练了?|trainiert|entra[iî]n\w+ sur)\s?{HEDGES}{{0,2}}$",
     I,
 )
+_COUNT = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[\w-]+\s){{0,3}}?{COUNTED}", I
+)
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more|another|continu\w+|mid-?train\w*|followed by|plus|"
     r"(?:stage|phase|step) ?-?(?:[0-9]|I{1,3}|one|two|three|four)|(?:first|second|third|fourth|"
@@ -149,7 +153,9 @@ def classify(found: Found) -> Verdict:
     governs = governor(text, start, end, context)
     if not governs.trains:
         return Verdict(taken=False, why=governs.why)
-    added = _ADDED.search(before[-110:]) or _ADDED.search(after[:60].split(",")[0])
+    # What was said of an earlier count is not said of this one.
+    lead = _COUNT.split(before[-110:])[-1]
+    added = _ADDED.search(lead) or _ADDED.search(after[:60].split(",")[0])
     kind = "stage" if added or governs.stage else "total"
     weight = 40 + (10 if tokens_after else 0)
     if _TOTAL.search(before[-60:]) or _TOTAL_AFTER.search(after):
@@ -197,6 +203,9 @@ def _field(found: Found, tokens: bool, how: str) -> Verdict | None:
         weight = 58
     elif names_data(label) and tokens:
         weight = 56
+    elif tokens and sizes_in(label) and TRAIN_WORD.search(" ".join(found.segment.headings[-1:])):
+        # "Foo-9B: 8T tokens" under a heading of training.
+        weight = 52
     else:
         return None
     if _is_tuning(found) or tuning(label):

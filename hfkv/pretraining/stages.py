@@ -40,6 +40,12 @@ def numbered(item: Candidate) -> str:
     """
     found = item.found
     text = found.subject if found.form != "prose" else found.text[: found.start]
+    last = _STAGE.search(found.text[found.end : found.end + 40]) if found.form == "prose" else None
+    if last is not None and re.match(
+        rf"\s?(?:{COUNTED})?\s?[(（]", found.text[found.end : found.end + 40], I
+    ):
+        # "N tokens (stage 1)": said right behind the number.
+        return _name(last)
     last = None
     for match in _STAGE.finditer(text):
         last = match
@@ -47,7 +53,11 @@ def numbered(item: Candidate) -> str:
         last = _STAGE.search(found.text[found.end : found.end + 60])
     if last is None:
         return ""
-    name = (last["n"] or last["word"] or last["cjk"] or last["kind"] or "stage").lower()
+    return _name(last)
+
+
+def _name(stage: re.Match[str]) -> str:
+    name = (stage["n"] or stage["word"] or stage["cjk"] or stage["kind"] or "stage").lower()
     return _ORDER.get(name, name)
 
 

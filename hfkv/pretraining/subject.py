@@ -201,6 +201,8 @@ _PLAIN = frozenset(
 def _other_row(found: Found, asked: Identity, sized: int) -> str:
     """Why a row or column of a comparison is another model's; "" where it may be this one's."""
     subject = found.subject
+    if STAGE.match(subject):
+        return ""
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", subject)} - _PLAIN
     if not words or words & asked.words:
         return ""

@@ -173,7 +173,7 @@ def test_explain_shows_the_candidates_of_every_card(hub: Hub, hfkv: Callable[...
 
 
 def test_nothing_of_a_card_reaches_the_terminal_raw(hub: Hub, hfkv: Callable[..., Any]) -> None:
-    evil = "Foo was \x1b[31mpretrained\x1b[0m on \u202e15T\u202c tokens\x07; \x9b1m it saw 15T tokens.\n"
+    evil = "Was \x1b[31mpretrained\x1b[0m on \u202e15T\u202c tokens\x07; \x9b1m saw 15T tokens.\n"
     _repo(hub, "me/evil", evil.encode())
     for flags in ([], ["--explain"], ["--json"], ["--explain", "--json"]):
         code, out, err = hfkv("tokens", "me/evil", *flags)
