@@ -12,7 +12,7 @@ __all__ = ["ahead", "behind", "one_of_several", "tuning"]
 
 _TUNED = (
     r"\bSFT\b|fine-? ?tun\w*|finetun\w*|instruct\w*[- ]?tun\w*|post-?train\w*|RLHF|\bDPO\b|\bRL\b|微调|微調|后训练|"
-    r"preference|alignment|reinforcement"
+    r"preference|alignment|reinforcement|\bQ?LoRA\b|\badapter\b"
 )
 _TUNED_DATA = (
     r"instruct\w*|chat|conversation\w*|dialog\w*|preference|alignment|demonstrations?|rollouts?|synthetic reasoning traces|"
@@ -38,9 +38,9 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 _SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
 _PLAN = re.compile(
-    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
+    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|to be|roadmap|milestones?|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
     r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"
-    r"|\b(?:currently|still|now) (?:being )?(?:pre-?)?training\b[^.;]{0,60}$|^\W{0,4}(?:TODO|to do|planned|next)\b[^.;]{0,60}$"
+    r"|['’]ll\b[^.;]{0,60}$|\b(?:currently|still|now) (?:being )?(?:pre-?)?training\b[^.;]{0,60}$|^\W{0,4}(?:TODO|to do|planned|next)\b[^.;]{0,60}$"
     r"|计划[^。]{0,30}$|将(?:会|在|使用|用)[^。]{0,30}$|目标[^。]{0,20}$|予定|計画",
     I,
 )
@@ -54,7 +54,21 @@ _COSTS = re.compile(
     r"^[^.;]{0,50}\b(?:costs?|takes|requires?|would|could|is (?:an? )?(?:\w+ ){0,2}?(?:reasonable|expensive|possible|feasible|easy|hard|cheap|costly|enough|sufficient|optimal))\b",
     I,
 )
-_GERUND = re.compile(r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on)\b[^,;.]{0,60}$", I)
+_GERUND = re.compile(
+    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them)\b[^,;.]{0,60}$", I
+)
+#: "A model trained on N tokens should ...": of no model in particular.
+_ANY_MODEL = re.compile(
+    r"^\W{0,4}(?:(?:an?|any)\s(?:[\w-]+\s){0,2}?)?(?:models?|LLMs?|networks?)\s(?:that (?:is|are|was|were) )?(?:pre-?)?trained\b[^,;.]{0,30}$",
+    I,
+)
+_USUALLY = re.compile(
+    r"^[^.;]{0,60}\b(?:should|would|usually|typically|tends?|often|generally|could|may|might)\b", I
+)
+_PART = re.compile(
+    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$",
+    I,
+)
 _NEEDS = re.compile(
     r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$",
     I,
@@ -62,7 +76,7 @@ _NEEDS = re.compile(
 _COMPONENT = re.compile(
     r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
     r"reward(?: model)?|classifiers?|filter|throughput|adapters?|Q?LoRAs?|(?:word )?vectors|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
-    r"ablations?|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
+    r"ablations?|baselines?|scaling (?:study|experiments?|laws?)|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
     r"(?:,\s)?[^.;,]{0,70}$",
     I,
 )
@@ -72,7 +86,6 @@ _PRETRAINED = re.compile(
     I,
 )
 _TUNED_AHEAD = re.compile(rf"(?:{_TUNED})[^.;。]{{0,90}}$", I)
-_TUNED_STEP = re.compile(rf"^\W{{0,4}}(?:{_TUNED})[^:：|]{{0,30}}[:：|]", I)
 
 
 def behind(after: str) -> str:
@@ -89,7 +102,13 @@ def ahead(before: str, after: str) -> str:
     """Why the words before a number say so; "" where they do not."""
     if _PLAN.search(before):
         return "a plan: the words before it say so"
-    if _SUPPOSED.search(before) or (_GERUND.search(before) and _COSTS.search(after)):
+    if _PART.search(before) and not re.search(r"\bepoch\b.{0,30}\b(?:on|over|of)\b", before, I):
+        return "a part of the training: the words before it say so"
+    if (
+        _SUPPOSED.search(before)
+        or (_GERUND.search(before) and _COSTS.search(after))
+        or (_ANY_MODEL.search(before) and _USUALLY.search(after))
+    ):
         return "a supposition: nothing says that it was done"
     if _COMPARED.search(before) or (
         _COMPARED_LAST.search(before) and re.match(r"[^，。]{0,40}(?:相比|不同|类似|那样)", after)
@@ -141,7 +160,7 @@ _NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
-    rf"{_NAMES},?\s(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
+    rf"{_NAMES},?\s\(?(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
     r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
     r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"

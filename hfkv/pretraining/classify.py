@@ -46,7 +46,7 @@ class Verdict:
 _WORD = (
     r"(?!(?:on|for|with|in|from|by|using|at|to|per|parameters?|params?|models?|steps?|sequences?|pages?|documents?"
     r"|samples?|examples?|images?|words?|characters?|videos?|pairs?|which|that|is|are|was|were|and then|long|context"
-    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9])[\w'’/&·-]+"
+    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9]|\w*[一-鿿]\w*[0-9])[\w'’/&·-]+"
 )
 _TOKENS_AFTER = re.compile(
     rf"^\s?(?:\(?(?:~=|≈|=|~|about|roughly|approximately|i\.e\.,?|or)\s?[0-9][0-9.,]*\s?(?:[BTM]|trillion|billion)?\)?\s?)?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
@@ -54,7 +54,7 @@ _TOKENS_AFTER = re.compile(
 )
 _GIGATOKENS = re.compile(r"^(?:T\b|[ -]?[Tt]okens?\b)")
 _TOKENS_BEFORE = re.compile(
-    rf"{COUNTED}(?:\s(?:count|budget|number|seen|processed|used|consumed))?(?:\s(?:during|in|for|of)\s(?:the\s)?(?:{TRAIN}))?\s?(?:\([^()]{{0,30}}\)\s?)?"
+    rf"{COUNTED}(?:\s(?:count|budget|number|seen|processed|used|consumed))?(?:\s(?:during|in|for|of)\s(?:the\s)?(?:{TRAIN}|[A-Z][\w.-]{{0,30}}))?\s?(?:\([^()]{{0,30}}\)\s?)?"
     r"\s?(?:up |out )?(?:to|into|of|is|was|are|were|:|：|=|est|es|ist|é|è|reach\w*|exceed\w*|total\w*|amount\w*(?: to)?|(?:总)?(?:数量|数|量)?(?:は|为|是|已)?(?:达到|达|为)?)?"
     rf"\s?{HEDGES}{{0,4}}$"
     rf"|{COUNTED}\s(?:\w+\s){{0,2}}?(?:increas|grew|grow|scal|expand|rais|rose|went)\w*\s(?:up\s)?from\s[^.;]{{0,40}}\sto\s$",
@@ -128,6 +128,9 @@ def classify(found: Found) -> Verdict:
     if not tokens_after and _IN_TURN.search(text):
         # "3T and 8T tokens, respectively": the last one's word is that of all.
         listed = _LISTED.match(after)
+        against = behind(after[listed.end() :]) if listed else ""
+        if against.startswith("a parameter"):
+            return Verdict(taken=False, why=against)
         tokens_after = bool(listed and _TOKENS_AFTER.search(after[listed.end() :]))
     large = (
         unit in ("t", "trillion", "trillions", "万亿", "萬億", "兆", "万億", "조")
@@ -208,7 +211,8 @@ def _field(found: Found, tokens: bool, how: str) -> Verdict | None:
         weight = 52
     else:
         return None
-    if _is_tuning(found) or tuning(label):
+    lead = found.segment.text[max(0, found.at - 120) : found.at] + label
+    if _is_tuning(found) or tuning(label) or (found.at and tuning(lead)):
         return Verdict(taken=False, why="stands under fine-tuning")
     if not counts_tokens(label) and _PARTS.match(found.text[found.end : found.end + 200]):
         return Verdict(taken=False, why="one of the parts that the field lists")

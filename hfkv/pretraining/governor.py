@@ -42,7 +42,7 @@ _OTHER_VERB = (
     r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
     r"|decay(?:s|ed|ing)?(?! (?:phase|stage))|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
     r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?|extension"
-    r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+"
+    r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
     r"|serv(?:es?|ed|ing)|translat\w+|summari[sz]\w+|emit(?:s|ted)?|produc(?:es?|ed|ing)|stor(?:es?|ed|ing)|cach(?:es?|ed|ing)|retriev\w+|rollouts?"
     r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|(?:times|[0-9]x) (?:larger|bigger|smaller|the size)|reduc(?:es?|ed|ing)"
     r"|(?<!pre)(?<!pre-)(?<!to )process(?= )|RLHF|\bRL\b|\bSFT\b|\bDPO\b|reinforcement)\b"
@@ -88,6 +88,7 @@ _PASSIVE = re.compile(
     rf"^\s?(?:[\w-]+\s){{0,4}}?{COUNTED}\s(?:of [^.;]{{1,80}}?\s)?(?:were|was|are|have been|has been)\s(?:used|consumed|seen|processed|fed|employed|utili[sz]ed)",
     I,
 )
+_COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
@@ -95,7 +96,7 @@ _BEHIND = re.compile(
     rf"^[^.;:,。，；]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
-    rf"|\sto\s(?:\w+\s)?{TRAIN}"
+    rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
     rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on)\b(?! (?:per|by|in each)))",
     I,
 )
@@ -191,7 +192,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
             # From a corpus the scan goes on only where no clause begins between.
             # "From the web and N tokens": the preposition takes what is joined to the number.
             between = before[word.end() :]
-            joined = _JOINED.search(between) and not re.search(COUNTED, between, I)
+            joined = _JOINED.search(between) and not _COUNT.search(between)
             hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
             if not hedge and not joined and (not corpus or not _COMMA.search(gap)):
                 preposition = True

@@ -13,12 +13,12 @@ _SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
 _COUNTS = re.compile(
     rf"(?:{TRAIN}|{_SEEN}|budget).{{0,40}}?{COUNTED}|{COUNTED}.{{0,24}}?(?:{TRAIN}|{_SEEN}|budget)"
-    rf"|^\W{{0,4}}(?:(?:{_NUMBER})?(?:\s?(?:of|der|de|di)\b)?\s?{COUNTED}(?:\s?(?:{_NUMBER}))?|[TBM]\s?{COUNTED})\s?(?:[(（\[,/].{{0,24}})?$"
+    rf"|^\W{{0,4}}(?:(?:{_NUMBER})?(?:\s?(?:of|der|de|di)\b)?\s?{COUNTED}(?:\s?(?:{_NUMBER}))?|[TBM]\s?{COUNTED})\s?(?:[(（\[,/].{{0,24}}|\s(?:[TBM]|trillions?|billions?|millions?))?$"
     rf"|^\W{{0,4}}(?:[TBM]|trillions?|billions?|millions?)?(?:\s?of\s)?\s?{COUNTED}\s?(?:[(（\[,].{{0,24}})?$",
     I,
 )
 _DATA = re.compile(
-    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:{TRAIN})(?:\sof)?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
+    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:(?:base|foundation|language|model|total|overall|main)\s){{0,3}}(?:{TRAIN})(?:\s(?:of|on|with))?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
     rf"|^\W{{0,4}}(?:données|datos|dati|dados|corpus)\s(?:de\s|di\s|d['’]\s?)(?:{TRAIN})$|^\W{{0,4}}обучающ\w+ данны[ех]$",
     I,
 )

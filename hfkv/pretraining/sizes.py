@@ -95,8 +95,4 @@ def associated(
         return ordered
     index = rivals.index(found.start)
     previous = rivals[index - 1] if index else -1
-    before = [size for start, _, size in sizes if previous < start < found.start]
-    if before:
-        return before
-    following = rivals[index + 1] if index + 1 < len(rivals) else len(found.text)
-    return [size for start, _, size in sizes if found.start < start < following]
+    return [size for start, _, size in sizes if previous < start < found.start]

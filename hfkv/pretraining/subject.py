@@ -231,7 +231,7 @@ _TRAINED = re.compile(
     r"\s(?:models?\s|family\s|series\s)?(?:is|was|were|are|has been|have been|had been|being)\s(?:\w+\s){0,3}?(?:pre-?)?train"
     r"|,\s(?:which|that)\s(?:is|was|were|are|has been|have been|had been)\s(?:\w+\s){0,3}?(?:pre-?)?train"
     r"|,\san?\s[^,.;]{1,60}?\s(?:pre-?)?train"
-    r"|,?\s(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
+    r"|,?\s\(?(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
     r"|\s(?:has\s|had\s|only\s|have\s)*(?:saw|seen)\b)"
 )
 _PRONOUNS = frozenset(
