@@ -21,7 +21,7 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
-        ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
@@ -38,16 +38,21 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 _SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
 _PLAN = re.compile(
-    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|to be|roadmap|milestones?|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
+    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|to be|roadmap|milestones?|target(?:s|ing)?|(?<!as )expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
     r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"
     r"|['’]ll\b[^.;]{0,60}$|\b(?:currently|still|now) (?:being )?(?:pre-?)?training\b[^.;]{0,60}$|^\W{0,4}(?:TODO|to do|planned|next)\b[^.;]{0,60}$"
     r"|计划[^。]{0,30}$|将(?:会|在|使用|用)[^。]{0,30}$|目标[^。]{0,20}$|予定|計画",
     I,
 )
+#: What was done stands behind the plan, in words of its own.
+_DONE = re.compile(
+    r"\b(?:was|were|has been|have been|had been)\s(?:[\w-]+\s){0,3}?(?:pre-?)?trained\b|\bsaw\b|\bhas seen\b",
+    I,
+)
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
-    rf"|\b(?:can|could|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
-    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
+    rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
+    rf"|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
 _COSTS = re.compile(
@@ -100,7 +105,8 @@ def behind(after: str) -> str:
 
 def ahead(before: str, after: str) -> str:
     """Why the words before a number say so; "" where they do not."""
-    if _PLAN.search(before):
+    plan = _PLAN.search(before)
+    if plan and not _DONE.search(plan[0]):
         return "a plan: the words before it say so"
     if _PART.search(before) and not re.search(r"\bepoch\b.{0,30}\b(?:on|over|of)\b", before, I):
         return "a part of the training: the words before it say so"
@@ -155,7 +161,7 @@ def one_of_several(text: str, start: int, end: int) -> str:
     return ""
 
 
-_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
+_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was|it|we|this|our|they)\b)[^,.;()]){1,60}"
 #: Whose training it is, where a comparison brings another model in.
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"

@@ -68,7 +68,7 @@ _FIELD = re.compile(
 )
 #: "300B tokens of code and 2T tokens of text": the value of the field is neither.
 _PARTS = re.compile(
-    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
+    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?!\(pre-?train)(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
     I,
 )
 #: A row of a table that is a stage of the training.

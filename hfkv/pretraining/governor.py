@@ -56,7 +56,7 @@ _OTHER_NOUN = (
     r"|上下文|窗口|长度|批(?:大小|次)?|词表|コンテキスト|文脈|系列長|バッチ|語彙|컨텍스트|문맥|배치|어휘"
 )
 _CORPUS = (
-    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|s|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
+    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
     r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|contien[et]|contient|contém|comprende|comprend|umfasst|enthält|zawiera|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
     r"|содерж\w*|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
 )
@@ -66,7 +66,7 @@ _PREPOSITION = (
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
-    r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
+    r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|totals?|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
     r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
@@ -104,7 +104,7 @@ _BEHIND = re.compile(
 _ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)\s{COUNTED}", I)
 #: Languages whose verb stands behind its object.
 _VERB_LAST = re.compile(
-    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
+    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|トレーニング|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
     r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
     I,
 )
@@ -177,12 +177,18 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
         if not preposition and _FROM.search(before, word.end()) and word[0][:5] != "learn":
             return Governor(trains=False, why="another thing: something was taken from it")
         if kind == "verb":
+            if preposition and re.search(rf"[0-9].{{0,12}}{COUNTED}", gap, I):
+                # "with a warmup of 2B tokens, for 1T": the word has a number of its own.
+                edge = word.start()
+                continue
             if corpus and word[0].lower().startswith("includ"):
                 # "on a dataset that includes ..., totaling N tokens"
                 continue
             return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         if kind == "noun":
-            if "(" in gap and (re.match("steps?", word[0], I) or total):
+            if ("(" in gap and total) or (
+                re.search("[(=]", gap) and re.match("steps?", word[0], I)
+            ):
                 # "trained for 300k steps (1.2T tokens)": the same training in another unit.
                 preposition = True
             elif not preposition:
@@ -215,6 +221,10 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
                         trains=True, why=f"'{word[0]}' governs it", at=word.start(), stage=True
                     )
                 continue
+            if re.search(r"(?:data|corpus|sets?|mix\w*)\s$", before[: word.start()], I):
+                corpus = corpus or not preposition
+                edge = word.start()
+                continue
             if _machine(before[: word.start()]):
                 return Governor(trains=False, why="another thing: a step or a machine takes it")
             if not corpus:
@@ -229,6 +239,9 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
                 return Governor(trains=False, why="the size of a corpus")
             if _COPULA.match(before[word.end() :]) and _WITHIN.search(before[: word.start()]):
                 # "The thinking budget during training is": of what stands before it.
+                subject = before[max(0, word.start() - 50) : word.start()]
+                if re.search(COUNTED, subject, I) and not re.search(_OTHER_NOUN, subject, I):
+                    return Governor(trains=True, why="it counts the tokens of training")
                 edge = word.start()
                 continue
             if not preposition and not taken and _COMMA.search(before[word.end() :]):
