@@ -81,7 +81,7 @@ _NEEDS = re.compile(
 _COMPONENT = re.compile(
     r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
     r"reward(?: model)?|classifiers?|filter|throughput|adapters?|Q?LoRAs?|(?:word )?vectors|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
-    r"ablations?|baselines?|scaling (?:study|experiments?|laws?)|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
+    r"ablations?|baselines?|contrastive\w*|scaling (?:study|experiments?|laws?)|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
     r"(?:,\s)?[^.;,]{0,70}$",
     I,
 )

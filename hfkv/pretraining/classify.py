@@ -153,7 +153,7 @@ def classify(found: Found) -> Verdict:
     if not (tokens_after or large or _TOKENS_BEFORE.search(before)):
         return Verdict(taken=False, why="no word says that it counts tokens")
     context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
-    governs = governor(text, start, end, context)
+    governs = governor(text, start, end, context, found.tokens)
     if not governs.trains:
         return Verdict(taken=False, why=governs.why)
     # What was said of an earlier count is not said of this one.

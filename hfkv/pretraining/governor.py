@@ -56,7 +56,7 @@ _OTHER_NOUN = (
     r"|上下文|窗口|长度|批(?:大小|次)?|词表|コンテキスト|文脈|系列長|バッチ|語彙|컨텍스트|문맥|배치|어휘"
 )
 _CORPUS = (
-    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
+    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|led)|consist\w*|amount(?:s|ing|ed)? to|sized|has|have|holds?"
     r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|contien[et]|contient|contém|comprende|comprend|umfasst|enthält|zawiera|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
     r"|содерж\w*|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
 )
@@ -89,6 +89,8 @@ _PASSIVE = re.compile(
     I,
 )
 _COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
+#: Longer than any window, batch or step.
+_LARGE = 10**10
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
@@ -115,8 +117,9 @@ _MOMENT = re.compile(
 )
 
 
-def governor(text: str, start: int, end: int, context: str = "") -> Governor:
-    """What governs ``text[start:end]``; ``context`` is the paragraph and the headings above."""
+def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0) -> Governor:
+    """What governs ``text[start:end]``, which is worth ``tokens``; ``context`` is the paragraph
+    and the headings above."""
     before, after = text[max(0, start - 320) : start], text[end : end + 160]
     shift = max(0, start - 320)
     if _MOMENT.search(before) and not (
@@ -131,7 +134,7 @@ def governor(text: str, start: int, end: int, context: str = "") -> Governor:
     ):
         return Governor(trains=True, why="it counts training tokens")
     total = bool(_IN_TOTAL.match(after))
-    found = _ahead(before, text, context, total=total)
+    found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
         return Governor(trains=True, why="it was used in training")
     if found.trains:
@@ -165,7 +168,7 @@ def _corpus_only(before: str, behind: str) -> bool:
     )  # fmt: skip
 
 
-def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
+def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) -> Governor:
     """What stands before the number and governs it."""
     words = list(_LEXICON.finditer(before))[-24:]
     edge = len(before)
@@ -191,6 +194,9 @@ def _ahead(before: str, text: str, context: str, *, total: bool) -> Governor:
             ):
                 # "trained for 300k steps (1.2T tokens)": the same training in another unit.
                 preposition = True
+            elif large and re.search(r"[0-9]", before[word.end() :]):
+                # "a sequence length of 8192 and 2T tokens": no window is so long.
+                pass
             elif not preposition:
                 return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         elif kind == "prep":

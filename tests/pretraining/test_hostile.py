@@ -45,10 +45,7 @@ def test_offsets_stay_within_the_card_and_in_order(card: str) -> None:
 
 
 #: What has been the slowest of all pieces tried, one for each step of the reading.
-SLOW = [
-    "; ", "[", "7B ", "*a ", "1 ", "- 1T tokens\n", "# 7B\n", "trained on 1T tokens, ", "| 1T tokens ",
-    "<td>1T tokens", "in 3万亿 tokens 训练，", "Training tokens: 1T\n", "1T (7B), ",
-]  # fmt: skip
+SLOW = ["; ", "[", "7B ", "1 ", "- 1T tokens\n", "trained on 1T tokens, ", "1T (7B), "]
 
 
 @pytest.mark.parametrize("piece", SLOW)
