@@ -196,7 +196,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 preposition = True
             elif large and re.search(r"[0-9]", before[word.end() :]):
                 # "a sequence length of 8192 and 2T tokens": no window is so long.
-                pass
+                preposition = True
             elif not preposition:
                 return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         elif kind == "prep":
