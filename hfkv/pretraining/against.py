@@ -21,7 +21,7 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
-        ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a parameter count", r"^(?!\s?개?의?\s?(?:토큰|トークン))[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
@@ -71,7 +71,7 @@ _USUALLY = re.compile(
     r"^[^.;]{0,60}\b(?:should|would|usually|typically|tends?|often|generally|could|may|might)\b", I
 )
 _PART = re.compile(
-    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$",
+    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$|\b(?:epoch|pass)\s(?:is|was|has|had|contains?|covers?|corresponds to|equals|of)\s[^.;]{0,20}$",
     I,
 )
 _NEEDS = re.compile(
@@ -82,7 +82,9 @@ _COMPONENT = re.compile(
     r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
     r"reward(?: model)?|classifiers?|filter|throughput|adapters?|Q?LoRAs?|(?:word )?vectors|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
     r"ablations?|baselines?|contrastive\w*|scaling (?:study|experiments?|laws?)|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
-    r"(?:,\s)?[^.;,]{0,70}$",
+    r"(?:,\s)?[^.;,]{0,70}$"
+    r"|(?:奖励模型|词表|分词器|トークナイザー?|토크나이저|tokenizador|tokeniseur|токенизатор|报酬|報酬モデル|보상 모델)[^.;,，。]{0,40}$"
+    r"|\b(?:chat|instruct|instruction|assistant|conversational)[- ](?:model|version|variant)\b[^.;]{0,60}(?<!pre)(?<!pre-)trained\b[^.;]{0,50}$",
     I,
 )
 #: What may stand between such a word and the number, and gives the number back to training.
@@ -146,6 +148,10 @@ def one_of_several(text: str, start: int, end: int) -> str:
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     if _range(before, after):
         return "the end of a range"
+    if re.search(
+        r"[0-9]\s?(?:[TB]|trillion|billion)\s(?:tokens\s)?(?:out )?of (?:the|its|our) $", before, I
+    ):
+        return "the whole of which a part is spoken of"
     if re.search(r"[0-9]\s?(?:[TB]|trillion|billion)?\s?[+x×*]\s?$", before, I) or re.match(
         rf"\s?(?:{COUNTED})?\s?[+x×*]\s?[0-9]", after, I
     ):

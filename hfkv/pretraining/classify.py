@@ -49,7 +49,7 @@ _WORD = (
     r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9]|\w*[一-鿿]\w*[0-9])[\w'’/&·-]+"
 )
 _TOKENS_AFTER = re.compile(
-    rf"^\s?(?:\(?(?:~=|≈|=|~|about|roughly|approximately|i\.e\.,?|or)\s?[0-9][0-9.,]*\s?(?:[BTM]|trillion|billion)?\)?\s?)?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
+    rf"^\s?(?:\(?(?:~=|≈|=|~|about|roughly|approximately|i\.e\.,?|or)\s?[0-9][0-9.,]*\s?(?:[BTM]|trillion|billion)?\)?\s?)?(?:(?:out )?of (?:the|its|our) (?:~|about )?[0-9][0-9.,]*\s?(?:[TB]|trillion|billion)\s)?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
     I,
 )
 _GIGATOKENS = re.compile(r"^(?:T\b|[ -]?[Tt]okens?\b)")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
 if TYPE_CHECKING:
     from hfkv.pretraining.choose import Candidate
@@ -26,7 +26,12 @@ _ORDER = {"one": "1", "i": "1", "first": "1", "initial": "1", "一": "1",
           "two": "2", "ii": "2", "second": "2", "二": "2",
           "three": "3", "iii": "3", "third": "3", "三": "3",
           "four": "4", "iv": "4", "fourth": "4", "四": "4"}  # fmt: skip
-_JOINED = re.compile(rf"(?:,|\band|\bplus|\+|&|as well as|以及|和)\s?(?:an? )?{HEDGES}{{0,3}}$", I)
+_JOINED = re.compile(
+    r"(?:,|\band|\bplus|\+|&|as well as|以及|和)\s?(?:about |around |another |over |~)?$", I
+)
+_AND = re.compile(
+    r"(?:\band|\bplus|\+|&|as well as|以及|和)\s?(?:about |around |another |over |~)?$", I
+)
 _MORE_EPOCHS = re.compile(
     r"\b(?P<n>[2-9]|1[0-9]|two|three|four|five|several|multiple)\s(?:full\s)?(?:epochs?|passes)\b",
     re.IGNORECASE,
@@ -99,7 +104,8 @@ def parts(items: Sequence[Candidate]) -> list[Candidate]:
             or not _JOINED.search(between)
         ):
             return []
-    return items
+    last = items[-1].found
+    return items if _AND.search(last.text[: last.start]) else []
 
 
 def merged(items: Sequence[Candidate], tokens: int) -> Candidate:

@@ -260,7 +260,7 @@ _PRONOUNS = frozenset(
 )
 #: "a fine-tune of X, which was trained": X is the base, and its count is this model's too.
 _MADE_FROM = re.compile(
-    r"\b(?:fine-?tun\w*|tuned|version|variant|built|based|deriv\w+|initiali[sz]\w*|adapt\w+|start(?:s|ed|ing)?|checkpoint|distill\w*|merge[ds]?|quanti[sz]\w*|quant|continu\w*|trained|constructed|extends?|extension|uses?|using)\b"
+    r"\b(?:fine-?tun\w*|tuned|version|variant|built|based|deriv\w+|initiali[sz]\w*|adapt\w+|start(?:s|ed|ing)?|checkpoint|merge[ds]?|quanti[sz]\w*|quant|continu\w*|trained|constructed|extends?|extension|uses?|using)\b"
     r"[^.;]{0,40}?\b(?:of|from|on|upon|with|uses?|using|extends?)\s(?:top of\s)?(?:the\s|our\s|original\s|base\s|model\s)*$",
     re.IGNORECASE,
 )
