@@ -275,8 +275,10 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
 
     A base that cannot be read costs only its card: the model's own figures must not depend on it.
     """
-    if facts.source not in ("hub", "cache") or "base_model" not in (facts.card or ""):
+    if facts.source not in ("hub", "cache", "directory") or "base_model" not in (facts.card or ""):
         return facts
+    # A directory was named to stay on this machine: only the local cache is asked for its base.
+    source = "hub" if facts.source == "hub" else "cache"
     from hfkv.pretraining import base_models, pretraining
     from hfkv.source import fetch_card
 
@@ -285,6 +287,9 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
     seen = {facts.model.lower()}
     card: str | None = facts.card
     while card is not None and len(lineage) < _LINEAGE_STEPS:
+        # A figure published elsewhere waits until no card in the line states one.
+        if pretraining(replace(facts, lineage=tuple(lineage))).basis == "stated":
+            break
         bases = [base for base in base_models(card) if base[0].lower() not in seen]
         # A merge names several bases: none of them alone says what this model saw.
         if len(bases) != 1:
@@ -294,8 +299,10 @@ def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
         name, relation = bases[0]
         seen.add(name.lower())
         try:
-            card, commit = fetch_card(name, source=facts.source, token=token)
+            card, commit = fetch_card(name, source=source, token=token)
         except HfkvError as error:
+            if facts.source == "directory":
+                break
             notes.append(f"the card of its base model {name} could not be read: {error}")
             break
         lineage.append(BaseCard(model=name, card=card, commit=commit, relation=relation))

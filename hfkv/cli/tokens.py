@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hfkv.cli.options import chosen_format, format_options, source_options
 from hfkv.cli.output import emit, waiting
+
+if TYPE_CHECKING:
+    from hfkv.model import Model
 
 
 @click.command()
@@ -41,7 +46,12 @@ def tokens(model: str, explain: bool, revision: str | None, source: str, token: 
     return 0
 
 
-def _candidates(loaded: object) -> list[dict[str, object]]:
+def _candidates(loaded: Model) -> list[dict[str, object]]:
+    """Every candidate of every card that was consulted, each with whose card it stands in."""
     from hfkv.pretraining import explain
 
-    return [candidate.to_json() for candidate in explain(loaded.facts)]  # type: ignore[attr-defined]
+    return [
+        {"model": reading.model, **candidate.to_json()}
+        for reading in explain(loaded.core)
+        for candidate in reading.candidates
+    ]

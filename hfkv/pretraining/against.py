@@ -12,7 +12,7 @@ __all__ = ["ahead", "behind", "one_of_several", "tuning"]
 
 _TUNED = (
     r"\bSFT\b|fine-? ?tun\w*|finetun\w*|instruct\w*[- ]?tun\w*|post-?train\w*|RLHF|\bDPO\b|\bRL\b|微调|微調|后训练|"
-    r"preference|alignment|reinforcement"
+    r"preference|alignment|reinforcement|\bQ?LoRA\b|\badapter\b"
 )
 _TUNED_DATA = (
     r"instruct\w*|chat|conversation\w*|dialog\w*|preference|alignment|demonstrations?|rollouts?|synthetic reasoning traces|"
@@ -21,47 +21,70 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
-        ("a parameter count", r"^[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a parameter count", r"^(?!\s?개?의?\s?(?:토큰|トークン))[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
-        ("a part of the training", rf"^[^,.;]{{0,30}}{COUNTED}?\s(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
-        ("fine-tuning", rf"^[^,.;]{{0,40}}{COUNTED}?[^,.;]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
+        ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
+        ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
-        ("a corpus after filtering", rf"^[^,.;]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
+        ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
         ("a share of the whole", rf"^\s?{COUNTED}\s(?:are|were|is|was|come|came|being)\s(?!used|seen|consum|process|train|fed|employed|needed|enough|sufficient|in total)"),
+        ("tokens of sound", rf"^\s?(?:discrete\s|semantic\s)?(?:speech|audio|acoustic|sound|codec)\s{COUNTED}"),
         ("no tokens", (r"^\s?(?:bytes|[GTM]i?B\b|FLOP|characters|words|字符|documents|images|"
          r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|GPU)")),
     )
 )  # fmt: skip
 _SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
 _PLAN = re.compile(
-    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|target(?:s|ing)?|expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
+    r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|to be|roadmap|milestones?|target(?:s|ing)?|(?<!as )expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
     r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"
+    r"|['’]ll\b[^.;]{0,60}$|\b(?:currently|still|now) (?:being )?(?:pre-?)?training\b[^.;]{0,60}$|^\W{0,4}(?:TODO|to do|planned|next)\b[^.;]{0,60}$"
     r"|计划[^。]{0,30}$|将(?:会|在|使用|用)[^。]{0,30}$|目标[^。]{0,20}$|予定|計画",
+    I,
+)
+#: What was done stands behind the plan, in words of its own.
+_DONE = re.compile(
+    r"\b(?:was|were|has been|have been|had been)\s(?:[\w-]+\s){0,3}?(?:pre-?)?trained\b|\bsaw\b|\bhas seen\b",
     I,
 )
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
-    rf"|\b(?:can|could|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
-    rf"|optimal\w*[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,3}}(?:to )?(?:pre-?)?train (?:a|an|your)\b[^,;.]{{0,60}}$",
+    rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
+    rf"|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
 _COSTS = re.compile(
     r"^[^.;]{0,50}\b(?:costs?|takes|requires?|would|could|is (?:an? )?(?:\w+ ){0,2}?(?:reasonable|expensive|possible|feasible|easy|hard|cheap|costly|enough|sufficient|optimal))\b",
     I,
 )
-_GERUND = re.compile(r"\b(?:pre-?)?training (?:an?|your|any|such|models?)\b[^,;.]{0,60}$", I)
+_GERUND = re.compile(
+    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them)\b[^,;.]{0,60}$", I
+)
+#: "A model trained on N tokens should ...": of no model in particular.
+_ANY_MODEL = re.compile(
+    r"^\W{0,4}(?:(?:an?|any)\s(?:[\w-]+\s){0,2}?)?(?:models?|LLMs?|networks?)\s(?:that (?:is|are|was|were) )?(?:pre-?)?trained\b[^,;.]{0,30}$",
+    I,
+)
+_USUALLY = re.compile(
+    r"^[^.;]{0,60}\b(?:should|would|usually|typically|tends?|often|generally|could|may|might)\b", I
+)
+_PART = re.compile(
+    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$|\b(?:epoch|pass)\s(?:is|was|has|had|contains?|covers?|corresponds to|equals|of)\s[^.;]{0,20}$",
+    I,
+)
 _NEEDS = re.compile(
     r"\b(?:only|just) (?:needs?|requires?|requiring|needing)[^,;.]{0,30}$|(?:仅需|只需|仅用)[^，。]{0,12}$",
     I,
 )
 _COMPONENT = re.compile(
     r"\b(?:importance matrix|imatrix|tokenizers?|embeddings?|(?:vision|visual|image|audio|speech|video) (?:encoder|tower|decoder|backbone|model)|"
-    r"reward(?: model)?|classifiers?|filter|throughput|adapters?|LoRAs?|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
-    r"ablations?|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
-    r"(?:,\s)?[^.;,]{0,70}$",
+    r"reward(?: model)?|classifiers?|filter|throughput|adapters?|Q?LoRAs?|(?:word )?vectors|projectors?|connector|resampler|codecs?|vocoder|(?:ablation|proxy|draft|speculative|reference|n-gram|teacher|judge|scoring|toy|smaller ablation)(?: models?)?|"
+    r"ablations?|baselines?|contrastive\w*|scaling (?:study|experiments?|laws?)|retriever|reranker|verifier|router|detector|perplexity|hypernetwork|(?:each|every|per|an?) (?:\w+ )?expert|benchmarks?|MTP (?:module|head)s?|probes?)\b"
+    r"(?:,\s)?[^.;,]{0,70}$"
+    r"|(?:奖励模型|词表|分词器|トークナイザー?|토크나이저|tokenizador|tokeniseur|токенизатор|报酬|報酬モデル|보상 모델)[^.;,，。]{0,40}$"
+    r"|\b(?:chat|instruct|instruction|assistant|conversational)[- ](?:model|version|variant)\b[^.;]{0,60}(?<!pre)(?<!pre-)trained\b[^.;]{0,50}$",
     I,
 )
 #: What may stand between such a word and the number, and gives the number back to training.
@@ -70,7 +93,6 @@ _PRETRAINED = re.compile(
     I,
 )
 _TUNED_AHEAD = re.compile(rf"(?:{_TUNED})[^.;。]{{0,90}}$", I)
-_TUNED_STEP = re.compile(rf"^\W{{0,4}}(?:{_TUNED})[^:：|]{{0,30}}[:：|]", I)
 
 
 def behind(after: str) -> str:
@@ -85,9 +107,16 @@ def behind(after: str) -> str:
 
 def ahead(before: str, after: str) -> str:
     """Why the words before a number say so; "" where they do not."""
-    if _PLAN.search(before):
+    plan = _PLAN.search(before)
+    if plan and not _DONE.search(plan[0]):
         return "a plan: the words before it say so"
-    if _SUPPOSED.search(before) or (_GERUND.search(before) and _COSTS.search(after)):
+    if _PART.search(before) and not re.search(r"\bepoch\b.{0,30}\b(?:on|over|of)\b", before, I):
+        return "a part of the training: the words before it say so"
+    if (
+        _SUPPOSED.search(before)
+        or (_GERUND.search(before) and _COSTS.search(after))
+        or (_ANY_MODEL.search(before) and _USUALLY.search(after))
+    ):
         return "a supposition: nothing says that it was done"
     if _COMPARED.search(before) or (
         _COMPARED_LAST.search(before) and re.match(r"[^，。]{0,40}(?:相比|不同|类似|那样)", after)
@@ -107,24 +136,48 @@ def tuning(near: str) -> bool:
     return bool(re.search(_TUNED, near, I)) and not re.search(r"pre-?train|预训练", near, I)
 
 
+#: "2.4T tokens (1T in English, ...)", "8T tokens: 6.5T tokens of text ..."
+_WITHIN = re.compile(
+    rf"[0-9]\s?(?:[TB]|trillion|billion|万亿|亿|兆)\+?\s(?:[\w-]+\s){{0,4}}?{COUNTED}(?:\s(?:of|in|from)\s[^.;:()]{{0,60}})?\s?(?:[(（][^()（）]*|[:：][^:：.;]*)$",
+    I,
+)
+
+
 def one_of_several(text: str, start: int, end: int) -> str:
     """Why the number is an end of a range, or one of a bare list; "" where it is neither."""
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     if _range(before, after):
         return "the end of a range"
+    if re.search(
+        r"[0-9]\s?(?:[TB]|trillion|billion)\s(?:tokens\s)?(?:out )?of (?:the|its|our) $", before, I
+    ):
+        return "the whole of which a part is spoken of"
+    if re.search(r"[0-9]\s?(?:[TB]|trillion|billion)?\s?[+x×*]\s?$", before, I) or re.match(
+        rf"\s?(?:{COUNTED})?\s?[+x×*]\s?[0-9]", after, I
+    ):
+        return "a term of a sum or a product"
+    if _WITHIN.search(before) and not re.search(
+        r"total|overall|altogether|cumulative|i\.e\.|that is|epochs?|[×x] ",
+        before[-40:] + after[:40],
+        I,
+    ):
+        return "a part of the count before it"
     if re.search(r"\bcheckpoints\b[^.]{0,80}$", before, I) or _listed(text, start, end):
         return "one of a list of checkpoints"
     return ""
 
 
-_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was)\b)[^,.;()]){1,60}"
+_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was|it|we|this|our|they)\b)[^,.;()]){1,60}"
 #: Whose training it is, where a comparison brings another model in.
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
-    rf"{_NAMES},?\s(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
+    rf"{_NAMES},?\s\(?(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
-    r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$",
+    r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
+    r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
+    r"|\b(?:quality|performance|level|scores?|accuracy|results) of (?:[\w-]+ ){0,3}?(?:models?|LLMs)\b[^,.;]{0,40}$"
+    r"|\b(?:most|many|some|typical\w*|modern|other|larger|similar|comparable|today's|current) (?:[\w-]+ ){0,2}?(?:models?|LLMs|systems) (?:which |that )?(?:of [^,.;]{0,30} )?(?:is |are |were |have been )?(?:usually |typically |often )?(?:pre-?)?trained\b[^,.;]{0,40}$",
     re.IGNORECASE,
 )
 _COMPARED_LAST = re.compile(r"(?:与|和|同|相较于|不同于|比)[^，。]{0,30}$")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from hfkv.pretraining.cells import LEAST, read_cell, row_subject
+from hfkv.pretraining.labels import counts_tokens, names_data, scale
 from hfkv.pretraining.numbers import Quantity, find
 from hfkv.pretraining.text import Segment, segments
 from hfkv.pretraining.words import COUNTED
@@ -133,7 +134,7 @@ def _in_segment(card: str, breaks: list[int], segment: Segment) -> Iterator[Foun
         sentence = sentence.strip()
         if not _WORTH.search(sentence):
             continue
-        quantities = _shared_scale(sentence, find(sentence))
+        quantities = _shared_scale(sentence, _label_scale(sentence, find(sentence)))
         for quantity in quantities[:60]:
             # The size in a model's name is no candidate at all.
             if quantity.value >= LEAST and not _NAMED.search(sentence, 0, quantity.start):
@@ -157,10 +158,30 @@ def _shared_scale(sentence: str, quantities: list[Quantity]) -> tuple[Quantity, 
             and before.number < 1_000
             and re.fullmatch(r"\s?(?:,|and|&|/|、|和|,\sand)\s?", between)
         ):
-            scale = Fraction(behind.value) / behind.number if behind.number else Fraction(0)
-            value = before.number * scale
+            factor = Fraction(behind.value) / behind.number if behind.number else Fraction(0)
+            value = before.number * factor
             if value.denominator == 1:
                 quantities[at - 1] = replace(
                     before, value=int(value), scaled=True, unit=behind.unit
                 )
     return tuple(quantities)
+
+
+_LABEL = re.compile(r"\W{0,6}(?P<label>[^:：=|\n]{1,70}?)\s?[:：=|]")
+
+
+def _label_scale(sentence: str, quantities: list[Quantity]) -> list[Quantity]:
+    """The quantities, where a field's label sets the scale: "Training tokens (T): 2"."""
+    match = _LABEL.match(sentence)
+    if match is None or not (counts_tokens(match["label"]) or names_data(match["label"])):
+        return quantities
+    power = scale(match["label"])
+    for at, quantity in enumerate(quantities):
+        if power and quantity.start >= match.end():
+            value = quantity.number * 10**power
+            if not quantity.scaled and value.denominator == 1:
+                quantities[at] = replace(
+                    quantity, value=int(value), scaled=True, unit=f"10^{power}"
+                )
+            break
+    return quantities

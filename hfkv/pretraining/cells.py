@@ -27,6 +27,8 @@ _PARAMETERS = re.compile(
     r"param|^\W{0,4}(?:model )?size\b|^\W{0,4}#P\b|参数|參數|パラメータ|매개변수|파라미터|параметр|parám|paramè", I
 )  # fmt: skip
 _BARE = re.compile(r"^\W{0,3}(?P<n>[0-9]{1,4}(?:\.[0-9]{1,3})?)\W{0,3}$")
+_VALUE = re.compile(r"^[~≈\d.,]+\s?[KMBT]?$")
+_NAMES = re.compile(r"param|model|size|^\s*$|参数|模型", I)
 _IN_BILLIONS = re.compile(
     r"[(（\[]\s?(?:in )?(?:B|billions?|10\^9|十亿)\s?[)）\]]|\bbillions?\b", I
 )
@@ -83,6 +85,9 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
             subject, sizes = _rows(table, segment)
         else:
             subject, sizes = header, _columns(table, columns)
+            if _VALUE.match(header) and not _NAMES.search(table.header(0)):
+                # The first row of a list of properties is no header.
+                subject = ""
         return Cell(
             form=form, quantity=quantity, tokens=tokens, label=name, subject=subject, sizes=sizes
         )
@@ -119,6 +124,9 @@ def _columns(table: Table, columns: list[int]) -> tuple[int, ...]:
 
 def _sizes(text: str, header: str) -> list[int]:
     found = [size for *_, size in sizes_in(text[:80])]
+    exact = find(text)
+    if not found and len(exact) == 1 and exact[0].value >= 10**6:
+        found = [exact[0].value]
     bare = _BARE.match(text)
     if not found and bare is not None and _IN_BILLIONS.search(header):
         found = [int(Fraction(bare["n"]) * 10**9)]

@@ -17,6 +17,8 @@ __all__ = ["Candidate", "Choice", "choose"]
 #: More tokens than anyone has said to have trained on; more per parameter likewise.
 _MOST_TOKENS = 100 * 10**12
 _MOST_PER_PARAMETER = 250_000
+#: The rank of what a sentence says of the model by its name; rows of tables stand above.
+_NAMED_IN_PROSE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +90,15 @@ def choose(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> Choice:
     )
     support = values[best]
     support.sort(key=lambda item: (-item.weight, item.found.line))
-    # What is said of no model in particular contradicts as well as what is said of this one.
+    # What is said of all models, or of the size, contradicts as well as what is said by name;
+    # of rows of a table only those whose name is as near.
     rest = [
         i
         for i in totals
-        if i.tokens != best and (i in pool or not i.specific or i.tokens > _MOST_TOKENS)
+        if i.tokens != best
+        and (i in pool or i.specific <= _NAMED_IN_PROSE or i.tokens > _MOST_TOKENS)
     ]
-    return _answer(every, best, support, rest, asked, support[0].qualifier)
+    return _answer(every, best, support, rest, asked, _qualifier(support, totals))
 
 
 def _judged(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> list[Candidate]:
@@ -125,11 +129,11 @@ def _judged(weighed: Sequence[tuple[Found, Verdict]], asked: Identity) -> list[C
 def _subtuning(every: list[Candidate]) -> list[Candidate]:
     """The candidates, less what is smaller than the fine-tuning that the card speaks of: what a
     model is tuned on is less than what it was pretrained on."""
-    tuned = max((item.tokens for item in every if item.why.startswith("fine-tuning")), default=0)
+    tuned = max((item.tokens for item in every if "fine-tuning" in item.why), default=0)
     return [
         replace(item, verdict="rejected", why="less than the fine-tuning that the card speaks of")
         if item.verdict == "accepted"
-        and item.tokens < tuned < 10**12
+        and item.tokens <= tuned < 10**12
         and item.found.form == "prose"
         else item
         for item in every
@@ -155,6 +159,20 @@ def _most_specific(items: list[Candidate]) -> list[Candidate]:
     """Those said of the asked model by name, else by size, else of all."""
     rank = max(item.specific for item in items)
     return [item for item in items if item.specific == rank]
+
+
+def _qualifier(support: Sequence[Candidate], totals: Sequence[Candidate]) -> str:
+    """The best-supported statement's own qualifier; where it has none and another one as good
+    says "about", the number is a round one."""
+    best = support[0]
+    about = any(
+        item.qualifier == "about"
+        and item.tokens == best.tokens
+        and item.weight >= best.weight
+        and item.found.form == "prose"
+        for item in totals
+    )
+    return "about" if best.qualifier == "exact" and about else best.qualifier
 
 
 def _stages(every: list[Candidate], pool: list[Candidate], asked: Identity) -> Choice:

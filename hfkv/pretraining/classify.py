@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hfkv.pretraining.against import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.governor import governor
+from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import counts_tokens, names_data
 from hfkv.pretraining.qualifiers import of_label, qualifier
 from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
@@ -45,17 +46,18 @@ class Verdict:
 _WORD = (
     r"(?!(?:on|for|with|in|from|by|using|at|to|per|parameters?|params?|models?|steps?|sequences?|pages?|documents?"
     r"|samples?|examples?|images?|words?|characters?|videos?|pairs?|which|that|is|are|was|were|and then|long|context"
-    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?)\b)[\w'’/&-]+"
+    r"|vocab\w*|rows?|lines?|activated|hours?|GPUs?|saw|seen)\b|[0-9]|\w*[一-鿿]\w*[0-9])[\w'’/&·-]+"
 )
 _TOKENS_AFTER = re.compile(
-    rf"^\s?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
+    rf"^\s?(?:\(?(?:~=|≈|=|~|about|roughly|approximately|i\.e\.,?|or)\s?[0-9][0-9.,]*\s?(?:[BTM]|trillion|billion)?\)?\s?)?(?:(?:out )?of (?:the|its|our) (?:~|about )?[0-9][0-9.,]*\s?(?:[TB]|trillion|billion)\s)?(?:\+|以上|多|余)?[)\"”]?\s?(?:(?:of|de|di|d'|von|av|af|van|的|个|個|の|개의|개)\s?)?(?:(?:{_WORD}),?\s){{0,7}}?[\w/-]{{0,14}}?{COUNTED}",
     I,
 )
 _GIGATOKENS = re.compile(r"^(?:T\b|[ -]?[Tt]okens?\b)")
 _TOKENS_BEFORE = re.compile(
-    rf"{COUNTED}(?:\s(?:count|budget|number|seen|processed|used|consumed))?(?:\s(?:during|in|for|of)\s(?:the\s)?(?:{TRAIN}))?\s?(?:\([^()]{{0,30}}\)\s?)?"
+    rf"{COUNTED}(?:\s(?:count|budget|number|seen|processed|used|consumed))?(?:\s(?:during|in|for|of)\s(?:the\s)?(?:{TRAIN}|[A-Z][\w.-]{{0,30}}))?\s?(?:\([^()]{{0,30}}\)\s?)?"
     r"\s?(?:up |out )?(?:to|into|of|is|was|are|were|:|：|=|est|es|ist|é|è|reach\w*|exceed\w*|total\w*|amount\w*(?: to)?|(?:总)?(?:数量|数|量)?(?:は|为|是|已)?(?:达到|达|为)?)?"
-    rf"\s?{HEDGES}{{0,4}}$",
+    rf"\s?{HEDGES}{{0,4}}$"
+    rf"|{COUNTED}\s(?:\w+\s){{0,2}}?(?:increas|grew|grow|scal|expand|rais|rose|went)\w*\s(?:up\s)?from\s[^.;]{{0,40}}\sto\s$",
     I,
 )
 _FIELD = re.compile(
@@ -66,7 +68,7 @@ _FIELD = re.compile(
 )
 #: "300B tokens of code and 2T tokens of text": the value of the field is neither.
 _PARTS = re.compile(
-    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
+    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?!\(pre-?train)(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
     I,
 )
 #: A row of a table that is a stage of the training.
@@ -74,10 +76,18 @@ STAGE = re.compile(
     r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)",
     I,
 )
+_IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
+_LISTED = re.compile(
+    r"(?:\s?(?:,|and|&|、|和|,\sand)\s?(?:about |~|over )?[0-9][0-9·.,]*\s?(?:[TBM]\b|trillion|billion|万亿|亿)?){1,6}",
+    I,
+)
 _OF_TEXT = re.compile(r"^[^,.;，。]{0,24}(?:语料|数据|data\b|corpus|text\b|语言)", I)
 _TRAINED_ON = re.compile(
     rf"(?:training of|trained (?:on|for|with|over|using)|训练了?|trainiert|entra[iî]n\w+ sur)\s?{HEDGES}{{0,2}}$",
     I,
+)
+_COUNT = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[\w-]+\s){{0,3}}?{COUNTED}", I
 )
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more|another|continu\w+|mid-?train\w*|followed by|plus|"
@@ -115,6 +125,13 @@ def classify(found: Found) -> Verdict:
     tokens_after = bool(_TOKENS_AFTER.search(after)) or bool(
         unit in ("g", "t", "b", "tera", "giga") and _GIGATOKENS.match(after)
     )
+    if not tokens_after and _IN_TURN.search(text):
+        # "3T and 8T tokens, respectively": the last one's word is that of all.
+        listed = _LISTED.match(after)
+        against = behind(after[listed.end() :]) if listed else ""
+        if against.startswith("a parameter"):
+            return Verdict(taken=False, why=against)
+        tokens_after = bool(listed and _TOKENS_AFTER.search(after[listed.end() :]))
     large = (
         unit in ("t", "trillion", "trillions", "万亿", "萬億", "兆", "万億", "조")
         and found.tokens <= 10**14
@@ -125,6 +142,10 @@ def classify(found: Found) -> Verdict:
     if field is not None:
         return field
     against = ahead(before, after)
+    if not against and found.at and found.segment.text[: found.at].rstrip().endswith(";"):
+        # A clause behind a semicolon goes on with what stands before it.
+        lead = found.segment.text[max(0, found.at - 160) : found.at].rsplit(". ", 1)[-1]
+        against = ahead(lead.replace(";", ",") + text[:start], after)
     if against:
         return Verdict(taken=False, why=against)
     if _is_tuning(found):
@@ -132,10 +153,12 @@ def classify(found: Found) -> Verdict:
     if not (tokens_after or large or _TOKENS_BEFORE.search(before)):
         return Verdict(taken=False, why="no word says that it counts tokens")
     context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
-    governs = governor(text, start, end, context)
+    governs = governor(text, start, end, context, found.tokens)
     if not governs.trains:
         return Verdict(taken=False, why=governs.why)
-    added = _ADDED.search(before[-110:]) or _ADDED.search(after[:60].split(",")[0])
+    # What was said of an earlier count is not said of this one.
+    lead = _COUNT.split(before[-110:])[-1]
+    added = _ADDED.search(lead) or _ADDED.search(after[:60].split(",")[0])
     kind = "stage" if added or governs.stage else "total"
     weight = 40 + (10 if tokens_after else 0)
     if _TOTAL.search(before[-60:]) or _TOTAL_AFTER.search(after):
@@ -145,6 +168,15 @@ def classify(found: Found) -> Verdict:
         weight += 6
     if found.subject and found.segment.table is not None:
         weight -= 3
+    if re.search(r"\(\W{0,3}$", before) and not _TOTAL_AFTER.search(after):
+        # In brackets stands the size of what was just named.
+        weight -= 4
+    elif re.search(
+        r"\b(?:i\.e\.,?|that is|amounting to|or|totall?ing) (?:a total of )?(?:about |over |~)?$",
+        before,
+        I,
+    ):
+        weight += 4
     return Verdict(
         taken=True, why=governs.why, kind=kind, weight=weight, qualifier=how, verb=governs.at
     )
@@ -174,9 +206,13 @@ def _field(found: Found, tokens: bool, how: str) -> Verdict | None:
         weight = 58
     elif names_data(label) and tokens:
         weight = 56
+    elif tokens and sizes_in(label) and TRAIN_WORD.search(" ".join(found.segment.headings[-1:])):
+        # "Foo-9B: 8T tokens" under a heading of training.
+        weight = 52
     else:
         return None
-    if _is_tuning(found) or tuning(label):
+    lead = found.segment.text[max(0, found.at - 120) : found.at] + label
+    if _is_tuning(found) or tuning(label) or (found.at and tuning(lead)):
         return Verdict(taken=False, why="stands under fine-tuning")
     if not counts_tokens(label) and _PARTS.match(found.text[found.end : found.end + 200]):
         return Verdict(taken=False, why="one of the parts that the field lists")

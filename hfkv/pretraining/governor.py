@@ -40,11 +40,11 @@ class Governor:
 #: Verbs that take a number of tokens away from training, even over a preposition.
 _OTHER_VERB = (
     r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
-    r"|decay(?:s|ed|ing)?|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
+    r"|decay(?:s|ed|ing)?(?! (?:phase|stage))|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
     r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?|extension"
-    r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+"
+    r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
     r"|serv(?:es?|ed|ing)|translat\w+|summari[sz]\w+|emit(?:s|ted)?|produc(?:es?|ed|ing)|stor(?:es?|ed|ing)|cach(?:es?|ed|ing)|retriev\w+|rollouts?"
-    r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|reduc(?:es?|ed|ing)"
+    r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|(?:times|[0-9]x) (?:larger|bigger|smaller|the size)|reduc(?:es?|ed|ing)"
     r"|(?<!pre)(?<!pre-)(?<!to )process(?= )|RLHF|\bRL\b|\bSFT\b|\bDPO\b|reinforcement)\b"
     r"|微调|微調|指令|后训练|支持|生成|处理|推理|校准|ファインチューニング|生成|対応|미세|지원"
 )
@@ -56,18 +56,18 @@ _OTHER_NOUN = (
     r"|上下文|窗口|长度|批(?:大小|次)?|词表|コンテキスト|文脈|系列長|バッチ|語彙|컨텍스트|문맥|배치|어휘"
 )
 _CORPUS = (
-    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|s|led)|consist\w*|amount(?:s|ing|ed)? to|sized?|has|have|holds?"
-    r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
-    r"|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
+    r"\b(?:corpus|corpora|data-? ?sets?|data|mixtures?|mix|collections?|sets?|text|texts|materials?|compris\w+|contain\w*|total(?:ing|ling|led)|consist\w*|amount(?:s|ing|ed)? to|sized|has|have|holds?"
+    r"|Korpus|Daten(?:satz)?|datos|dados|données|dati|conjunto|ensemble|contien[et]|contient|contém|comprende|comprend|umfasst|enthält|zawiera|zbi[oó]r\w*|danych|corp[óo]re[as]?)\b"
+    r"|содерж\w*|корпус\w*|данны[хе]|语料库?|语料|数据集?|數據|資料|語料|包含|构建|コーパス|データ(?:セット)?|말뭉치|데이터(?:셋)?"
 )
 _PREPOSITION = (
-    r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|from|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
+    r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
     r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|用|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
-    r"\b(?:saw|seen|sees|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
-    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|消耗了?|累计|经过了?|使った|見た"
+    r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|totals?|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
+    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
 _LEXICON = re.compile(
@@ -77,14 +77,28 @@ _LEXICON = re.compile(
 )
 _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
+_FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
+_IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
+_ADVERBIAL = re.compile(
+    rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$"
+    rf"|\b(?:to|for)\s(?:pre-?)?train(?:ing)?\s[^,.;]{{1,40}},\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_PASSIVE = re.compile(
+    rf"^\s?(?:[\w-]+\s){{0,4}}?{COUNTED}\s(?:of [^.;]{{1,80}}?\s)?(?:were|was|are|have been|has been)\s(?:used|consumed|seen|processed|fed|employed|utili[sz]ed)",
+    I,
+)
+_COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
+#: Longer than any window, batch or step.
+_LARGE = 10**10
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
 _BEHIND = re.compile(
     rf"^[^.;:,。，；]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
-    rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
+    rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
-    rf"|\sto\s(?:\w+\s)?{TRAIN}"
+    rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
     rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on)\b(?! (?:per|by|in each)))",
     I,
 )
@@ -92,19 +106,20 @@ _BEHIND = re.compile(
 _ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)\s{COUNTED}", I)
 #: Languages whose verb stands behind its object.
 _VERB_LAST = re.compile(
-    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
+    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|トレーニング|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
     r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
     I,
 )
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
 _MOMENT = re.compile(
-    rf"(?:\b(?:first|initial|last|final|every|each|after|until|till|another|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
+    rf"(?:\b(?:first|initial|last|final|every|each|after|until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
     I,
 )
 
 
-def governor(text: str, start: int, end: int, context: str = "") -> Governor:
-    """What governs ``text[start:end]``; ``context`` is the paragraph and the headings above."""
+def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0) -> Governor:
+    """What governs ``text[start:end]``, which is worth ``tokens``; ``context`` is the paragraph
+    and the headings above."""
     before, after = text[max(0, start - 320) : start], text[end : end + 160]
     shift = max(0, start - 320)
     if _MOMENT.search(before) and not (
@@ -112,12 +127,16 @@ def governor(text: str, start: int, end: int, context: str = "") -> Governor:
         and re.match(rf"\s?{COUNTED} of\b", after, I)
     ):
         return Governor(trains=False, why="a moment of training: the words before it say so")
-    if _ADJECTIVE.match(after) and not re.search(
-        r"\b(?:of|fewer|less|more|than) (?:the )?$", before
+    if (
+        _ADJECTIVE.match(after)
+        and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before)
+        and not _nearest(before, ("verb", "noun"))
     ):
-        if not _nearest(before, ("verb", "noun")):
-            return Governor(trains=True, why="it counts training tokens")
-    found = _ahead(before, text, context)
+        return Governor(trains=True, why="it counts training tokens")
+    total = bool(_IN_TOTAL.match(after))
+    found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
+    if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
+        return Governor(trains=True, why="it was used in training")
     if found.trains:
         at = found.at + shift if found.at >= 0 else -1
         return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=found.corpus)
@@ -136,7 +155,8 @@ def governor(text: str, start: int, end: int, context: str = "") -> Governor:
 def _nearest(before: str, kinds: tuple[str, ...]) -> bool:
     last = None
     for match in _LEXICON.finditer(before):
-        last = match
+        if match.lastgroup != "prep":
+            last = match
     return last is not None and last.lastgroup in kinds and len(before) - last.end() < 30
 
 
@@ -149,7 +169,7 @@ def _corpus_only(before: str, behind: str) -> bool:
     )  # fmt: skip
 
 
-def _ahead(before: str, text: str, context: str) -> Governor:
+def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) -> Governor:
     """What stands before the number and governs it."""
     words = list(_LEXICON.finditer(before))[-24:]
     edge = len(before)
@@ -158,14 +178,25 @@ def _ahead(before: str, text: str, context: str) -> Governor:
     for word in reversed(words):
         gap = before[word.end() : edge]
         kind = word.lastgroup
+        if not preposition and _FROM.search(before, word.end()) and word[0][:5] != "learn":
+            return Governor(trains=False, why="another thing: something was taken from it")
         if kind == "verb":
+            if preposition and re.search(rf"[0-9].{{0,12}}{COUNTED}", gap, I):
+                # "with a warmup of 2B tokens, for 1T": the word has a number of its own.
+                edge = word.start()
+                continue
             if corpus and word[0].lower().startswith("includ"):
                 # "on a dataset that includes ..., totaling N tokens"
                 continue
             return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         if kind == "noun":
-            if "(" in gap and re.match("steps?", word[0], I):
+            if ("(" in gap and total) or (
+                re.search("[(=]", gap) and re.match("steps?", word[0], I)
+            ):
                 # "trained for 300k steps (1.2T tokens)": the same training in another unit.
+                preposition = True
+            elif large and re.search(r"[0-9]", before[word.end() :]):
+                # "a sequence length of 8192 and 2T tokens": no window is so long.
                 preposition = True
             elif not preposition:
                 return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
@@ -174,15 +205,20 @@ def _ahead(before: str, text: str, context: str) -> Governor:
             # From a corpus the scan goes on only where no clause begins between.
             # "From the web and N tokens": the preposition takes what is joined to the number.
             between = before[word.end() :]
-            joined = _JOINED.search(between) and not re.search(COUNTED, between, I)
-            if word[0].lower() != "over" and not joined and (not corpus or not _COMMA.search(gap)):
+            joined = _JOINED.search(between) and not _COUNT.search(between)
+            hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
+            if not hedge and not joined and (not corpus or not _COMMA.search(gap)):
                 preposition = True
         elif kind == "corpus":
-            corpus = corpus or not preposition
+            # In brackets behind a corpus, a total is that of the training.
+            corpus = corpus or not (preposition or (total and "(" in gap))
         elif kind == "takes":
             if not preposition and _COMMA.search(before[word.end() :]):
                 continue
-            if re.match(r"saw|seen|sees|vu|vio|visto|gesehen", word[0], I) and not corpus:
+            if (
+                re.match(r"saw|see[ns]|seeing|у?видел|vu|vio|visto|gesehen", word[0], I)
+                and not corpus
+            ):
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
             if re.match(r"learn|exposed", word[0], I) and not corpus:
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
@@ -191,6 +227,10 @@ def _ahead(before: str, text: str, context: str) -> Governor:
                     return Governor(
                         trains=True, why=f"'{word[0]}' governs it", at=word.start(), stage=True
                     )
+                continue
+            if re.search(r"(?:data|corpus|sets?|mix\w*)\s$", before[: word.start()], I):
+                corpus = corpus or not preposition
+                edge = word.start()
                 continue
             if _machine(before[: word.start()]):
                 return Governor(trains=False, why="another thing: a step or a machine takes it")
@@ -206,6 +246,9 @@ def _ahead(before: str, text: str, context: str) -> Governor:
                 return Governor(trains=False, why="the size of a corpus")
             if _COPULA.match(before[word.end() :]) and _WITHIN.search(before[: word.start()]):
                 # "The thinking budget during training is": of what stands before it.
+                subject = before[max(0, word.start() - 50) : word.start()]
+                if re.search(COUNTED, subject, I) and not re.search(_OTHER_NOUN, subject, I):
+                    return Governor(trains=True, why="it counts the tokens of training")
                 edge = word.start()
                 continue
             if not preposition and not taken and _COMMA.search(before[word.end() :]):

@@ -13,18 +13,19 @@ _SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
 _COUNTS = re.compile(
     rf"(?:{TRAIN}|{_SEEN}|budget).{{0,40}}?{COUNTED}|{COUNTED}.{{0,24}}?(?:{TRAIN}|{_SEEN}|budget)"
-    rf"|^\W{{0,4}}(?:(?:{_NUMBER})?(?:\s?(?:of|der|de|di)\b)?\s?{COUNTED}(?:\s?(?:{_NUMBER}))?|[TBM]\s?{COUNTED})\s?(?:[(（\[,/].{{0,24}})?$"
+    rf"|^\W{{0,4}}(?:(?:{_NUMBER})?(?:\s?(?:of|der|de|di)\b)?\s?{COUNTED}(?:\s?(?:{_NUMBER}))?|[TBM]\s?{COUNTED})\s?(?:[(（\[,/].{{0,24}}|\s(?:[TBM]|trillions?|billions?|millions?))?$"
     rf"|^\W{{0,4}}(?:[TBM]|trillions?|billions?|millions?)?(?:\s?of\s)?\s?{COUNTED}\s?(?:[(（\[,].{{0,24}})?$",
     I,
 )
 _DATA = re.compile(
-    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:{TRAIN})(?:\sof)?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|数据|語料|语料|データ|コーパス|데이터)?量?$",
+    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:(?:base|foundation|language|model|total|overall|main)\s){{0,3}}(?:{TRAIN})(?:\s(?:of|on|with))?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
+    rf"|^\W{{0,4}}(?:données|datos|dati|dados|corpus)\s(?:de\s|di\s|d['’]\s?)(?:{TRAIN})$|^\W{{0,4}}обучающ\w+ данны[ех]$",
     I,
 )
 _NOT = re.compile(
     r"context|length|window|max|vocab|batch|/ ?s\b|/sec|per\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
     r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"
-    r"\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
+    r"plan|target|goal|expected|remaining|\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
     r"\bsize\b|available|stored|checkpoint|every|epoch|hour|day\b|コンテキスト|文脈|バッチ|語彙|長\b|컨텍스트|문맥|배치|어휘|contexto|contexte|kontext|lote|размер|контекст",
     I,
 )

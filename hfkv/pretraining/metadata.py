@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["base_models", "front_matter", "split"]
+__all__ = ["base_models", "split"]
 
-#: Real front matter is a few kB; a licence text pasted into it makes some tens of kB.
-_LARGEST = 65_536
+#: A hundred names of bases are more than any merge has.
+_LARGEST = 12_000
+#: A key of the bases with the lines that go on with it: indented, or items of its list.
+_KEYS = re.compile(
+    r"^[\"']?base_model(?:_relation)?[\"']?[ \t]*:[^\n]*"
+    r"(?:\n(?:[ \t][^\n]*|-[ \t][^\n]*|[ \t]*(?=\n)))*",
+    re.MULTILINE,
+)
 _RELATIONS = ("finetune", "adapter", "quantized", "merge")
 _REPOSITORY = re.compile(r"[\w][\w.\-]{0,95}/[\w][\w.\-]{0,95}", re.ASCII)
 
@@ -30,24 +37,20 @@ def split(card: str) -> tuple[str, int]:
     return "", start
 
 
-def front_matter(card: str) -> Mapping[str, Any]:
-    """The card's metadata; empty where there is none or it is not plain YAML.
+def _named(text: str) -> Mapping[str, Any]:
+    """What the front matter says of its bases; empty where that part is not plain YAML.
 
-    Aliases, which can make a small text as large as memory, are refused, and with them the whole.
+    Only the lines of the two keys are parsed: the rest may be long, or broken, or mean harm.
+    Aliases, which can make a small text as large as memory, name nothing here.
     """
-    text, _ = split(card)
-    if not text or len(text) > _LARGEST:
-        return {}
-    # The C scanner and the Python one both recurse on nesting; real metadata nests a few levels.
-    if max(text.count("["), text.count("{")) > 400:
+    part = "".join(match[0] + "\n" for match in itertools.islice(_KEYS.finditer(text), 4))
+    # The parser recurses on nesting; real metadata nests a level or two.
+    if not part or len(part) > _LARGEST or len(re.findall(r"[\[{]|- +-", part)) > 50:
         return {}
     import yaml
 
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.events.AliasEvent):
-                return {}
-        value = yaml.load(text, Loader=yaml.SafeLoader)
+        value = yaml.load(part, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -63,7 +66,7 @@ def base_models(card: str) -> tuple[tuple[str, str], ...]:
     >>> base_models("---\\nbase_model: a/b\\nbase_model_relation: finetune\\n---\\n")
     (('a/b', 'finetune'),)
     """
-    meta = front_matter(card)
+    meta = _named(split(card)[0])
     named = meta.get("base_model")
     relation = meta.get("base_model_relation")
     kind = relation if isinstance(relation, str) and relation in _RELATIONS else "base_model"

@@ -67,7 +67,7 @@ def _on(before: str) -> bool:
     """Whether "over" is the preposition of a verb of training with its object, as in "pretrained
     this model over 4T tokens". Where no object stands between, it is read as the hedge."""
     return bool(
-        re.search(r"train(?:ed|ing)?\s(?:\w+\s)?(?:it|them|this|the|our)(?:\s[\w.-]+){0,3}\s$", before, I)
+        re.search(r"\b(?:epochs?|pass(?:es)?|steps|out|done|conducted|performed|run|ran)\s$|train(?:ed|ing)?\s(?:\w+\s)?(?:it|them|this|the|our)(?:\s[\w.-]+){0,3}\s$", before, I)
     )  # fmt: skip
 
 

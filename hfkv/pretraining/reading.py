@@ -9,15 +9,16 @@ from typing import Any
 from hfkv.pretraining.choose import Candidate
 from hfkv.pretraining.metadata import base_models
 from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
-from hfkv.pretraining.text import LARGEST
+from hfkv.pretraining.text import readable
 
 __all__ = ["Reading", "read_card"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a card says for one model, and every candidate that was weighed."""
+    """What a card says for one ``model``, and every candidate that was weighed."""
 
+    model: str
     statement: Pretraining
     candidates: tuple[Candidate, ...]
 
@@ -57,8 +58,9 @@ def read_card(
         return Evidence(quote=item.found.quote, line=item.found.line, model=model, commit=commit)
 
     notes = choice.notes
-    if len(card) > LARGEST:
-        notes = (*notes, f"only the first {LARGEST:,} characters of the card were read")
+    read = readable(card)
+    if read < len(card):
+        notes = (*notes, f"only the first {read:,} characters of the card were read")
     if choice.tokens is None:
         statement = Pretraining(reason=choice.reason, notes=notes)
     else:
@@ -76,4 +78,4 @@ def read_card(
             alternatives=tuple(list(alternatives.values())[:20]),
             notes=notes,
         )
-    return Reading(statement=statement, candidates=choice.every)
+    return Reading(model=model, statement=statement, candidates=choice.every)

@@ -26,6 +26,15 @@ _BOUND = re.compile(
     rf"^\s?(?:\+\s?)?(?:{COUNTED})?\s?(?:(?:of \w+ )?(?:for|to train|in)\s(?:the |our )?|[(（])(?P<size>{_SIZE})",
     I,
 )
+_NO_SIZE = re.compile(
+    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?)\b",
+    I,
+)
+#: The size of what a model is compared with.
+_RIVAL = re.compile(
+    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
+    I,
+)
 _IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
 
 
@@ -38,6 +47,10 @@ def parameter_sizes(found: Found) -> list[Size]:
         counts = [found.quantity, *found.others]
         for start, end, size in sizes_in(found.text):
             if found.start <= start < found.end or size > 2 * 10**12:
+                continue
+            if _NO_SIZE.match(found.text[end : end + 60]) or _RIVAL.search(
+                found.text[max(0, start - 60) : start]
+            ):
                 continue
             if not _counts_tokens(found.text, start, counts):
                 sizes.append((start, end, size))
@@ -82,8 +95,4 @@ def associated(
         return ordered
     index = rivals.index(found.start)
     previous = rivals[index - 1] if index else -1
-    before = [size for start, _, size in sizes if previous < start < found.start]
-    if before:
-        return before
-    following = rivals[index + 1] if index + 1 < len(rivals) else len(found.text)
-    return [size for start, _, size in sizes if found.start < start < following]
+    return [size for start, _, size in sizes if previous < start < found.start]

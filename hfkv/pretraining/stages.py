@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
 if TYPE_CHECKING:
     from hfkv.pretraining.choose import Candidate
@@ -25,7 +26,12 @@ _ORDER = {"one": "1", "i": "1", "first": "1", "initial": "1", "一": "1",
           "two": "2", "ii": "2", "second": "2", "二": "2",
           "three": "3", "iii": "3", "third": "3", "三": "3",
           "four": "4", "iv": "4", "fourth": "4", "四": "4"}  # fmt: skip
-_JOINED = re.compile(rf"(?:,|\band|\bplus|\+|&|as well as|以及|和)\s?(?:an? )?{HEDGES}{{0,3}}$", I)
+_JOINED = re.compile(
+    r"(?:,|\band|\bplus|\+|&|as well as|以及|和)\s?(?:about |around |another |over |~)?$", I
+)
+_AND = re.compile(
+    r"(?:\band|\bplus|\+|&|as well as|以及|和)\s?(?:about |around |another |over |~)?$", I
+)
 _MORE_EPOCHS = re.compile(
     r"\b(?P<n>[2-9]|1[0-9]|two|three|four|five|several|multiple)\s(?:full\s)?(?:epochs?|passes)\b",
     re.IGNORECASE,
@@ -39,6 +45,12 @@ def numbered(item: Candidate) -> str:
     """
     found = item.found
     text = found.subject if found.form != "prose" else found.text[: found.start]
+    last = _STAGE.search(found.text[found.end : found.end + 40]) if found.form == "prose" else None
+    if last is not None and re.match(
+        rf"\s?(?:{COUNTED})?\s?[(（]", found.text[found.end : found.end + 40], I
+    ):
+        # "N tokens (stage 1)": said right behind the number.
+        return _name(last)
     last = None
     for match in _STAGE.finditer(text):
         last = match
@@ -46,7 +58,11 @@ def numbered(item: Candidate) -> str:
         last = _STAGE.search(found.text[found.end : found.end + 60])
     if last is None:
         return ""
-    name = (last["n"] or last["word"] or last["cjk"] or last["kind"] or "stage").lower()
+    return _name(last)
+
+
+def _name(stage: re.Match[str]) -> str:
+    name = (stage["n"] or stage["word"] or stage["cjk"] or stage["kind"] or "stage").lower()
     return _ORDER.get(name, name)
 
 
@@ -73,7 +89,7 @@ def parts(items: Sequence[Candidate]) -> list[Candidate]:
     if not 2 <= len(items) <= 6:
         return []
     first = items[0].found
-    for previous, item in zip(items, items[1:], strict=False):
+    for previous, item in itertools.pairwise(items):
         found = item.found
         if found.segment is not first.segment or found.at != first.at or found.form != "prose":
             return []
@@ -88,7 +104,8 @@ def parts(items: Sequence[Candidate]) -> list[Candidate]:
             or not _JOINED.search(between)
         ):
             return []
-    return items
+    last = items[-1].found
+    return items if _AND.search(last.text[: last.start]) else []
 
 
 def merged(items: Sequence[Candidate], tokens: int) -> Candidate:

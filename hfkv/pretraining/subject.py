@@ -64,6 +64,7 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
         return Fit(
             rank=None, why="said of one size of several, and the asked model's size is not known"
         )
+    in_row = sized
     if not near:
         under = _heading(found, asked, known)
         if under is None:
@@ -85,7 +86,7 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
             other = other if asked.hub else ""
         if other:
             return Fit(rank=None, why=f"said of another model ({other})")
-    if found.form != "prose" and not named and not sized and _one_of_many(found, taken):
+    if found.form != "prose" and not named and not in_row and _one_of_many(found, taken):
         return Fit(
             rank=None, why="one row of several, and none of them names the model asked about"
         )
@@ -101,9 +102,26 @@ def _named(found: Found, asked: Identity) -> int | None:
     ahead = found.text[: found.start].lower()
     if re.search(rf"(?<![\w-]){own}(?![\w-]|\.[0-9])", ahead):
         return 4
+    version = _version(ahead, asked.own)
+    if version is not None:
+        return 4 if version else None
     if re.search(rf"(?<![\w-]){own}-[0-9]", ahead):
         return None
     return max((same_name(part, asked.own) for part in found.subject.split(" | ")), default=0)
+
+
+def _version(ahead: str, own: str) -> bool | None:
+    """Whether the last "Foo v1.1" of a text is the asked model, where its name ends in a version
+    of the same model; None where the text names none."""
+    mine = [token for token in tokens_of(own) if token not in GENERIC]
+    if len(mine) < 3 or mine[-2] != "v":
+        return None
+    said = tokens_of(ahead)
+    stem = tuple(mine[:-1])
+    for at in range(len(said) - len(stem), 0, -1):
+        if said[at - 1 : at - 1 + len(stem)] == stem:
+            return said[at - 1 + len(stem)] == mine[-1]
+    return None
 
 
 def _heading(found: Found, asked: Identity, known: set[int]) -> int | None:
@@ -201,6 +219,8 @@ _PLAIN = frozenset(
 def _other_row(found: Found, asked: Identity, sized: int) -> str:
     """Why a row or column of a comparison is another model's; "" where it may be this one's."""
     subject = found.subject
+    if STAGE.match(subject):
+        return ""
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", subject)} - _PLAIN
     if not words or words & asked.words:
         return ""
@@ -224,22 +244,23 @@ def _akin(joined: str, words: frozenset[str]) -> bool:
 
 _NAME = r"(?P<name>[A-Z][\w.\-]*(?:[ -][A-Z0-9][\w.\-]*){0,4})"
 _TRAINED = re.compile(
-    rf"(?:^|[,;:(\-–—]\s?|\b(?:and|while|whereas|like|as|than|of|by|from|on|with|beats?|to)\s)(?:the\s|our\s|original\s|base\s)*{_NAME}"
-    r"(?:\s\([^()]{0,60}\))?(?:"
+    rf"(?:^|[\s,;:(\-–—])(?:the\s|our\s|original\s|base\s)*{_NAME}"
+    r"(?:\s(?:[\w-]+\s){0,2}?(?:model|LLM|backbone|network)s?)?(?:\s\([^()]{0,60}\))?(?:"
     r"\s(?:models?\s|family\s|series\s)?(?:is|was|were|are|has been|have been|had been|being)\s(?:\w+\s){0,3}?(?:pre-?)?train"
     r"|,\s(?:which|that)\s(?:is|was|were|are|has been|have been|had been)\s(?:\w+\s){0,3}?(?:pre-?)?train"
     r"|,\san?\s[^,.;]{1,60}?\s(?:pre-?)?train"
-    r"|,?\s(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
+    r"|,?\s\(?(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
     r"|\s(?:has\s|had\s|only\s|have\s)*(?:saw|seen)\b)"
 )
 _PRONOUNS = frozenset(
     """the this our these model models it we both all each base despite although while after once
     when having they and pretraining family language its training every data then first is new in for
-    as with on trained overview stage phase to token tokens total number parameters details""".split()
+    as with on trained overview stage phase to token tokens total number parameters details
+    parameter billion million trillion an""".split()
 )
 #: "a fine-tune of X, which was trained": X is the base, and its count is this model's too.
 _MADE_FROM = re.compile(
-    r"\b(?:fine-?tun\w*|tuned|version|variant|built|based|deriv\w+|initiali[sz]\w*|adapt\w+|start(?:s|ed|ing)?|checkpoint|distill\w*|merge[ds]?|quanti[sz]\w*|quant|continu\w*|trained|constructed|extends?|extension|uses?|using)\b"
+    r"\b(?:fine-?tun\w*|tuned|version|variant|built|based|deriv\w+|initiali[sz]\w*|adapt\w+|start(?:s|ed|ing)?|checkpoint|merge[ds]?|quanti[sz]\w*|quant|continu\w*|trained|constructed|extends?|extension|uses?|using)\b"
     r"[^.;]{0,40}?\b(?:of|from|on|upon|with|uses?|using|extends?)\s(?:top of\s)?(?:the\s|our\s|original\s|base\s|model\s)*$",
     re.IGNORECASE,
 )

@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 
 from hfkv.pretraining.metadata import split
 
-__all__ = ["LARGEST", "Segment", "Table", "normalise", "segments"]
+__all__ = ["LARGEST", "LINES", "Segment", "Table", "normalise", "readable", "segments"]
 
 #: Characters of a card that are read. The longest real cards are some hundred kB.
 LARGEST = 300_000
+#: Lines of a card that are read; each costs the parser as much as a paragraph. The longest real
+#: cards have some thousands.
+LINES = 10_000
 _MOST_CELLS = 6_000
 _INTERESTING = re.compile(
     r"tok[ea]|jeton|ток[ае]н|토큰|トークン|词元|詞元|标识符|標識符|[0-9] ?(?:GT|T|TT)\b|兆|万亿|萬億|语料",
@@ -28,7 +31,7 @@ _MARKUP = re.compile(
     r"[ \t\r]{0,80}\\?\n[ \t>]{0,80}(?:[-*+] )?"
     r"|\\(?:times|cdot|sim|approx|geq?|gt|leq?|lt)(?![a-z])|\\(?:text|textbf|mathrm|mathbf)\{"
     r"|\\[\\`*_{}\[\]()#+\-.!~$|>,;:]"
-    r"|<br ?/?>|<sup>\s?[0-9]{1,2}\s?</sup>|</?[a-zA-Z][^<>]{0,600}>"
+    r"|\}(?=\$)|<br ?/?>|<sup>\s?[0-9]{1,2}\s?</sup>|</?[a-zA-Z][^<>]{0,600}>"
     r"|&(?:#[0-9]{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
     r"|\]\([^()\s]{0,800}(?: [^()\n]{0,200})?\)|\[\^[^\]\n]{1,40}\]|!?\[|\]"
     r"|\bhttps?://[^\s<>|)]{1,800}"
@@ -128,10 +131,20 @@ def _segment(card: str, start: int, end: int, **more: object) -> Segment:
     return Segment(text[lead:kept], offsets[lead:kept], **more)  # type: ignore[arg-type]
 
 
+def readable(card: str) -> int:
+    """How many of a card's characters are read: all of them, of any real card."""
+    end = -1
+    for _ in range(LINES):
+        end = card.find("\n", end + 1, LARGEST)
+        if end < 0:
+            return min(len(card), LARGEST)
+    return end + 1
+
+
 def segments(card: str) -> Iterator[Segment]:
     """Segments of a card's body that could speak of tokens, in the card's order."""
     _, body = split(card)
-    card = card[:LARGEST]
+    card = card[: readable(card)]
     if not _INTERESTING.search(card, body):
         return
     card = _without_comments(card, body)

@@ -47,12 +47,21 @@ def sheets(
     lines += [f"note: {printable(note, 400)}" for note in model.facts.notes]
     found_sheets = [Sheet(title=title, columns=(), rows=(), lines=lines)]
     if candidates is not None:
+        several = any(item.get("model") != model.model for item in candidates)
         found_sheets.append(
             Sheet(
                 title="Candidates",
-                columns=("line", "tokens", "verdict", "why", "text"),
+                columns=(
+                    *(("card",) if several else ()),
+                    "line",
+                    "tokens",
+                    "verdict",
+                    "why",
+                    "text",
+                ),
                 rows=[
                     (
+                        *((printable(str(item.get("model") or "")),) if several else ()),
                         str(item.get("line") or ""),
                         f"{item['tokens']:,}" if isinstance(item.get("tokens"), int) else "",
                         printable(str(item.get("verdict") or "")),
@@ -62,7 +71,7 @@ def sheets(
                     for item in candidates
                 ],
                 lines=() if candidates else ("no number of tokens stands in the card",),
-                left=(2, 3, 4),
+                left=(0, 3, 4, 5) if several else (2, 3, 4),
             )
         )
     return found_sheets

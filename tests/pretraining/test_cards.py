@@ -159,6 +159,35 @@ def test_a_contradiction_gives_both() -> None:
     assert any("also gives" in note for note in said.notes)
 
 
+def test_prose_against_a_table_gives_both() -> None:
+    card = (
+        "# Foo-7B\n\n| | |\n|---|---|\n| Parameters | 7B |\n| Training tokens | 1.4T |\n\n"
+        "Foo-7B was trained on 1.5 trillion tokens.\n"
+    )
+    said = read_card(card, model="org/Foo-7B").statement
+    assert said.tokens == 1_500 * B
+    assert [(other.tokens, other.evidence.line) for other in said.alternatives] == [(1_400 * B, 6)]
+    assert "the card also gives 1,400,000,000,000 tokens" in said.notes
+
+
+def test_epochs_of_a_corpus_are_spoken_of() -> None:
+    said = read_card("Foo was trained on 250B tokens for 3 epochs.", model="org/Foo").statement
+    assert said.tokens == 250 * B
+    assert any("3 epochs" in note for note in said.notes)
+
+
+def test_sums_are_said_to_be_sums() -> None:
+    stages = "Stage 1 trained on 3T tokens.\n\nStage 2 trained on 1T tokens.\n"
+    said = read_card(stages, model="org/Foo").statement
+    assert said.tokens == 4 * T
+    assert [found.line for found in said.evidence] == [1, 3]
+    assert any("sum of the stages" in note for note in said.notes)
+    parts = "Foo was trained on 1T tokens of text and 500B tokens of code."
+    said = read_card(parts, model="org/Foo").statement
+    assert said.tokens == 1_500 * B
+    assert any("sum of the parts" in note for note in said.notes)
+
+
 def test_the_implausible_is_flagged() -> None:
     said = read_card("Foo was trained on 500 trillion tokens.", model="org/Foo-7B").statement
     assert any("implausible" in note for note in said.notes)

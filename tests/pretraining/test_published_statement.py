@@ -100,8 +100,18 @@ def test_every_published_figure_has_its_citation() -> None:
         ("- a\n- b", ()),
         ("a: " + "[" * 5_000, ()),
         ("a: " + "- " * 5_000, ()),
-        ("d: 2024-99-99\nbase_model: a/b", ()),
-        ("x: " + "a" * 70_000 + "\nbase_model: a/b", ()),
+        ("base_model: " + "- " * 5_000, ()),
+        ("base_model: " + "[" * 5_000, ()),
+        ("base_model:\n" + "- a/b\n" * 50_000, ()),
+        ("base_model: &a [x]\nbase_model_relation: [*a, *a, *a]", ()),
+        # What stands beside the key may be broken, or long, or no plain YAML.
+        ("d: 2024-99-99\nbase_model: a/b", (("a/b", "base_model"),)),
+        ("x: " + "a" * 70_000 + "\nbase_model: a/b", (("a/b", "base_model"),)),
+        (
+            "x: [\n'base_model':\n  - a/b\n\n  - c/d\ny: }",
+            (("a/b", "base_model"), ("c/d", "base_model")),
+        ),
+        ("text: |\n  base_model: a/b", ()),
     ],
 )
 def test_bases_of_the_front_matter(front: str, bases: tuple[tuple[str, str], ...]) -> None:
