@@ -27,6 +27,7 @@ COMMANDS = {
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
     "verify": "The KV cache by hfkv and by the installed transformers, side by side.",
+    "cache": "What is kept of models that were read, and --clear to remove it.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,13 @@ from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
 from hfkv.render.sheet import Sheet, print_sheets, sheets_to_markdown
 
+if TYPE_CHECKING:
+    from rich.status import Status
+
 __all__ = ["emit", "waiting"]
+
+#: Seconds until a log hears of a slow network, and between its lines.
+_FIRST_LINE, _EACH_LINE = 3.0, 5.0
 
 
 def emit(
@@ -65,22 +71,42 @@ def _text(
 
 @contextmanager
 def waiting(what: str, output: Format) -> Iterator[None]:
-    """Say on stderr what is being waited for, if a person watches and it takes a while."""
-    if output is not Format.human or not sys.stderr.isatty():
-        yield
-        return
+    """Say on stderr what is being waited for, if it takes a while; never on stdout.
+
+    A person at a terminal sees a line that moves; a log gets a line now and then.
+    """
     import threading
+    import time
 
-    from hfkv.render.sheet import console
+    from hfkv.source.progress import listening
 
-    target = console(sys.stderr)
-    status = target.status(what)
+    begin = time.monotonic()
+    moving = output is Format.human and sys.stderr.isatty()
+    status: Status | None = None
+    if moving:
+        from hfkv.render.sheet import console
+
+        status = console(sys.stderr).status(what)
+    said = begin + _FIRST_LINE - _EACH_LINE
+
+    def hear(text: str) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if status is not None:
+            status.update(f"{what}: {text}")
+        elif now - said >= _EACH_LINE:
+            said = now
+            click.echo(f"{what}: {text}, {now - begin:.0f} s", err=True)
+
     # An answer that comes at once needs no spinner, which would only flicker.
-    timer = threading.Timer(0.4, status.start)
-    timer.daemon = True
-    timer.start()
+    timer = threading.Timer(0.4, status.start) if status is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
     try:
-        yield
+        with listening(hear):
+            yield
     finally:
-        timer.cancel()
-        status.stop()
+        if timer is not None and status is not None:
+            timer.cancel()
+            status.stop()

@@ -22,6 +22,15 @@ __all__ = ["add_header", "read_headers"]
 _MOST_DIMENSIONS = 64
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+#: The start of a header, with its metadata if that comes first, as the Rust library has it.
+_START = re.compile(r'\{(?:"__metadata__":(\{[^{}\\]*\}),)?')
+#: One entry, with the comma or the brace that follows it.
+_ENTRY = re.compile(
+    r'"([^"\\\x00-\x1f]+)":\{"dtype":"([A-Z0-9_]+)","shape":\[([0-9,]*)\],'
+    r'"data_offsets":\[(0|[1-9][0-9]{0,18}),(0|[1-9][0-9]{0,18})\]\}(?:,(?=")|\}\Z)'
+)
+#: What of an entry is the same in all.
+_FRAME = len('"":{"dtype":"","shape":[],"data_offsets":[,]},')
 #: Quotation marks that one entry takes: its name, three keys and the dtype.
 _MARKS = 10
 #: A shape's dtype and sizes to the bytes of one such tensor; layers repeat them.
@@ -127,12 +136,52 @@ def _plain(raw: bytes, data_size: int | None) -> _Found | None:
     if b"\\" in raw:
         return None
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8").rstrip(" ")
+        found = _as_written(text, {}, data_size)
+        if found is not None:
+            return found
         read = _entries(json.loads(text), {}, data_size)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     # A key that stands twice leaves marks in the text that no parsed key accounts for.
     return None if read is None or text.count('"') != read[1] else read[0]
+
+
+def _as_written(
+    text: str, shapes: dict[tuple[str, str], tuple[tuple[int, ...], int]], data_size: int | None
+) -> _Found | None:
+    """The tensors of a header as safetensors writes it: compact, in the order of the data.
+
+    One expression reads all entries, faster than any JSON parser makes objects. They are the whole
+    text if their lengths add up to its length: then nothing stands before, between or after them.
+    """
+    start = _START.match(text)
+    if start is None or (start[1] or "").count('"') != _marks(json.loads(start[1] or "{}")):
+        return None
+    covered = start.end()
+    if text.find('"__metadata__"', covered) >= 0:
+        return None
+    found: _Found = []
+    reached, last = "0", 0
+    for name, dtype, shape, begin, end in _ENTRY.findall(text, covered):
+        if begin != reached:
+            return None
+        known = shapes.get((dtype, shape))
+        if known is None:
+            sizes = tuple(json.loads(f"[{shape}]"))
+            wanted = _bytes(dtype, sizes)
+            if wanted is None:
+                return None
+            known = shapes[dtype, shape] = sizes, wanted
+        size = int(end) - last
+        if size != known[1]:
+            return None
+        reached, last = end, last + size
+        covered += len(name) + len(dtype) + len(shape) + len(begin) + len(end) + _FRAME
+        found.append((name, dtype, known[0]))
+    if covered != len(text) or (data_size is not None and last != data_size):
+        return None
+    return found
 
 
 def _entries(

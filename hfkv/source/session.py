@@ -116,7 +116,7 @@ class Session:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Callable[[bytearray], int] | None = None,
-        on_head: Callable[[int], None] | None = None,
+        on_head: Callable[[int, Headers], None] | None = None,
     ) -> Answer:
         """GET, with redirects followed, faults tried again and askings to wait honoured.
 
@@ -127,7 +127,7 @@ class Session:
             token: sent to the origin of ``url`` alone.
             headers: further ones.
             wanted: given the body so far, how many bytes of it are wanted; reading stops there.
-            on_head: called with the status, before the body is read.
+            on_head: called with the status and headers, before the body is read.
 
         Returns:
             The answer, also where its status is an error.
@@ -225,7 +225,7 @@ class Session:
                     raise _RefusedError("stopped")
                 response = connection.ask(target, headers, until)
                 if asked.on_head is not None and response.status not in _REDIRECTS:
-                    asked.on_head(response.status)
+                    asked.on_head(response.status, response.headers)
                 return response, _read_body(response, asked)
             except (BrokenPipeError, ConnectionResetError) as error:
                 # The server may have closed an idle connection just now; a new one tells.
@@ -343,7 +343,7 @@ class _Request:
     token: str | None
     limit: int
     wanted: Callable[[bytearray], int] | None
-    on_head: Callable[[int], None] | None
+    on_head: Callable[[int, Headers], None] | None
 
 
 def _read_body(response: Response, asked: _Request) -> bytes:

@@ -49,7 +49,7 @@ class Repo:
         revisions: names that stand for ``commit``.
         older: files of other commits.
         branches: names that stand for other commits.
-        whole: whether all headers are given in one answer.
+        whole: whether all headers are given in one answer; "named" also names its commit.
         listed: how many files the repository's page names at most.
     """
 
@@ -59,7 +59,7 @@ class Repo:
     commit: str = COMMIT
     older: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
-    whole: bool = False
+    whole: bool | str = False
     listed: int = 10**9
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
@@ -358,8 +358,10 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if not hub.repos[name].whole or not isinstance(index, bytes):
                 self.refuse(404, "EntryNotFound", "Entry not found")
                 return
+            named = hub.repos[name].whole == "named"
+            said = {"X-Repo-Commit": found[0]} if named else {}
             if found[0] in hub.whole:
-                self.answer(200, hub.whole[found[0]])
+                self.answer(200, hub.whole[found[0]], said)
                 return
             headers = b",".join(
                 json.dumps(file).encode() + b":" + content.head[8:]
@@ -368,7 +370,7 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             )
             kept = json.dumps({"metadata": json.loads(index)["metadata"]}).encode()
             hub.whole[found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
-            self.answer(200, hub.whole[found[0]])
+            self.answer(200, hub.whole[found[0]], said)
 
         def resolve(self, name: str, revision: str, file: str) -> None:
             found = self.repo(name, revision)
