@@ -158,7 +158,9 @@ class Session:
             asks = asked_wait(answer.headers)
             if answer.status == 429 or (answer.status == 503 and asks is not None):
                 refusals += 1
-                self._hold(url, asks if asks is not None else 2.0 ** (refusals - 1), where)
+                # A server that names no time, or none at all, is given longer each time.
+                backing_off = 4 * bounds.pause * 2 ** (refusals - 1)
+                self._hold(url, max(asks or 0.0, backing_off), where)
                 continue
             if answer.status in _TRY_AGAIN and tries < bounds.retries:
                 tries += 1
@@ -181,9 +183,7 @@ class Session:
             try:
                 origin = origin_of(url)
             except ValueError:
-                raise _RefusedError(
-                    f"sent to {printable(url, 80)}, which is not to be read"
-                ) from None
+                raise _RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
             home = home or origin
             # Once a redirect has led away, the token stays behind, also if another leads back.
             at_home = at_home and origin == home
