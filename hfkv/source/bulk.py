@@ -179,7 +179,7 @@ def _as_written(
         reached, last = end, last + size
         covered += len(name) + len(dtype) + len(shape) + len(begin) + len(end) + _FRAME
         found.append((name, dtype, known[0]))
-    if covered != len(text) or (data_size is not None and last != data_size):
+    if not found or covered != len(text) or (data_size is not None and last != data_size):
         return None
     return found
 

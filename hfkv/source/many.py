@@ -37,9 +37,12 @@ def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvE
         workers = Workers(limits.LIMITS.models)
         try:
             jobs = [workers.submit(one, model) for model in models]
-            return [job.result() for job in jobs]
-        finally:
+            found = [job.result() for job in jobs]
+        except BaseException:
             workers.close()
+            raise
+        workers.close(wait=1.0)
+        return found
 
 
 async def in_background(read: Callable[[], _R]) -> _R:

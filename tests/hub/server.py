@@ -89,8 +89,8 @@ class Hub:
     latency: float = 0.0
     #: Looks at a request first; True where it has answered it, in whatever way.
     hook: Callable[[Any], bool] | None = None
-    #: By commit, all headers in one answer.
-    whole: dict[str, bytes] = field(default_factory=dict)
+    #: By repository and commit, all headers in one answer.
+    whole: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Bytes of body that were sent.
     sent: int = 0
     rounds: int = 0
@@ -360,8 +360,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 return
             named = hub.repos[name].whole == "named"
             said = {"X-Repo-Commit": found[0]} if named else {}
-            if found[0] in hub.whole:
-                self.answer(200, hub.whole[found[0]], said)
+            if (name, found[0]) in hub.whole:
+                self.answer(200, hub.whole[name, found[0]], said)
                 return
             headers = b",".join(
                 json.dumps(file).encode() + b":" + content.head[8:]
@@ -369,8 +369,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 if isinstance(content, Sparse)
             )
             kept = json.dumps({"metadata": json.loads(index)["metadata"]}).encode()
-            hub.whole[found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
-            self.answer(200, hub.whole[found[0]], said)
+            hub.whole[name, found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
+            self.answer(200, hub.whole[name, found[0]], said)
 
         def resolve(self, name: str, revision: str, file: str) -> None:
             found = self.repo(name, revision)
