@@ -27,7 +27,7 @@ _START = re.compile(r'\{(?:"__metadata__":(\{[^{}\\]*\}),)?')
 #: One entry, with the comma or the brace that follows it.
 _ENTRY = re.compile(
     r'"([^"\\\x00-\x1f]+)":\{"dtype":"([A-Z0-9_]+)","shape":\[([0-9,]*)\],'
-    r'"data_offsets":\[(0|[1-9][0-9]{0,18}),(0|[1-9][0-9]{0,18})\]\}(?:,(?=")|\}\Z)'
+    r'"data_offsets":\[(0|[1-9][0-9]{0,17}),(0|[1-9][0-9]{0,17})\]\}(?:,(?=")|\}\Z)'
 )
 #: What of an entry is the same in all.
 _FRAME = len('"":{"dtype":"","shape":[],"data_offsets":[,]},')
@@ -35,7 +35,8 @@ _FRAME = len('"":{"dtype":"","shape":[],"data_offsets":[,]},')
 _MARKS = 10
 #: A shape's dtype and sizes to the bytes of one such tensor; layers repeat them.
 _Known = dict[tuple[str, tuple[int, ...]], int]
-_Found = list[tuple[str, str, tuple[int, ...]]]
+#: Dtype and shape to the names of such tensors.
+_Found = dict[tuple[str, tuple[int, ...]], list[str]]
 
 
 def add_header(
@@ -57,8 +58,8 @@ def add_header(
         for tensor in parse_header(raw, where=where, data_size=data_size)[0]:
             builder.add(tensor.name, tensor.dtype, tensor.shape, tensor.size)
         return
-    for name, dtype, shape in found:
-        builder.add(name, dtype, shape)
+    for (dtype, shape), names in found.items():
+        builder.add_all(names, dtype, shape)
 
 
 def read_headers(raw: bytes, *, files: set[str]) -> TableBuilder | None:
@@ -86,8 +87,8 @@ def read_headers(raw: bytes, *, files: set[str]) -> TableBuilder | None:
         read = _entries(value, known, None)
         if read is None:
             raise ValueError(name)
-        for entry in read[0]:
-            builder.add(*entry)
+        for (dtype, shape), names in read[0].items():
+            builder.add_all(names, dtype, shape)
         marks += 2 + read[1]
         return end
 
@@ -137,7 +138,7 @@ def _plain(raw: bytes, data_size: int | None) -> _Found | None:
         return None
     try:
         text = raw.decode("utf-8").rstrip(" ")
-        found = _as_written(text, {}, data_size)
+        found = _as_written(text, data_size)
         if found is not None:
             return found
         read = _entries(json.loads(text), {}, data_size)
@@ -147,9 +148,7 @@ def _plain(raw: bytes, data_size: int | None) -> _Found | None:
     return None if read is None or text.count('"') != read[1] else read[0]
 
 
-def _as_written(
-    text: str, shapes: dict[tuple[str, str], tuple[tuple[int, ...], int]], data_size: int | None
-) -> _Found | None:
+def _as_written(text: str, data_size: int | None) -> _Found | None:
     """The tensors of a header as safetensors writes it: compact, in the order of the data.
 
     One expression reads all entries, faster than any JSON parser makes objects. They are the whole
@@ -161,24 +160,26 @@ def _as_written(
     covered = start.end()
     if text.find('"__metadata__"', covered) >= 0:
         return None
-    found: _Found = []
+    found: _Found = {}
+    # By dtype and shape as they are written: the bytes of one, and the names so far.
+    kinds: dict[tuple[str, str], tuple[int, list[str]]] = {}
     reached, last = "0", 0
     for name, dtype, shape, begin, end in _ENTRY.findall(text, covered):
         if begin != reached:
             return None
-        known = shapes.get((dtype, shape))
-        if known is None:
+        kind = kinds.get((dtype, shape))
+        if kind is None:
             sizes = tuple(json.loads(f"[{shape}]"))
             wanted = _bytes(dtype, sizes)
             if wanted is None:
                 return None
-            known = shapes[dtype, shape] = sizes, wanted
+            kind = kinds[dtype, shape] = wanted, found.setdefault((dtype, sizes), [])
         size = int(end) - last
-        if size != known[1]:
+        if size != kind[0]:
             return None
         reached, last = end, last + size
         covered += len(name) + len(dtype) + len(shape) + len(begin) + len(end) + _FRAME
-        found.append((name, dtype, known[0]))
+        kind[1].append(name)
     if not found or covered != len(text) or (data_size is not None and last != data_size):
         return None
     return found
@@ -188,7 +189,7 @@ def _entries(
     value: Mapping[str, Any], known: _Known, data_size: int | None
 ) -> tuple[_Found, int] | None:
     """The tensors, and how many quotation marks they and the metadata take in the text."""
-    found: _Found = []
+    found: _Found = {}
     spans: list[tuple[int, int]] = []
     marks = 0
     for name, entry in value.items():
@@ -214,7 +215,7 @@ def _entries(
         if end - begin != wanted:
             return None
         spans.append((begin, end))
-        found.append((name, dtype, shape))
+        found.setdefault(key, []).append(name)
     spans.sort()
     reached = 0
     for begin, end in spans:
@@ -223,7 +224,7 @@ def _entries(
         reached = end
     if data_size is not None and reached != data_size:
         return None
-    return found, marks + _MARKS * len(found)
+    return found, marks + _MARKS * len(spans)
 
 
 def _bytes(dtype: object, shape: tuple[int, ...]) -> int | None:
