@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
 from hfkv.render.sheet import Sheet, print_sheets, sheets_to_markdown
-
-if TYPE_CHECKING:
-    from rich.status import Status
 
 __all__ = ["emit", "waiting"]
 
@@ -75,38 +74,39 @@ def waiting(what: str, output: Format) -> Iterator[None]:
 
     A person at a terminal sees a line that moves; a log gets a line now and then.
     """
-    import threading
-    import time
-
     from hfkv.source.progress import listening
 
-    begin = time.monotonic()
-    moving = output is Format.human and sys.stderr.isatty()
-    status: Status | None = None
-    if moving:
+    if output is Format.human and sys.stderr.isatty():
         from hfkv.render.sheet import console
 
         status = console(sys.stderr).status(what)
-    said = begin + _FIRST_LINE - _EACH_LINE
-
-    def hear(text: str) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if status is not None:
-            status.update(f"{what}: {text}")
-        elif now - said >= _EACH_LINE:
-            said = now
-            click.echo(f"{what}: {text}, {now - begin:.0f} s", err=True)
-
-    # An answer that comes at once needs no spinner, which would only flicker.
-    timer = threading.Timer(0.4, status.start) if status is not None else None
-    if timer is not None:
+        # An answer that comes at once needs no spinner, which would only flicker.
+        timer = threading.Timer(0.4, status.start)
         timer.daemon = True
         timer.start()
-    try:
-        with listening(hear):
-            yield
-    finally:
-        if timer is not None and status is not None:
+        try:
+            with listening(lambda text: status.update(f"{what}: {text}")):
+                yield
+        finally:
             timer.cancel()
             status.stop()
+        return
+    latest = ["waiting"]
+    done = threading.Event()
+    lines = threading.Thread(target=_tell, args=(what, latest, done), daemon=True)
+    lines.start()
+    try:
+        with listening(lambda text: latest.__setitem__(0, text)):
+            yield
+    finally:
+        done.set()
+        lines.join()
+
+
+def _tell(what: str, latest: list[str], done: threading.Event) -> None:
+    """A line on stderr now and then, also while nothing comes in, until ``done``."""
+    begin = time.monotonic()
+    pause = _FIRST_LINE
+    while not done.wait(pause):
+        click.echo(f"{what}: {latest[0]}, {time.monotonic() - begin:.0f} s", err=True)
+        pause = _EACH_LINE

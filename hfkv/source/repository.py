@@ -356,9 +356,10 @@ class Once:
         self._value: Any = None
 
     def give(self, value: Any) -> None:
-        """Set it."""
-        self._value = value
-        self._event.set()
+        """Set it, if it was not."""
+        if not self._event.is_set():
+            self._value = value
+            self._event.set()
 
     def wait(self, seconds: float) -> Any:
         """The value, or None where it has not come in time."""

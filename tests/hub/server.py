@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -17,12 +18,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
 
+#: Of ``localhost``, signed by itself, with its key: for tests alone.
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -165,10 +169,21 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(hub: Hub) -> Iterator[Hub]:
-    """Run the Hub and its CDN on two loopback ports until the block ends."""
+def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
+    """Run the Hub and its CDN on two loopback ports until the block ends.
+
+    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`.
+    """
     servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
-    hub.url, hub.cdn = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    place = "https://localhost" if secure else "http://127.0.0.1"
+    hub.url, hub.cdn = (f"{place}:{server.server_port}" for server in servers)
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        for server in servers:
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         for server in servers

@@ -87,8 +87,9 @@ def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
 def test_a_slow_network_is_told_of_on_stderr_alone(
     hub: Hub, home: Path, hfkv: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hfkv.cli.output._FIRST_LINE", 0.0)
-    monkeypatch.setattr("hfkv.cli.output._EACH_LINE", 0.0)
+    monkeypatch.setattr("hfkv.cli.output._FIRST_LINE", 0.05)
+    monkeypatch.setattr("hfkv.cli.output._EACH_LINE", 0.05)
+    hub.latency = 0.1
     code, out, err = hfkv("compare", LLAMA, "--token", "hf_test", "--json")
     assert code == 0
     assert out.startswith("[")
