@@ -37,7 +37,7 @@ from hfkv.errors import (
 
 if TYPE_CHECKING:
     from hfkv.comparison import Comparison, compare
-    from hfkv.model import Model, load
+    from hfkv.model import Model, aload, aload_many, load, load_many
 
 __version__ = "0.1.0"
 
@@ -45,8 +45,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Comparison": "hfkv.comparison",
     "Model": "hfkv.model",
+    "aload": "hfkv.model",
+    "aload_many": "hfkv.model",
     "compare": "hfkv.comparison",
     "load": "hfkv.model",
+    "load_many": "hfkv.model",
 }
 
 __all__ = [
@@ -66,8 +69,11 @@ __all__ = [
     "TargetError",
     "UnsupportedError",
     "__version__",
+    "aload",
+    "aload_many",
     "compare",
     "load",
+    "load_many",
 ]
 
 

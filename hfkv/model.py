@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hfkv.prompts import Prompt, PromptOptions
     from hfkv.source.files import Files, SourceName
 
-__all__ = ["Model", "load", "load_many"]
+__all__ = ["Model", "aload", "aload_many", "load", "load_many"]
 
 #: A fine-tune of a fine-tune of a base is common; longer chains repeat what was read already.
 _LINEAGE_STEPS = 4
@@ -249,15 +249,16 @@ def load(
     """
     from hfkv.source import fetch
 
-    return _complete(fetch(model, revision=revision, source=source, token=token), token=token)
+    files = fetch(model, revision=revision, source=source, token=token)
+    return _complete(files, source=source, token=token)
 
 
-def _complete(files: Files, *, token: str | bool | None) -> Model:
+def _complete(files: Files, *, source: str, token: str | bool | None) -> Model:
     """Facts of the files, with what they point to: an adapter's base, a fine-tune's base cards."""
     facts = read(files)
     adapter = facts.extra.get("adapter_config.json")
     if facts.config is not None or adapter is None:
-        return Model(_with_lineage(facts, token=token))
+        return Model(_with_lineage(facts, source=source, token=token))
     name = adapter.get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise ConfigError(
@@ -270,36 +271,36 @@ def _complete(files: Files, *, token: str | bool | None) -> Model:
     return Model(replace(facts, base=base.facts))
 
 
-def _with_lineage(facts: Facts, *, token: str | bool | None) -> Facts:
+def _with_lineage(facts: Facts, *, source: str, token: str | bool | None) -> Facts:
     """Follow ``base_model`` in the card's metadata while no card states a pretraining count.
 
     A base that cannot be read costs only its card: the model's own figures must not depend on it.
     """
     if facts.source not in ("hub", "cache", "directory") or "base_model" not in (facts.card or ""):
         return facts
-    # A directory was named to stay on this machine: only the local cache is asked for its base.
-    source = "hub" if facts.source == "hub" else "cache"
+    if facts.source == "directory":
+        # It was named to stay on this machine: only the local cache is asked for its base.
+        source = "cache"
     from hfkv.pretraining import base_models, pretraining
     from hfkv.source import fetch_card
 
+    beside = None if facts.commit is None else (facts.model, facts.commit)
     lineage: list[BaseCard] = []
     notes: list[str] = []
     seen = {facts.model.lower()}
     card: str | None = facts.card
     while card is not None and len(lineage) < _LINEAGE_STEPS:
-        # A figure published elsewhere waits until no card in the line states one.
-        if pretraining(replace(facts, lineage=tuple(lineage))).basis == "stated":
-            break
         bases = [base for base in base_models(card) if base[0].lower() not in seen]
         # A merge names several bases: none of them alone says what this model saw.
         if len(bases) != 1:
             break
-        if pretraining(replace(facts, lineage=tuple(lineage))).tokens is not None:
+        # A figure published elsewhere waits until no card in the line states one.
+        if pretraining(replace(facts, lineage=tuple(lineage))).basis == "stated":
             break
         name, relation = bases[0]
         seen.add(name.lower())
         try:
-            card, commit = fetch_card(name, source=source, token=token)
+            card, commit = fetch_card(name, source=source, token=token, beside=beside)
         except HfkvError as error:
             if facts.source == "directory":
                 break
@@ -318,18 +319,43 @@ def load_many(
 ) -> list[Model | HfkvError]:
     """:func:`load` for many models at once, their fetches overlapped.
 
+    All share one limit of open connections, and one answer to a server that asks to wait
+    (``Retry-After``, ``RateLimit``).
+
     Returns:
         One entry per name, in order: the model, or the error that kept it from being read.
     """
-    from hfkv.source import fetch_many
+    from hfkv.source import overlap
 
-    results: list[Model | HfkvError] = []
-    for files in fetch_many(models, revision=revision, source=source, token=token):
-        if isinstance(files, HfkvError):
-            results.append(files)
-            continue
-        try:
-            results.append(_complete(files, token=token))
-        except HfkvError as error:
-            results.append(error)
-    return results
+    return overlap(lambda model: load(model, revision=revision, source=source, token=token), models)
+
+
+async def aload(
+    model: str,
+    *,
+    revision: str | None = None,
+    source: str = "auto",
+    token: str | bool | None = None,
+) -> Model:
+    """:func:`load` for use in an event loop, which goes on meanwhile.
+
+    Cancelling it (``asyncio.timeout``, a task group) ends its requests at once.
+    """
+    from hfkv.source import in_background
+
+    return await in_background(lambda: load(model, revision=revision, source=source, token=token))
+
+
+async def aload_many(
+    models: Sequence[str],
+    *,
+    revision: str | None = None,
+    source: str = "auto",
+    token: str | bool | None = None,
+) -> list[Model | HfkvError]:
+    """:func:`load_many` for use in an event loop, which goes on meanwhile."""
+    from hfkv.source import in_background
+
+    return await in_background(
+        lambda: load_many(models, revision=revision, source=source, token=token)
+    )

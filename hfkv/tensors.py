@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hfkv.boxes import Box, Index, box_size, boxes_of, expand, holds
@@ -61,8 +61,8 @@ def template(name: str) -> tuple[str, tuple[int, ...]]:
     )
 
 
-#: Pattern, dtype, shape, and the bytes of one where the dtype does not tell.
-_Group = tuple[str, str, tuple[int, ...], "int | None"]
+#: Dtype, shape, and the bytes of one where the dtype does not tell.
+_Like = tuple[str, tuple[int, ...], "int | None"]
 
 
 class TensorTable:
@@ -165,22 +165,24 @@ class TableBuilder:
     """
 
     def __init__(self) -> None:
-        self._patterns: dict[tuple[str, ...], str] = {}
-        self._members: dict[_Group, list[tuple[str, ...]]] = {}
+        # (dtype, shape, size) -> texts around the numbers -> the numbers, as they are written.
+        self._members: dict[_Like, dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int | None = None) -> None:
         """Add one tensor."""
-        parts = _INDEX.split(name)
-        texts = tuple(parts[::2])
-        pattern = self._patterns.get(texts)
-        if pattern is None:
-            pattern = "{}".join(text.replace("{", "{{").replace("}", "}}") for text in texts)
-            self._patterns[texts] = pattern
-        key = (pattern, dtype, shape, size)
-        members = self._members.get(key)
-        if members is None:
-            members = self._members[key] = []
-        members.append(tuple(parts[1::2]))
+        self.add_all((name,), dtype, shape, size)
+
+    def add_all(
+        self, names: Iterable[str], dtype: str, shape: tuple[int, ...], size: int | None = None
+    ) -> None:
+        """Add tensors that are alike but for their names."""
+        own = self._members.setdefault((dtype, shape, size), {})
+        for parts in map(_INDEX.split, names):
+            texts = tuple(parts[::2])
+            members = own.get(texts)
+            if members is None:
+                members = own[texts] = []
+            members.append(tuple(parts[1::2]))
 
     def groups(self) -> list[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]:
         """The groups so far.
@@ -189,27 +191,27 @@ class TableBuilder:
             HeaderError: a name was added twice, as when two shards hold the same tensor.
         """
         found = []
-        taken: dict[str, set[tuple[str, ...]]] = {}
-        for (pattern, dtype, shape, size), members in self._members.items():
-            others = taken.setdefault(pattern, set())
-            before = len(others)
-            # Numbers have no leading zeros, so different texts are different numbers.
-            others.update(members)
-            if len(others) != before + len(members):
-                raise self._twice(pattern)
-            indices = [tuple(map(int, member)) for member in members]
-            found.append((pattern, dtype, shape, size, boxes_of(indices)))
+        taken: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for (dtype, shape, size), own in self._members.items():
+            for texts, members in own.items():
+                others = taken.setdefault(texts, set())
+                before = len(others)
+                # Numbers have no leading zeros, so different texts are different numbers.
+                others.update(members)
+                if len(others) != before + len(members):
+                    raise self._twice(texts)
+                found.append((_pattern(texts), dtype, shape, size, boxes_of(_indices(members))))
         return found
 
-    def _twice(self, pattern: str) -> HeaderError:
+    def _twice(self, texts: tuple[str, ...]) -> HeaderError:
         seen: set[tuple[str, ...]] = set()
-        for key, members in self._members.items():
-            for member in members if key[0] == pattern else ():
+        for own in self._members.values():
+            for member in own.get(texts, ()):
                 if member in seen:
-                    name = printable(pattern.format(*member))
+                    name = printable(_pattern(texts).format(*member))
                     return HeaderError(f"the tensor '{name}' stands twice", expected="each once")
                 seen.add(member)
-        raise AssertionError(pattern)
+        raise AssertionError(texts)
 
     def table(self) -> TensorTable:
         """The table of what was added.
@@ -218,3 +220,15 @@ class TableBuilder:
             HeaderError: a name was added twice.
         """
         return TensorTable.of_groups(self.groups())
+
+
+def _pattern(texts: tuple[str, ...]) -> str:
+    return "{}".join(text.replace("{", "{{").replace("}", "}}") for text in texts)
+
+
+def _indices(members: Sequence[tuple[str, ...]]) -> Iterable[Index]:
+    """The numbers of each, column by column, which is quicker than one by one."""
+    if not members[0]:
+        return [()]
+    columns = (map(int, column) for column in zip(*members, strict=True))
+    return zip(*columns, strict=True)

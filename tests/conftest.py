@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from hfkv.source import limits
 from hfkv.source.snapshot import read_snapshot
-from tests.hub.server import Hub, Repo, serve, sharded
+from tests.hub.server import Hub, Repo, Sparse, serve, sharded
 
 LLAMA = "meta-llama/Meta-Llama-3-70B"
 CARD = b"""---
@@ -47,21 +48,20 @@ def short(monkeypatch: pytest.MonkeyPatch) -> limits.Limits:
     return bounds
 
 
+@cache
+def _llama() -> dict[str, bytes | Sparse]:
+    files = read_snapshot(LLAMA)
+    assert files.tensors is not None
+    small = {"config.json": files.texts["config.json"], "README.md": CARD}
+    return {**small, **sharded(files.tensors, 30)}
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A running local Hub with the gated Llama 3 70B in thirty shards."""
     from huggingface_hub import constants
 
-    files = read_snapshot(LLAMA)
-    assert files.tensors is not None
-    repo = Repo(
-        files={
-            "config.json": files.texts["config.json"],
-            "README.md": CARD,
-            **sharded(files.tensors, 30),
-        },
-        gated=True,
-    )
+    repo = Repo(files=dict(_llama()), gated=True)
     with serve(Hub(repos={LLAMA: repo})) as running:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         yield running

@@ -138,8 +138,11 @@ def test_several_models_side_by_side_and_a_failure_beside_the_successes(
 ) -> None:
     code, out, err = hfkv("compare", LLAMA, "nobody/nothing", "google/gemma-3-27b-it", "--json")
     assert code == 1
-    assert [item["model"] for item in json.loads(out)] == [LLAMA, "google/gemma-3-27b-it"]
-    assert "nobody/nothing" in err
+    first, failed, second = json.loads(out)
+    assert [first["model"], second["model"]] == [LLAMA, "google/gemma-3-27b-it"]
+    assert failed["model"] == "nobody/nothing"
+    assert failed["error"]["type"] == "NetworkError"
+    assert failed["error"]["message"] in err
 
 
 def test_human_output_fits_80_columns(hfkv: Run, offline: None) -> None:

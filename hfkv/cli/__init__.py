@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "The KV cache by hfkv and by the installed transformers, side by side.",
     "check": "What a repository says of models, held against them; a hook before each commit.",
     "lock": "Write hfkv.lock, by which hfkv check needs no network.",
+    "cache": "What is kept of models that were read, and --clear to remove it.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,10 @@ from hfkv.cli.options import (
     tokens_option,
 )
 from hfkv.cli.output import emit, waiting
+from hfkv.errors import HfkvError
+
+if TYPE_CHECKING:
+    from hfkv.comparison import Comparison
 
 
 @click.command()
@@ -56,7 +60,6 @@ def compare(
       hfkv compare Qwen/Qwen3-8B google/gemma-3-12b-it --tokens 128Ki --json
     """
     from hfkv.comparison import Comparison, compare_model
-    from hfkv.errors import HfkvError
     from hfkv.lora import LoraOptions
     from hfkv.model import load_many
     from hfkv.reading import printable
@@ -64,13 +67,12 @@ def compare(
 
     output = chosen_format()
     targets = LoraOptions.parse_targets(target_modules)
-    results: list[Comparison] = []
-    failures: list[tuple[str, HfkvError]] = []
+    results: list[Comparison | HfkvError] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)
-    for name, model in zip(models, loaded, strict=True):
+    for model in loaded:
         if isinstance(model, HfkvError):
-            failures.append((name, model))
+            results.append(model)
             continue
         results.append(
             compare_model(
@@ -86,28 +88,40 @@ def compare(
                 cartridge=cartridge,
             )
         )
-    if len(models) == 1 and failures:
-        raise failures[0][1]
-    if results:
-        value: list[dict[str, Any]] = [item.to_json() for item in results]
-        emit(
-            output,
-            value,
-            sheets=lambda: sheets(results),
-            quiet=lambda: [_bare(item) for item in results],
-        )
-    for _, error in failures:
-        click.echo(f"Error: {printable(str(error), 4000)}", err=True)
-    figures = ("kv_cache", "lora", "cartridge")
-    refused = [item for item in results if any(name in item.reasons for name in figures)]
-    for item in refused:
-        for name in figures:
-            if name in item.reasons:
-                reason = printable(item.reasons[name], 4000)
-                click.echo(f"Error: no {name} figure: {reason}", err=True)
-    return 1 if failures or refused else 0
+    if len(models) == 1 and isinstance(results[0], HfkvError):
+        raise results[0]
+    found = [item for item in results if isinstance(item, Comparison)]
+    emit(
+        output,
+        [
+            _failure(name, item) if isinstance(item, HfkvError) else item.to_json()
+            for name, item in zip(models, results, strict=True)
+        ],
+        sheets=lambda: sheets(found) if found else [],
+        quiet=lambda: [_bare(item) for item in results],
+    )
+    for item in results:
+        for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
+            click.echo(f"Error: {printable(reason, 4000)}", err=True)
+    return int(any(isinstance(item, HfkvError) or _refusals(item) for item in results))
 
 
-def _bare(item: Any) -> str:
+def _failure(name: str, error: HfkvError) -> dict[str, Any]:
+    """What stands in the place of a model that could not be read."""
+    return {"model": name, "error": {"type": type(error).__name__, "message": str(error)}}
+
+
+def _refusals(item: Comparison) -> list[str]:
+    return [
+        f"no {name} figure: {item.reasons[name]}"
+        for name in ("kv_cache", "lora", "cartridge")
+        if name in item.reasons
+    ]
+
+
+def _bare(item: Comparison | HfkvError) -> str:
+    """The ratio; an empty line where there is none, so that lines and models stay together."""
+    if isinstance(item, HfkvError):
+        return ""
     ratio = item.compression["kv_over_lora"]
     return "" if ratio is None else repr(float(ratio))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +16,9 @@ from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
 from hfkv.render.sheet import Sheet, print_sheets, sheets_to_markdown
 
 __all__ = ["emit", "waiting"]
+
+#: Seconds until a log hears of a slow network, and between its lines.
+_FIRST_LINE, _EACH_LINE = 3.0, 5.0
 
 
 def emit(
@@ -65,22 +70,43 @@ def _text(
 
 @contextmanager
 def waiting(what: str, output: Format) -> Iterator[None]:
-    """Say on stderr what is being waited for, if a person watches and it takes a while."""
-    if output is not Format.human or not sys.stderr.isatty():
-        yield
+    """Say on stderr what is being waited for, if it takes a while; never on stdout.
+
+    A person at a terminal sees a line that moves; a log gets a line now and then.
+    """
+    from hfkv.source.progress import listening
+
+    if output is Format.human and sys.stderr.isatty():
+        from hfkv.render.sheet import console
+
+        status = console(sys.stderr).status(what)
+        # An answer that comes at once needs no spinner, which would only flicker.
+        timer = threading.Timer(0.4, status.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            with listening(lambda text: status.update(f"{what}: {text}")):
+                yield
+        finally:
+            timer.cancel()
+            status.stop()
         return
-    import threading
-
-    from hfkv.render.sheet import console
-
-    target = console(sys.stderr)
-    status = target.status(what)
-    # An answer that comes at once needs no spinner, which would only flicker.
-    timer = threading.Timer(0.4, status.start)
-    timer.daemon = True
-    timer.start()
+    latest = ["waiting"]
+    done = threading.Event()
+    lines = threading.Thread(target=_tell, args=(what, latest, done), daemon=True)
+    lines.start()
     try:
-        yield
+        with listening(lambda text: latest.__setitem__(0, text)):
+            yield
     finally:
-        timer.cancel()
-        status.stop()
+        done.set()
+        lines.join()
+
+
+def _tell(what: str, latest: list[str], done: threading.Event) -> None:
+    """A line on stderr now and then, also while nothing comes in, until ``done``."""
+    begin = time.monotonic()
+    pause = _FIRST_LINE
+    while not done.wait(pause):
+        click.echo(f"{what}: {latest[0]}, {time.monotonic() - begin:.0f} s", err=True)
+        pause = _EACH_LINE

@@ -62,14 +62,19 @@ def plot(
       hfkv plot meta-llama/Meta-Llama-3-70B --over tokens -o tokens.png
       hfkv plot meta-llama/Meta-Llama-3-70B Qwen/Qwen3-8B --over rank -o rank.svg
     """
+    from hfkv.errors import HfkvError
     from hfkv.lora import LoraOptions
-    from hfkv.model import load
+    from hfkv.model import Model, load_many
     from hfkv.render.chart import draw, save
 
     if bits_per_token != bits_per_token:
         raise click.BadParameter("expected a number", param_hint="--bits-per-token")
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
-    loaded = [load(name, revision=revision, source=source, token=token) for name in models]
+    found = load_many(models, revision=revision, source=source, token=token)
+    for item in found:
+        if isinstance(item, HfkvError):
+            raise item
+    loaded = [item for item in found if isinstance(item, Model)]
     figure = draw(
         loaded,
         over=over,

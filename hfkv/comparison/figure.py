@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hfkv.comparison.breakeven import break_even, rank_at_parity
 from hfkv.errors import HfkvError, InputError, TargetError
-from hfkv.model import Model, load
+from hfkv.model import Model, load_many
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
@@ -184,9 +184,15 @@ def compare(
     >>> round(float(comparison.compression["kv_over_lora"]), 2), comparison.break_even_tokens
     (39.56, 2528)
     """
+    names = [model for model in models if not isinstance(model, Model)]
+    read = iter(load_many(names, revision=revision, source=source) if names else ())
+    loaded = [model if isinstance(model, Model) else next(read) for model in models]
+    for item in loaded:
+        if isinstance(item, HfkvError):
+            raise item
     return [
         compare_model(
-            model if isinstance(model, Model) else load(model, revision=revision, source=source),
+            model,
             tokens=tokens,
             batch=batch,
             r=r,
@@ -196,7 +202,8 @@ def compare(
             cartridge=cartridge,
             **options,
         )
-        for model in models
+        for model in loaded
+        if isinstance(model, Model)
     ]
 
 

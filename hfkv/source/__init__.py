@@ -16,7 +16,7 @@ from hfkv.errors import (
 )
 from hfkv.source.directory import is_path, read_directory, read_path
 from hfkv.source.files import Files, SourceName
-from hfkv.source.many import overlap
+from hfkv.source.many import in_background, overlap
 from hfkv.source.store import Store, is_commit
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "fetch",
     "fetch_card",
     "fetch_many",
+    "in_background",
     "overlap",
     "read_directory",
 ]
@@ -154,7 +155,8 @@ def fetch_card(
 
     Args:
         model: the Hub id.
-        source: ``cache`` to use only what the machine has; else the Hub is asked.
+        source: ``cache`` to use only what the machine has, ``hub`` only the Hub; else the Hub is
+            asked first.
         token: as for :func:`fetch`.
         beside: the model and commit whose figures it is read for. The card that was read for
             them once is used again, so that the same commit gives the same answer.
@@ -168,15 +170,26 @@ def fetch_card(
         if found is not None:
             return found
     if source == "cache":
-        from hfkv.source.local_cache import read_cache
-
-        files = read_cache(model)
-        if "README.md" not in files.texts:
-            raise NotFoundError("the local cache has no card of it", where=model)
-        return files.texts["README.md"].decode("utf-8", "replace"), files.commit
+        return _cached_card(model)
     from hfkv.source.hub import fetch_card_text
 
-    card, commit = fetch_card_text(model, token=token)
+    try:
+        card, commit = fetch_card_text(model, token=token)
+    except (NetworkError, GatedError):
+        if source == "hub":
+            raise
+        with suppress(NotFoundError):
+            return _cached_card(model)
+        raise
     if beside is not None:
         store.write_base(*beside, model, card, commit)
     return card, commit
+
+
+def _cached_card(model: str) -> tuple[str, str | None]:
+    from hfkv.source.local_cache import read_cache
+
+    files = read_cache(model)
+    if "README.md" not in files.texts:
+        raise NotFoundError("the local cache has no card of it", where=model)
+    return files.texts["README.md"].decode("utf-8", "replace"), files.commit

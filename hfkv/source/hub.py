@@ -91,9 +91,9 @@ class _Fetch:
         if listing is None:
             self._asked = net.submit(repository.listing)
             if repository.moves_with_main:
-                self._whole = net.submit(repository.all_headers, self._head.give)
+                self._whole = net.submit(self._ask_whole, self._head, True)
         elif repository.moves_with_main and _SINGLE not in listing.names:
-            self._whole = net.submit(repository.all_headers, self._head.give)
+            self._whole = net.submit(self._ask_whole, self._head, False)
         wanted = [name for name in _ALWAYS if listing is None or name in listing.names]
         self._texts = {name: net.submit(repository.text, name, at) for name in wanted}
         self._single: Future[Header] | None = None
@@ -166,15 +166,27 @@ class _Fetch:
             return None
         return header if self._at or header.commit == listing.commit else None
 
+    def _ask_whole(self, head: Once, early: bool) -> Answer:
+        try:
+            return self._repository.all_headers(head.give, early)
+        finally:
+            head.give(None)  # it failed: nobody need wait for it
+
     def _from_one_answer(self, weights: list[str], listing: Listing) -> TableBuilder | None:
         """What the one request for all headers gave, if it answered in time for this commit."""
         if self._whole is None or weights == [_SINGLE]:
             return None
-        if self._head.wait(limits.LIMITS.hedge) != 200:
+        status = self._head.wait(limits.LIMITS.hedge)
+        if status == 0:
+            # It does not name its commit: only asked after one list and before another, which
+            # agree, is it known.
+            head = Once()
+            self._whole = self._net.submit(self._ask_whole, head, False)
+            status = head.wait(limits.LIMITS.hedge)
+        if status != 200:
             return None
         try:
             answer = self._whole.result()
-            # It is of main, at the time it was made: the commit must be the same before and after.
             commit = answer.commit or self._repository.listing().commit
         except HfkvError:
             return None

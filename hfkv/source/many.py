@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from hfkv.errors import HfkvError
 
-__all__ = ["overlap"]
+__all__ = ["in_background", "overlap"]
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvError]:
@@ -36,6 +37,33 @@ def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvE
         workers = Workers(limits.LIMITS.models)
         try:
             jobs = [workers.submit(one, model) for model in models]
-            return [job.result() for job in jobs]
-        finally:
+            found = [job.result() for job in jobs]
+        except BaseException:
             workers.close()
+            raise
+        workers.close(wait=1.0)
+        return found
+
+
+async def in_background(read: Callable[[], _R]) -> _R:
+    """``read()`` in a thread, while the event loop goes on.
+
+    Where the task is cancelled, the requests end at once, and with them the thread.
+    """
+    import asyncio
+
+    from hfkv.source.session import Session, session
+    from hfkv.source.workers import Workers
+
+    own = Session()
+
+    def job() -> _R:
+        with session(own):
+            return read()
+
+    worker = Workers(1)
+    try:
+        return await asyncio.wrap_future(worker.submit(job))
+    finally:
+        own.cancel()
+        worker.close()

@@ -16,6 +16,7 @@ from hfkv.source import limits
 from hfkv.source.answers import MissingFileError, check, not_the_hub
 from hfkv.source.header import LARGEST_HEADER, header_length
 from hfkv.source.identity import find_token, user_agent
+from hfkv.source.response import Headers
 from hfkv.source.session import Answer, Session
 from hfkv.source.store import is_commit
 from hfkv.source.wire import origin_of
@@ -145,13 +146,13 @@ class Repository:
             following = re.search(r'<([^<>]*)>\s*;\s*rel="next"', answer.headers.get("Link", ""))
             if following is None:
                 return names
-            url = urljoin(answer.url, following[1])
             try:
+                url = urljoin(answer.url, following[1])
                 same = origin_of(url) == origin_of(answer.url)
             except ValueError:
                 same = False
             if not same or "/api/models/" not in urlsplit(url).path:
-                raise self._not_the_hub(f"{where}: its next page is {url}")
+                raise self._not_the_hub(f"{where}: its next page is {following[1]}")
             answer = self._get(url, limit=limits.LIMITS.text, token=answer.home)
         raise self._not_the_hub(f"{where}: more than {_MOST_PAGES} pages")
 
@@ -168,16 +169,32 @@ class Repository:
 
     # -- headers ---------------------------------------------------------------------------
 
-    def all_headers(self, on_head: Callable[[int], None]) -> Answer:
-        """Every header of a sharded model on ``main`` in one answer, where the Hub gives that."""
+    def all_headers(self, on_head: Callable[[int], None], early: bool) -> Answer:
+        """Every header of a sharded model on ``main`` in one answer, where the Hub gives that.
+
+        Args:
+            on_head: called with the status, as soon as that is known; with 0 where the answer does
+                not say of which commit it is, and was asked too early to tell by other means.
+            early: the commit of ``main`` was not known before this was asked. An answer that does
+                not name its commit is then not read.
+        """
+        keep = not early
+
+        def head(status: int, headers: Headers) -> None:
+            nonlocal keep
+            keep = keep or "X-Repo-Commit" in headers
+            on_head(status if keep or status != 200 else 0)
+
+        most = limits.LIMITS.headers
         return self._session.get(
             f"{self.endpoint}/api/models/{self.model}/safetensors-metadata/"
             "model.safetensors.index.json",
             where=self.model,
-            limit=limits.LIMITS.headers,
+            limit=most,
             token=self._token,
             headers=self._headers,
-            on_head=on_head,
+            on_head=head,
+            wanted=lambda _: most if keep else 0,
         )
 
     def header(self, name: str, commit: str | None = None) -> Header:
@@ -218,11 +235,11 @@ class Repository:
             except HfkvError:
                 pass  # an address that has expired; the Hub gives a new one
             else:
-                if again == size:
+                if size in (None, again):
                     return raw
         at = commit or answer.commit
         _, raw, again = self._range(self._url(name, at), name, begin, end)
-        if again != size:
+        if size is not None and again != size:
             raise self._not_the_hub(f"{name}: first of {size} bytes, then of {again}")
         return raw
 
@@ -339,9 +356,10 @@ class Once:
         self._value: Any = None
 
     def give(self, value: Any) -> None:
-        """Set it."""
-        self._value = value
-        self._event.set()
+        """Set it, if it was not."""
+        if not self._event.is_set():
+            self._value = value
+            self._event.set()
 
     def wait(self, seconds: float) -> Any:
         """The value, or None where it has not come in time."""

@@ -116,7 +116,7 @@ class Session:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Callable[[bytearray], int] | None = None,
-        on_head: Callable[[int], None] | None = None,
+        on_head: Callable[[int, Headers], None] | None = None,
     ) -> Answer:
         """GET, with redirects followed, faults tried again and askings to wait honoured.
 
@@ -127,7 +127,7 @@ class Session:
             token: sent to the origin of ``url`` alone.
             headers: further ones.
             wanted: given the body so far, how many bytes of it are wanted; reading stops there.
-            on_head: called with the status, before the body is read.
+            on_head: called with the status and headers, before the body is read.
 
         Returns:
             The answer, also where its status is an error.
@@ -158,7 +158,9 @@ class Session:
             asks = asked_wait(answer.headers)
             if answer.status == 429 or (answer.status == 503 and asks is not None):
                 refusals += 1
-                self._hold(url, asks if asks is not None else 2.0 ** (refusals - 1), where)
+                # A server that names no time, or none at all, is given longer each time.
+                backing_off = 4 * bounds.pause * 2 ** (refusals - 1)
+                self._hold(url, max(asks or 0.0, backing_off), where)
                 continue
             if answer.status in _TRY_AGAIN and tries < bounds.retries:
                 tries += 1
@@ -181,9 +183,7 @@ class Session:
             try:
                 origin = origin_of(url)
             except ValueError:
-                raise _RefusedError(
-                    f"sent to {printable(url, 80)}, which is not to be read"
-                ) from None
+                raise _RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
             home = home or origin
             # Once a redirect has led away, the token stays behind, also if another leads back.
             at_home = at_home and origin == home
@@ -225,7 +225,7 @@ class Session:
                     raise _RefusedError("stopped")
                 response = connection.ask(target, headers, until)
                 if asked.on_head is not None and response.status not in _REDIRECTS:
-                    asked.on_head(response.status)
+                    asked.on_head(response.status, response.headers)
                 return response, _read_body(response, asked)
             except (BrokenPipeError, ConnectionResetError) as error:
                 # The server may have closed an idle connection just now; a new one tells.
@@ -343,7 +343,7 @@ class _Request:
     token: str | None
     limit: int
     wanted: Callable[[bytearray], int] | None
-    on_head: Callable[[int], None] | None
+    on_head: Callable[[int, Headers], None] | None
 
 
 def _read_body(response: Response, asked: _Request) -> bytes:

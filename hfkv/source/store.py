@@ -232,8 +232,13 @@ def _home() -> Path:
 
 
 def _writer() -> str:
-    """What decides whether an entry holds all that is read today."""
-    return f"hfkv {__version__}: {','.join(SIDE_FILES)}"
+    """What decides whether an entry holds all that is read today, and from where.
+
+    With the endpoint, so that what one server says of a commit is never taken for another's word.
+    """
+    from huggingface_hub import constants
+
+    return f"hfkv {__version__}: {','.join(SIDE_FILES)}: {constants.ENDPOINT}"
 
 
 def _model(folder: Path) -> str:

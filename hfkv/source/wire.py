@@ -189,8 +189,11 @@ def tls() -> ssl.SSLContext:
             pass
         else:
             store: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            store.set_alpn_protocols(["http/1.1"])
             return store
-    return ssl.create_default_context(cafile=file or None, capath=folder or None)
+    context = ssl.create_default_context(cafile=file or None, capath=folder or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _proxy_for(origin: Origin) -> SplitResult | None:

@@ -76,7 +76,10 @@ def told(process: subprocess.Popen[str], question: str = "") -> dict[str, Any]:
 def once(code: str, arguments: list[str], url: str, home: str) -> dict[str, float]:
     """One run: seconds from start to end, processor seconds, peak MB."""
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1"}
-    environment.pop("HF_HUB_OFFLINE", None)
+    # As installed packages are: compiled, for all contenders alike.
+    environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "hfkv-bench-pycache")
+    for name in ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE"):
+        environment.pop(name, None)
     begin = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.DEVNULL

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -17,12 +18,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
 
+#: Of ``localhost``, signed by itself, with its key: for tests alone.
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -49,7 +53,7 @@ class Repo:
         revisions: names that stand for ``commit``.
         older: files of other commits.
         branches: names that stand for other commits.
-        whole: whether all headers are given in one answer.
+        whole: whether all headers are given in one answer; "named" also names its commit.
         listed: how many files the repository's page names at most.
     """
 
@@ -59,7 +63,7 @@ class Repo:
     commit: str = COMMIT
     older: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
-    whole: bool = False
+    whole: bool | str = False
     listed: int = 10**9
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
@@ -89,8 +93,8 @@ class Hub:
     latency: float = 0.0
     #: Looks at a request first; True where it has answered it, in whatever way.
     hook: Callable[[Any], bool] | None = None
-    #: By commit, all headers in one answer.
-    whole: dict[str, bytes] = field(default_factory=dict)
+    #: By repository and commit, all headers in one answer.
+    whole: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Bytes of body that were sent.
     sent: int = 0
     rounds: int = 0
@@ -165,10 +169,21 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(hub: Hub) -> Iterator[Hub]:
-    """Run the Hub and its CDN on two loopback ports until the block ends."""
+def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
+    """Run the Hub and its CDN on two loopback ports until the block ends.
+
+    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`.
+    """
     servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
-    hub.url, hub.cdn = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    place = "https://localhost" if secure else "http://127.0.0.1"
+    hub.url, hub.cdn = (f"{place}:{server.server_port}" for server in servers)
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        for server in servers:
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         for server in servers
@@ -358,8 +373,10 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if not hub.repos[name].whole or not isinstance(index, bytes):
                 self.refuse(404, "EntryNotFound", "Entry not found")
                 return
-            if found[0] in hub.whole:
-                self.answer(200, hub.whole[found[0]])
+            named = hub.repos[name].whole == "named"
+            said = {"X-Repo-Commit": found[0]} if named else {}
+            if (name, found[0]) in hub.whole:
+                self.answer(200, hub.whole[name, found[0]], said)
                 return
             headers = b",".join(
                 json.dumps(file).encode() + b":" + content.head[8:]
@@ -367,8 +384,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 if isinstance(content, Sparse)
             )
             kept = json.dumps({"metadata": json.loads(index)["metadata"]}).encode()
-            hub.whole[found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
-            self.answer(200, hub.whole[found[0]])
+            hub.whole[name, found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
+            self.answer(200, hub.whole[name, found[0]], said)
 
         def resolve(self, name: str, revision: str, file: str) -> None:
             found = self.repo(name, revision)

@@ -1,0 +1,220 @@
+"""The machine around it: interrupted, offline, without room, behind a proxy."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfkv.errors import HfkvError, NetworkError
+from hfkv.source import fetch, fetch_many
+from hfkv.source.session import _most_connections
+from hfkv.source.wire import Origin, _proxy_for, connect, origin_of, tls
+from tests.conftest import LLAMA
+from tests.hub.server import Hub, Repo, safetensors
+from tests.source.test_rounds import _table
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def _start(hub: Hub, home: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_TOKEN": "hf_test",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "hfkv", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
+def test_ctrl_c_at_any_moment_ends_with_130(hub: Hub, home: Path, after: float) -> None:
+    hub.latency = 0.3
+    with _start(hub, home, "compare", LLAMA, LLAMA, "--source", "hub") as process:
+        # From the moment that the command's own code runs; before it, Python itself is starting.
+        deadline = time.monotonic() + 30
+        maps = Path(f"/proc/{process.pid}/cmdline")
+        while time.monotonic() < deadline and not (maps.exists() and "hfkv" in maps.read_text()):
+            time.sleep(0.005)
+        time.sleep(0.3 + after)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        took = time.monotonic() - begin
+    if process.returncode != 0:  # it was faster than the interrupt
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        assert "Aborted" in err
+        assert out == ""
+    assert took < 5
+    assert not list(home.rglob(".writing-*"))
+
+
+def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
+    arrived = threading.Event()
+
+    def hook(handler: Any) -> bool:
+        arrived.set()
+        handler.hang()
+        return True
+
+    hub.hook = hook
+    with _start(hub, home, "kv", LLAMA) as process:
+        assert arrived.wait(30)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 3
+    assert process.returncode == 130
+    assert err.strip() == "Aborted."
+
+
+def test_a_slow_network_is_told_of_on_stderr_alone(
+    hub: Hub, home: Path, hfkv: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfkv.cli.output._FIRST_LINE", 0.05)
+    monkeypatch.setattr("hfkv.cli.output._EACH_LINE", 0.05)
+    hub.latency = 0.1
+    code, out, err = hfkv("compare", LLAMA, "--token", "hf_test", "--json")
+    assert code == 0
+    assert out.startswith("[")
+    assert f"reading {LLAMA}" in err
+    assert "answers" in err
+    assert "answers" not in out
+
+
+def test_a_quick_answer_is_not_commented(hub: Hub, hfkv: Run) -> None:
+    assert hfkv("kv", LLAMA, "--token", "hf_test", "--tokens", "8", "-q")[2] == ""
+
+
+def test_offline_asks_nothing(hub: Hub, offline: None) -> None:
+    with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
+        fetch(LLAMA, source="hub")
+    assert fetch(LLAMA).source == "snapshot"
+    with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
+        fetch("acme/none")
+    assert hub.requests == []
+
+
+def test_few_file_descriptors_suffice(hub: Hub) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    in_use = len(os.listdir("/dev/fd"))
+    try:
+        # The test's own server takes as many again.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 40, hard))
+        assert _most_connections() <= (in_use + 40) // 2
+        (found,) = fetch_many([LLAMA], token="hf_test")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if isinstance(found, HfkvError):
+        assert "Too many open files" in str(found)
+    else:
+        assert found.tensors is not None
+
+
+# -- proxies and addresses -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "used"),
+    [
+        ("http_proxy", "http://proxy.example:3128", True),
+        ("HTTPS_PROXY", "http://proxy.example:3128", False),
+        ("all_proxy", "proxy.example:3128", True),
+        ("no_proxy", "*", False),
+    ],
+)
+def test_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, used: bool
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, value)
+    proxy = _proxy_for(Origin("http", "hub.example", 80))
+    assert (proxy is not None) is used
+    if used and proxy is not None:
+        assert (proxy.hostname, proxy.port) == ("proxy.example", 3128)
+
+
+def test_requests_go_through_the_proxy(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local server stands in for the proxy: it is sent whole addresses."""
+    from huggingface_hub import constants
+
+    hub.repos["acme/one"] = Repo(files={"model.safetensors": safetensors(_table())})
+    seen: list[tuple[str, str | None]] = []
+
+    def proxy(handler: Any) -> bool:
+        seen.append((handler.path, handler.headers.get("Proxy-Authorization")))
+        for address in ("http://hub.example", hub.cdn):
+            handler.path = handler.path.removeprefix(address)
+        return False
+
+    hub.hook = proxy
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("http_proxy", hub.url.replace("http://", "http://me:s%20cret@"))
+    monkeypatch.setenv("no_proxy", hub.cdn.removeprefix("http://"))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.example")
+    assert fetch("acme/one", source="hub").tensors == _table()
+    through = [(path, login) for path, login in seen if not path.startswith("/")]
+    assert len(through) >= 4
+    assert {login for _, login in through} == {"Basic bWU6cyBjcmV0"}
+    assert all(login is None for path, login in seen if path.startswith("/"))
+
+
+def test_a_proxy_of_another_kind_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(NetworkError, match="socks5"):
+        fetch(LLAMA, source="hub")
+
+
+def test_certificates_are_checked() -> None:
+    import ssl
+
+    context = tls()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://x/", "/x", "", "http://", "http://a@b/", "http://x:99999/"]
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        origin_of(url)
+
+
+def test_an_idle_connection_that_was_closed_is_not_used(hub: Hub) -> None:
+    connection = connect(origin_of(hub.url))
+    connection.open()
+    response = connection.ask("/x", {"Connection": "close"}, time.monotonic() + 5)
+    while response.read():
+        pass
+    deadline = time.monotonic() + 2
+    while connection.usable() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not connection.usable()
+    connection.close()
+    other = connect(origin_of(hub.url))
+    other.open()
+    assert other.usable()
+    other.cut()
+    assert not other.usable()
+    other.close()
