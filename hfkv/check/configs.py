@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from hfkv.cache.known import known
 from hfkv.check.document import Document, KeyPath
 from hfkv.check.finding import Finding, said
 from hfkv.errors import CrosscheckError, HeaderError, HfkvError, UnsupportedError
@@ -38,8 +39,13 @@ def check_config(document: Document) -> Iterator[Finding]:
                 read_directory(folder, model=document.path, source="directory"),
                 texts=files.texts,
             )
-        model = Model(read(files))
-        model.kv_cache(tokens=1)
+        facts = read(files)
+        found = known(facts)
+        if found.basis == "inferred":
+            # A figure could be had, but a name that nobody knows is most often misspelt.
+            name = printable(found.config.model_type)
+            yield at("HFKV401", f"the model_type '{name}' is not known here, only its shapes")
+        Model(facts).kv_cache(tokens=1, encoder_tokens=1 if found.plan.crosses else None)
     except UnsupportedError as error:
         yield at("HFKV401", said(error))
     except (CrosscheckError, HeaderError) as error:
