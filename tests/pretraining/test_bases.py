@@ -107,7 +107,7 @@ def test_the_size_of_a_fine_tune_says_which_row_of_its_bases_card(hub: Hub) -> N
 
 def test_bases_are_followed_in_the_local_cache(home: Path, offline: None) -> None:
     _cache(home, "me/chat", _card("org/Base-7B"))
-    assert load("me/chat", source="hub").pretraining.tokens is None
+    assert load("me/chat").pretraining.tokens is None
     _cache(home, "org/Base-7B", STATED.encode())
     said = load("me/chat").pretraining
     assert (said.tokens, said.evidence[0].model) == (15 * T, "org/Base-7B")
@@ -187,4 +187,4 @@ def test_nothing_of_a_card_reaches_the_terminal_raw(hub: Hub, hfkv: Callable[...
 )
 def test_a_card_that_names_itself_or_nonsense(hub: Hub, front: str) -> None:
     _repo(hub, "me/chat", f"---\n{front}\n---\n# x\n".encode())
-    assert load("me/chat", source="hub").pretraining.tokens is None
+    assert load("me/chat").pretraining.tokens is None
