@@ -183,8 +183,8 @@ def _once(
 ) -> tuple[str, int | None]:
     """A rule applied at most once; the source that matched, or None."""
     start = ""
-    if rule.get("scope"):
-        inside = f"{rule['scope']}."
+    if rule.get("scope") is not None:
+        inside = f"{rule['scope']}." if rule["scope"] else ""
         outside = f"{rule['prefix']}.{inside}" if rule.get("prefix") else inside
         for beginning in (outside, inside):
             if name.startswith(beginning):

@@ -25,9 +25,7 @@ REFUSED = {
 
 #: Classes with an option set, or all of them, that are known not to agree yet, with the reason.
 OPEN = {
-    "emu3-Emu3ForConditionalGeneration": "a rule whose scope is empty",
     "encoder-decoder-EncoderDecoderModel": "modules to save inside each other",
-    "marian-MarianMTModel": "positions that no checkpoint holds",
     "molmo2-Molmo2ForConditionalGeneration": "a split into unequal parts",
     "muse_glimmer-MuseGlimmerForConditionalGeneration": "tied embeddings",
     "nemo_speechlm-Nemotron3_5TranscribeForConditionalGeneration": "targets without parameters",
