@@ -7,9 +7,10 @@ boxes of ranges. A DeepSeek-V3 table of 92,000 tensors is some forty patterns, a
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hfkv.boxes import Box, Index, box_size, boxes_of, expand, holds
@@ -147,6 +148,28 @@ class TensorTable:
         """``(pattern, dtype, shape, index tuples)`` of each group of like tensors."""
         for pattern, dtype, shape, _, boxes in self._groups:
             yield pattern, dtype, shape, tuple(expand(boxes))
+
+    def mapped(self, change: Callable[[Tensor], Tensor | None]) -> TensorTable:
+        """The table with every tensor changed, or left out where ``change`` gives None.
+
+        ``change`` is asked once for each group of like tensors, whose name has ``{}`` for every
+        number, and must keep these; so 92,000 tensors cost some forty calls.
+
+        >>> table = TensorTable([Tensor(name=f"h.{n}.w", dtype="U8", shape=(4,)) for n in (0, 1)])
+        >>> wide = table.mapped(lambda t: Tensor(name=t.name, dtype="F4", shape=(8,)))
+        >>> [(t.name, t.shape) for t in wide]
+        [('h.0.w', (8,)), ('h.1.w', (8,))]
+        """
+        found: dict[tuple[str, str, tuple[int, ...], int | None], list[tuple[Box, ...]]] = {}
+        for pattern, dtype, shape, size, boxes in self._groups:
+            new = change(Tensor(name=pattern, dtype=dtype, shape=shape, size=size))
+            if new is not None:
+                found.setdefault((new.name, new.dtype, new.shape, new.size), []).append(boxes)
+        # Groups that have become alike are one.
+        return TensorTable.of_groups(
+            (*like, parts[0] if len(parts) == 1 else boxes_of(expand(itertools.chain(*parts))))
+            for like, parts in found.items()
+        )
 
     @property
     def dtypes(self) -> dict[str, int]:

@@ -15,7 +15,14 @@ from hfkv.tensors import TensorTable
 __all__ = ["adapter"]
 
 #: Parts of a low-rank adapter in a file, after the module's name.
-_PARTS = (".lora_A", ".lora_B", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector")
+_PARTS = (
+    ".lora_A",
+    ".lora_B",
+    ".lora_embedding_A",
+    ".lora_embedding_B",
+    ".lora_magnitude_vector",
+    ".lora_diag",
+)
 
 
 def adapter(
@@ -31,7 +38,7 @@ def adapter(
     if witness is None:
         return figure
     found = _low_rank(witness)
-    counted = sum(figure.per_target.values())
+    counted = sum(figure.per_target.values()) + figure.frozen
     stored = sum(found.values())
     if stored != counted:
         raise CrosscheckError(

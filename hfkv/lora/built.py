@@ -45,6 +45,7 @@ class Built:
         modules: in order, without the model itself.
         output, input: names of the output and the input embedding; None where there is none.
         input_known: whether ``input`` is known at all.
+        may_tie: whether PEFT may take embeddings for tied: the class's config does not say no.
         tied: full name of a parameter to that of the one whose storage it shares.
         loose: parameters of the model itself, outside all modules.
         basis: how this is known.
@@ -56,6 +57,7 @@ class Built:
     output: str | None
     input: str | None
     input_known: bool = True
+    may_tie: bool = False
     tied: Mapping[str, str] = field(default_factory=dict)
     loose: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     basis: str = "exact"

@@ -8,7 +8,7 @@ representative name for each pattern, so that a checkpoint of 92,000 tensors tak
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -45,14 +45,23 @@ def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+#: The size of a parameter along one dimension by the config, where it is known.
+Sizes = Callable[[str, int], "int | None"]
+
+
 def load_names(
-    tensors: TensorTable, rules: Sequence[Mapping[str, Any]], prefix: str, known: frozenset[str]
+    tensors: TensorTable,
+    rules: Sequence[Mapping[str, Any]],
+    prefix: str,
+    known: frozenset[str],
+    sizes: Sizes = lambda pattern, at: None,
 ) -> Loaded:
     """Apply ``rules`` to a checkpoint's names.
 
     Args:
         prefix: ``base_model_prefix`` of the class.
         known: patterns of the parameters that the class can have.
+        sizes: tells how a tensor that becomes several of unlike size is split.
 
     Raises:
         UnsupportedError: a rule splits what cannot be followed by shapes alone.
@@ -92,7 +101,7 @@ def load_names(
         for index, lists in group.items():
             like = tuple((len(items), tuple(sorted(set(items)))) for items in lists)
             if like not in done:
-                done[like] = _operate(rule, lists, len(made), target)
+                done[like] = _operate(rule, lists, made, target, sizes)
             for name, result_shape in zip(made, done[like], strict=True):
                 if name in known:
                     shapes.setdefault(name, {})[index] = result_shape
@@ -183,8 +192,8 @@ def _once(
 ) -> tuple[str, int | None]:
     """A rule applied at most once; the source that matched, or None."""
     start = ""
-    if rule.get("scope"):
-        inside = f"{rule['scope']}."
+    if rule.get("scope") is not None:
+        inside = f"{rule['scope']}." if rule["scope"] else ""
         outside = f"{rule['prefix']}.{inside}" if rule.get("prefix") else inside
         for beginning in (outside, inside):
             if name.startswith(beginning):
@@ -261,9 +270,10 @@ def _targets(rule: Mapping[str, Any], target: str, prefix: str, known: frozenset
 
 
 def _operate(
-    rule: Mapping[str, Any], lists: list[list[Shape]], count: int, target: str
+    rule: Mapping[str, Any], lists: list[list[Shape]], made: list[str], target: str, sizes: Sizes
 ) -> list[Shape]:
     """The shapes that a convert makes of the tensors collected for it."""
+    count = len(made)
     work = [list(items) for items in lists if items]
     for operation, *arguments in rule["ops"]:
         if operation == "MergeModulelist":
@@ -290,6 +300,9 @@ def _operate(
                 raise UnsupportedError(f"{target} does not split evenly", where="header")
             piece = (*shape[:at], shape[at] // count, *shape[at + 1 :])
             work = [[piece] for _ in range(count)]
+        elif operation == "Split":
+            (at,) = arguments
+            work = [[piece] for piece in _split(work[0][0], at, made, target, sizes)]
         elif operation == "Transpose":
             first, second = arguments[:2]
             turned = []
@@ -309,13 +322,13 @@ def _operate(
                 [items[len(items) // count * at : len(items) // count * (at + 1)] for items in work]
                 for at in range(count)
             ]
-            made = []
+            halves: list[list[Shape]] = []
             for lists_of in half:
                 parts = [(*i[0][:stack], len(i), *i[0][stack:]) for i in lists_of]
                 joined = list(parts[0])
                 joined[concat] = sum(part[concat] for part in parts)
-                made.append([tuple(joined)])
-            work = made
+                halves.append([tuple(joined)])
+            work = halves
         else:
             raise UnsupportedError(
                 f"loading {target} does {operation}, which is not followed here",
@@ -325,6 +338,18 @@ def _operate(
     if len(flat) != count:
         raise UnsupportedError(f"loading {target} is not followed here", where="header")
     return flat
+
+
+def _split(shape: Shape, at: int, made: list[str], target: str, sizes: Sizes) -> list[Shape]:
+    """The pieces of a tensor, each as large as the parameter that it becomes."""
+    pieces = [sizes(name, at) for name in made]
+    if None in pieces or sum(piece or 0 for piece in pieces) != shape[at]:
+        raise UnsupportedError(
+            f"{target} is split off a tensor of {shape[at]:,}, and the sizes that config.json "
+            "gives its parts do not come to that",
+            where="safetensors header",
+        )
+    return [(*shape[:at], piece or 0, *shape[at + 1 :]) for piece in pieces]
 
 
 def _product(shape: Sequence[int]) -> int:

@@ -20,7 +20,7 @@ from hfkv.lora.table import Row, Table
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["FLAT", "flat_columns", "restore"]
+__all__ = ["FLAT", "flat_columns", "restore", "size_by_config"]
 
 #: The dtype given to a column whose shape is lost. One of its elements is one of the layer's, and
 #: a size of -1 marks it through the stacking and joining that loading does.
@@ -65,6 +65,20 @@ def restore(loaded: Loaded, table: Table, config: Config, where: str) -> bool:
                 done[pattern, count] = _fitting(rows[name], short, count, table, config, where)
             shapes[index] = done[pattern, count]
     return bool(done)
+
+
+def size_by_config(table: Table, pattern: str, at: int, config: Config) -> int | None:
+    """A parameter's size along one dimension by the config; None where it is not known, or not
+    the same in all shapes that the class can give it."""
+    name, _, short = pattern.rpartition(".")
+    found = {
+        _size(shape[at], row, table, config)
+        for row in table.rows
+        if row.name == name
+        for shape in row.parameters.get(short, ())
+        if at < len(shape)
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _fitting(row: Row, short: str, count: int, table: Table, config: Config, where: str) -> Shape:

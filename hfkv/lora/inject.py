@@ -191,7 +191,7 @@ def _modules(built: Built, work: Work) -> list[Adapted]:
 def _refuse_tying(built: Built, work: Work) -> None:
     """``ensure_weight_tying`` changes what is adapted only where embeddings are tied and named."""
     options = work.options
-    if not options.ensure_weight_tying or not built.tied:
+    if not options.ensure_weight_tying or not (built.tied or built.may_tie):
         return
     targets = work.targets
     names = [*(options.modules_to_save or ()), *(() if isinstance(targets, str) else targets or ())]

@@ -12,10 +12,11 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
-from hfkv.lora.geometry import FLAT, restore
+from hfkv.lora.geometry import FLAT, restore, size_by_config
 from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
+from hfkv.lora.shared import repeat_shared
 from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
@@ -60,7 +61,13 @@ def built_of(facts: Facts, config: Config) -> Built:
         for row in table.rows
         for parameter in row.parameters
     )
-    loaded = load_names(tensors, table.conversions, table.prefix, known)
+    loaded = load_names(
+        tensors,
+        table.conversions,
+        table.prefix,
+        known,
+        lambda pattern, at: size_by_config(table, pattern, at, own),
+    )
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
@@ -70,9 +77,17 @@ def built_of(facts: Facts, config: Config) -> Built:
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
     _refuse_left(loaded, table, own, facts.model)
-    built = _assemble(table, loaded, _tied(table, own), facts.model)
+    blocks = own.get("num_mem_blocks")
+    built = _assemble(
+        table,
+        loaded,
+        _tied(table, own),
+        facts.model,
+        blocks=blocks if type(blocks) is int and blocks > 0 else 1,
+    )
     return replace(
         built,
+        may_tie=own.get("tie_word_embeddings") is not False,
         # The rule of the packing is documented; no packed model was built to check it against.
         basis="documented" if note else built.basis,
         reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
@@ -178,12 +193,15 @@ def _tied(table: Table, config: Config) -> Mapping[str, str]:
     ties: Any = table.ties
     if isinstance(ties, str):
         ties = _at(config, ties)
+    # With it transformers ties what layers share among themselves (Zamba) as well, and no more.
     return table.tied if ties is True else {}
 
 
-def _assemble(table: Table, loaded: Loaded, tied: Mapping[str, str], where: str) -> Built:
+def _assemble(
+    table: Table, loaded: Loaded, tied: Mapping[str, str], where: str, *, blocks: int
+) -> Built:
     shapes = loaded.shapes
-    shared = _share(shapes, tied, where)
+    shared = _share(shapes, tied, where, blocks)
     # Which indices each module has: those of its parameters, and those of what lies below it.
     present: dict[str, set[Index]] = {}
     for pattern, found in shapes.items():
@@ -216,11 +234,7 @@ def _assemble(table: Table, loaded: Loaded, tied: Mapping[str, str], where: str)
                 continue
             where_found = present.get(parent, set()) if parent else {()}
         for index in where_found:
-            parameters = {
-                name: shapes[pattern][index]
-                for name in row.parameters
-                if index in shapes.get(pattern := f"{row.name}.{name}", {})
-            }
+            parameters = _held(row, index, shapes)
             modules.append((_key(row, index, order), _module(row, index, parameters, where)))
     modules.sort(key=lambda item: item[0])
     return Built(
@@ -233,17 +247,35 @@ def _assemble(table: Table, loaded: Loaded, tied: Mapping[str, str], where: str)
     )
 
 
+def _held(row: Row, index: Index, shapes: Mapping[str, Mapping[Index, Shape]]) -> dict[str, Shape]:
+    """A module's own parameters; those of a list of parameters have a number of their own."""
+    found: dict[str, Shape] = {}
+    for name in row.parameters:
+        pattern = f"{row.name}.{name}"
+        if "{}" not in name:
+            if index in shapes.get(pattern, {}):
+                found[name] = shapes[pattern][index]
+            continue
+        for whole, shape in shapes.get(pattern, {}).items():
+            if whole[: len(index)] == index:
+                found[name.format(*whole[len(index) :])] = shape
+    return found
+
+
 def _share(
-    shapes: dict[str, dict[Index, Shape]], tied: Mapping[str, str], where: str
+    shapes: dict[str, dict[Index, Shape]], tied: Mapping[str, str], where: str, blocks: int
 ) -> dict[str, str]:
     """Give tied parameters the shape of what they share; full name to full name."""
     shared: dict[str, str] = {}
+    roots: set[str] = set()
     for target, source in tied.items():
         if target == source:
-            raise UnsupportedError(
-                f"layers share {printable(target)}, and the checkpoint does not tell which",
-                where=where,
-            )
+            # One parameter of a block stands for all of it.
+            root = target.partition("{}.")[2].partition(".")[0]
+            if root not in roots:
+                roots.add(root)
+                shared.update(repeat_shared(shapes, target, blocks, where))
+            continue
         origin = shapes.get(source, {})
         if not origin and shapes.get(target):
             # Saved under the other name of the two.

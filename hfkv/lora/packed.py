@@ -102,9 +102,10 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
         tensors = flat_columns(tensors)
     rule = _rule(method, quantization, tensors, where)
     if rule is None:
-        return TensorTable(item for item in tensors if not item.name.endswith(_BESIDE)), ""
+        return tensors.mapped(lambda item: None if item.name.endswith(_BESIDE) else item), ""
+    by_name = method == "mlx"  # which layers are packed, and how, hangs on their neighbours
     return (
-        TensorTable(_apply(tensors, rule)),
+        TensorTable(_apply(tensors, rule)) if by_name else tensors.mapped(_kept(rule)),
         (
             f"the weights are packed ({method}); the layers' sizes are unpacked from the header "
             "by its rule, and parameters in all are counted unpacked" + _on_it(method, quantization)
@@ -246,10 +247,20 @@ def _compressed(quantization: Mapping[str, Any], where: str) -> _Rule | None:
     )
 
 
+def _kept(rule: _Rule) -> _Rule:
+    """The rule, without what lies beside packed weights."""
+
+    def change(item: Tensor) -> Tensor | None:
+        made = rule(item)
+        return None if made is None or made.name.endswith(_BESIDE) else made
+
+    return change
+
+
 def _apply(tensors: TensorTable, rule: _Rule) -> Iterator[Tensor]:
     for item in tensors:
-        made = rule(item)
-        if made is not None and not made.name.endswith(_BESIDE):
+        made = _kept(rule)(item)
+        if made is not None:
             yield made
 
 

@@ -25,25 +25,17 @@ REFUSED = {
 
 #: Classes with an option set, or all of them, that are known not to agree yet, with the reason.
 OPEN = {
-    "emu3-Emu3ForConditionalGeneration": "a rule whose scope is empty",
     "encoder-decoder-EncoderDecoderModel": "modules to save inside each other",
-    "marian-MarianMTModel": "positions that no checkpoint holds",
-    "molmo2-Molmo2ForConditionalGeneration": "a split into unequal parts",
-    "muse_glimmer-MuseGlimmerForConditionalGeneration": "tied embeddings",
     "nemo_speechlm-Nemotron3_5TranscribeForConditionalGeneration": "targets without parameters",
     "nemotron_h-NemotronHForCausalLM": "targets without parameters",
     "nemotron_h_omni-NemotronH_Omni_Reasoning_V3": "targets without parameters",
     "ovis2-Ovis2ForConditionalGeneration": "two modules of the output embedding's name",
     "pp_formulanet-PPFormulaNetForConditionalGeneration": "PEFT refuses it: no input embeddings",
-    "reformer-ReformerModelWithLMHead": "lists of parameters",
     "shieldgemma2-Gemma3ForConditionalGeneration": "transformers does not save it reversibly",
     "speech-encoder-decoder-SpeechEncoderDecoderModel": "modules to save inside each other",
-    "step3p7-Step3p7ForConditionalGeneration": "tied embeddings",
     "udop-UdopForConditionalGeneration": "a parameter shared between towers",
     "vision-encoder-decoder-VisionEncoderDecoderModel": "modules to save inside each other",
     "xlnet-XLNetLMHeadModel": "plain parameters that the class asks for by name",
-    "zamba-ZambaForCausalLM": "layers that share a block",
-    "zamba2-Zamba2ForCausalLM": "layers that share a block",
 }
 
 #: How many of the option sets beside ``all_linear`` the quick run tries for each type.
