@@ -199,7 +199,8 @@ def parse_question(text: str) -> Question:
     {'--tokens': '100k'}
     """
     try:
-        words = shlex.split(text)
+        # Most questions quote nothing, and then spaces alone part them.
+        words = shlex.split(text) if any(mark in text for mark in "\"'\\") else text.split()
     except ValueError as error:
         raise InputError(f"{printable(text, 120)!r}: {error}") from None
     if words[:1] == ["hfkv"]:
