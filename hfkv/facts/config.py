@@ -89,10 +89,10 @@ class Config:
         """The value of ``key``: explicit, or the class's default, or None where neither is.
 
         A class that names the key otherwise (``attribute_map``) is asked by its own name; where
-        the file has several names for it, the class lets the others, set last, win.
+        the file has both, the class lets the other name, set last, win.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in (*reversed(self._aliases(own)), own):
+        for name in (*self._aliases(own), own):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -102,19 +102,10 @@ class Config:
             return self._note(own, self.cls.defaults[own], "class default")
         return None
 
-    def own(self, key: str) -> Any:
-        """The value of ``key`` under that name alone: what the class sees of it before it applies
-        the other names that the file may have for it."""
-        if key in self.raw:
-            value = self.raw[key]
-            return self._note(key, value, "null" if value is None else "explicit")
-        value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
-        return None if value is None else self._note(key, value, "class default")
-
     def has(self, key: str) -> Bool:
-        """Whether the file itself has the key, by any of its names."""
+        """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return own in self.raw or bool(self._aliases(own))
+        return any(name in self.raw for name in (*self._aliases(own), own))
 
     def int(self, key: str, *, least: Int = 1) -> Int:
         """A whole number of at least ``least``.
@@ -220,6 +211,15 @@ class Config:
             )
         return count
 
+    def own(self, key: str) -> Any:
+        """The value of ``key`` under that name alone: what the class sees of it before it applies
+        the other names that the file may have for it."""
+        if key in self.raw:
+            value = self.raw[key]
+            return self._note(key, value, "null" if value is None else "explicit")
+        value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
+        return None if value is None else self._note(key, value, "class default")
+
     def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
 
@@ -261,12 +261,12 @@ class Config:
     # -- helpers ---------------------------------------------------------------------------
 
     def _aliases(self, own: str) -> list[str]:
-        """Other names that the file has for a key of the class, in the file's order."""
+        """Other names of a key, the one that the file sets last first."""
         if self.cls is None:
             return []
-        others = [name for name, meant in self.cls.attribute_map.items() if meant == own != name]
-        found = [name for name in others if name in self.raw]
-        return found if len(found) < 2 else [name for name in self.raw if name in found]
+        names = [name for name, target in self.cls.attribute_map.items() if target == own]
+        order = {name: index for index, name in enumerate(self.raw)} if len(names) > 1 else {}
+        return sorted(names, key=lambda name: -order.get(name, -1))
 
     def _note(self, key: str, value: Any, origin: Origin) -> Any:
         path = f"{self.path}{key}"

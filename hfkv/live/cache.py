@@ -7,7 +7,7 @@ from typing import Any
 
 from hfkv.live.build import build, config_of
 from hfkv.live.inputs import inputs_of
-from hfkv.live.values import answered
+from hfkv.live.values import as_if_zero
 
 __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 
@@ -43,7 +43,7 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
 
         ids = {given.ids: ones(batch * given.rows, *given.shape)}
         long = {name: ones(batch, *shape) for name, shape in given.per_token.items()}
-        with torch.no_grad(), answered():
+        with torch.no_grad(), as_if_zero():
             out = given.model(
                 **ids, **long, **given.extra, **more, past_key_values=past, use_cache=True
             )
