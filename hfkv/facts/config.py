@@ -103,17 +103,8 @@ class Config:
             return self._note(own, self.cls.defaults[own], "class default")
         return None
 
-    def own(self, key: str) -> Any:
-        """The value of ``key`` under that name alone: what the class sees of it before it applies
-        the other names that the file may have for it."""
-        if key in self.raw:
-            value = self.raw[key]
-            return self._note(key, value, "null" if value is None else "explicit")
-        value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
-        return None if value is None else self._note(key, value, "class default")
-
     def has(self, key: str) -> Bool:
-        """Whether the file itself has the key, by any of its names."""
+        """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
         return any(name in self.raw for name in self._names(own))
 
@@ -234,6 +225,15 @@ class Config:
             )
         return count
 
+    def own(self, key: str) -> Any:
+        """The value of ``key`` under that name alone: what the class sees of it before it applies
+        the other names that the file may have for it."""
+        if key in self.raw:
+            value = self.raw[key]
+            return self._note(key, value, "null" if value is None else "explicit")
+        value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
+        return None if value is None else self._note(key, value, "class default")
+
     def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
 
@@ -295,15 +295,15 @@ class Config:
         for old, (new, wins) in (self.cls.old_names if self.cls else {}).items():
             if new == own and self.raw.get(old) is not None:
                 found.insert(0 if wins else len(found), old)
-        return [*reversed(self._aliases(own)), *found]
+        return [*self._aliases(own), *found]
 
     def _aliases(self, own: str) -> list[str]:
-        """Other names that the file has for a key of the class, in the file's order."""
+        """Other names of a key, the one that the file sets last first."""
         if self.cls is None:
             return []
-        others = [name for name, meant in self.cls.attribute_map.items() if meant == own != name]
-        found = [name for name in others if name in self.raw]
-        return found if len(found) < 2 else [name for name in self.raw if name in found]
+        names = [name for name, target in self.cls.attribute_map.items() if target == own]
+        order = {name: index for index, name in enumerate(self.raw)} if len(names) > 1 else {}
+        return sorted(names, key=lambda name: -order.get(name, -1))
 
     def _note(self, key: str, value: Any, origin: Origin) -> Any:
         path = f"{self.path}{key}"

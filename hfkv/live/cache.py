@@ -9,7 +9,7 @@ from hfkv.live.build import build, config_of, transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.formats import Kept, kept, kept_by, step_inputs, steps
 from hfkv.live.inputs import inputs_of
-from hfkv.live.values import answered
+from hfkv.live.values import as_if_zero
 
 __all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
 
@@ -67,7 +67,7 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
             **given.extra,
             **(given.first if number == 0 else {}),
         }
-        with torch.no_grad(), answered(), all_to_the_first():
+        with torch.no_grad(), as_if_zero(), all_to_the_first():
             output = part(**inputs)
             if "past_key_values" in inputs and kept_by(output, inputs) is None:
                 # A class that makes no cache of its own accord; generation would hand it this one.

@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["answered"]
+__all__ = ["as_if_zero"]
 
 
 @contextlib.contextmanager
-def answered() -> Iterator[None]:
+def as_if_zero() -> Iterator[None]:
     """Within it, meta tensors answer: yes to a condition, zero for a number, no index to nonzero.
 
     A selection by a mask takes all.

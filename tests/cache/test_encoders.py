@@ -120,6 +120,16 @@ def test_a_pair_of_models_keeps_what_its_decoder_keeps() -> None:
     assert [kind.name for kind in kinds] == ["full+cross"] * 12
     with pytest.raises(UnsupportedError, match="does not attend to its encoder"):
         plan(Config({**config, "decoder": {"model_type": "bert"}}, where="test"))
+    for decoder in ("t5", "whisper", "llama"):
+        with pytest.raises(UnsupportedError, match="does not attend to its encoder"):
+            plan(Config({**config, "decoder": {"model_type": decoder}}, where="test"))
+
+
+def test_a_part_of_an_unknown_type_is_refused() -> None:
+    for model_type in ("florence2", "blip-2"):
+        config = {"model_type": model_type, "text_config": {"model_type": "florence2_language"}}
+        with pytest.raises(UnsupportedError, match="florence2_language"):
+            plan(Config(config, where="test"))
 
 
 def test_keys_of_other_architectures_are_refused() -> None:

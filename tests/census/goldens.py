@@ -25,10 +25,11 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "ministral3": {},
     **DECODERS,
     **COMPOSITES,
-    # The published configs state it; without it the class has no such attribute.
+    # The class reads it, but its config does not define it, so a file has to state it: as many as
+    # heads, the only number that the class runs with.
     "moonshine_streaming": {"num_key_value_heads": 8},
-    # The class makes a cache of encoder_layers (2) and then fills decoder_layers (24), which fails;
-    # with as many encoder layers it runs. No published config has them, so all are refused.
+    # The class makes a cache of encoder_layers (2) and then fills decoder_layers (24), which fails,
+    # so the defaults are refused; with as many encoder layers it runs.
     "BlenderbotForCausalLM": {"encoder_layers": 24},
 }
 #: Types whose defaults keep no cache: as a decoder, and as a decoder beside an encoder.

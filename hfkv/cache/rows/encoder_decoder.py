@@ -21,7 +21,7 @@ from hfkv.cache.plans import PlanFunction, layered
 from hfkv.cache.row import Row
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.reading import printable
+from hfkv.reading import describe, printable
 
 __all__ = ["ROWS"]
 
@@ -193,9 +193,22 @@ _ALONE: dict[str, PlanFunction] = {
 }
 
 
+def _part(config: Config, key: str) -> Config:
+    """A nested config of any type, as long as the library knows the type that it names."""
+    part = config.nested(key)
+    named = part.raw.get("model_type")
+    if named is not None and named != part.model_type:
+        raise UnsupportedError(
+            f"a model of type {describe(named)}, for which the library has no class",
+            where=part.place("model_type"),
+            expected="a known type",
+        )
+    return part
+
+
 def _florence2(config: Config) -> Plan:
     refuse_unless_encoder_decoder(config)
-    text = config.nested("text_config")
+    text = _part(config, "text_config")
     if text.model_type not in _WHOLE:
         raise UnsupportedError(
             f"a text model of type '{printable(text.model_type)}'",
@@ -213,9 +226,10 @@ def _causal(config: Config) -> Plan:
 def _pair(config: Config) -> Plan:
     """An encoder and a decoder of any two types."""
     refuse_unless_encoder_decoder(config)
-    decoder, encoder = config.nested("decoder"), config.nested("encoder")
+    decoder, encoder = _part(config, "decoder"), _part(config, "encoder")
     plan = _causal(decoder)
-    if not plan.crosses:
+    # A type that needs an encoder of its own is no decoder, and Whisper's takes no other's.
+    if plan.encoder_tokens is None or decoder.model_type == "whisper":
         raise UnsupportedError(
             "its decoder does not attend to its encoder",
             where=config.place("decoder"),
@@ -233,7 +247,7 @@ def _pair(config: Config) -> Plan:
 
 def _bridged(config: Config) -> Plan:
     """A language model behind a Q-Former: a causal LM, or else an encoder-decoder."""
-    return _causal(config.nested("text_config"))
+    return _causal(_part(config, "text_config"))
 
 
 ROWS: dict[str, Row] = {
