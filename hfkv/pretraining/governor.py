@@ -95,7 +95,7 @@ _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
 _BEHIND = re.compile(
-    rf"^[^.;:,。，；]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
+    rf"^[^.;:,。，；0-9]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"

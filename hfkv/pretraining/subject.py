@@ -70,6 +70,10 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
         if under is None:
             return Fit(rank=None, why="stands under the heading of another size")
         sized = max(sized, under)
+    if not asked.version and not named and _one_generation(found, taken, asked):
+        return Fit(
+            rank=None, why="said of one generation of several, and the asked model's is not known"
+        )
     names = names_in(found.subject or found.text[: found.start])
     if asked.family and asked.version and named < 1_000:
         same = [name for name in names if _same(name[1], asked.family)]
@@ -108,6 +112,22 @@ def _named(found: Found, asked: Identity) -> int | None:
     if re.search(rf"(?<![\w-]){own}-[0-9]", ahead):
         return None
     return max((same_name(part, asked.own) for part in found.subject.split(" | ")), default=0)
+
+
+def _generation(found: Found, asked: Identity) -> str:
+    """The generation of the asked model's family that a count is said of; "" for none."""
+    names = names_in(found.subject or found.text[: found.start])
+    said = [version for _, family, version in names if _same(family, asked.family)]
+    return said[-1] if said else ""
+
+
+def _one_generation(found: Found, taken: Weighed, asked: Identity) -> bool:
+    """Whether the card counts for several generations of the family, this one of them."""
+    mine = _generation(found, asked)
+    return bool(mine) and any(
+        _generation(other, asked) not in ("", mine) and other.tokens != found.tokens
+        for other, _ in taken
+    )
 
 
 def _version(ahead: str, own: str) -> bool | None:
@@ -252,6 +272,10 @@ _TRAINED = re.compile(
     r"|,?\s\(?(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
     r"|\s(?:has\s|had\s|only\s|have\s)*(?:saw|seen)\b)"
 )
+#: "than Bar (2T tokens)", "the tokens of Bar (2T tokens)".
+_IN_BRACKETS = re.compile(
+    rf"\b(?:of|than|like|versus|vs\.?|to|unlike)\s(?:the\s)?{_NAME}\s?\(\W{{0,3}}$"
+)
 _PRONOUNS = frozenset(
     """the this our these model models it we both all each base despite although while after once
     when having they and pretraining family language its training every data then first is new in for
@@ -270,7 +294,7 @@ def _other_name(found: Found, asked: Identity) -> tuple[str, bool]:
     """The name of another model that the sentence says was trained ("" for none), and whether
     the asked model was made from it."""
     before = found.text[: found.start]
-    last = None
+    last = _IN_BRACKETS.search(before)
     for match in _TRAINED.finditer(before):
         last = match
     if last is None:
