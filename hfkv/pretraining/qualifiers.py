@@ -31,7 +31,7 @@ _BEFORE = (
         r"|około|blisko|ongeveer|circa|omkring|ungefär|cirka|rundt|omtrent|yaklaşık|khoảng|gần|sekitar|hampir|おおよそ|およそ|약)" + _MORE, I)),
 )  # fmt: skip
 _AFTER_LEAST = re.compile(
-    r"^\s?(?:\+|＋|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
+    r"^\s?(?:[+＋](?!\s?[0-9])|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
     I,
 )
 _AFTER_ABOUT = re.compile(

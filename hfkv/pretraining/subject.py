@@ -55,6 +55,8 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
             shown = ", ".join(f"{size / 10**9:g}B" for size in near)
             return Fit(rank=None, why=f"said of another size ({shown})")
         sized = 3
+    if _lists_data(found) and named < 12:
+        return Fit(rank=None, why="a row of what was trained on")
     if found.form != "prose" and not named:
         other = _other_row(found, asked, sized)
         if other:
@@ -218,12 +220,28 @@ def _several_sizes(found: Found, taken: Weighed) -> bool:
     return len(counts) > 1
 
 
+def _lists_data(found: Found) -> bool:
+    """Whether a column's table lists what was trained on, and not the models that were."""
+    table = found.segment.table
+    if found.form != "column" or table is None or _TOTAL.match(found.subject):
+        return False
+    return bool(_DATA.search(table.header(0)))
+
+
+#: The row that adds up the others.
+_TOTAL = re.compile(r"\W{0,4}(?:grand )?(?:(?:totals?|sum|all|overall)\b|合计|总计|合計)", I)
+_DATA = re.compile(
+    r"\bdata-?\s?sets?\b|\bsources?\b|\bsubsets?\b|corpus|corpora|\bdomains?\b|\blanguages?\b|categor|数据集|语料|来源|语言",
+    I,
+)
+
+
 def _one_of_many(found: Found, taken: Weighed) -> bool:
     """Whether the column or row holds other counts, and this is not the one that adds them up."""
     line = {other.tokens for other, _ in taken if _one_line(found, other)}
     if len(line) <= 1 or STAGE.match(found.subject):
         return False
-    return not re.match(r"\W{0,4}(?:grand )?(?:total|sum|all|合计|总计|合計)\b", found.subject, I)
+    return not _TOTAL.match(found.subject)
 
 
 def _same(name: str, family: str) -> bool:
