@@ -202,7 +202,7 @@ def _field(found: Found, tokens: bool, how: str) -> Verdict | None:
     match = _FIELD.search(found.text[max(0, found.start - 140) : found.start])
     if match is None:
         return None
-    label = match["label"].strip(" *_`-•")
+    label = match["label"].replace("_", " ").strip(" *`-•")
     if counts_tokens(label):
         weight = 58
     elif names_data(label) and tokens:

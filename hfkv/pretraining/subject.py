@@ -294,6 +294,10 @@ _TRAINED = re.compile(
 _IN_BRACKETS = re.compile(
     rf"\b(?:of|than|like|versus|vs\.?|to|unlike)\s(?:the\s)?{_NAME}\s?\(\W{{0,3}}$"
 )
+#: "training Bar-2 on N tokens".
+_OBJECT = re.compile(
+    rf"(?<!continue )(?<!continued )(?<!continuing )\b(?:[Pp]re-?)?[Tt]rain(?:ing|ed)?\s(?:of\s)?(?=\S*[0-9]){_NAME}\s(?:on|for|with|over)\s[^,.;]{{0,30}}$"
+)
 _PRONOUNS = frozenset(
     """the this our these model models it we both all each base despite although while after once
     when having they and pretraining family language its training every data then first is new in for
@@ -312,7 +316,7 @@ def _other_name(found: Found, asked: Identity) -> tuple[str, bool]:
     """The name of another model that the sentence says was trained ("" for none), and whether
     the asked model was made from it."""
     before = found.text[: found.start]
-    last = _IN_BRACKETS.search(before)
+    last = _IN_BRACKETS.search(before) or _OBJECT.search(before)
     for match in _TRAINED.finditer(before):
         last = match
     if last is None:
