@@ -22,14 +22,15 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
         ("a parameter count", r"^(?!\s?개?의?\s?(?:토큰|トークン))[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
-        ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per|an?)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user)"),
+        ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
-        ("fine-tuning", rf"^[^,.;0-9]{{0,40}}{COUNTED}?[^,.;0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
+        ("fine-tuning", rf"^[^,.;，。；、0-9]{{0,40}}{COUNTED}?[^,.;，。；、0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
+        ("a share of the whole", r"^\s(?:out )?of (?:the|its|our|these|all)\s(?![0-9~])"),
         ("a share of the whole", rf"^\s?{COUNTED}\s(?:are|were|is|was|come|came|being)\s(?!used|seen|consum|process|train|fed|employed|needed|enough|sufficient|in total)"),
         ("tokens of sound", rf"^\s?(?:discrete\s|semantic\s)?(?:speech|audio|acoustic|sound|codec)\s{COUNTED}"),
         ("no tokens", (r"^\s?(?:bytes|[GTM]i?B\b|FLOP|characters|words|字符|documents|images|"
@@ -52,7 +53,7 @@ _DONE = re.compile(
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
-    rf"|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
+    rf"|\b(?:typically|usually|often|commonly|generally)\s(?:pre-?)?trained\b[^,;.]{{0,60}}$|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
 _COSTS = re.compile(

@@ -64,13 +64,15 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
     if not quantities:
         return None
     quantity = quantities[0]
+    if len(quantities) > 1 and "+" in text[quantity.end : quantities[1].start]:
+        return None
     rest = (text[: quantity.start] + text[quantity.end :]).strip(" *~≈><约")
     rest = re.sub(rf"{COUNTED}|\(.{{0,60}}\)", "", rest, flags=I).strip()
     if len(rest) > 12 and quantity.start > 12:
         return None
     columns = [n for n in range(segment.column, len(row)) if row[n] is segment]
     header = " | ".join(dict.fromkeys(table.header(n) for n in columns))
-    label = next((cell.text for cell in row[: segment.column] if cell.text), "")
+    label = next((" ".join(cell.text.split()) for cell in row[: segment.column] if cell.text), "")
     for form, name in (("column", table.header(segment.column)), ("row", label)):
         if not counts_tokens(name) and not (names_data(name) and _COUNTED.search(text)):
             continue
@@ -103,7 +105,9 @@ def _rows(table: Table, segment: Segment) -> tuple[str, tuple[int, ...]]:
         row = table.rows[number]
         if column >= len(row) or row[column] is not segment:
             break
-        names.update(dict.fromkeys(cell.text for cell in row[:column] if cell.text))
+        names.update(
+            dict.fromkeys(" ".join(cell.text.split()) for cell in row[:column] if cell.text)
+        )
         for at, cell in enumerate(row[:60]):
             if at != column and _PARAMETERS.search(table.header(at)):
                 sizes += _sizes(cell.text, table.header(at))

@@ -81,6 +81,7 @@ _LISTED = re.compile(
     r"(?:\s?(?:,|and|&|、|和|,\sand)\s?(?:about |~|over )?[0-9][0-9·.,]*\s?(?:[TBM]\b|trillion|billion|万亿|亿)?){1,6}",
     I,
 )
+_SEEN = re.compile(r"#|\bseen\b|consumed|processed", I)
 _OF_TEXT = re.compile(r"^[^,.;，。]{0,24}(?:语料|数据|data\b|corpus|text\b|语言)", I)
 _TRAINED_ON = re.compile(
     rf"(?:training of|trained (?:on|for|with|over|using)|训练了?|trainiert|entra[iî]n\w+ sur)\s?{HEDGES}{{0,2}}$",
@@ -191,7 +192,7 @@ def _cell(found: Found) -> Verdict:
         taken=True,
         why=f"a cell under '{found.label[:40]}'",
         kind="stage" if STAGE.match(found.subject) else "total",
-        weight=60 if TRAIN_WORD.search(found.label) or "#" in found.label else 45,
+        weight=60 if TRAIN_WORD.search(found.label) or _SEEN.search(found.label) else 45,
         qualifier=how if how != "exact" else of_label(found.label),
     )
 
@@ -201,7 +202,7 @@ def _field(found: Found, tokens: bool, how: str) -> Verdict | None:
     match = _FIELD.search(found.text[max(0, found.start - 140) : found.start])
     if match is None:
         return None
-    label = match["label"].strip(" *_`-•")
+    label = match["label"].replace("_", " ").strip(" *`-•")
     if counts_tokens(label):
         weight = 58
     elif names_data(label) and tokens:

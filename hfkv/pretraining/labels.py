@@ -18,14 +18,14 @@ _COUNTS = re.compile(
     I,
 )
 _DATA = re.compile(
-    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:(?:base|foundation|language|model|total|overall|main)\s){{0,3}}(?:{TRAIN})(?:\s(?:of|on|with))?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
+    rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:(?:base|foundation|language|model|total|overall|main)\s){{0,3}}(?:{TRAIN})(?:\s(?:of|on|with))?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|(?:data )?volume|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
     rf"|^\W{{0,4}}(?:données|datos|dati|dados|corpus)\s(?:de\s|di\s|d['’]\s?)(?:{TRAIN})$|^\W{{0,4}}обучающ\w+ данны[ех]$",
     I,
 )
 _NOT = re.compile(
     r"context|length|window|max|vocab|batch|/ ?s\b|/sec|per\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
     r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"
-    r"plan|target|goal|expected|remaining|\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
+    r"\bapi\b|\busers?\b|serv(?:er|ed|ing)|customer|plan|target|goal|expected|remaining|\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
     r"\bsize\b|available|stored|checkpoint|every|epoch|hour|day\b|コンテキスト|文脈|バッチ|語彙|長\b|컨텍스트|문맥|배치|어휘|contexto|contexte|kontext|lote|размер|контекст",
     I,
 )

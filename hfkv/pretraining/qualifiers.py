@@ -16,26 +16,26 @@ _BEFORE = (
         r"(?:no|not) (?:less|fewer) than" + _MORE + r"|(?:minimum|min\.?) of(?: about)?" + _MORE, I)),
     ("up_to", re.compile(
         r"(?:\bup to|upto|at (?:the )?most|no more than|not more than|as (?:many|much) as|less than|fewer than|\bunder|\bbelow|maximum of"
-        r"|max\.?|<|≤|多达|不超过|至多|hasta|como máximo|jusqu['’]à|moins de|<=|bis zu|weniger als|até|no máximo|fino a|meno di"
-        r"|(?<!\w)до|не более|do|maksymalnie|tot|upp till|op til|hingga|lên đến|最大|最大で|최대)" + _MORE, I)),
+        r"|max\.?|<|≤|多达|不超过|至多|\bhasta|como máximo|\bjusqu['’]à|moins de|<=|\bbis zu|weniger als|\baté|no máximo|\bfino a|meno di"
+        r"|(?<!\w)до|не более|\bdo|\bmaksymalnie|\btot|\bupp till|\bop til|\bhingga|lên đến|最大|最大で|최대)" + _MORE, I)),
     ("at_least", re.compile(
         r"(?:\bover|more than|at least|exceed(?:s|ed|ing)?|upwards? of|in excess of|greater than|north of"
-        r"|beyond|above|surpass(?:es|ed|ing)|>=?|≥|超过|超過|超|逾|不少于|不低于|至少|多于|高达|达到超过|más de|mas de|por encima de|al menos"
-        r"|plus de|au moins|mehr als|über|mindestens|mais de|acima de|pelo menos|più di|oltre|almeno|более(?: чем)?|свыше|больше"
-        r"|не менее(?: чем)?|понад|ponad|więcej niż|co najmniej|meer dan|ruim|minstens|mer än|över|minst|mere end|mer enn|en az"
-        r"|hơn|lebih dari|少なくとも)" + _MORE, I)),
+        r"|\bbeyond|\babove|surpass(?:es|ed|ing)|>=?|≥|超过|超過|超|逾|不少于|不低于|至少|多于|高达|达到超过|\bmás de|\bmas de|por encima de|al menos"
+        r"|\bplus de|au moins|\bmehr als|\büber|mindestens|\bmais de|acima de|pelo menos|\bpiù di|\boltre|almeno|более(?: чем)?|свыше|больше"
+        r"|не менее(?: чем)?|понад|\bponad|więcej niż|co najmniej|\bmeer dan|\bruim|\bminstens|\bmer än|\böver|\bminst|\bmere end|\bmer enn|en az"
+        r"|hơn|\blebih dari|少なくとも)" + _MORE, I)),
     ("about", re.compile(
-        r"(?:~|≈|∼|～|≃|≅|\babout|around|approx(?:imately|\.)?|roughly|nearly|almost|\bsome|circa|\bca\.?|close to|near|"
-        r"(?:an )?estimated|\bc\.|约|約|大约|大約|近|将近|接近|近似|environ|autour de|près de|quelque|aproximadamente|unos|cerca de"
-        r"|alrededor de|casi|en torno a|rund|etwa|ungefähr|zirka|fast|quase|por volta de|около|примерно|почти|приблизительно|порядка|близько"
-        r"|około|blisko|ongeveer|circa|omkring|ungefär|cirka|rundt|omtrent|yaklaşık|khoảng|gần|sekitar|hampir|おおよそ|およそ|약)" + _MORE, I)),
+        r"(?:~|≈|∼|～|≃|≅|\babout|\baround|approx(?:imately|\.)?|\broughly|\bnearly|\balmost|\bsome|\bcirca|\bca\.?|\bclose to|\bnear|"
+        r"(?:an )?estimated|\bc\.|约|約|大约|大約|近|将近|接近|近似|\benviron|\bautour de|\bprès de|\bquelque|aproximadamente|\bunos|\bcerca de"
+        r"|alrededor de|\bcasi|en torno a|\brund|\betwa|ungefähr|\bzirka|\bfast|\bquase|por volta de|около|примерно|почти|приблизительно|порядка|близько"
+        r"|\bokoło|\bblisko|\bongeveer|\bcirca|\bomkring|\bungefär|\bcirka|\brundt|\bomtrent|yaklaşık|khoảng|\bgần|\bsekitar|\bhampir|おおよそ|およそ|약)" + _MORE, I)),
 )  # fmt: skip
 _AFTER_LEAST = re.compile(
-    r"^\s?(?:\+|＋|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
+    r"^\s?(?:[+＋](?!\s?[0-9])|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
     I,
 )
 _AFTER_ABOUT = re.compile(
-    r"^\s?(?:左右|程度|前後|上下|정도|내외|or so|ほど|approx\w*|\((?:approx\w*|about|est\w*|roughly)\.?\)|give or take)",
+    r"^\s?(?:左右|程度|前後|上下|정도|내외|or so|ほど|approx\w*|\((?:approx\w*|about|est\w*|\broughly)\.?\)|give or take)",
     I,
 )
 _UNIT_WORDS = re.compile(rf"^\s?(?:の|개의|个|個|개)?\s?{COUNTED}", I)
@@ -73,4 +73,4 @@ def _on(before: str) -> bool:
 
 def of_label(label: str) -> str:
     """The qualifier that a table's header or a field's label gives every number below it."""
-    return "about" if re.search(r"approx|~|≈|约|約|estimated|environ", label, I) else "exact"
+    return "about" if re.search(r"approx|~|≈|约|約|estimated|\benviron", label, I) else "exact"

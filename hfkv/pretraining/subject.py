@@ -55,6 +55,8 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
             shown = ", ".join(f"{size / 10**9:g}B" for size in near)
             return Fit(rank=None, why=f"said of another size ({shown})")
         sized = 3
+    if _lists_data(found) and named < 12:
+        return Fit(rank=None, why="a row of what was trained on")
     if found.form != "prose" and not named:
         other = _other_row(found, asked, sized)
         if other:
@@ -70,6 +72,10 @@ def fit(found: Found, taken: Weighed, asked: Identity, known: set[int]) -> Fit:
         if under is None:
             return Fit(rank=None, why="stands under the heading of another size")
         sized = max(sized, under)
+    if not asked.version and not named and _one_generation(found, taken, asked):
+        return Fit(
+            rank=None, why="said of one generation of several, and the asked model's is not known"
+        )
     names = names_in(found.subject or found.text[: found.start])
     if asked.family and asked.version and named < 1_000:
         same = [name for name in names if _same(name[1], asked.family)]
@@ -108,6 +114,22 @@ def _named(found: Found, asked: Identity) -> int | None:
     if re.search(rf"(?<![\w-]){own}-[0-9]", ahead):
         return None
     return max((same_name(part, asked.own) for part in found.subject.split(" | ")), default=0)
+
+
+def _generation(found: Found, asked: Identity) -> str:
+    """The generation of the asked model's family that a count is said of; "" for none."""
+    names = names_in(found.subject or found.text[: found.start])
+    said = [version for _, family, version in names if _same(family, asked.family)]
+    return said[-1] if said else ""
+
+
+def _one_generation(found: Found, taken: Weighed, asked: Identity) -> bool:
+    """Whether the card counts for several generations of the family, this one of them."""
+    mine = _generation(found, asked)
+    return bool(mine) and any(
+        _generation(other, asked) not in ("", mine) and other.tokens != found.tokens
+        for other, _ in taken
+    )
 
 
 def _version(ahead: str, own: str) -> bool | None:
@@ -198,12 +220,28 @@ def _several_sizes(found: Found, taken: Weighed) -> bool:
     return len(counts) > 1
 
 
+def _lists_data(found: Found) -> bool:
+    """Whether a column's table lists what was trained on, and not the models that were."""
+    table = found.segment.table
+    if found.form != "column" or table is None or _TOTAL.match(found.subject):
+        return False
+    return bool(_DATA.search(table.header(0)))
+
+
+#: The row that adds up the others.
+_TOTAL = re.compile(r"\W{0,4}(?:grand )?(?:(?:totals?|sum|all|overall)\b|合计|总计|合計)", I)
+_DATA = re.compile(
+    r"\bdata-?\s?sets?\b|\bsources?\b|\bsubsets?\b|corpus|corpora|\bdomains?\b|\blanguages?\b|categor|数据集|语料|来源|语言",
+    I,
+)
+
+
 def _one_of_many(found: Found, taken: Weighed) -> bool:
     """Whether the column or row holds other counts, and this is not the one that adds them up."""
     line = {other.tokens for other, _ in taken if _one_line(found, other)}
     if len(line) <= 1 or STAGE.match(found.subject):
         return False
-    return not re.match(r"\W{0,4}(?:grand )?(?:total|sum|all|合计|总计|合計)\b", found.subject, I)
+    return not _TOTAL.match(found.subject)
 
 
 def _same(name: str, family: str) -> bool:
@@ -252,6 +290,14 @@ _TRAINED = re.compile(
     r"|,?\s\(?(?:\w+ly\s)?(?:pre-?)?train(?:ed)\s(?:from scratch\s)?(?:on|for|with|over|using)"
     r"|\s(?:has\s|had\s|only\s|have\s)*(?:saw|seen)\b)"
 )
+#: "than Bar (2T tokens)", "the tokens of Bar (2T tokens)".
+_IN_BRACKETS = re.compile(
+    rf"\b(?:of|than|like|versus|vs\.?|to|unlike)\s(?:the\s)?{_NAME}\s?\(\W{{0,3}}$"
+)
+#: "training Bar-2 on N tokens".
+_OBJECT = re.compile(
+    rf"(?<!continue )(?<!continued )(?<!continuing )\b(?:[Pp]re-?)?[Tt]rain(?:ing|ed)?\s(?:of\s)?(?=\S*[0-9]){_NAME}\s(?:on|for|with|over)\s[^,.;]{{0,30}}$"
+)
 _PRONOUNS = frozenset(
     """the this our these model models it we both all each base despite although while after once
     when having they and pretraining family language its training every data then first is new in for
@@ -270,7 +316,7 @@ def _other_name(found: Found, asked: Identity) -> tuple[str, bool]:
     """The name of another model that the sentence says was trained ("" for none), and whether
     the asked model was made from it."""
     before = found.text[: found.start]
-    last = None
+    last = _IN_BRACKETS.search(before) or _OBJECT.search(before)
     for match in _TRAINED.finditer(before):
         last = match
     if last is None:

@@ -79,7 +79,7 @@ class Table:
         seen = dict.fromkeys(
             row[column].text for row in self.rows[: self.heads] if column < len(row)
         )
-        return " ".join(text for text in seen if text)
+        return " ".join(" ".join(seen).split())
 
 
 def normalise(card: str, start: int, end: int) -> tuple[str, list[int]]:
