@@ -13,6 +13,8 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
+from hfkv.cli.output import waiting
+from hfkv.render.formats import Format
 
 
 @click.command()
@@ -63,7 +65,8 @@ def plot(
     from hfkv.render.chart import draw, save
 
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
-    found = load_many(models, revision=revision, source=source, token=token)
+    with waiting(f"reading {', '.join(models[:3])}", Format.human):
+        found = load_many(models, revision=revision, source=source, token=token)
     for item in found:
         if isinstance(item, HfkvError):
             raise item
