@@ -15,6 +15,8 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
+from hfkv.cli.output import waiting
+from hfkv.render.formats import Format
 
 
 @click.command()
@@ -70,7 +72,8 @@ def plot(
     if bits_per_token != bits_per_token:
         raise click.BadParameter("expected a number", param_hint="--bits-per-token")
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
-    found = load_many(models, revision=revision, source=source, token=token)
+    with waiting(f"reading {', '.join(models[:3])}", Format.human):
+        found = load_many(models, revision=revision, source=source, token=token)
     for item in found:
         if isinstance(item, HfkvError):
             raise item

@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
+from hfkv.source.body import FaultError, RefusedError, Request, read_body, words
 from hfkv.source.progress import say
 from hfkv.source.response import Headers, Response, WireError
 from hfkv.source.waiting import asked_wait, spent
@@ -57,14 +58,6 @@ class Answer:
     home: bool
     commit: str | None
     redirected: bool
-
-
-class _FaultError(Exception):
-    """This try failed, another may not."""
-
-
-class _RefusedError(Exception):
-    """What the server does is wrong, and would be again."""
 
 
 class Session:
@@ -137,7 +130,7 @@ class Session:
         """
         bounds = limits.LIMITS
         until = time.monotonic() + bounds.whole
-        asked = _Request(dict(headers or {}), token, limit, wanted, on_head)
+        asked = Request(dict(headers or {}), token, limit, wanted, on_head)
         tries = refusals = 0
         with self._lock:
             self._asked += 1
@@ -145,7 +138,7 @@ class Session:
             try:
                 until += self._pass_gate(url)
                 answer = self._follow(url, asked, until)
-            except _FaultError as fault:
+            except FaultError as fault:
                 tries += 1
                 left = until - time.monotonic()
                 pause = bounds.pause * 2 ** (tries - 1)
@@ -153,7 +146,7 @@ class Session:
                     raise self._failed(url, str(fault), where) from None
                 self._sleep(pause, where)
                 continue
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 raise self._failed(url, str(refused), where) from None
             asks = asked_wait(answer.headers)
             if answer.status == 429 or (answer.status == 503 and asks is not None):
@@ -175,7 +168,7 @@ class Session:
             say(progress)
             return answer
 
-    def _follow(self, url: str, asked: _Request, until: float) -> Answer:
+    def _follow(self, url: str, asked: Request, until: float) -> Answer:
         home: Origin | None = None
         commit: str | None = None
         at_home = True
@@ -183,7 +176,7 @@ class Session:
             try:
                 origin = origin_of(url)
             except ValueError:
-                raise _RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
+                raise RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
             home = home or origin
             # Once a redirect has led away, the token stays behind, also if another leads back.
             at_home = at_home and origin == home
@@ -204,14 +197,14 @@ class Session:
                 target = urljoin(url, target)
                 scheme = urlsplit(target).scheme
             except ValueError:
-                raise _RefusedError(f"redirected to {printable(target, 80)}") from None
+                raise RefusedError(f"redirected to {printable(target, 80)}") from None
             if scheme not in ("http", "https") or (origin.scheme == "https" and scheme == "http"):
-                raise _RefusedError(f"redirected from {origin.scheme} to {printable(target, 80)}")
+                raise RefusedError(f"redirected from {origin.scheme} to {printable(target, 80)}")
             url = target
-        raise _RefusedError(f"redirected more than {limits.LIMITS.redirects} times")
+        raise RefusedError(f"redirected more than {limits.LIMITS.redirects} times")
 
     def _exchange(
-        self, origin: Origin, url: str, asked: _Request, at_home: bool, until: float
+        self, origin: Origin, url: str, asked: Request, at_home: bool, until: float
     ) -> tuple[Response, bytes]:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -222,20 +215,20 @@ class Session:
             connection, fresh = self._take(origin)
             try:
                 if self._stop.is_set():
-                    raise _RefusedError("stopped")
+                    raise RefusedError("stopped")
                 response = connection.ask(target, headers, until)
                 if asked.on_head is not None and response.status not in _REDIRECTS:
                     asked.on_head(response.status, response.headers)
-                return response, _read_body(response, asked)
+                return response, read_body(connection, response, asked)
             except (BrokenPipeError, ConnectionResetError) as error:
                 # The server may have closed an idle connection just now; a new one tells.
                 if fresh or self._stop.is_set():
-                    raise _FaultError(_words(error)) from None
+                    raise FaultError(words(error)) from None
             except (WireError, OSError) as error:
-                raise _FaultError(_words(error)) from None
+                raise FaultError(words(error)) from None
             except ValueError as error:
                 # A header or address that cannot be sent; the error may quote the value.
-                raise _RefusedError(f"cannot be asked: {type(error).__name__}") from None
+                raise RefusedError(f"cannot be asked: {type(error).__name__}") from None
             finally:
                 self._give_back(connection)
 
@@ -244,9 +237,9 @@ class Session:
         while True:
             with self._lock:
                 if self._stop.is_set():
-                    raise _RefusedError("stopped")
+                    raise RefusedError("stopped")
                 if origin in self._dead:
-                    raise _RefusedError(self._dead[origin])
+                    raise RefusedError(self._dead[origin])
                 idle = self._idle.get(origin)
                 connection = idle.pop() if idle else None
                 if connection is not None:
@@ -265,10 +258,10 @@ class Session:
             if connection is not None:
                 self._give_back(connection)
             if getattr(error, "errno", None) in _CROWDED or self._stop.is_set():
-                raise _FaultError(_words(error)) from None
+                raise FaultError(words(error)) from None
             with self._lock:
-                self._dead.setdefault(origin, _words(error))
-            raise _RefusedError(_words(error)) from None
+                self._dead.setdefault(origin, words(error))
+            raise RefusedError(words(error)) from None
         except BaseException:
             if connection is not None:
                 self._give_back(connection)
@@ -318,7 +311,7 @@ class Session:
             if left <= 0:
                 return time.monotonic() - begin
             if self._stop.wait(left):
-                raise _RefusedError("stopped")
+                raise RefusedError("stopped")
 
     def _sleep(self, seconds: float, where: str) -> None:
         if self._stop.wait(seconds):
@@ -333,65 +326,6 @@ class Session:
             where=where,
             hint="check the connection or HF_ENDPOINT; a directory works offline",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What stays the same over redirects and tries."""
-
-    headers: dict[str, str]
-    token: str | None
-    limit: int
-    wanted: Callable[[bytearray], int] | None
-    on_head: Callable[[int, Headers], None] | None
-
-
-def _read_body(response: Response, asked: _Request) -> bytes:
-    # Nothing packed was asked for, and unpacking is what a bomb waits for.
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise _RefusedError(f"an answer packed as {encoding}, which was not asked for")
-    if response.status >= 300:
-        # An error's words, or a redirect's page: of no use beyond the first of it.
-        return _some(response, limits.LIMITS.error)
-    if asked.wanted is not None:
-        return _some(response, asked.limit, asked.wanted)
-    if (response.remaining or 0) > asked.limit:
-        raise _RefusedError(f"{response.remaining} bytes where {asked.limit} is the most")
-    body = bytearray()
-    while piece := response.read():
-        body += piece
-        if len(body) > asked.limit:
-            raise _RefusedError(f"an answer of more than {asked.limit} bytes")
-    if not response.delimited:
-        raise _FaultError("an answer without a length: whether it is whole cannot be told")
-    if response.left_over:
-        raise _FaultError("the answer goes on beyond its length")
-    return bytes(body)
-
-
-def _some(
-    response: Response, limit: int, wanted: Callable[[bytearray], int] | None = None
-) -> bytes:
-    """The first bytes of a body."""
-    body = bytearray()
-    while (left := (limit if wanted is None else min(limit, wanted(body))) - len(body)) > 0:
-        piece = response.read(min(2**16, left))
-        if not piece:
-            break
-        body += piece
-    return bytes(body)
-
-
-def _words(error: BaseException) -> str:
-    """An error of the network in words; never what was sent, which may be the token."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, WireError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return f"{type(error).__name__}: {error}"
 
 
 def _gate(url: str) -> tuple[Origin, str]:

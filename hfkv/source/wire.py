@@ -138,6 +138,20 @@ class Connection:
         self._until += len(data) / limits.LIMITS.rate
         return data
 
+    def left_over(self) -> bool:
+        """Whether the server has sent more than the answer it announced."""
+        if self._response is None or self._socket is None:
+            return False
+        if self._response.left_over:
+            return True
+        if self.origin.scheme == "https":
+            return bool(self._socket.pending())  # type: ignore[attr-defined]
+        self._socket.settimeout(0.0)
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False  # nothing there, as it should be
+
     def usable(self) -> bool:
         """Whether it can take another request: all was read, and nothing unasked has come in."""
         if self._socket is None or self._socket.fileno() < 0:
