@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-__all__ = ["Cross", "Full", "Indexed", "Kind", "Nothing", "Recent", "Sliding", "Slot", "State", "Together"]
+__all__ = [
+    "Cross",
+    "Full",
+    "Indexed",
+    "Kind",
+    "Nothing",
+    "Recent",
+    "Sliding",
+    "Slot",
+    "State",
+    "Together",
+    "last_of_window",
+]
 
 
 def last_of_window(tokens: int, window: int) -> int:
@@ -210,6 +222,14 @@ class Together:
     @property
     def name(self) -> str:
         return "+".join(part.name for part in self.parts)
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """What the checkpoint must show for any of the parts."""
+        found: dict[str, int] = {}
+        for part in self.parts:
+            found.update(getattr(part, "rows", {}))
+        return found
 
     @property
     def bends(self) -> tuple[int, ...]:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
-from hfkv.cache.rows import attention, decoders, gemma, hybrid, latent, own, recurrent, sparse, uncommon
+from hfkv.cache.rows import (
+    attention,
+    decoders,
+    gemma,
+    hybrid,
+    latent,
+    own,
+    recurrent,
+    sparse,
+    uncommon,
+)
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -43,7 +53,8 @@ _COMPOSITE: dict[str, Row] = {
 _AROUND: dict[str, Row] = dict.fromkeys(
     """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v glm4v_moe
     glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer muse_spark
-    qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe qwen4_exp step3p7 unlimited_ocr voxtral_realtime""".split(),
+    qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe qwen4_exp step3p7 unlimited_ocr
+    voxtral_realtime""".split(),
     Row(_text),
 )
 

@@ -84,7 +84,7 @@ def main(types: Sequence[str]) -> None:
 
     for model_type, name in pairs():
         row = ROWS.get(model_type)
-        if types and model_type not in types or row is None or row.basis != "exact":
+        if (types and model_type not in types) or row is None or row.basis != "exact":
             continue
         try:
             value = {"transformers": transformers().__version__, **record(model_type, name)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from hfkv.cache.geometry import Heads, kv_heads, split_head_dim
 from hfkv.cache.kinds import Full, Kind, Nothing, Recent, State
@@ -122,7 +121,9 @@ def _recurrent_gemma(config: Config) -> Plan:
                 expected="a pattern that fills the layers in at most 100 rounds",
             )
         return [
-            "linear_attention" if blocks[layer % len(blocks)] == "recurrent" else "sliding_attention"
+            "linear_attention"
+            if blocks[layer % len(blocks)] == "recurrent"
+            else "sliding_attention"
             for layer in range(layers)
         ]
 

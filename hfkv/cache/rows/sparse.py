@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hfkv.cache.geometry import declared_head_dim, grouped_by, latent, stated_kv_heads
@@ -133,9 +133,7 @@ def _rotary(config: Config, layers: int) -> list[bool]:
     given = config.ints("no_rope_layers")
     if given is not None:
         return [bool(item) for item in _for_each(config, "no_rope_layers", given, layers)]
-    every = config.check_int(
-        "no_rope_layer_interval", config.raw.get("no_rope_layer_interval", 4)
-    )
+    every = config.check_int("no_rope_layer_interval", config.raw.get("no_rope_layer_interval", 4))
     return [(layer + 1) % every != 0 for layer in range(layers)]
 
 
@@ -174,7 +172,9 @@ def _glm_next(config: Config) -> Plan:
     layers = config.layers()
     has = _indexers(config, layers, _patterned)
     full = Full(
-        heads=1, k_dim=config.int("kv_lora_rank"), v_dim=config.int("qk_rope_head_dim", least=0),
+        heads=1,
+        k_dim=config.int("kv_lora_rank"),
+        v_dim=config.int("qk_rope_head_dim", least=0),
         name="latent",
     )
     both = Together((full, Indexed(dim=2 * config.int("index_head_dim") + 1)))
@@ -192,16 +192,30 @@ def _glm_next(config: Config) -> Plan:
 def _minimax_m3(config: Config) -> Plan:
     """MiniMax-M3: layers with a lightning indexer keep one more key per token, of one head."""
     older: Any = config.raw.get("sparse_attention_config") or {}
+    flags = older.get("sparse_attention_freq", []) if isinstance(older, Mapping) else None
+    if not isinstance(flags, list):
+        raise ConfigError(
+            f"found {describe(older)}",
+            where=config.place("sparse_attention_config"),
+            expected="an object, whose sparse_attention_freq is a list",
+        )
     shape = _HEADS(config)
     full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
     dim = config.int("index_head_dim")
     if "sparse_index_dim" in older:
-        dim = config.check_int("sparse_attention_config.sparse_index_dim", older["sparse_index_dim"])
+        dim = config.check_int(
+            "sparse_attention_config.sparse_index_dim", older["sparse_index_dim"]
+        )
 
     def types(config: Config, layers: int) -> Sequence[str]:
-        flags = older.get("sparse_attention_freq")
-        if flags is None:
+        if "sparse_attention_freq" not in older:
             return [_FULL] * layers
+        if len(flags) != layers:
+            raise ConfigError(
+                f"has {len(flags)} entries",
+                where=config.place("sparse_attention_config.sparse_attention_freq"),
+                expected=f"one for each of the {layers} layers",
+            )
         return [_LIGHTNING if flag else _FULL for flag in flags]
 
     lightning = Together((full, Indexed(dim=dim, tensor="idx_keys", head=True)))

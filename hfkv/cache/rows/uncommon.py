@@ -6,8 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hfkv.cache.geometry import Heads, declared_head_dim, grouped_by, kv_heads, split_head_dim
-from hfkv.cache.geometry import stated_kv_heads
+from hfkv.cache.geometry import (
+    Heads,
+    declared_head_dim,
+    grouped_by,
+    kv_heads,
+    split_head_dim,
+    stated_kv_heads,
+)
 from hfkv.cache.kinds import Full, Indexed, Kind, State, Together
 from hfkv.cache.layer_types import linear_but_one_in
 from hfkv.cache.plan import Plan
