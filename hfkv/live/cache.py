@@ -48,6 +48,17 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     In this way the cache holds what generation would hold: a long prefill alone leaves sliding
     layers as views into storage that the next step lets go of.
     """
+    given = (model, tokens, batch, encoder_tokens)
+    try:
+        return _run(*given)
+    except (RuntimeError, NotImplementedError):
+        # Some classes ask for values, which meta tensors do not have. Answering for them slows
+        # every operation down, so it is left to those that need it.
+        with as_if_zero(), all_to_the_first():
+            return _run(*given)
+
+
+def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any:
     import torch
 
     device = next(model.parameters()).device
@@ -61,7 +72,7 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
         given = {**step_inputs(model, ids, state), **extra}
         if model.config.is_encoder_decoder:
             given["decoder_input_ids"] = given.pop("input_ids")
-        with torch.no_grad(), as_if_zero(), all_to_the_first():
+        with torch.no_grad():
             output = model(**given)
             if "past_key_values" in given and kept_by(output, given) is None:
                 # A class that makes no cache of its own accord; generation would hand it this one.
