@@ -21,6 +21,7 @@ __all__ = [
     "Slot",
     "State",
     "Together",
+    "last_of_window",
 ]
 
 

@@ -49,6 +49,17 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     In this way the cache holds what generation would hold: a long prefill alone leaves sliding
     layers as views into storage that the next step lets go of.
     """
+    given = (model, tokens, batch, encoder_tokens)
+    try:
+        return _run(*given)
+    except (RuntimeError, NotImplementedError):
+        # Some classes ask for values, which meta tensors do not have. Answering for them slows
+        # every operation down, so it is left to those that need it.
+        with as_if_zero(), all_to_the_first():
+            return _run(*given)
+
+
+def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any:
     import torch
 
     device = next(model.parameters()).device
@@ -67,7 +78,7 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
             **given.extra,
             **(given.first if number == 0 else {}),
         }
-        with torch.no_grad(), as_if_zero(), all_to_the_first():
+        with torch.no_grad():
             output = part(**inputs)
             if "past_key_values" in inputs and kept_by(output, inputs) is None:
                 # A class that makes no cache of its own accord; generation would hand it this one.

@@ -84,7 +84,7 @@ ROWS: dict[str, Row] = {
     "gemma4_assistant": Row(
         _drafter,
         basis="documented",
-        source="transformers 5.23.0, Gemma4AssistantForCausalLM.forward: use_cache=False",
+        source="Gemma4AssistantForCausalLM.forward of transformers 5.23.0: use_cache=False",
     ),
     "gemma4_text": Row(last_layers_share(_GEMMA_4)),
     "gemma4_unified_assistant": Row(_drafter),
