@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hfkv.cache import plan
+from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from tests.cache.test_figure import size
 
@@ -30,8 +33,10 @@ def test_a_flat_file_is_taken_into_the_nested_config() -> None:
 
 def test_a_nested_config_hides_the_top() -> None:
     nested = {**FLAT, "text_config": {"num_hidden_layers": 2, "num_key_value_heads": 1}}
-    # The rest of the nested config is the nested class's own default: 64 heads of 8192 / 64.
-    assert size(nested, 100) == 100 * 2 * 2 * 1 * 128 * 2
+    # What stands at the top contradicts what the class takes: its own 64 heads of 8192 / 64.
+    with pytest.raises(UnsupportedError, match="hidden_size is 3584"):
+        size(nested, 100)
+    assert size(nested, 100, crosscheck=False) == 100 * 2 * 2 * 1 * 128 * 2
 
 
 def test_a_name_that_the_class_still_reads() -> None:

@@ -31,6 +31,7 @@ BASE = {"torch_dtype": "bfloat16", "architectures": None}
             "thinker_config.text_config.num_hidden_layers is 7",
         ),
         ({"model_type": "llava", "num_hidden_layers": 40}, "num_hidden_layers is 40"),
+        ({"model_type": "llava", "num_key_value_heads": 8}, "num_key_value_heads is 8"),
     ],
 )
 def test_refused_without_a_witness(config: dict[str, Any], place: str) -> None:
