@@ -85,7 +85,7 @@ class KVCache:
                 encoder_tokens=self.encoder_tokens,
             )
 
-        return Curve(at=at, bends=self.plan.bends)
+        return Curve(at=at, bends=self.plan.bends, period=self.plan.period)
 
     def explain(self) -> list[str]:
         """The arithmetic with the model's own numbers, and where each of them came from."""

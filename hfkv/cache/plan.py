@@ -113,5 +113,10 @@ class Plan:
         """Numbers of tokens at which the curve may change its slope, ascending."""
         return tuple(sorted({bend for kind in self.kinds for bend in kind.bends}))
 
+    @property
+    def period(self) -> int:
+        """Tokens after which the waves of the curve repeat; 1 where it never falls."""
+        return math.lcm(*(getattr(kind, "period", 1) for kind in self.kinds))
+
     def _encoder_length(self, given: int | None) -> int:
         return given if given is not None else self.encoder_tokens or 0

@@ -23,6 +23,8 @@ MAPPINGS = (
 
 #: Classes that sort tokens by what they compute, which the meta device cannot; they are small.
 _NEEDS_VALUES = ("reformer",)
+#: Classes whose masks are float32, which torch does not add to anything narrower.
+_NEEDS_FLOAT32 = ("reformer", "xlnet")
 
 
 def transformers() -> Any:
@@ -107,7 +109,10 @@ def _quiet() -> Iterator[None]:
 
 
 def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
-    """The model of ``config`` in bfloat16, eager attention, in evaluation mode."""
+    """The model of ``config`` in bfloat16, eager attention, in evaluation mode.
+
+    The few classes that only run in float32 are built in it.
+    """
     import torch
 
     cls = class_of(config, name)
@@ -123,12 +128,14 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         device = "cpu"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
-        torch.set_default_dtype(torch.bfloat16)
+        wide = config.model_type in _NEEDS_FLOAT32
+        torch.set_default_dtype(torch.float32 if wide else torch.bfloat16)
         try:
             model = cls(config)
         finally:
             torch.set_default_dtype(previous)
-    return generating_part(model).eval()
+    # XLNet makes its weights by a call that takes no heed of the device around it.
+    return generating_part(model.to(device)).eval()
 
 
 def generating_part(model: Any) -> Any:

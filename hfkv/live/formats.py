@@ -51,8 +51,6 @@ def step_inputs(model: Any, ids: Any, past: Any) -> dict[str, Any]:
     if config.model_type == "blt":
         # BLT would group bytes by how surprising they are; its cache does not depend on it.
         given["patch_lengths"] = torch.ones((batch, 2), dtype=torch.long, device=ids.device)
-    if config.model_type == "xlnet":
-        _cast_positions(model.transformer)
     if config.model_type == "kyutai_speech_to_text":
         given["input_ids"] = ids[..., None].expand(-1, -1, config.num_codebooks + 1)
     if "shared_kv_states" in names and "backbone_hidden_size" in config:
@@ -77,14 +75,14 @@ def kept(model: Any, state: Any) -> Any:
     if hasattr(state, "rnn_state"):
         return Kept([{"rnn_state": states} for states in state.rnn_state.values()])
     if hasattr(state, "states_cache"):
-        pairs = zip(state.buckets_cache, state.states_cache, strict=True)
-        return Kept([{"buckets": buckets, "states": states} for buckets, states in pairs])
+        pairs = zip(state.buckets_cache, state.states_cache, strict=False)
+        return Kept([{"buckets": buckets, "states": _own(states)} for buckets, states in pairs])
     if config.model_type == "rwkv":
         # Five tensors of all layers, the layer last.
         count = config.num_hidden_layers
         return Kept([{"state": [part[..., index] for part in state]} for index in range(count)])
     if isinstance(state, (list, tuple)):
-        return Kept([{"mems": part} for part in state])
+        return Kept([{"mems": _own(part)} for part in state])
     if hasattr(state, "linear_cache"):
         return Kept([_attention_or_linear(state, index) for index in range(len(state))])
     if config.model_type == "recurrent_gemma":
@@ -106,14 +104,11 @@ def _start(model: Any) -> Any:
     return None
 
 
-def _cast_positions(model: Any) -> None:
-    """XLNet's positions are float32 beside weights of any dtype, which torch does not multiply."""
-    compute = type(model).relative_positional_encoding
+def _own(states: Any) -> Any:
+    """States of a class that only runs in float32, in the dtype that others are built in."""
+    import torch
 
-    def cast(*args: Any, **kwargs: Any) -> Any:
-        return compute(model, *args, **kwargs).to(model.dtype)
-
-    model.relative_positional_encoding = cast
+    return states.to(torch.bfloat16)
 
 
 def _attention_or_linear(cache: Any, index: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.census.published import DECODERS
+from tests.census.published import DECODERS, MORE_LENGTHS
 from tests.census.towers import COMPOSITES, stand_in_for_timm
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
@@ -67,7 +67,7 @@ def record(model_type: str, name: str | None = None) -> dict[str, Any]:
         "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
         "runs": [
             {"tokens": tokens, "layers": compact(read_cache(run(model, tokens)))}
-            for tokens in lengths(text)
+            for tokens in sorted({*lengths(text), *MORE_LENGTHS.get(model_type, ())})
         ],
     }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DECODERS"]
+__all__ = ["DECODERS", "MORE_LENGTHS"]
 
 #: A rotary embedding of three axes, as the vision-language classes want it.
 _THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
@@ -104,4 +104,26 @@ DECODERS: dict[str, dict[str, Any]] = {
     "reformer": {"is_decoder": True, "num_buckets": [2, 4]},
     # Step-3.7-Flash slides over 512 tokens.
     "step3p7": {"text_config": {"sliding_window": 512}},
+}
+
+#: Lengths to record beside the usual ones: windows and rates under other keys, and some thousands.
+MORE_LENGTHS: dict[str, tuple[int, ...]] = {
+    "deepseek_v4": (3, 4, 5, 8, 129, 255, 256, 257, 3000),
+    "dots3_note": (511, 512, 513),
+    "flint": (3000,),
+    "gemma4_text": (3000,),
+    "glm_moe_dsa": (3000,),
+    "hrm_text": (2000,),
+    "inkling2_text": (1023, 1024, 1025),
+    "inkling_text": (511, 512, 513),
+    "kimi_linear": (3000,),
+    "lfm2": (3000,),
+    "longcat_flash": (3000,),
+    "mimo_v2_flash": (3000,),
+    "minimax": (3000,),
+    "mistral_large4": (3000,),
+    "nemotron_h": (3000,),
+    "recurrent_gemma": (2047, 2048, 2049),
+    "reformer": (63, 64, 65, 66, 67),
+    "xlnet": (511, 512, 513),
 }

@@ -170,6 +170,14 @@ def _reformer(config: Config) -> Plan:
     if "lsh" not in layers:
         return Plan(kinds=[plain] * len(layers))
     chunk = config.int("lsh_attn_chunk_length")
+    heads = config.int("num_attention_heads")
+    if heads >= chunk:
+        # The class then takes the heads of cached states for a chunk of tokens, and fails.
+        raise ConfigError(
+            f"found {chunk}",
+            where=config.place("lsh_attn_chunk_length"),
+            expected=f"more than num_attention_heads ({heads})",
+        )
     chunks = [chunk]
     if "local" in layers:
         chunks.append(config.int("local_attn_chunk_length"))
@@ -179,7 +187,7 @@ def _reformer(config: Config) -> Plan:
     hashed = max(min(chunks), chunk if common == chunk else 0) + 1
     kind = Hashed(
         width=width,
-        heads=config.int("num_attention_heads"),
+        heads=heads,
         hashes=config.int("num_hashes"),
         chunk=chunk,
         hashed=hashed,
