@@ -11,7 +11,7 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config, Read
-from hfkv.reading import printable
+from hfkv.reading import describe, printable
 from hfkv.tensors import TensorTable
 
 __all__ = ["check_misplaced"]
@@ -19,7 +19,9 @@ __all__ = ["check_misplaced"]
 #: What files call the number of layers.
 _COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 #: What else of a decoder is read under the same name wherever it stands.
-_SIZES = ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size", "sliding_window")
+_SIZES = ("num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size")
+#: What decides which layers slide.
+_KINDS = ("layer_types", "sliding_window")
 #: What files call the nested config of the text decoder.
 _PLACES = (
     "text_config",
@@ -51,17 +53,26 @@ def check_misplaced(
         UnsupportedError: something is, and nothing witnesses the default.
     """
     stated = list(_stated(config.raw))
+    text = config.text()
+    for key in _KINDS if text is not config else ():
+        # What decides the kinds of layers counts even where the class's default never looks at it.
+        value = config.raw.get(key)
+        if value is None or text.has(key) or key in (config.cls.defaults if config.cls else ()):
+            continue
+        reads = (*reads, Read(key=f"{text.path}{key}", value=text.get(key), origin="class default"))
+        stated.append((key, key, value))
     for read in reads:
         if read.origin != "class default":
             continue
         name = read.key.split(".")[-1]
-        names = _COUNTS if name in _COUNTS else (name,) if name in _SIZES else ()
+        names = _COUNTS if name in _COUNTS else (name,) if name in (*_SIZES, *_KINDS) else ()
         for place, key, value in stated:
             if key not in names or value == read.value or place == read.key:
                 continue
             message = (
-                f"{printable(place)} is {value}, but the class of {printable(config.model_type)} "
-                f"looks for {printable(read.key)} and takes its default, {read.value}"
+                f"{printable(place)} is {_shown(value)}, but the class of "
+                f"{printable(config.model_type)} looks for {printable(read.key)} and takes its "
+                f"default, {_shown(read.value)}"
             )
             if insisted or _witnessed(tensors, read.value if name in _COUNTS else None):
                 return (message,)
@@ -72,6 +83,10 @@ def check_misplaced(
                 hint="--no-crosscheck insists on the class's default",
             )
     return ()
+
+
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, int) else describe(value)
 
 
 def _witnessed(tensors: TensorTable | None, layers: int | None) -> bool:
@@ -87,7 +102,7 @@ def _witnessed(tensors: TensorTable | None, layers: int | None) -> bool:
 
 def _stated(
     raw: Mapping[str, Any], path: str = "", depth: int = 3
-) -> Iterator[tuple[str, str, int]]:
+) -> Iterator[tuple[str, str, Any]]:
     """Every size of the file's decoder, wherever it stands: its path, key and value."""
     for key in (*_COUNTS, *_SIZES):
         value = raw.get(key)
