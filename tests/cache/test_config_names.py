@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hfkv.cache import plan
-from hfkv.errors import UnsupportedError
+from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from tests.cache.test_figure import size
 
@@ -52,3 +52,10 @@ def test_infinity_may_be_written_as_an_object() -> None:
     config = {"model_type": "mamba2", "torch_dtype": "bfloat16"}
     odd = {**config, "time_step_limit": [0.0, {"__float__": "Infinity"}]}
     assert size(odd, 10) == size(config, 10)
+
+
+def test_an_attention_that_the_class_does_not_know() -> None:
+    mpt = {"model_type": "mpt", "torch_dtype": "bfloat16", "attn_config": {}}
+    assert size({**mpt, "attn_config": {"attn_type": "multiquery_attention"}}, 9) == size(mpt, 9)
+    with pytest.raises(ConfigError, match=r"attn_config\.attn_type"):
+        size({**mpt, "attn_config": {"attn_type": "grouped_query_attention"}}, 9)
