@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from hfkv.dtypes import ALIASES, canonical
 from hfkv.errors import ConfigError, UnsupportedError
@@ -30,7 +29,7 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
     """
     if asked != "auto":
         return canonical(asked, where="--kv-dtype"), ()
-    scheme = _published_scheme(facts)
+    scheme = _published_scheme(facts, config)
     if scheme is not None:
         return scheme[0], (f"the cache is {scheme[0]} by the published {scheme[1]}",)
     stated = _stated(config)
@@ -64,37 +63,53 @@ def _stated(config: Config) -> str | None:
     return None
 
 
-def _published_scheme(facts: Facts) -> tuple[str, str] | None:
+def _published_scheme(facts: Facts, config: Config) -> tuple[str, str] | None:
     """The quantized cache that the checkpoint was made for, and where that is said."""
-    quantization = (facts.config or {}).get("quantization_config")
-    if isinstance(quantization, Mapping):
-        scheme = quantization.get("kv_cache_scheme")
-        if isinstance(scheme, Mapping):
-            return _scheme_dtype(facts, scheme), "quantization_config.kv_cache_scheme"
+    places = [
+        (part.raw.get("quantization_config"), f"config.json: {part.path}quantization_config")
+        for part in dict.fromkeys((config, config.text()))
+    ]
     nvidia = facts.extra.get("hf_quant_config.json", {}).get("quantization")
-    if isinstance(nvidia, Mapping) and nvidia.get("kv_cache_quant_algo") is not None:
-        algorithm = nvidia["kv_cache_quant_algo"]
-        if algorithm in ("FP8", "INT8"):
-            name = "F8_E4M3" if algorithm == "FP8" else "I8"
-            return name, "hf_quant_config.json: kv_cache_quant_algo"
-        raise UnsupportedError(
-            f"kv_cache_quant_algo is {describe(algorithm)}",
-            where=f"{facts.model}: hf_quant_config.json",
-            expected="FP8, INT8 or null",
-            hint="give the element type with --kv-dtype",
-        )
+    for found, place in (*places, (nvidia, "hf_quant_config.json: quantization")):
+        if not isinstance(found, Mapping):
+            continue
+        scheme, algorithm = found.get("kv_cache_scheme"), found.get("kv_cache_quant_algo")
+        if scheme is not None:
+            place = f"{place}.kv_cache_scheme"
+            return _scheme_dtype(scheme, f"{facts.model}: {place}"), place
+        if algorithm is not None:
+            place = f"{place}.kv_cache_quant_algo"
+            return _algorithm_dtype(algorithm, f"{facts.model}: {place}"), place
     return None
 
 
-def _scheme_dtype(facts: Facts, scheme: Mapping[str, Any]) -> str:
+def _scheme_dtype(scheme: object, where: str) -> str:
+    """The dtype of a ``kv_cache_scheme`` as compressed-tensors writes it."""
     kinds = {("float", 8): "F8_E4M3", ("int", 8): "I8", ("int", 4): "I4"}
-    kind, bits = scheme.get("type"), scheme.get("num_bits")
+    kind, bits = (
+        (scheme.get("type"), scheme.get("num_bits")) if isinstance(scheme, Mapping) else (None, 0)
+    )
     found = kinds.get((kind, bits)) if isinstance(kind, str) and isinstance(bits, int) else None
     if found is None:
         raise UnsupportedError(
-            f"a cache of type {describe(kind)} and {describe(bits)} bits",
-            where=f"{facts.model}: config.json: quantization_config.kv_cache_scheme",
+            f"a cache of type {describe(kind)} and {describe(bits)} bits"
+            if isinstance(scheme, Mapping)
+            else f"found {describe(scheme)}",
+            where=where,
             expected="float 8, int 8 or int 4",
+            hint="give the element type with --kv-dtype",
+        )
+    return found
+
+
+def _algorithm_dtype(algorithm: object, where: str) -> str:
+    """The dtype of NVIDIA's ``kv_cache_quant_algo``."""
+    found = {"FP8": "F8_E4M3", "INT8": "I8"}.get(algorithm) if isinstance(algorithm, str) else None
+    if found is None:
+        raise UnsupportedError(
+            f"found {describe(algorithm)}",
+            where=where,
+            expected="FP8, INT8 or null",
             hint="give the element type with --kv-dtype",
         )
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hfkv.errors import ConfigError
 from hfkv.facts.config import Config
+from hfkv.reading import describe
 
 __all__ = [
     "Geometry",
@@ -147,6 +148,19 @@ def multi_head(config: Config) -> Heads:
     fused = {".query_key_value.weight": 3 * count * dim}
     separate = _split_projections(config, count, dim)
     return Heads(count=count, k_dim=dim, v_dim=dim, rows={**separate.rows, **fused})
+
+
+def mpt(config: Config) -> Heads:
+    """MPT: all heads, whatever ``attn_type`` says, but it must be one that the class knows."""
+    attention = config.nested("attn_config")
+    kind = attention.get("attn_type")
+    if kind not in (None, "multihead_attention", "multiquery_attention"):
+        raise ConfigError(
+            f"found {describe(kind)}",
+            where=attention.place("attn_type"),
+            expected="multihead_attention or multiquery_attention",
+        )
+    return multi_head(config)
 
 
 def one_if(flag: str) -> Geometry:

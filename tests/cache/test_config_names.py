@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hfkv.cache import plan
+from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from tests.cache.test_figure import size
 
@@ -30,8 +33,10 @@ def test_a_flat_file_is_taken_into_the_nested_config() -> None:
 
 def test_a_nested_config_hides_the_top() -> None:
     nested = {**FLAT, "text_config": {"num_hidden_layers": 2, "num_key_value_heads": 1}}
-    # The rest of the nested config is the nested class's own default: 64 heads of 8192 / 64.
-    assert size(nested, 100) == 100 * 2 * 2 * 1 * 128 * 2
+    # What stands at the top contradicts what the class takes: its own 64 heads of 8192 / 64.
+    with pytest.raises(UnsupportedError, match="hidden_size is 3584"):
+        size(nested, 100)
+    assert size(nested, 100, crosscheck=False) == 100 * 2 * 2 * 1 * 128 * 2
 
 
 def test_a_name_that_the_class_still_reads() -> None:
@@ -47,3 +52,10 @@ def test_infinity_may_be_written_as_an_object() -> None:
     config = {"model_type": "mamba2", "torch_dtype": "bfloat16"}
     odd = {**config, "time_step_limit": [0.0, {"__float__": "Infinity"}]}
     assert size(odd, 10) == size(config, 10)
+
+
+def test_an_attention_that_the_class_does_not_know() -> None:
+    mpt = {"model_type": "mpt", "torch_dtype": "bfloat16", "attn_config": {}}
+    assert size({**mpt, "attn_config": {"attn_type": "multiquery_attention"}}, 9) == size(mpt, 9)
+    with pytest.raises(ConfigError, match=r"attn_config\.attn_type"):
+        size({**mpt, "attn_config": {"attn_type": "grouped_query_attention"}}, 9)

@@ -31,6 +31,9 @@ BASE = {"torch_dtype": "bfloat16", "architectures": None}
             "thinker_config.text_config.num_hidden_layers is 7",
         ),
         ({"model_type": "llava", "num_hidden_layers": 40}, "num_hidden_layers is 40"),
+        ({"model_type": "llava", "num_key_value_heads": 8}, "num_key_value_heads is 8"),
+        ({"model_type": "step3p7", "layer_types": ["sliding_attention"] * 45}, "layer_types is a"),
+        ({"model_type": "llava", "sliding_window": 512}, "sliding_window is 512"),
     ],
 )
 def test_refused_without_a_witness(config: dict[str, Any], place: str) -> None:

@@ -37,6 +37,10 @@ def shrink(raw: Mapping[str, Any], text: str, layers: int) -> dict[str, Any]:
             for name, value in part.items():
                 if isinstance(value, list) and len(value) == count:
                     part[name] = value[:layers]
+    # Sharing layers need earlier ones to share with.
+    shared = part.get("num_kv_shared_layers")
+    if isinstance(shared, int) and shared >= layers:
+        part["num_kv_shared_layers"] = layers // 2
     return copied
 
 

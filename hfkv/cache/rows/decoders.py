@@ -13,6 +13,7 @@ from hfkv.cache.geometry import (
     head_dim_or_split,
     heads,
     kv_heads,
+    mpt,
     multi_head,
     split_head_dim,
     stated_kv_heads,
@@ -195,7 +196,7 @@ ROWS: dict[str, Row] = {
     "modernbert-decoder": Row(
         layered(multi_head, first_full(3, "global_attn_every_n_layers"), window=_local_window)
     ),
-    "mpt": Row(layered(multi_head)),
+    "mpt": Row(layered(mpt)),
     "muse_glimmer_text": Row(layered(_STATED, full_from_the_end(4))),
     "muse_spark_text": Row(layered(_STATED, full_from_the_end(4))),
     "nemotron": Row(layered(_STATED_EITHER)),
