@@ -68,7 +68,7 @@ def _some(
     """The first bytes of a body."""
     body = bytearray()
     while (left := (limit if wanted is None else min(limit, wanted(body))) - len(body)) > 0:
-        piece = response.read(min(2**16, left))
+        piece = response.read(min(2**20, left))
         if not piece:
             break
         body += piece

@@ -16,6 +16,8 @@ _LARGEST_HEAD = 64 * 2**10
 _LARGEST_LINE = 4 * 2**10
 _MOST_INTERIM = 8
 _PIECE = 64 * 2**10
+#: Of a body, which is received in fewer and larger pieces.
+_BODY_PIECE = 2**20
 
 
 class WireError(Exception):
@@ -98,7 +100,7 @@ class Response:
         """Whether more came in than the answer announced."""
         return self.complete and self.delimited and bool(self._buffer)
 
-    def read(self, most: int = _PIECE) -> bytes:
+    def read(self, most: int = _BODY_PIECE) -> bytes:
         """The next piece of the body, at most ``most`` bytes; none where it is complete.
 
         Raises:
