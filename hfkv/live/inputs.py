@@ -98,7 +98,7 @@ def inputs_of(model: Any, *, batch: int, encoder_tokens: int | None) -> Inputs:
         elif "encoder_outputs" in names:
             states = zeros(batch, encoder_tokens, part.config.hidden_size)
             extra["encoder_outputs"] = (states,)
-    rows = part.config.num_codebooks if part.config.model_type in _CODEBOOKS else 1
+    rows = part.config.num_codebooks if type(part.config).model_type in _CODEBOOKS else 1
     return Inputs(model=part, rows=rows, extra=extra, first=first)
 
 

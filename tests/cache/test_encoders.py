@@ -125,6 +125,13 @@ def test_a_pair_of_models_keeps_what_its_decoder_keeps() -> None:
             plan(Config({**config, "decoder": {"model_type": decoder}}, where="test"))
 
 
+def test_a_part_of_a_fixed_type_is_of_that_type_whatever_the_file_calls_it() -> None:
+    for model_type, key in (("mllama", "text_config"), ("canary", "decoder_config")):
+        stated = {"model_type": model_type, key: {"model_type": "llama"}}
+        plain = plan(Config({"model_type": model_type}, where="test"))
+        assert plan(Config(stated, where="test")) == plain
+
+
 def test_a_part_of_an_unknown_type_is_refused() -> None:
     for model_type in ("florence2", "blip-2"):
         config = {"model_type": model_type, "text_config": {"model_type": "florence2_language"}}
