@@ -106,3 +106,11 @@ def test_mistral_large_4_mixes_latents_with_and_without_a_rotary_key() -> None:
     )
     shapes = [[t.shape[-1] for t in layer.tensors] for layer in made.layers(tokens=5)]
     assert shapes == [[512, 64, 128], [512, 0, 128], [128], []]
+
+
+def test_patterns_that_only_the_class_knows() -> None:
+    names = [kind.name for kind in planned("recurrent_gemma", num_hidden_layers=3).kinds]
+    assert names == ["recurrent", "recurrent", "sliding"]
+    assert len(planned("reformer", is_decoder=True).kinds) == 6
+    with pytest.raises(ConfigError, match="block_types"):
+        planned("recurrent_gemma", block_types=None)

@@ -113,7 +113,9 @@ def _recurrent_gemma(config: Config) -> Plan:
     )
 
     def types(config: Config, layers: int) -> Sequence[str]:
-        blocks = config.strings("block_types")
+        # The class's default is a tuple, which the data files do not keep.
+        given = "block_types" in config.raw
+        blocks = config.strings("block_types") if given else ("recurrent", "recurrent", "attention")
         if not blocks or len(blocks) * 100 < layers:
             raise ConfigError(
                 f"found {describe(blocks)}",

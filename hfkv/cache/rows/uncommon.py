@@ -158,7 +158,9 @@ def _reformer(config: Config) -> Plan:
             where=config.place("is_decoder"),
             expected="true",
         )
-    layers = config.strings("attn_layers")
+    # The class's default is a tuple, which the data files do not keep.
+    given = "attn_layers" in config.raw
+    layers = config.strings("attn_layers") if given else ("local", "lsh") * 3
     if not layers or not set(layers) <= {"local", "lsh"}:
         raise ConfigError(
             f"found {describe(layers)}",
