@@ -14,6 +14,8 @@ __all__ = ["crosscheck"]
 _UNPACKED = {"BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2"}
 #: Parts of a name that mark a tower beside the text decoder.
 _TOWERS = ("vision", "visual", "audio", "image", "speech", "encoder.", "mtp", "draft", "talker")
+#: A part of the decoder with projections of its own, which no cache of keys and values shows.
+_BESIDE = (".indexer.", ".compressor.")
 
 
 def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ...]:
@@ -68,13 +70,15 @@ def _rows(tensors: TensorTable) -> dict[tuple[str, int], tuple[str, int]]:
         ".qkv_proj.weight",
         ".query_key_value.weight",
         ".kv_a_proj_with_mqa.weight",
+        ".kv_proj.weight",
+        ".Wqkv.weight",
     )
     found: dict[tuple[str, int], tuple[str, int]] = {}
     prefixes: set[str] = set()
     for pattern, dtype, shape, indices in tensors.patterns():
         if pattern.count("{}") != 1 or not pattern.endswith(endings) or len(shape) != 2:
             continue
-        if dtype not in _UNPACKED or any(part in pattern for part in _TOWERS):
+        if dtype not in _UNPACKED or any(part in pattern for part in (*_TOWERS, *_BESIDE)):
             continue
         prefixes.add(pattern.split("{}")[0])
         ending = "." + ".".join(pattern.split(".")[-2:])

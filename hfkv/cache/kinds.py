@@ -21,6 +21,7 @@ __all__ = [
     "Slot",
     "State",
     "Together",
+    "last_of_window",
 ]
 
 
@@ -221,6 +222,14 @@ class Together:
     @property
     def name(self) -> str:
         return "+".join(part.name for part in self.parts)
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """What the checkpoint must show for any of the parts."""
+        found: dict[str, int] = {}
+        for part in self.parts:
+            found.update(getattr(part, "rows", {}))
+        return found
 
     @property
     def bends(self) -> tuple[int, ...]:

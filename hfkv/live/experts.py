@@ -22,7 +22,7 @@ def all_to_the_first() -> Iterator[None]:
     from torch.fx.experimental import _config
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class First(TorchDispatchMode):
+    class First(TorchDispatchMode):  # type: ignore[misc]
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:

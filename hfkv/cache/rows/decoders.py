@@ -1,4 +1,4 @@
-"""More decoders with keys and values of tokens: each reads its heads or windows its own way."""
+"""More decoders that keep keys and values only; each reads heads or windows in its own way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,6 @@ _STATED = grouped_by(stated_kv_heads, declared_head_dim)
 #: Classes that divide wherever there is no head size, 0 included.
 _EITHER = grouped_by(kv_heads, head_dim_or_split)
 _STATED_EITHER = grouped_by(stated_kv_heads, head_dim_or_split)
-_STATED_MULTI = grouped_by(heads, declared_head_dim)
 _STATED_SPLIT = grouped_by(stated_kv_heads, split_head_dim)
 
 
@@ -60,13 +59,15 @@ def _dbrx(config: Config) -> Heads:
             expected="a number (the class has no default for it)",
         )
     count = config.check_int("attn_config.kv_n_heads", inner.get("kv_n_heads", 1))
-    return Heads(count=count, k_dim=split_head_dim(config), v_dim=split_head_dim(config))
+    dim = split_head_dim(config)
+    rows = {".Wqkv.weight": config.int("hidden_size") + 2 * count * dim}
+    return Heads(count=count, k_dim=dim, v_dim=dim, rows=rows)
 
 
 def _jetmoe(config: Config) -> Heads:
     """JetMoE: keys and values of each head once; experts repeat them after the cache."""
-    dim = config.int("kv_channels")
-    return Heads(count=config.int("num_key_value_heads"), k_dim=dim, v_dim=dim)
+    dim, count = config.int("kv_channels"), config.int("num_key_value_heads")
+    return Heads(count=count, k_dim=dim, v_dim=dim, rows={".kv_proj.weight": 2 * count * dim})
 
 
 def _local_window(config: Config) -> int | None:
@@ -130,6 +131,12 @@ def _prompted(config: Config) -> Plan:
     )
 
 
+def _of_two_stacks(config: Config) -> Heads:
+    """HRM: as many key/value heads as heads; a layer of the cache is no layer of the weights."""
+    dim = declared_head_dim(config)
+    return Heads(count=heads(config), k_dim=dim, v_dim=dim)
+
+
 def _cycles(config: Config) -> int:
     """HRM: the layers of two stacks run several times, and keep keys and values each time.
 
@@ -183,7 +190,7 @@ ROWS: dict[str, Row] = {
             full_at(lambda layer, layers: layer < 2 or layer % 4 == 1 or layer == layers - 1),
         )
     ),
-    "hrm_text": Row(layered(_STATED_MULTI, layers=_cycles)),
+    "hrm_text": Row(layered(_of_two_stacks, layers=_cycles)),
     "jetmoe": Row(layered(_jetmoe)),
     "mimo_v2_flash": Row(_mimo),
     "modernbert-decoder": Row(

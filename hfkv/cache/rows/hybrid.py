@@ -151,6 +151,14 @@ def _divided_mamba2(config: Config) -> Kind:
     return mamba2_of_falcon_h1(config.overlaid({"mamba_d_ssm": inner}, "mamba"))
 
 
+def _attention(count: int, dim: int, window: int | None) -> Kind:
+    """Keys and values of all tokens, or of a window."""
+    rows = {".k_proj.weight": count * dim}
+    if window is None:
+        return Full(heads=count, k_dim=dim, v_dim=dim, rows=rows)
+    return Sliding(window=window, heads=count, k_dim=dim, v_dim=dim, rows=rows)
+
+
 def _inkling(sliding: bool) -> Callable[[Config], Kind]:
     """Attention with four short convolutions, which the class computes and keeps in float32."""
     prefix = "swa_" if sliding else ""
@@ -165,12 +173,8 @@ def _inkling(sliding: bool) -> Callable[[Config], Kind]:
             ),
             name="convolutions",
         )
-        attention: Kind = (
-            Sliding(window=config.int("sliding_window_size"), heads=count, k_dim=dim, v_dim=dim)
-            if sliding
-            else Full(heads=count, k_dim=dim, v_dim=dim)
-        )
-        return Together((attention, states))
+        window = config.int("sliding_window_size") if sliding else None
+        return Together((_attention(count, dim, window), states))
 
     return kind
 
@@ -332,24 +336,20 @@ def _zaya(sliding: bool) -> Callable[[Config], Kind]:
 
     def kind(config: Config) -> Kind:
         count, dim = config.int("num_key_value_heads"), config.int("head_dim")
-        window = config.int("cca_time0") - 1 + config.int("cca_time1") - 1
-        if not window:
+        before = config.int("cca_time0") - 1 + config.int("cca_time1") - 1
+        if not before:
             raise UnsupportedError(
                 "convolutions over one token each", where=config.place("cca_time0")
             )
         states = State(
             states=(
-                ("conv_states.0", ((heads(config) + count) * dim, window), None),
+                ("conv_states.0", ((heads(config) + count) * dim, before), None),
                 ("recurrent_states.0", (count * dim // 2,), None),
             ),
             name="convolution",
         )
-        attention: Kind = (
-            Sliding(window=config.int("sliding_window"), heads=count, k_dim=dim, v_dim=dim)
-            if sliding
-            else Full(heads=count, k_dim=dim, v_dim=dim)
-        )
-        return Together((attention, states))
+        window = config.int("sliding_window") if sliding else None
+        return Together((_attention(count, dim, window), states))
 
     return kind
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hfkv.cache.geometry import declared_head_dim, grouped_by, latent, stated_kv_heads
@@ -192,6 +192,13 @@ def _glm_next(config: Config) -> Plan:
 def _minimax_m3(config: Config) -> Plan:
     """MiniMax-M3: layers with a lightning indexer keep one more key per token, of one head."""
     older: Any = config.raw.get("sparse_attention_config") or {}
+    flags = older.get("sparse_attention_freq", []) if isinstance(older, Mapping) else None
+    if not isinstance(flags, list):
+        raise ConfigError(
+            f"found {describe(older)}",
+            where=config.place("sparse_attention_config"),
+            expected="an object, whose sparse_attention_freq is a list",
+        )
     shape = _HEADS(config)
     full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
     dim = config.int("index_head_dim")
@@ -201,9 +208,14 @@ def _minimax_m3(config: Config) -> Plan:
         )
 
     def types(config: Config, layers: int) -> Sequence[str]:
-        flags = older.get("sparse_attention_freq")
-        if flags is None:
+        if "sparse_attention_freq" not in older:
             return [_FULL] * layers
+        if len(flags) != layers:
+            raise ConfigError(
+                f"has {len(flags)} entries",
+                where=config.place("sparse_attention_config.sparse_attention_freq"),
+                expected=f"one for each of the {layers} layers",
+            )
         return [_LIGHTNING if flag else _FULL for flag in flags]
 
     lightning = Together((full, Indexed(dim=dim, tensor="idx_keys", head=True)))
