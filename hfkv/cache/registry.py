@@ -11,13 +11,9 @@ from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row
 from hfkv.cache.rows import (
     attention,
-<<<<<<< HEAD
     bert,
     composite,
     crossing,
-=======
-    composite,
->>>>>>> kvc
     decoders,
     encoder_decoder,
     gemma,
@@ -36,10 +32,7 @@ from hfkv.reading import printable
 
 __all__ = ["ROWS", "Row", "plan", "row_of"]
 
-<<<<<<< HEAD
 
-=======
->>>>>>> kvc
 ROWS: dict[str, Row] = {
     **attention.ROWS,
     **decoders.ROWS,

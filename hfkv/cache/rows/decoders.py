@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """More decoders with keys and values of tokens: each reads its heads or windows its own way."""
-=======
-"""More decoders that keep keys and values only; each reads heads or windows in its own way."""
->>>>>>> kvc
 
 from __future__ import annotations
 
