@@ -16,9 +16,10 @@ from typing import Any
 from hfkv.errors import HfkvError, TargetError
 from hfkv.lora import LoraOptions
 from hfkv.lora.built import Built, leaf, target_name
-from hfkv.lora.inject import Adapted, Injection, inject
+from hfkv.lora.inject import Injection, inject
 from hfkv.lora.matching import compiled, layer_chosen, matches_list, rank_of
 from hfkv.lora.table import peft_facts
+from hfkv.lora.work import Adapted
 from hfkv.reading import printable
 
 __all__ = ["Base", "Flaw", "flaws"]

@@ -76,7 +76,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
                             {
                                 "id": code,
                                 "shortDescription": {"text": text},
-                                "helpUri": f"{_HOME}/blob/main/docs/check.md#codes",
+                                "helpUri": f"{_HOME}/blob/main/.github/CHECK.md#codes",
                             }
                             for code, text in CODES.items()
                         ],

@@ -314,7 +314,7 @@ def test_a_clean_run_is_still_a_sarif_log(project: Project, hfkv: Run) -> None:
 
 
 def test_every_code_is_documented_with_its_meaning() -> None:
-    text = (ROOT / "docs" / "check.md").read_text("utf-8")
+    text = (ROOT / ".github" / "CHECK.md").read_text("utf-8")
     for code, meaning in CODES.items():
         assert f"| `{code}` | {meaning} |" in text
     assert text.count("| `HFKV") == len(CODES)
