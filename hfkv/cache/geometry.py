@@ -81,12 +81,17 @@ def declared_head_dim(config: Config) -> int:
 
     ``getattr(config, "head_dim", ...)`` of the attention classes: a null is then an error.
     """
-    return config.int("head_dim") if config.declares("head_dim") else split_head_dim(config)
+    # Rotation in halves makes two elements of a head of one.
+    declared = config.declares("head_dim")
+    return config.int("head_dim", least=2) if declared else split_head_dim(config)
 
 
 def head_dim_or_split(config: Config) -> int:
     """Elements of one head in a class that divides where the key is absent, null or 0."""
-    return config.optional_int("head_dim", least=0) or split_head_dim(config)
+    if config.get("head_dim") == 0:
+        return split_head_dim(config)
+    size = config.optional_int("head_dim", least=2)
+    return split_head_dim(config) if size is None else size
 
 
 def _split_projections(config: Config, count: int, dim: int) -> Heads:
