@@ -27,6 +27,7 @@ class ConfigClass:
         attribute_map: names that the class takes for others (``n_head`` ...): the standard name
             to the class's own.
         sub_configs: key of a nested config to its ``model_type``.
+        fixed: the nested configs that are of that type whatever type the file calls them.
         sub_defaults: key of a nested config to what this class fills in there otherwise than the
             nested class would: under ``absent`` where the nested config is not there, under
             ``given`` where it is but lacks the key.
@@ -44,6 +45,7 @@ class ConfigClass:
     defaults: Mapping[str, Any]
     attribute_map: Mapping[str, str]
     sub_configs: Mapping[str, str]
+    fixed: frozenset[str]
     sub_defaults: Mapping[str, Mapping[str, Mapping[str, Any]]]
     flat: Mapping[str, tuple[str, ...]]
     old_names: Mapping[str, tuple[str, bool]]
@@ -66,6 +68,7 @@ def config_class(model_type: str) -> ConfigClass | None:
         defaults=raw["defaults"],
         attribute_map=raw["attribute_map"],
         sub_configs=raw["sub_configs"],
+        fixed=frozenset(raw["fixed"]),
         sub_defaults=raw["sub_defaults"],
         flat={key: tuple(names) for key, names in raw["flat"].items()},
         old_names={key: (own, wins) for key, (own, wins) in raw["old_names"].items()},

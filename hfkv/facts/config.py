@@ -234,7 +234,7 @@ class Config:
         value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
         return None if value is None else self._note(key, value, "class default")
 
-    def nested(self, key: str, *, model_type: str | None = None, fixed: Bool = False) -> Config:
+    def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
 
         An absent one is an empty one, or what the class takes from the top in its stead.
@@ -242,7 +242,6 @@ class Config:
         Args:
             key: where it stands.
             model_type: its type, where neither the file nor this class says it.
-            fixed: whether the class has one type there, whatever the file calls it.
         """
         value = self.raw.get(key)
         case, path = "absent" if value is None else "given", f"{self.path}{key}."
@@ -257,7 +256,7 @@ class Config:
                 f"found {describe(value)}", where=self.place(key), expected="an object"
             )
         named = value.get("model_type")
-        if fixed and self.cls is not None and key in self.cls.sub_configs:
+        if self.cls is not None and key in self.cls.fixed:
             model_type = self.cls.sub_configs[key]
         elif isinstance(named, str) and config_class(named) is not None:
             model_type = named

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hfkv.generate.config_probes import flat_keys, is_json, old_names, sub_defaults
+from hfkv.generate.config_probes import fixed_parts, flat_keys, is_json, old_names, sub_defaults
 from hfkv.live.build import pairs, transformers
 
 __all__ = ["generate", "main"]
@@ -95,6 +95,7 @@ def _entry(cls: Any, model_type: str) -> dict[str, Any]:
         "defaults": defaults,
         "attribute_map": dict(getattr(cls, "attribute_map", {}) or {}),
         "sub_configs": sub_configs,
+        "fixed": fixed_parts(cls, sub_configs),
         "sub_defaults": sub_defaults(cls, sub_configs, _LEFT_OUT),
         "flat": flat_keys(cls, sub_configs),
         "old_names": old_names(cls, defaults),

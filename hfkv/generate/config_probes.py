@@ -15,7 +15,7 @@ from typing import Any
 
 from hfkv.live.build import transformers
 
-__all__ = ["flat_keys", "is_json", "old_names", "sub_defaults"]
+__all__ = ["fixed_parts", "flat_keys", "is_json", "old_names", "sub_defaults"]
 
 #: Numbers that no class has as a default, to be recognised where they turn up.
 _MARKS = (48, 96, 3)
@@ -28,6 +28,28 @@ def is_json(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return not isinstance(value, tuple)
+
+
+#: Types that hardly any class has as its own part.
+_FOREIGN = ("gpt2", "llama", "gemma", "clip_vision_model")
+
+
+def fixed_parts(cls: Any, sub_configs: dict[str, str]) -> list[str]:
+    """Nested configs that the class reads as its own type, whatever type the file calls them."""
+    mapping = transformers().CONFIG_MAPPING
+    found = []
+    for key, model_type in sub_configs.items():
+        for foreign in _FOREIGN:
+            if foreign == model_type:
+                continue
+            try:
+                made = getattr(cls(**{key: {"model_type": foreign}}), key)
+            except Exception:  # it reads keys that the foreign type does not have
+                continue
+            if type(made) is not mapping[foreign]:
+                found.append(key)
+            break
+    return found
 
 
 def sub_defaults(

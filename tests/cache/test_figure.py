@@ -125,3 +125,15 @@ def test_the_inverses_of_the_curve_are_exact(
     fits = curve.fit(wanted)
     fitting = [n for n in range(3100) if at(n) <= wanted]
     assert fits == (None if len(fitting) == 3100 else fitting[-1])
+
+
+def test_a_part_of_one_type_stays_that_type_whatever_the_file_calls_it() -> None:
+    text = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 4}
+    text |= {"num_key_value_heads": 4, "n_layer": 1}
+    # Gemma 3's class has a text config of its own, whose head_dim is 256; LLaVA's takes any.
+    for named, elements in (("gemma3_text", 4 * 256), ("llama", 4 * 256)):
+        own = {"model_type": "gemma3", "text_config": {**text, "model_type": named}}
+        assert size(own, 1, dtype="bf16") == 2 * elements * 2
+    for named, elements in (("llama", 64), ("gemma", 4 * 256)):
+        any_type = {"model_type": "llava", "text_config": {**text, "model_type": named}}
+        assert size(any_type, 1, dtype="bf16") == 2 * elements * 2

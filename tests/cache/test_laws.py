@@ -86,6 +86,8 @@ def test_between_two_bends_more_tokens_never_need_fewer_bytes() -> None:
 
 def _between_two_bends_more_tokens_never_need_fewer_bytes(config: dict[str, Any]) -> None:
     curve = figure(config).curve
+    if curve.period is not None:
+        return  # it falls in waves, and says so; its inverses are held against counting below
     bends = [bend for bend in curve.bends if bend < 2**20]
     near = {n for bend in bends[:6] for n in (bend - 1, bend, bend + 1, bend + 2) if n > 0}
     lengths = sorted({*range(1, 20), 1000, 10_000, 100_000, *near})

@@ -56,8 +56,8 @@ def _mllama_text(config: Config) -> Plan:
 
 
 def _mllama(config: Config) -> Plan:
-    made = _mllama_text(config.nested("text_config", fixed=True))
-    vision = config.nested("vision_config", fixed=True)
+    made = _mllama_text(config.nested("text_config"))
+    vision = config.nested("vision_config")
     side = vision.int("image_size") // vision.int("patch_size")
     tiles = vision.int("max_num_tiles")
     return replace(
@@ -73,14 +73,14 @@ def _blip_text(config: Config) -> Plan:
 
 def _blip(config: Config) -> Plan:
     """The caption's decoder and the image's patches, which it always reads."""
-    made = _blip_text(config.nested("text_config", fixed=True))
+    made = _blip_text(config.nested("text_config"))
     if not made.crosses:
         raise ConfigError(
             "is not true, so the text model does not read the image",
             where=config.place("text_config.is_decoder"),
             expected="true",
         )
-    vision = config.nested("vision_config", fixed=True)
+    vision = config.nested("vision_config")
     side = vision.int("image_size") // vision.int("patch_size")
     return replace(
         made,
@@ -104,11 +104,11 @@ def _kosmos2_text(config: Config) -> Plan:
 
 
 def _kosmos2(config: Config) -> Plan:
-    return _kosmos2_text(config.nested("text_config", fixed=True))
+    return _kosmos2_text(config.nested("text_config"))
 
 
 def _kosmos2_5(config: Config) -> Plan:
-    return _plain(config.nested("text_config", fixed=True))
+    return _plain(config.nested("text_config"))
 
 
 ROWS: dict[str, Row] = {

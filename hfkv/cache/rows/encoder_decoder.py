@@ -150,21 +150,21 @@ def _in(key: str, inner: PlanFunction) -> PlanFunction:
 
     def plan(config: Config) -> Plan:
         refuse_unless_encoder_decoder(config)
-        return inner(config.nested(key, fixed=True))
+        return inner(config.nested(key))
 
     return plan
 
 
 def _musicgen(config: Config) -> Plan:
     """The decoder alone, or all of it: only the former is a text-generating class of its own."""
-    decoder = config.nested("decoder", fixed=True)
+    decoder = config.nested("decoder")
     plan = alone(_split("num_attention_heads", ()), layers="num_hidden_layers")(decoder)
     names = config.raw.get("architectures")
     return needing(plan) if names == ["MusicgenForConditionalGeneration"] else plan
 
 
 def _musicgen_melody(config: Config) -> Plan:
-    decoder = config.nested("decoder", fixed=True)
+    decoder = config.nested("decoder")
     refuse_other_layers(decoder)
     note = "text and melody are read as tokens before the music's: --tokens counts them too"
     return replace(layered(_split("num_attention_heads", ()))(decoder), notes=(note,))
