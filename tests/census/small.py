@@ -7,15 +7,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hfkv.cache import plan
+from hfkv.facts.config import Config
 from tests.census.goldens import compact
 from tests.census.towers import stand_in_for_timm
 
 __all__ = ["Live", "running", "shrink"]
 
 #: Enough layers for a pattern of period four, or else of eight; changes also make more.
-_LAYERS = (4, 8)
+_LAYERS = (4, 8, 12)
 #: Layer counts, under the names that config classes give them.
-_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers")
+_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks")
+#: Of encoder-decoders; some decoders have a place in the cache for each layer of the encoder.
+_COUNTS += ("decoder_layers", "encoder_layers", "num_decoder_layers", "num_encoder_layers")
 
 
 def shrink(raw: Mapping[str, Any], text: str, layers: int) -> dict[str, Any]:
@@ -35,23 +39,39 @@ def shrink(raw: Mapping[str, Any], text: str, layers: int) -> dict[str, Any]:
         if isinstance(count, int) and count > layers:
             part[key] = layers
             for name, value in part.items():
-                if isinstance(value, list) and len(value) == count:
-                    part[name] = value[:layers]
+                part[name] = _cut(name, value, count, layers)
     # Sharing layers need earlier ones to share with.
     shared = part.get("num_kv_shared_layers")
     if isinstance(shared, int) and shared >= layers:
-        part["num_kv_shared_layers"] = layers // 2
+        part["num_kv_shared_layers"] = layers // 4 + 1
     return copied
 
 
+def _cut(name: str, value: Any, count: int, layers: int) -> Any:
+    """What speaks of ``count`` layers, one by one or by their numbers, for ``layers`` of them."""
+    if isinstance(value, list) and len(value) == count:
+        return value[:layers]
+    if isinstance(value, list) and "layer" in name and all(type(item) is int for item in value):
+        return [item for item in value if item < layers]
+    if isinstance(value, dict) and value and all(key.isdigit() for key in value):
+        return {key: item for key, item in value.items() if int(key) < layers}
+    return value
+
+
+def _kinds(raw: Mapping[str, Any]) -> set[str]:
+    return {kind.name for kind in plan(Config(raw, where="test")).kinds}
+
+
 def running(raw: Mapping[str, Any], live: Live, tokens: int) -> dict[str, Any]:
-    """``raw`` with few layers, or the whole where its class does not run with fewer.
+    """``raw`` with few layers of the same kinds, or the whole where its class needs more.
 
     A hybrid whose first attention layer comes late cannot count its tokens without one.
     """
     for layers in _LAYERS:
         small = shrink(raw, live.text, layers)
         try:
+            if _kinds(small) != _kinds(raw):
+                continue
             live(small, tokens)
         except Exception:
             continue
