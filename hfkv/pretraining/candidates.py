@@ -75,8 +75,11 @@ def candidates(card: str) -> list[Found]:
 
 
 def _quote(card: str, offsets: list[int], start: int, end: int) -> str:
-    last = min(offsets[end - 1] + 1, len(card))
-    return " ".join(card[offsets[start] : last].split())[:1_000]
+    first, last = offsets[start], min(offsets[end - 1] + 1, len(card))
+    # An emphasis that opens right before the sentence and closes within it is quoted whole.
+    while first and card[first - 1] in "*_" and card[first - 1] in card[first:last]:
+        first -= 1
+    return " ".join(card[first:last].split())[:1_000]
 
 
 def _sentences(text: str) -> Iterator[tuple[int, int]]:
