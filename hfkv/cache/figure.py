@@ -162,7 +162,7 @@ def kv_cache(
     if encoder_tokens is not None and plan.encoder_tokens is None:
         raise InputError(f"{config.model_type} has no cross-attention", where="--encoder-tokens")
     element, notes = cache_dtype(facts, config, dtype)
-    notes = (*plan.notes, *notes)
+    notes = (*plan.notes, *notes, *filter(None, [facts.derived]))
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
     length = plan.encoder_tokens if encoder_tokens is None else encoder_tokens
@@ -178,7 +178,7 @@ def kv_cache(
         batch=batch,
         dtype=torch_name(element),
         engine=engine,
-        basis=row.basis,
+        basis="documented" if facts.derived else row.basis,
         bytes_per_token=at(tokens + 1) - total,
         constant_bytes=at(0),
         plan=plan,

@@ -191,7 +191,13 @@ def _plain(model_type: str, **fixed: Any) -> _Rule:
 
     def rule(metadata: Metadata) -> Config:
         config = _decoder(metadata, model_type)
-        return {**config, "head_dim": _head_dim(metadata, config), **fixed}
+        # Null, not absent: the class's own default could be another model's window.
+        return {
+            **config,
+            "head_dim": _head_dim(metadata, config),
+            "sliding_window": None,
+            **fixed,
+        }
 
     return rule
 
@@ -281,10 +287,7 @@ def _sliding(
 def _llama(metadata: Metadata) -> Config:
     """Llama, and Mistral and Mixtral, which the converter writes as Llama too."""
     if metadata.maybe("expert_count", least=0):
-        # No window stands in such files, and no layer of theirs slides in llama.cpp.
-        return _plain("mixtral", sliding_window=None)(metadata) | _experts(
-            metadata, "num_local_experts"
-        )
+        return _plain("mixtral")(metadata) | _experts(metadata, "num_local_experts")
     return _plain("llama")(metadata)
 
 
@@ -370,7 +373,7 @@ def _exaone4(metadata: Metadata) -> Config:
                 where=metadata.place("attention.sliding_window"),
                 expected="the window of the layers that slide",
             )
-        config = _plain("exaone4", sliding_window=None, sliding_window_pattern=4)(metadata)
+        config = _plain("exaone4", sliding_window_pattern=4)(metadata)
         return {**config, "layer_types": ["full_attention"] * config["num_hidden_layers"]}
     return _sliding("exaone4", 4)(metadata)
 
