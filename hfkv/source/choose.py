@@ -13,6 +13,7 @@ __all__ = [
     "INDEX",
     "SIDE_FILES",
     "choose_weights",
+    "needs_index",
     "no_config",
     "one_table",
     "only_pytorch",
@@ -80,6 +81,13 @@ def choose_weights(
     if "adapter_model.safetensors" in found:
         return ["adapter_model.safetensors"], ""
     return [], _reason(found)
+
+
+def needs_index(names: Iterable[str]) -> bool:
+    """Whether only the index tells which files are the shards."""
+    found = set(names)
+    totals = {match.group(2) for name in found if (match := _SHARD.fullmatch(name))}
+    return INDEX in found and "model.safetensors" not in found and len(totals) != 1
 
 
 def _all_shards(shards: dict[int, dict[int, str]], where: str) -> list[str]:

@@ -16,8 +16,10 @@ from hfkv.reading import printable
 __all__ = ["choose_gguf"]
 
 _PART = re.compile(r"(.+)-([0-9]{5})-of-([0-9]{5})\.gguf", re.IGNORECASE)
-#: Projectors, importance matrices, draft models: beside the model, and not it.
-_BESIDE = re.compile(r"mmproj|imatrix|(?:^|[-_./])(?:mtp|draft|eagle3?)(?:[-_.]|$)", re.IGNORECASE)
+#: Projectors and importance matrices: beside the model, and not it.
+_BESIDE = re.compile(r"mmproj|imatrix", re.IGNORECASE)
+#: Models that predict ahead for the model; where there is nothing else they are the model.
+_DRAFT = re.compile(r"(?:^|[-_./])(?:mtp|draft|eagle3?)(?:[-_./]|$)", re.IGNORECASE)
 _TAG = re.compile(
     r"(?<![A-Za-z0-9])(BF16|F16|FP16|F32|FP32|MXFP4|NVFP4|I?Q[1-8]|TQ[12])(?:_([A-Za-z0-9_]+))?",
     re.IGNORECASE,
@@ -36,9 +38,9 @@ def choose_gguf(names: Iterable[str], *, where: str) -> tuple[list[str], str]:
     """
     groups: dict[str, dict[int, str]] = {}
     totals: dict[str, int] = {}
-    for name in names:
-        if not name.lower().endswith(".gguf") or _BESIDE.search(name):
-            continue
+    found = [name for name in names if name.lower().endswith(".gguf") and not _BESIDE.search(name)]
+    found = [name for name in found if not _DRAFT.search(name)] or found
+    for name in found:
         part = _PART.fullmatch(name)
         stem = f"{part.group(1)}\0{part.group(3)}" if part else name
         groups.setdefault(stem, {})[int(part.group(2)) if part else 1] = name

@@ -7,20 +7,29 @@ agent are huggingface_hub's.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hfkv import __version__
 from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.reading import describe, parse_json_object, printable
-from hfkv.source.choose import SIDE_FILES, choose_weights
+from hfkv.source.choose import (
+    INDEX,
+    SIDE_FILES,
+    choose_weights,
+    needs_index,
+    no_config,
+    one_table,
+)
 from hfkv.source.files import Files
 from hfkv.source.header import header_length, parse_header
-from hfkv.tensors import Tensor, TensorTable
+from hfkv.source.otherwise import Otherwise, otherwise
+from hfkv.tensors import Tensor
 
 if TYPE_CHECKING:
     import httpx2
@@ -74,16 +83,24 @@ def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | No
                 texts.pop(name, None)
                 if again is not None:
                     texts[name] = again
-            weights, reason = choose_weights(names, where=model)
-            sizes = list(pool.map(hub.header, weights))
+            index = _or_none(hub.text, INDEX) if needs_index(names) else None
+            weights, reason = choose_weights(names, where=model, index=index)
+            parts = list(zip(weights, pool.map(hub.header, weights), strict=True))
+            other = (
+                Otherwise(tensors=one_table(parts, where=model))
+                if weights
+                else otherwise(
+                    names, reason, commit=commit, reader=_Beside(hub, token), where=model
+                )
+            )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     missing = {}
-    if reason:
-        missing["tensors"] = reason
+    if other.reason:
+        missing["tensors"] = other.reason
     if "config.json" not in texts:
-        missing["config.json"] = "the repository has no config.json"
+        missing["config.json"] = no_config(names)
     if "README.md" not in texts:
         missing["README.md"] = "the repository has no model card (README.md)"
     return Files(
@@ -91,9 +108,10 @@ def fetch_hub(model: str, *, revision: str | None = None, token: str | bool | No
         source="hub",
         revision=revision or "main",
         commit=commit,
-        texts=texts,
-        tensors=TensorTable(tensor for tensors in sizes for tensor in tensors) if weights else None,
+        texts={**texts, **other.texts},
+        tensors=other.tensors,
         missing=missing,
+        notes=other.notes,
     )
 
 
@@ -114,6 +132,31 @@ def _or_none(read: Callable[[str], bytes], name: str) -> bytes | None:
         return read(name)
     except _MissingFileError:
         return None
+
+
+class _Beside:
+    """What ``otherwise`` asks of a repository on the Hub."""
+
+    def __init__(self, hub: _Hub, token: str | bool | None) -> None:
+        self.hub, self.token = hub, token
+
+    def range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
+        """Bytes of a file, and its size."""
+        return self.hub._range(name, begin, end)
+
+    def ask(self, path: str) -> Any:
+        """What the API answers, or None where it has no such page."""
+        url = f"{self.hub.endpoint}/api/models/{self.hub.model}{path}"
+        try:
+            return json.loads(self.hub.get(url, limit=_LARGEST_TEXT)[0])
+        except (_MissingFileError, ValueError, RecursionError):
+            return None
+
+    def at(self, reference: str) -> tuple[list[str], Callable[[str], list[Tensor]]]:
+        """The same repository at another revision."""
+        other = _Hub(self.hub.model, reference, self.token)
+        other.revision, names = other.info()
+        return names, other.header
 
 
 class _Hub:

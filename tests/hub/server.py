@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import struct
@@ -39,6 +40,11 @@ class Repo:
     files: dict[str, bytes | Sparse]
     gated: bool = False
     revisions: tuple[str, ...] = ("main", COMMIT)
+    #: Revision to the files there, where they are not those of ``files``.
+    branches: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
+    #: What the API answers for ``/discussions`` and for the commits of a revision.
+    discussions: Any = None
+    commits: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,6 +58,19 @@ class Hub:
     fault: str = ""
     url: str = ""
     cdn: str = ""
+
+
+def revision_commit(revision: str) -> str:
+    """The commit of a branch other than the default one."""
+    return hashlib.sha1(revision.encode()).hexdigest()
+
+
+def branch_of(repo: Repo, revision: str) -> str:
+    """The branch that a revision or the commit of one names."""
+    for branch in repo.branches:
+        if revision in (branch, revision_commit(branch)):
+            return branch
+    return "main"
 
 
 def safetensors(table: TensorTable) -> Sparse:
@@ -135,7 +154,7 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if cdn:
                 if given:
                     hub.cdn_tokens.append(given)
-                self.send_file(*self.path.removeprefix("/cdn/").split("//", 1))
+                self.send_file(*self.path.removeprefix("/cdn/").split("//", 2))
                 return
             if hub.fault == "500":
                 self.refuse(500, "InternalError", "oops")
@@ -153,6 +172,10 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.answer(200, b'{"sha": 5, "siblings": "no"}')
             elif match := re.fullmatch(r"/api/models/(.+)/revision/([^/?]+)", self.path):
                 self.info(match[1], unquote(match[2]))
+            elif match := re.fullmatch(
+                r"/api/models/(.+)/(discussions|commits)[/?](.+)", self.path
+            ):
+                self.pages(match[1], match[2], unquote(match[3]))
             elif match := re.fullmatch(r"/(.+)/resolve/([^/]+)/(.+)", self.path):
                 self.resolve(match[1], unquote(match[2]), unquote(match[3]))
             else:
@@ -168,7 +191,7 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if repo.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 self.refuse(401, "GatedRepo", f"Access to model {name} is restricted")
                 return None
-            if revision not in repo.revisions:
+            if revision not in repo.revisions and branch_of(repo, revision) == "main":
                 self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
                 return None
             return repo
@@ -176,25 +199,36 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
         def info(self, name: str, revision: str) -> None:
             repo = self.repo(name, revision)
             if repo is not None:
-                siblings = [{"rfilename": file} for file in repo.files]
-                body = {"id": name, "sha": COMMIT, "siblings": siblings}
+                files = repo.branches.get(revision, repo.files)
+                commit = revision_commit(revision) if revision in repo.branches else COMMIT
+                siblings = [{"rfilename": file} for file in files]
+                body = {"id": name, "sha": commit, "siblings": siblings}
                 self.answer(200, json.dumps(body).encode())
 
         def resolve(self, name: str, revision: str, file: str) -> None:
             repo = self.repo(name, revision)
             if repo is None:
                 return
-            content = repo.files.get(file)
+            content = repo.branches.get(branch_of(repo, revision), repo.files).get(file)
             if content is None:
                 self.refuse(404, "EntryNotFound", "Entry not found")
             elif isinstance(content, Sparse):
-                target = f"{hub.cdn}/cdn/{name}//{file}"
+                target = f"{hub.cdn}/cdn/{name}//{branch_of(repo, revision)}//{file}"
                 self.answer(302, b"", {"Location": target, "X-Repo-Commit": COMMIT})
             else:
                 self.answer(200, content, {"X-Repo-Commit": COMMIT, "ETag": '"abc"'})
 
-        def send_file(self, name: str, file: str) -> None:
-            content = hub.repos[name].files[unquote(file)]
+        def pages(self, name: str, kind: str, rest: str) -> None:
+            repo = hub.repos[name]
+            answer = repo.discussions if kind == "discussions" else repo.commits.get(rest)
+            if answer is None:
+                self.refuse(404, "EntryNotFound", "No such page")
+            else:
+                self.answer(200, json.dumps(answer).encode())
+
+        def send_file(self, name: str, branch: str, file: str) -> None:
+            repo = hub.repos[name]
+            content = repo.branches.get(unquote(branch), repo.files)[unquote(file)]
             assert isinstance(content, Sparse)
             wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             if wanted is None or hub.fault == "no ranges":
