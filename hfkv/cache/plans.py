@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from hfkv.cache.geometry import Geometry, Heads
 from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
-from hfkv.cache.layer_types import LayerTypes, inferred
+from hfkv.cache.layer_types import LayerTypes, inferred, inferred_without_window
 from hfkv.cache.plan import Plan
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
@@ -59,7 +59,9 @@ def layered(
         count = config.layers(layers)
         names = config.strings("layer_types") if explicit else None
         if names is None:
-            names = tuple(types(config, count))
+            # A class that reads its window by a rule empties it where the rule gives none.
+            unused = types is inferred and window is not None and window(config) is None
+            names = tuple((inferred_without_window if unused else types)(config, count))
         elif len(names) != count:
             raise ConfigError(
                 f"has {len(names)} entries",
