@@ -15,7 +15,7 @@ from hfkv.errors import (
 from hfkv.source.directory import is_path, read_directory, read_path
 from hfkv.source.files import Files, SourceName
 
-__all__ = ["Files", "SourceName", "fetch", "fetch_card", "fetch_many", "read_directory"]
+__all__ = ["Files", "SourceName", "fetch", "fetch_card", "fetch_many", "is_path", "read_directory"]
 
 SOURCES = ("auto", "hub", "cache", "directory", "snapshot")
 
