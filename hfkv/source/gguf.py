@@ -36,7 +36,7 @@ LARGEST_HEADER = 128 * 2**20
 _FIRST, _LARGEST_RANGE = 2**20, 16 * 2**20
 _MOST_KEYS = 65_536
 _MOST_TENSORS = 200_000
-_MOST_ENTRIES = 2**24
+_MOST_ENTRIES = 2**22
 _MOST_KEPT = 4_096
 _LONGEST_KEY = 65_535
 _LONGEST_NAME = 512
@@ -126,6 +126,11 @@ class _Cursor:
         if self.at > LARGEST_HEADER:
             self.take(0)
 
+    def settle(self) -> None:
+        """Refuse a file that ends within what was skipped."""
+        self.at -= 1
+        self.take(1)
+
     def skip_texts(self, count: int) -> None:
         """Move on over so many strings: a vocabulary has hundreds of thousands."""
         unpack = struct.Struct(self.order + "Q").unpack_from
@@ -189,6 +194,7 @@ def read_gguf(read: ReadRange, *, where: str, size: int | None = None) -> GgufHe
             raise HeaderError(f"the key '{printable(key)}' stands twice", where=where)
         metadata[key] = _value(cursor, int(cursor.number("I")), f"{where}: {printable(key)}")
     tensors, extents = _tensors(cursor, count, where)
+    cursor.settle()
     _check_extents(extents, _alignment(metadata, where), cursor.at, size, where)
     return GgufHeader(metadata=metadata, tensors=tensors)
 
