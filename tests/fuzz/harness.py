@@ -2,7 +2,7 @@
 
 ``NAME`` is one of the readers in ``readers.py``; ``-max_total_time=60`` bounds it. Starts from the
 seeds, which are written to ``.fuzz/NAME`` and grow there. atheris is not among the dependencies:
-``pip install atheris`` where there is one for the platform.
+``pip install -e '.[test]' atheris`` where there is one for the platform.
 """
 
 from __future__ import annotations

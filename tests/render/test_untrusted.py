@@ -19,7 +19,7 @@ from tests.source.test_otherwise import load_case
 
 Run = Callable[..., tuple[int, str, str]]
 #: Clears a screen, sets a title, turns the direction of text, ends a cell or a line.
-EVIL = "\x1b[2J\x1b]0;x\x07\u202e\u2066\u200b\x9b31m|\r"
+EVIL = "\x1b[2J\x1b]0;x\x07\u202e\u2066\u200b\u07b6\x9b31m|\r"
 FORMATS = ("human", "agent", "json", "quiet", "markdown", "csv")
 CARD = (
     f"---\nlicense: mit\n---\n# Model{EVIL}\n\n"
@@ -31,7 +31,7 @@ def _assert_inert(text: str) -> None:
     for char in text:
         if char in "\n\t":
             continue
-        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), repr(char)
+        assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"), repr(char)
 
 
 @pytest.fixture
