@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ __all__ = ["is_path", "read_directory", "read_path"]
 
 #: Larger than any real config or card.
 LARGEST_TEXT = 32 * 2**20
+#: Entries of a subfolder that are looked at: a directory of models can hold anything.
+_MOST_INSIDE = 1_000
 _HINT = (
     "MODEL is a Hub id, a directory with config.json, or the path of a config.json or a GGUF file"
 )
@@ -132,7 +135,7 @@ def _names(path: Path) -> list[str]:
 
 def _inside(folder: str) -> list[os.DirEntry[str]]:
     try:
-        return [entry for entry in os.scandir(folder) if entry.is_file()]
+        return [entry for entry in islice(os.scandir(folder), _MOST_INSIDE) if entry.is_file()]
     except OSError:
         # What may not be looked into is no part of the model.
         return []

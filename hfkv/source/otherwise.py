@@ -77,6 +77,8 @@ def otherwise(
         return Otherwise(
             tensors=TensorTable(header.tensors), texts={GGUF_FILE: header.to_json()}, notes=(note,)
         )
+    if converted:
+        converted += "; what config.json alone decides is answered (the KV cache)"
     return Otherwise(reason=reason + converted)
 
 
