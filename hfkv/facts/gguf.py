@@ -71,29 +71,10 @@ def interpret(
             )
             if error.expected:
                 missing += f"; expected {error.expected}"
-    config = derived if own is None else own
-    named = _named_type(own, derived)
     architecture = printable(str(metadata.get("general.architecture")), 40)
-    if tensors is None or config is None or named is None:
-        return Interpreted(
-            config=config,
-            derived=_derived(architecture, derived) if own is None and derived else "",
-            tensors=tensors,
-            unnamed=f"the published names of the GGUF architecture '{architecture}' are not known "
-            "here"
-            if tensors is not None
-            else "",
-            missing=missing,
-        )
-    made, unknown = published(tensors, named, derived or config)
-    unnamed = ""
-    if unknown:
-        unnamed = (
-            f"{len(unknown)} of the GGUF's matrices have no published name here, such as "
-            f"{printable(unknown[0])}"
-        )
+    made, unnamed = _names(tensors, architecture, own, derived)
     return Interpreted(
-        config=config,
+        config=derived if own is None else own,
         derived=_derived(architecture, derived) if own is None and derived else "",
         tensors=made,
         unnamed=unnamed,
@@ -101,11 +82,34 @@ def interpret(
     )
 
 
-def _named_type(own: Mapping[str, Any] | None, derived: Mapping[str, Any] | None) -> str | None:
-    """The type whose published names the tensors get."""
-    config = derived if own is None else own
-    found = None if config is None else config.get("model_type")
-    return found if isinstance(found, str) and found in NAMED else None
+def _names(
+    tensors: TensorTable | None,
+    architecture: str,
+    own: Mapping[str, Any] | None,
+    derived: Mapping[str, Any] | None,
+) -> tuple[TensorTable | None, str]:
+    """The table under published names, and why they are not those of the model or not known."""
+    if tensors is None:
+        return None, ""
+    types = [config.get("model_type") for config in (own, derived) if config is not None]
+    named = next((found for found in types if isinstance(found, str) and found in NAMED), None)
+    if named is None:
+        return tensors, (
+            f"the published names of the GGUF architecture '{architecture}' are not known here"
+        )
+    made, unknown = published(tensors, named, derived or own or {})
+    if unknown:
+        return made, (
+            f"{len(unknown)} of the GGUF's matrices have no published name here, such as "
+            f"{printable(unknown[0])}"
+        )
+    if named != types[0]:
+        # Good enough a witness for heads and layers, but not the layers of that class.
+        return made, (
+            f"the GGUF holds a {named}, and config.json describes {describe(types[0])}, which may "
+            "have more layers than the file"
+        )
+    return made, ""
 
 
 def _derived(architecture: str, config: Mapping[str, Any]) -> str:

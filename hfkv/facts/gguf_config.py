@@ -409,6 +409,10 @@ def _deepseek2(metadata: Metadata) -> Config:
         "n_shared_experts": metadata.maybe("expert_shared_count", least=0),
         "moe_intermediate_size": metadata.number("expert_feed_forward_length"),
     }
+    grouping = {"n_group": "expert_group_count", "topk_group": "expert_group_used_count"}
+    for name, place in grouping.items():
+        if (groups := metadata.maybe(place)) is not None:
+            config[name] = groups
     return config
 
 

@@ -70,7 +70,11 @@ def choose_weights(
     if "model.safetensors" in found:
         return ["model.safetensors"], ""
     if index is not None:
-        return shards_of(index, found, where=where), ""
+        files = shards_of(index, where=where)
+        if found.isdisjoint(files):
+            return [], f"{INDEX} is there, and none of the {len(files)} files that it names"
+        _refuse_missing(files, found, where)
+        return files, ""
     shards: dict[int, dict[int, str]] = {}
     for name in found:
         match = _SHARD.fullmatch(name)
@@ -111,11 +115,11 @@ def _all_shards(shards: dict[int, dict[int, str]], where: str) -> list[str]:
     return [numbers[number] for number in sorted(numbers)]
 
 
-def shards_of(index: bytes, names: Collection[str], *, where: str) -> list[str]:
-    """The files that an index names, each of them there.
+def shards_of(index: bytes, *, where: str) -> list[str]:
+    """The files that an index names.
 
     Raises:
-        HeaderError: the index is malformed, or names a file that is not there or not beside it.
+        HeaderError: the index is malformed, or names a file that is not beside it.
     """
     place = f"{where}: {INDEX}"
     try:
@@ -140,21 +144,24 @@ def shards_of(index: bytes, names: Collection[str], *, where: str) -> list[str]:
         files.setdefault(name)
         if len(files) > _MOST_SHARDS:
             raise HeaderError(f"more than {_MOST_SHARDS} files", where=f"{place}: weight_map")
-    missing = sorted(set(files) - set(names))
-    if missing:
-        raise HeaderError(
-            f"{describe(missing[0])} is not there"
-            + (f", nor {len(missing) - 1} more of {len(files)}" if len(missing) > 1 else ""),
-            where=place,
-            expected="every file that the index names",
-            hint="the download or upload may not have ended",
-        )
     odd = sorted(name for name in files if not name.endswith(".safetensors"))
     if odd:
         raise HeaderError(
             f"names {describe(odd[0])}", where=place, expected="files that end in .safetensors"
         )
     return sorted(files)
+
+
+def _refuse_missing(files: Collection[str], found: Collection[str], where: str) -> None:
+    missing = sorted(set(files) - set(found))
+    if missing:
+        raise HeaderError(
+            f"{describe(missing[0])} is not there"
+            + (f", nor {len(missing) - 1} more of {len(files)}" if len(missing) > 1 else ""),
+            where=f"{where}: {INDEX}",
+            expected="every file that the index names",
+            hint="the download or upload may not have ended",
+        )
 
 
 def _reason(found: set[str]) -> str:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from hfkv.errors import NotFoundError, SourceError
+from hfkv.errors import HeaderError, NotFoundError, SourceError
 from hfkv.source.choose import INDEX, SIDE_FILES, choose_weights, no_config, one_table
 from hfkv.source.choose_gguf import choose_gguf
 from hfkv.source.files import Files, SourceName
@@ -33,7 +33,9 @@ def is_path(model: str) -> bool:
         model.startswith(("./", "../", "/", "~", ".\\"))
         or model in (".", "..")
         or os.path.isabs(model)
-        or model.endswith((".json", ".gguf"))
+        or model.endswith(".json")
+        # "org/name.gguf" can be a repository as well, if there is no such file.
+        or (model.lower().endswith(".gguf") and (os.path.isfile(model) or model.count("/") != 1))
         or os.path.isdir(model)
     )
 
@@ -91,7 +93,13 @@ def read_directory(
     missing = {}
     notes: tuple[str, ...] = ()
     index = _read_text(path / INDEX) if INDEX in names else None
-    weights, reason = choose_weights(names, where=model, index=index)
+    try:
+        weights, reason = choose_weights(names, where=model, index=index)
+    except HeaderError as error:
+        # The cache holds what was asked for once, and need not hold all of it.
+        if source != "cache":
+            raise
+        weights, reason = [], f"the local cache has not all of them: {error.what}"
     tensors = None
     if weights:
         tensors = one_table([(name, _read_header(path / name)) for name in weights], where=model)

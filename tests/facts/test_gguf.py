@@ -150,6 +150,35 @@ def test_the_repositorys_own_config_comes_first() -> None:
     assert model.lora(r=4).basis == "documented"
 
 
+def test_a_config_of_a_larger_class_has_its_cache_and_no_adapter() -> None:
+    inner = {**CASES["gemma3_text"]["config"], "dtype": "bfloat16"}
+    model = _model("gemma3_text", json.dumps({"model_type": "gemma3", "text_config": inner}))
+    assert model.kv_cache(tokens=100).basis == "exact"
+    with pytest.raises(UnsupportedError, match="describes 'gemma3'"):
+        model.lora(r=4)
+    inner["num_key_value_heads"] = 3
+    other = _model("gemma3_text", json.dumps({"model_type": "gemma3", "text_config": inner}))
+    with pytest.raises(HfkvError, match="k_proj"):
+        other.kv_cache(tokens=100)
+
+
+def test_a_record_keeps_a_gguf_file() -> None:
+    from hfkv.source.record import dump_record, load_record
+
+    for case in ("qwen3_moe-q8", "lfm2"):
+        header = _header(case)
+        files = Files(
+            model="m",
+            source="directory",
+            texts={GGUF_FILE: header.to_json()},
+            tensors=TensorTable(header.tensors),
+        )
+        record = json.loads(json.dumps(dump_record(files, provenance="a test", card=False)))
+        again = Model(read(load_record(record, source="lock", where="m")))
+        assert again.weight_bytes == _model(case).weight_bytes
+        assert again.lora(r=4).to_json() | {"model": case} == _model(case).lora(r=4).to_json()
+
+
 def test_a_config_of_another_model_is_caught_by_the_shapes() -> None:
     config = {**CASES["llama-fused"]["config"], "num_key_value_heads": 3, "dtype": "bfloat16"}
     with pytest.raises(HfkvError, match=r"k_proj\.weight has 32 rows"):

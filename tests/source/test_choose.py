@@ -170,11 +170,12 @@ def test_the_index_decides_which_files_are_shards() -> None:
         (_index({"a": "C:x"}), "beside the index"),
         (_index({"a": ".."}), "beside the index"),
         (_index({"a": "sub/m.safetensors"}), "beside the index"),
-        (_index({"a\x1b": "m\u202e.safetensors"}), "m\\\\u202e.safetensors' is not there"),
+        (_index({"a": "m\u202e.safetensors", "b": "other.safetensors"}), "m\\\\u202e.safetensors'"),
         (
-            _index({"a": "m.safetensors", "b": "n.safetensors"}),
-            "m.safetensors' is not .* nor 1 more",
+            _index({"a": "m.safetensors", "b": "n.safetensors", "c": "other.safetensors"}),
+            "m.safetensors' is not there, nor 1 more of 3",
         ),
+        (_index({"a\x1b": None}), "a\\\\x1b"),
         (_index({"a": "config.json"}), "end in .safetensors"),
         (_index({str(n): f"{n}.safetensors" for n in range(10_001)}), "more than 10000"),
     ],
@@ -184,6 +185,12 @@ def test_an_index_that_leads_astray_is_refused(index: bytes, words: str) -> None
     with pytest.raises(HeaderError, match=words) as caught:
         choose_weights(names, where="x", index=index)
     assert str(caught.value).isprintable()
+
+
+def test_an_index_alone_is_a_reason_and_no_error(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / INDEX).write_bytes(_index({"a": "model-00001-of-00001.safetensors"}))
+    assert "none of the 1 files" in fetch(str(tmp_path)).missing["tensors"]
 
 
 def test_a_directory_is_read_by_its_index(tmp_path: Path) -> None:
