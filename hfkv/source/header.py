@@ -21,6 +21,8 @@ __all__ = ["LARGEST_HEADER", "header_length", "parse_header"]
 LARGEST_HEADER = 100_000_000
 _MOST_DIMENSIONS = 64
 _MOST_TENSORS = 1_000_000
+_LARGEST = 2**63
+_WHOLE = {int}
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -190,36 +192,28 @@ def _tensor(
             where=f"{where}: {printable(name)}: dtype",
             expected="a string",
         )
-    if (
-        not isinstance(shape, list)
-        or len(shape) > _MOST_DIMENSIONS
-        or not all(_is_size(item) for item in shape)
-    ):
+    whole = _whole(shape)
+    sizes = None if whole is None else known.get((dtype, whole))
+    if whole is None or (sizes is None and not all(0 <= item < _LARGEST for item in whole)):
         raise HeaderError(
             f"found {_brief(shape)}",
             where=f"{where}: {printable(name)}: shape",
             expected=f"a list of at most {_MOST_DIMENSIONS} whole numbers, none negative",
         )
-    if (
-        not isinstance(offsets, list)
-        or len(offsets) != 2
-        or not all(_is_size(item) for item in offsets)
-        or offsets[0] > offsets[1]
-    ):
+    span = _whole(offsets)
+    if span is None or len(span) != 2 or not 0 <= span[0] <= span[1] < _LARGEST:
         raise HeaderError(
             f"found {_brief(offsets)}",
             where=f"{where}: {printable(name)}: data_offsets",
             expected="two whole numbers, begin and end",
         )
-    begin, end = offsets
+    begin, end = span
     spans.append((begin, end, name))
     if dtype not in BITS:
         # A dtype newer than this release: its elements and bytes are known all the same.
-        return Tensor(name=name, dtype=printable(dtype, 40), shape=tuple(shape), size=end - begin)
-    key = (dtype, tuple(shape))
-    sizes = known.get(key)
+        return Tensor(name=name, dtype=printable(dtype, 40), shape=whole, size=end - begin)
     if sizes is None:
-        sizes = known[key] = (key[1], nbytes(math.prod(shape), dtype))
+        sizes = known[dtype, whole] = (whole, nbytes(math.prod(whole), dtype))
     if sizes[1] != end - begin:
         raise HeaderError(
             f"{end - begin} bytes for {dtype} {_brief(shape)}",
@@ -229,17 +223,20 @@ def _tensor(
     return Tensor(name=name, dtype=dtype, shape=sizes[0])
 
 
+def _whole(value: object) -> tuple[int, ...] | None:
+    """A list of whole numbers as a tuple, or None for anything else."""
+    # By the items' types, not by isinstance or equality: true and 1.0 are 1 to Python.
+    if not isinstance(value, list) or len(value) > _MOST_DIMENSIONS:
+        return None
+    return tuple(value) if not value or set(map(type, value)) == _WHOLE else None
+
+
 def _brief(value: object) -> str:
     """A list with its first items, or what else it is."""
     if not isinstance(value, list):
         return describe(value)
     items = ", ".join(describe(item) for item in value[:8])
     return f"[{items}{', ...' if len(value) > 8 else ''}]"
-
-
-def _is_size(value: object) -> bool:
-    # By its type, not isinstance: JSON's true and false are integers to Python.
-    return type(value) is int and 0 <= value < 2**63
 
 
 def _check_spans(spans: list[tuple[int, int, str]], where: str, data_size: int | None) -> None:
