@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import struct
@@ -40,11 +39,19 @@ class Repo:
     files: dict[str, bytes | Sparse]
     gated: bool = False
     revisions: tuple[str, ...] = ("main", COMMIT)
-    #: Revision to the files there, where they are not those of ``files``.
-    branches: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
+    #: Files of other commits, and names that stand for those.
+    older: dict[str, dict[str, bytes | Sparse]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
     #: What the API answers for ``/discussions`` and for the commits of a revision.
     discussions: Any = None
     commits: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
+        """The commit that a revision stands for, and its files."""
+        if revision in self.revisions:
+            return COMMIT, self.files
+        found = self.branches.get(revision, revision)
+        return (found, self.older[found]) if found in self.older else None
 
 
 @dataclass
@@ -58,19 +65,6 @@ class Hub:
     fault: str = ""
     url: str = ""
     cdn: str = ""
-
-
-def revision_commit(revision: str) -> str:
-    """The commit of a branch other than the default one."""
-    return hashlib.sha1(revision.encode()).hexdigest()
-
-
-def branch_of(repo: Repo, revision: str) -> str:
-    """The branch that a revision or the commit of one names."""
-    for branch in repo.branches:
-        if revision in (branch, revision_commit(branch)):
-            return branch
-    return "main"
 
 
 def safetensors(table: TensorTable) -> Sparse:
@@ -191,7 +185,7 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if repo.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
                 self.refuse(401, "GatedRepo", f"Access to model {name} is restricted")
                 return None
-            if revision not in repo.revisions and branch_of(repo, revision) == "main":
+            if repo.at(revision) is None:
                 self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
                 return None
             return repo
@@ -199,8 +193,7 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
         def info(self, name: str, revision: str) -> None:
             repo = self.repo(name, revision)
             if repo is not None:
-                files = repo.branches.get(revision, repo.files)
-                commit = revision_commit(revision) if revision in repo.branches else COMMIT
+                commit, files = repo.at(revision) or (COMMIT, {})
                 siblings = [{"rfilename": file} for file in files]
                 body = {"id": name, "sha": commit, "siblings": siblings}
                 self.answer(200, json.dumps(body).encode())
@@ -209,14 +202,15 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             repo = self.repo(name, revision)
             if repo is None:
                 return
-            content = repo.branches.get(branch_of(repo, revision), repo.files).get(file)
+            commit, files = repo.at(revision) or (COMMIT, {})
+            content = files.get(file)
             if content is None:
                 self.refuse(404, "EntryNotFound", "Entry not found")
             elif isinstance(content, Sparse):
-                target = f"{hub.cdn}/cdn/{name}//{branch_of(repo, revision)}//{file}"
-                self.answer(302, b"", {"Location": target, "X-Repo-Commit": COMMIT})
+                target = f"{hub.cdn}/cdn/{name}//{commit}//{file}"
+                self.answer(302, b"", {"Location": target, "X-Repo-Commit": commit})
             else:
-                self.answer(200, content, {"X-Repo-Commit": COMMIT, "ETag": '"abc"'})
+                self.answer(200, content, {"X-Repo-Commit": commit, "ETag": '"abc"'})
 
         def pages(self, name: str, kind: str, rest: str) -> None:
             repo = hub.repos[name]
@@ -226,9 +220,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             else:
                 self.answer(200, json.dumps(answer).encode())
 
-        def send_file(self, name: str, branch: str, file: str) -> None:
-            repo = hub.repos[name]
-            content = repo.branches.get(unquote(branch), repo.files)[unquote(file)]
+        def send_file(self, name: str, commit: str, file: str) -> None:
+            content = (hub.repos[name].at(commit) or ("", {}))[1][unquote(file)]
             assert isinstance(content, Sparse)
             wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             if wanted is None or hub.fault == "no ranges":

@@ -17,10 +17,11 @@ from hfkv.model import load
 from hfkv.source import fetch
 from hfkv.source.conversion import find_conversion
 from tests.facts.test_gguf import CASES
-from tests.hub.server import COMMIT, Hub, Repo, Sparse, revision_commit, safetensors, sharded
+from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors, sharded
 
 NAME = "acme/old"
 PR = "refs/pr/3"
+PR_COMMIT = "3" * 40
 
 
 def _offer(**change: Any) -> dict[str, Any]:
@@ -48,9 +49,10 @@ def old(hub: Hub) -> Repo:
     config = files.texts["config.json"]
     repo = Repo(
         files={"config.json": config, "pytorch_model.bin": Sparse(b"\x80", 8 * 10**9)},
-        branches={PR: {"config.json": config, **sharded(files.tensors, 2)}},
+        branches={PR: PR_COMMIT},
+        older={PR_COMMIT: {"config.json": config, **sharded(files.tensors, 2)}},
         discussions=_page(_offer()),
-        commits={PR: [{"id": revision_commit(PR)}, {"id": COMMIT}]},
+        commits={PR: [{"id": PR_COMMIT}, {"id": COMMIT}]},
     )
     hub.repos[NAME] = repo
     return repo
@@ -82,7 +84,7 @@ def test_the_bots_conversion_is_read(hub: Hub, old: Repo) -> None:
         ({"commits": {}}, f"{PR}) is of an earlier commit"),
         ({"commits": {PR: [{"id": "a" * 40}, {"id": "b" * 40}]}}, "earlier commit; --revision"),
         ({"commits": {PR: [5, 5]}}, "earlier commit"),
-        ({"branches": {PR: {"config.json": b"{}"}}}, "holds no safetensors files"),
+        ({"older": {PR_COMMIT: {"config.json": b"{}"}}}, "holds no safetensors files"),
     ],
 )
 def test_what_is_no_conversion_is_not_used(old: Repo, change: dict[str, Any], words: str) -> None:
@@ -179,7 +181,7 @@ def test_a_long_vocabulary_is_read_by_more_ranges(hub: Hub) -> None:
     raw += bytes(-len(raw) % 32)
     hub.repos["acme/long"] = Repo(files={"m.gguf": Sparse(raw, CASES["llama"]["size"] + 2**23)})
     assert load("acme/long").parameters == load_case("llama").parameters
-    assert len([path for _, path, _ in hub.requests if "/cdn/" in path]) in (3, 4)
+    assert 2 <= len([path for _, path, _ in hub.requests if "/cdn/" in path]) <= 6
 
 
 def test_a_truncated_gguf_is_refused(hub: Hub) -> None:
