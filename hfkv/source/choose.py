@@ -247,8 +247,8 @@ def one_table(parts: Sequence[tuple[str, Sequence[Tensor]]], *, where: str) -> T
     Raises:
         HeaderError: two files hold a tensor of one name, so that neither is the model's.
     """
-    table = TensorTable(tensor for _, tensors in parts for tensor in tensors)
-    if len(table) != sum(len(tensors) for _, tensors in parts):
+    names = {tensor.name for _, tensors in parts for tensor in tensors}
+    if len(names) != sum(len(tensors) for _, tensors in parts):
         seen: dict[str, str] = {}
         for file, tensors in parts:
             for tensor in tensors:
@@ -260,4 +260,4 @@ def one_table(parts: Sequence[tuple[str, Sequence[Tensor]]], *, where: str) -> T
                         expected="each tensor in one file",
                     )
                 seen[tensor.name] = file
-    return table
+    return TensorTable(tensor for _, tensors in parts for tensor in tensors)

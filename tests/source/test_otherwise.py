@@ -158,9 +158,9 @@ def test_a_split_gguf_is_answered(hub: Hub) -> None:
     hub.repos["acme/split"] = Repo(files={**parts})
     assert load("acme/split").parameters == load_case("llama").parameters
     parts.pop(sorted(parts)[1])
-    hub.repos["acme/split"] = Repo(files={**parts})
+    hub.repos["acme/cut"] = Repo(files={**parts})
     with pytest.raises(HeaderError, match="part 2 of"):
-        load("acme/split")
+        load("acme/cut")
 
 
 def load_case(case: str) -> Any:
