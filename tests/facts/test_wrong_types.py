@@ -42,6 +42,13 @@ MORE = (
     "torch_dtype",
 )
 ADAPTER = {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+#: Fields of LoraConfig that change no size, or change it by a variant.
+FIELDS = (
+    "alora_invocation_tokens", "alpha_pattern", "auto_mapping", "corda_config", "eva_config",
+    "inference_mode", "init_lora_weights", "layer_replication", "loftq_config", "lora_alpha",
+    "megatron_config", "megatron_core", "peft_version", "qalora_group_size", "runtime_config",
+    "use_qalora", "use_rslora",
+)  # fmt: skip
 QUANTIZATIONS: list[dict[str, Any]] = [
     {"quant_method": "gptq", "bits": 4, "group_size": 128},
     {"quant_method": "awq", "bits": 4, "version": "gemm"},
@@ -171,9 +178,7 @@ def test_every_key_of_a_quantization(quantization: dict[str, Any]) -> None:
 
 
 def test_every_key_of_an_adapter_config() -> None:
-    from hfkv.lora.options import _KNOWN
-
-    for key in sorted(_KNOWN | set(ADAPTER)):
+    for key in sorted({*LoraOptions.__dataclass_fields__, *FIELDS, *ADAPTER}):
         for value in WRONG:
             _answered(lambda: LoraOptions.from_config({**ADAPTER, key: value}))  # noqa: B023
 
