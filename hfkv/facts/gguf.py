@@ -15,7 +15,9 @@ from hfkv.tensors import TensorTable
 __all__ = ["Interpreted", "interpret"]
 
 #: Architectures whose files never carry the window that some of their models slide over.
-_NO_WINDOW = frozenset(["llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "smollm3"])
+_NO_WINDOW = frozenset(
+    ["llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "smollm3", "starcoder2"]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

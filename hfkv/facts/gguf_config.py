@@ -12,100 +12,16 @@ transformers. The tests compare each rule with files that the converter wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.errors import ConfigError, UnsupportedError
-from hfkv.reading import describe, printable
+from hfkv.facts.gguf_metadata import Metadata
+from hfkv.reading import printable
 
-__all__ = ["RULES", "Metadata", "config_of"]
+__all__ = ["RULES", "config_of"]
 
-#: Layers and heads are bounded again where they are used; this keeps products sane before.
-_LARGEST = 2**40
 _MOST_LAYERS = 100_000
-
-
-class Metadata:
-    """Typed reads of the keys of one file, by their names after ``{architecture}.``.
-
-    Args:
-        raw: the metadata, as the source gave them.
-        names: names of the tensors in the file.
-        where: the model's name, for messages.
-    """
-
-    def __init__(self, raw: Mapping[str, Any], names: frozenset[str], where: str) -> None:
-        self.raw = raw
-        self.names = names
-        self.where = where
-        architecture = raw.get("general.architecture")
-        if not isinstance(architecture, str) or not architecture:
-            raise ConfigError(
-                f"found {describe(architecture)}",
-                where=f"{where}: GGUF: general.architecture",
-                expected="the name of an architecture",
-            )
-        self.architecture = architecture
-
-    def get(self, key: str) -> Any:
-        """The value of a key of the architecture, or None."""
-        return self.raw.get(f"{self.architecture}.{key}")
-
-    def place(self, key: str) -> str:
-        """The key, for messages."""
-        return f"{self.where}: GGUF: {printable(self.architecture)}.{key}"
-
-    def number(self, key: str, *, least: int = 1) -> int:
-        """A whole number; a list that repeats one number counts as it."""
-        value = self.maybe(key, least=least)
-        if value is None:
-            raise ConfigError(
-                "is missing",
-                where=self.place(key),
-                expected=f"a whole number of at least {least}",
-            )
-        return value
-
-    def maybe(self, key: str, *, least: int = 1) -> int | None:
-        """A whole number, or None where the file has no such key."""
-        value = self.get(key)
-        if value is None:
-            return None
-        if isinstance(value, list):
-            if len(set(map(str, value))) != 1:
-                raise UnsupportedError(
-                    f"differs from layer to layer ({describe(value)})",
-                    where=self.place(key),
-                    expected="one number for all layers of this architecture",
-                )
-            value = value[0]
-        if type(value) is not int or not least <= value <= _LARGEST:
-            raise ConfigError(
-                f"found {describe(value)}",
-                where=self.place(key),
-                expected=f"a whole number of at least {least}",
-            )
-        return value
-
-    def per_layer(self, key: str, kind: type, count: int) -> Sequence[Any]:
-        """A list with one item of ``kind`` for each of ``count`` layers."""
-        value = self.get(key)
-        if (
-            not isinstance(value, list)
-            or len(value) != count
-            or any(type(item) is not kind for item in value)
-        ):
-            raise ConfigError(
-                f"found {describe(value)}",
-                where=self.place(key),
-                expected=f"one value for each of the {count} layers",
-            )
-        return value
-
-    def has(self, name: str) -> bool:
-        """Whether any tensor's name has this part."""
-        return any(f".{name}." in found or found.startswith(f"{name}.") for found in self.names)
-
 
 Config = dict[str, Any]
 _Rule = Callable[[Metadata], Config]
@@ -289,6 +205,12 @@ def _llama(metadata: Metadata) -> Config:
     if metadata.maybe("expert_count", least=0):
         return _plain("mixtral")(metadata) | _experts(metadata, "num_local_experts")
     return _plain("llama")(metadata)
+
+
+def _mistral3(metadata: Metadata) -> Config:
+    """Ministral 3, which scales attention's temperature, or the text model of Mistral 3."""
+    scaled = metadata.get("attention.temperature_scale") is not None
+    return _plain("ministral3" if scaled else "mistral")(metadata)
 
 
 def _experts(metadata: Metadata, count: str = "num_experts") -> Config:
@@ -513,10 +435,14 @@ RULES: dict[str, _Rule] = {
     "granite": _plain("granite"),
     "granite_swa": _sliding("granite_swa", 4, full=0),
     "granitemoe": _granite_moe,
+    "hunyuan-dense": _plain("hunyuan_v1_dense"),
+    "jais2": _plain("jais2"),
     "lfm2": _lfm2,
     "llama": _llama,
     "minicpm3": _minicpm3,
     "minimax-m2": _moe("minimax_m2", "num_local_experts"),
+    "mistral3": _mistral3,
+    "nemotron": _plain("nemotron"),
     "olmo": _plain("olmo"),
     "olmo2": _olmo2,
     "olmoe": _moe("olmoe"),
@@ -532,4 +458,5 @@ RULES: dict[str, _Rule] = {
     "seed_oss": _plain("seed_oss"),
     "smollm3": _plain("smollm3", use_sliding_window=False),
     "stablelm": _split("stablelm"),
+    "starcoder2": _plain("starcoder2"),
 }

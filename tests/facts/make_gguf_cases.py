@@ -64,6 +64,11 @@ _LLAMA3 = {
     "rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0,
     "high_freq_factor": 4.0, "original_max_position_embeddings": 128,
 }  # fmt: skip
+_YARN = {
+    "rope_type": "yarn", "rope_theta": 1e6, "factor": 16.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+    "llama_4_scaling_beta": 0.1, "original_max_position_embeddings": 128, "beta_fast": 32.0,
+    "beta_slow": 1.0,
+}  # fmt: skip
 
 #: Case to model type and config. ``-q8`` is quantized, ``-split`` is in parts, ``-fused`` has one
 #: tensor for query, key and value.
@@ -122,6 +127,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mamba": ("mamba", {**_OLD, "hidden_size": 96, "state_size": 8, "time_step_rank": 6}),
     "mellum": ("mellum", _v()),
     "minicpm3": ("minicpm3", _v(**_LATENT)),
+    "ministral3": ("ministral3", _v(head_dim=24, rope_parameters=_YARN)),
     "minimax_m2": ("minimax_m2", _v(rotary_dim=16, head_dim=24, num_local_experts=4, num_experts_per_tok=2)),
     "mistral": ("mistral", _v(head_dim=24, sliding_window=None)),
     "mixtral": ("mixtral", _v(num_local_experts=4, sliding_window=None)),
@@ -170,8 +176,9 @@ def _convert(case: str, folder: Path) -> list[dict[str, Any]]:
     (folder / "tokenizer_config.json").write_text("{}")
     name = get_model_architecture(ModelBase.load_hparams(folder, False), ModelType.TEXT)
     converter = get_model_class(name)
-    for base in converter.__mro__:
-        if "set_vocab" in base.__dict__:
+    inner = [item for item in vars(converter).values() if isinstance(item, type)]
+    for base in (*converter.__mro__, *inner):
+        if "set_vocab" in base.__dict__ or base in inner:
             base.set_vocab = _no_tokenizer
     if model_type.startswith("qwen3_5"):
         converter.no_mtp = True

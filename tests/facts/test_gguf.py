@@ -34,8 +34,7 @@ CUT = {"gemma3_text": "model.embed_tokens.weight"}
 #: What the converter adds to a file beside the model's weights.
 ADDED = {"rope_freqs.weight"}
 #: Architectures of the cases that have no rule here, and types without published names here.
-UNKNOWN = {"afmoe", "hunyuan_v1_dense", "jais2", "laguna", "mamba", "mellum", "nemotron"}
-UNKNOWN |= {"starcoder2"}
+UNKNOWN = {"afmoe", "laguna", "mamba", "mellum"}
 UNNAMED = {"apertus"}
 WHOLE = [name for name in CASES if "-split-" not in name]
 KNOWN = [name for name in WHOLE if name not in UNKNOWN]
