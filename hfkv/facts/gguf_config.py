@@ -12,19 +12,25 @@ transformers. The tests compare each rule with files that the converter wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.gguf_metadata import Metadata
+from hfkv.facts.gguf_rules import (
+    Config,
+    Rule,
+    decoder,
+    experts,
+    moe,
+    multi_head,
+    plain,
+    sliding,
+    split,
+)
 from hfkv.reading import printable
 
 __all__ = ["RULES", "config_of"]
-
-_MOST_LAYERS = 100_000
-
-Config = dict[str, Any]
-_Rule = Callable[[Metadata], Config]
 
 
 def config_of(raw: Mapping[str, Any], names: frozenset[str], *, where: str) -> Config:
@@ -45,206 +51,32 @@ def config_of(raw: Mapping[str, Any], names: frozenset[str], *, where: str) -> C
     return rule(metadata)
 
 
-# -- what most share -----------------------------------------------------------------------------
-
-
-def _decoder(metadata: Metadata, model_type: str) -> Config:
-    """The keys of every decoder: layers, sizes, heads."""
-    layers = metadata.number("block_count") - (metadata.maybe("nextn_predict_layers", least=0) or 0)
-    if not 1 <= layers <= _MOST_LAYERS:
-        raise ConfigError(
-            f"leaves {layers} layers",
-            where=metadata.place("block_count"),
-            expected=f"1 to {_MOST_LAYERS}",
-        )
-    hidden, heads = metadata.number("embedding_length"), metadata.number("attention.head_count")
-    config: Config = {
-        "model_type": model_type,
-        "num_hidden_layers": layers,
-        "hidden_size": hidden,
-        "num_attention_heads": heads,
-        # docs/gguf.md: where the key is absent, attention is not grouped.
-        "num_key_value_heads": metadata.maybe("attention.head_count_kv") or heads,
-        "tie_word_embeddings": "output.weight" not in metadata.names,
-    }
-    width = metadata.maybe("feed_forward_length")
-    if width is not None:
-        config["intermediate_size"] = width
-    vocabulary = metadata.maybe("vocab_size")
-    tokens = metadata.raw.get("tokenizer.ggml.tokens")
-    if vocabulary is None and isinstance(tokens, Mapping):
-        vocabulary = tokens.get("entries")
-    elif vocabulary is None and isinstance(tokens, list):
-        vocabulary = len(tokens)
-    if vocabulary is not None:
-        config["vocab_size"] = vocabulary
-    return config
-
-
-def _head_dim(metadata: Metadata, config: Config) -> int:
-    """Elements of a head: ``key_length``, or the width over the heads where it is absent."""
-    key = metadata.maybe("attention.key_length")
-    value = metadata.maybe("attention.value_length")
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    if key is None and hidden % heads:
-        raise ConfigError(
-            f"{hidden} does not divide by {heads} heads",
-            where=metadata.place("embedding_length"),
-            expected="attention.key_length, or a multiple of the heads",
-        )
-    dim: int = key if key is not None else hidden // heads
-    if (value if value is not None else hidden // heads) != dim:
-        raise UnsupportedError(
-            f"heads of {dim} in keys and {value} in values",
-            where=metadata.place("attention.value_length"),
-            expected=f"{dim} for both in this architecture",
-        )
-    return dim
-
-
-def _plain(model_type: str, **fixed: Any) -> _Rule:
-    """Full attention in all layers, heads of one size."""
-
-    def rule(metadata: Metadata) -> Config:
-        config = _decoder(metadata, model_type)
-        # Null, not absent: the class's own default could be another model's window.
-        return {
-            **config,
-            "head_dim": _head_dim(metadata, config),
-            "sliding_window": None,
-            **fixed,
-        }
-
-    return rule
-
-
-def _split(model_type: str, names: Mapping[str, str] | None = None, **fixed: Any) -> _Rule:
-    """Heads of the width over their number, for classes that know no other size.
-
-    ``names`` are the class's own names of keys; a key named "" is left out.
-    """
-
-    def rule(metadata: Metadata) -> Config:
-        config = _decoder(metadata, model_type)
-        if _head_dim(metadata, config) * config["num_attention_heads"] != config["hidden_size"]:
-            raise UnsupportedError(
-                "heads that are not the width over their number",
-                where=metadata.place("attention.key_length"),
-                expected=f"heads as {model_type} has them",
-            )
-        renamed = {(names or {}).get(key, key): value for key, value in config.items()}
-        renamed.pop("", None)
-        return renamed | fixed
-
-    return rule
-
-
-def _multi_head(model_type: str, names: Mapping[str, str] | None = None, **fixed: Any) -> _Rule:
-    """As many key/value heads as attention heads, for classes that know no other number."""
-    inner = _split(model_type, names, **fixed)
-
-    def rule(metadata: Metadata) -> Config:
-        kv = metadata.maybe("attention.head_count_kv")
-        if kv not in (None, metadata.number("attention.head_count")):
-            raise UnsupportedError(
-                f"{kv} key/value heads",
-                where=metadata.place("attention.head_count_kv"),
-                expected=f"as many as attention heads in {model_type}",
-            )
-        return inner(metadata)
-
-    return rule
-
-
-def _sliding(
-    model_type: str, period: int, *, full: int = -1, absent: int | None = None, **fixed: Any
-) -> _Rule:
-    """Layers that slide but for one in every ``period``, or as the file's own pattern says.
-
-    Args:
-        period: llama.cpp's and the class's own pattern, where the file has none.
-        full: which of each ``period`` layers is the full one.
-        absent: the window that llama.cpp takes where the file has none; 0 is no window at all.
-    """
-
-    def rule(metadata: Metadata) -> Config:
-        config = _plain(model_type, **fixed)(metadata)
-        layers = config["num_hidden_layers"]
-        window = metadata.maybe("attention.sliding_window", least=0)
-        if window is None and absent is None:
-            raise ConfigError(
-                "is missing",
-                where=metadata.place("attention.sliding_window"),
-                expected="the window of the layers that slide",
-            )
-        window = absent if window is None else window
-        pattern = metadata.get("attention.sliding_window_pattern")
-        if isinstance(pattern, list):
-            slides = metadata.per_layer("attention.sliding_window_pattern", bool, layers)
-        else:
-            every = (
-                period if pattern is None else metadata.number("attention.sliding_window_pattern")
-            )
-            slides = [layer % every != full % every for layer in range(layers)]
-        if not window:
-            slides = [False] * layers
-        return {
-            **config,
-            "sliding_window": window or None,
-            "layer_types": ["sliding_attention" if slide else "full_attention" for slide in slides],
-        }
-
-    return rule
-
-
 # -- architectures that need a word of their own -------------------------------------------------
 
 
 def _llama(metadata: Metadata) -> Config:
     """Llama, and Mistral and Mixtral, which the converter writes as Llama too."""
     if metadata.maybe("expert_count", least=0):
-        return _plain("mixtral")(metadata) | _experts(metadata, "num_local_experts")
-    return _plain("llama")(metadata)
+        return plain("mixtral")(metadata) | experts(metadata, "num_local_experts")
+    return plain("llama")(metadata)
 
 
 def _mistral3(metadata: Metadata) -> Config:
     """Ministral 3, which scales attention's temperature, or the text model of Mistral 3."""
     scaled = metadata.get("attention.temperature_scale") is not None
-    return _plain("ministral3" if scaled else "mistral")(metadata)
-
-
-def _experts(metadata: Metadata, count: str = "num_experts") -> Config:
-    config = {count: metadata.number("expert_count")}
-    used = metadata.maybe("expert_used_count")
-    return config if used is None else config | {"num_experts_per_tok": used}
-
-
-def _moe(model_type: str, count: str = "num_experts", **fixed: Any) -> _Rule:
-    """Full attention in all layers, and experts."""
-
-    def rule(metadata: Metadata) -> Config:
-        config = _plain(model_type, **fixed)(metadata) | _experts(metadata, count)
-        width = metadata.maybe("expert_feed_forward_length")
-        if width is not None:
-            config["moe_intermediate_size"] = width
-        dense = metadata.maybe("leading_dense_block_count", least=0)
-        if dense is not None:
-            config["first_k_dense_replace"] = dense
-        return config
-
-    return rule
+    return plain("ministral3" if scaled else "mistral")(metadata)
 
 
 def _granite_moe(metadata: Metadata) -> Config:
     shared = metadata.has("ffn_up_shexp")
-    return _plain("granitemoeshared" if shared else "granitemoe")(metadata) | _experts(
+    return plain("granitemoeshared" if shared else "granitemoe")(metadata) | experts(
         metadata, "num_local_experts"
     )
 
 
 def _phi3(metadata: Metadata) -> Config:
     """All layers slide over the window; 0 is how the converter writes that there is none."""
-    config = _split("phi3")(metadata)
+    config = split("phi3")(metadata)
     return {
         **config,
         "sliding_window": metadata.number("attention.sliding_window", least=0) or None,
@@ -253,7 +85,7 @@ def _phi3(metadata: Metadata) -> Config:
 
 def _falcon(metadata: Metadata) -> Config:
     """7B's one key/value head, or the grouped heads of the newer decoder."""
-    config = _split("falcon")(metadata)
+    config = split("falcon")(metadata)
     grouped = metadata.has("attn_norm_2")
     kv = config.pop("num_key_value_heads")
     if not grouped and kv != 1:
@@ -275,14 +107,14 @@ def _falcon(metadata: Metadata) -> Config:
 def _olmo2(metadata: Metadata) -> Config:
     """OLMo 3 is written as OLMo 2 with a window."""
     if metadata.get("attention.sliding_window") is None:
-        return _plain("olmo2")(metadata)
+        return plain("olmo2")(metadata)
     if metadata.get("attention.sliding_window_pattern") is None:
         raise UnsupportedError(
             "a window, and no key that says which layers slide",
             where=metadata.place("attention.sliding_window_pattern"),
             expected="one value for each layer",
         )
-    return _sliding("olmo3", 4)(metadata)
+    return sliding("olmo3", 4)(metadata)
 
 
 def _exaone4(metadata: Metadata) -> Config:
@@ -295,15 +127,15 @@ def _exaone4(metadata: Metadata) -> Config:
                 where=metadata.place("attention.sliding_window"),
                 expected="the window of the layers that slide",
             )
-        config = _plain("exaone4", sliding_window_pattern=4)(metadata)
+        config = plain("exaone4", sliding_window_pattern=4)(metadata)
         return {**config, "layer_types": ["full_attention"] * config["num_hidden_layers"]}
-    return _sliding("exaone4", 4)(metadata)
+    return sliding("exaone4", 4)(metadata)
 
 
 def _deepseek2(metadata: Metadata) -> Config:
     """Multi-head latent attention of DeepSeek V2 and V3: V3 has a bias for choosing experts."""
     newer = metadata.has("exp_probs_b")
-    config = _decoder(metadata, "deepseek_v3" if newer else "deepseek_v2")
+    config = decoder(metadata, "deepseek_v3" if newer else "deepseek_v2")
     heads, rope = config["num_attention_heads"], metadata.number("rope.dimension_count")
     # Newer files hold the latent as one key/value head, and the heads' sizes under names with mla.
     key = metadata.maybe("attention.key_length_mla")
@@ -339,7 +171,7 @@ def _deepseek2(metadata: Metadata) -> Config:
 
 
 def _minicpm3(metadata: Metadata) -> Config:
-    config = _decoder(metadata, "minicpm3")
+    config = decoder(metadata, "minicpm3")
     rope, key = metadata.number("rope.dimension_count"), metadata.number("attention.key_length")
     return {
         **config,
@@ -364,18 +196,18 @@ def _lfm2(metadata: Metadata) -> Config:
         {**metadata.raw, "lfm2.attention.head_count_kv": max(kv)}, metadata.names, metadata.where
     )
     return {
-        **_split("lfm2")(one),
+        **split("lfm2")(one),
         "layer_types": ["full_attention" if heads else "conv" for heads in kv],
         "conv_L_cache": metadata.number("shortconv.l_cache"),
         "block_auto_adjust_ff_dim": False,
     }
 
 
-def _qwen35(model_type: str) -> _Rule:
+def _qwen35(model_type: str) -> Rule:
     """Gated delta layers with full attention every so many; the last blocks may predict ahead."""
 
     def rule(metadata: Metadata) -> Config:
-        config = _plain(model_type)(metadata)
+        config = plain(model_type)(metadata)
         heads, inner = metadata.number("ssm.time_step_rank"), metadata.number("ssm.inner_size")
         every = metadata.number("full_attention_interval")
         layers = range(config["num_hidden_layers"])
@@ -391,7 +223,7 @@ def _qwen35(model_type: str) -> _Rule:
             "linear_value_head_dim": inner // heads,
         }
         if metadata.maybe("expert_count", least=0):
-            config |= _experts(metadata)
+            config |= experts(metadata)
             config["moe_intermediate_size"] = metadata.number("expert_feed_forward_length")
             config["shared_expert_intermediate_size"] = metadata.number(
                 "expert_shared_feed_forward_length"
@@ -402,27 +234,25 @@ def _qwen35(model_type: str) -> _Rule:
 
 
 #: ``general.architecture`` to its rule. Keyed exactly: a like name is another architecture.
-RULES: dict[str, _Rule] = {
-    "apertus": _plain("apertus"),
-    "arcee": _plain("arcee"),
-    "bloom": _multi_head(
-        "bloom", {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
-    ),
-    "cohere2": _sliding("cohere2", 4),
-    "command-r": _split("cohere"),
+RULES: dict[str, Rule] = {
+    "apertus": plain("apertus"),
+    "arcee": plain("arcee"),
+    "bloom": multi_head("bloom", {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}),
+    "cohere2": sliding("cohere2", 4),
+    "command-r": split("cohere"),
     "deepseek2": _deepseek2,
-    "dots1": _moe("dots1", "n_routed_experts"),
-    "ernie4_5": _plain("ernie4_5"),
-    "ernie4_5-moe": _moe("ernie4_5_moe", "moe_num_experts"),
+    "dots1": moe("dots1", "n_routed_experts"),
+    "ernie4_5": plain("ernie4_5"),
+    "ernie4_5-moe": moe("ernie4_5_moe", "moe_num_experts"),
     "exaone4": _exaone4,
     "falcon": _falcon,
-    "gemma": _plain("gemma"),
-    "gemma2": _sliding("gemma2", 2, absent=4096),
-    "gemma3": _sliding("gemma3_text", 6, absent=0),
-    "glm4": _plain("glm4"),
-    "glm4moe": _moe("glm4_moe", "n_routed_experts"),
-    "gpt-oss": _sliding("gpt_oss", 2),
-    "gpt2": _multi_head(
+    "gemma": plain("gemma"),
+    "gemma2": sliding("gemma2", 2, absent=4096),
+    "gemma3": sliding("gemma3_text", 6, absent=0),
+    "glm4": plain("glm4"),
+    "glm4moe": moe("glm4_moe", "n_routed_experts"),
+    "gpt-oss": sliding("gpt_oss", 2),
+    "gpt2": multi_head(
         "gpt2",
         {
             "num_hidden_layers": "n_layer",
@@ -431,32 +261,32 @@ RULES: dict[str, _Rule] = {
             "intermediate_size": "n_inner",
         },
     ),
-    "gptneox": _multi_head("gpt_neox"),
-    "granite": _plain("granite"),
-    "granite_swa": _sliding("granite_swa", 4, full=0),
+    "gptneox": multi_head("gpt_neox"),
+    "granite": plain("granite"),
+    "granite_swa": sliding("granite_swa", 4, full=0),
     "granitemoe": _granite_moe,
-    "hunyuan-dense": _plain("hunyuan_v1_dense"),
-    "jais2": _plain("jais2"),
+    "hunyuan-dense": plain("hunyuan_v1_dense"),
+    "jais2": plain("jais2"),
     "lfm2": _lfm2,
     "llama": _llama,
     "minicpm3": _minicpm3,
-    "minimax-m2": _moe("minimax_m2", "num_local_experts"),
+    "minimax-m2": moe("minimax_m2", "num_local_experts"),
     "mistral3": _mistral3,
-    "nemotron": _plain("nemotron"),
-    "olmo": _plain("olmo"),
+    "nemotron": plain("nemotron"),
+    "olmo": plain("olmo"),
     "olmo2": _olmo2,
-    "olmoe": _moe("olmoe"),
+    "olmoe": moe("olmoe"),
     # The converter writes four times the width here, whatever the layers have.
-    "phi2": _multi_head("phi", {"intermediate_size": ""}),
+    "phi2": multi_head("phi", {"intermediate_size": ""}),
     "phi3": _phi3,
-    "qwen2": _plain("qwen2", use_sliding_window=False),
-    "qwen2moe": _moe("qwen2_moe", use_sliding_window=False),
-    "qwen3": _plain("qwen3", use_sliding_window=False),
+    "qwen2": plain("qwen2", use_sliding_window=False),
+    "qwen2moe": moe("qwen2_moe", use_sliding_window=False),
+    "qwen3": plain("qwen3", use_sliding_window=False),
     "qwen35": _qwen35("qwen3_5_text"),
     "qwen35moe": _qwen35("qwen3_5_moe_text"),
-    "qwen3moe": _moe("qwen3_moe", use_sliding_window=False),
-    "seed_oss": _plain("seed_oss"),
-    "smollm3": _plain("smollm3", use_sliding_window=False),
-    "stablelm": _split("stablelm"),
-    "starcoder2": _plain("starcoder2"),
+    "qwen3moe": moe("qwen3_moe", use_sliding_window=False),
+    "seed_oss": plain("seed_oss"),
+    "smollm3": plain("smollm3", use_sliding_window=False),
+    "stablelm": split("stablelm"),
+    "starcoder2": plain("starcoder2"),
 }
