@@ -140,7 +140,7 @@ class _Renamer:
             name=f"{start}{LAYER['attn_kv_b']}.weight",
             dtype=tensor.dtype,
             shape=(heads * (key + other.shape[1]), rank),
-            size=tensor.bytes + other.bytes,
+            size=_size([tensor, other]),
         )
 
 
@@ -193,8 +193,15 @@ def _join(pieces: list[Tensor]) -> Tensor:
         name=first.name,
         dtype=first.dtype,
         shape=(*first.shape[:axis], rows, *first.shape[axis + 1 :]),
-        size=sum(piece.bytes for piece in pieces),
+        size=_size(pieces),
     )
+
+
+def _size(pieces: list[Tensor]) -> int | None:
+    """Bytes of pieces together, as :class:`Tensor` holds them: None where its dtype tells."""
+    if all(piece.size is None and piece.dtype == pieces[0].dtype for piece in pieces):
+        return None
+    return sum(piece.bytes for piece in pieces)
 
 
 def _cut(tensor: Tensor, axis: int, sizes: list[int]) -> Iterator[Tensor]:
