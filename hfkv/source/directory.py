@@ -20,6 +20,7 @@ __all__ = ["is_path", "read_directory", "read_path"]
 
 #: Larger than any real config or card.
 LARGEST_TEXT = 32 * 2**20
+_CARD = "README.md"
 #: Entries of a subfolder that are looked at: a directory of models can hold anything.
 _MOST_INSIDE = 1_000
 _HINT = (
@@ -84,11 +85,20 @@ def read_directory(
     """The files of a directory: config, side files, card, safetensors headers."""
     names = _names(path)
     texts = {
-        name: _read_text(path / name)
-        for name in ("config.json", "README.md", *SIDE_FILES)
-        if name in names
+        name: _read_text(path / name) for name in ("config.json", *SIDE_FILES) if name in names
     }
-    if not texts and not any(name.endswith((".safetensors", ".gguf")) for name in names):
+    card = ""
+    if _CARD in names:
+        try:
+            texts[_CARD] = _read_text(path / _CARD)
+        except SourceError as error:
+            # A card is prose: it must not cost the figures that come from elsewhere.
+            card = f"the model card (README.md) cannot be read: it {error.what}"
+    if (
+        not texts
+        and not card
+        and not any(name.endswith((".safetensors", ".gguf")) for name in names)
+    ):
         raise NotFoundError(f"holds no config.json: {no_config(names)}", where=model, hint=_HINT)
     missing = {}
     notes: tuple[str, ...] = ()
@@ -113,8 +123,8 @@ def read_directory(
         missing["tensors"] = reason
     if "config.json" not in texts:
         missing["config.json"] = no_config(names)
-    if "README.md" not in texts:
-        missing["README.md"] = "there is no model card (README.md)"
+    if _CARD not in texts:
+        missing[_CARD] = card or "there is no model card (README.md)"
     return Files(
         model=model,
         source=source,

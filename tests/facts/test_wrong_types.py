@@ -248,6 +248,16 @@ def test_a_config_of_hundreds_of_megabytes_is_not_read(tmp_path: Path) -> None:
         load(str(path))
 
 
+def test_a_card_of_hundreds_of_megabytes_costs_itself_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with (tmp_path / "README.md").open("wb") as file:
+        file.truncate(300 * 2**20)
+    model = load(str(tmp_path))
+    assert model.kv_cache(tokens=1, dtype="bf16").bytes
+    assert model.pretraining.tokens is None
+    assert "has 314572800 bytes" in model.facts.missing["README.md"]
+
+
 def test_a_byte_order_mark_and_repeated_keys_are_json(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b'\xef\xbb\xbf{"model_type": "gpt2", "n_layer": 3, "n_layer": 2}')
