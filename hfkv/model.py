@@ -25,6 +25,8 @@ __all__ = ["Model", "aload", "aload_many", "load", "load_many"]
 
 #: A fine-tune of a fine-tune of a base is common; longer chains repeat what was read already.
 _LINEAGE_STEPS = 4
+#: An adapter trained on an adapter is rare, and more than that a loop.
+_ADAPTER_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def load(
 
     Args:
         model: a Hub id, a directory with ``config.json`` (and ``*.safetensors``, ``README.md``),
-            or the path of a ``config.json``.
+            or the path of a ``config.json`` or of a GGUF file.
         revision: branch, tag, ``refs/pr/N`` or commit; the default branch unless given.
         source: ``auto`` (a path; the Hub; the local Hugging Face cache; a bundled snapshot), or
             one of ``hub``, ``cache``, ``directory``, ``snapshot`` to use only that.
@@ -253,8 +255,15 @@ def load(
     return _complete(files, source=source, token=token)
 
 
-def _complete(files: Files, *, source: str, token: str | bool | None) -> Model:
-    """Facts of the files, with what they point to: an adapter's base, a fine-tune's base cards."""
+def _complete(
+    files: Files, *, source: str, token: str | bool | None, above: tuple[str, ...] = ()
+) -> Model:
+    """Facts of the files, with what they point to: an adapter's base, a fine-tune's base cards.
+
+    ``above`` are the adapters that led here.
+    """
+    from hfkv.source import fetch, is_path
+
     facts = read(files)
     adapter = facts.extra.get("adapter_config.json")
     if facts.config is not None or adapter is None:
@@ -266,8 +275,24 @@ def _complete(files: Files, *, source: str, token: str | bool | None) -> Model:
             where=f"{facts.model}: adapter_config.json: base_model_name_or_path",
             expected="the id of the model that the adapter was trained on",
         )
+    place = f"{facts.model}: adapter_config.json: base_model_name_or_path"
+    if facts.source != "directory" and is_path(name):
+        # What a repository says must not choose what is read on this machine.
+        raise ConfigError(
+            f"found {describe(name)}",
+            where=place,
+            expected="the id of a model on the Hub",
+            hint="it names a path, of the machine that the adapter was trained on",
+        )
+    if len(above) >= _ADAPTER_STEPS or name in above:
+        raise ConfigError(
+            f"{describe(name)} is an adapter again, {len(above)} steps on",
+            where=place,
+            expected="the model that the adapter was trained on",
+        )
     revision = adapter.get("revision")
-    base = load(name, revision=revision if isinstance(revision, str) else None, token=token)
+    found = fetch(name, revision=revision if isinstance(revision, str) else None, token=token)
+    base = _complete(found, source="auto", token=token, above=(*above, name))
     return Model(replace(facts, base=base.facts))
 
 

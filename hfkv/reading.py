@@ -15,6 +15,9 @@ from hfkv.errors import ConfigError
 
 __all__ = ["describe", "parse_json_object", "printable"]
 
+#: Categories of characters that are no part of what is read: controls, formats, surrogates, private
+#: and unassigned ones, line and paragraph separators.
+_STEERING = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 #: Deeper nesting than any real config or index; beyond it the parser's own recursion is at risk.
 _DEEPEST = 64
 
@@ -22,14 +25,15 @@ _DEEPEST = 64
 def printable(text: str, limit: int = 200) -> str:
     """``text`` on one line with nothing in it that could steer a terminal, cut to ``limit``.
 
-    Control characters, bidirectional marks and other format characters are written as escapes.
+    Control characters, bidirectional marks, other format characters and those that this Python's
+    Unicode does not know yet are written as escapes.
 
     >>> printable("a\\x1b[31mb\\u202ec")
     'a\\\\x1b[31mb\\\\u202ec'
     """
     out = []
     for char in text[: limit + 1]:
-        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+        if unicodedata.category(char) in _STEERING:
             out.append(char.encode("unicode_escape").decode("ascii"))
         else:
             out.append(char)

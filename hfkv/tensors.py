@@ -180,6 +180,21 @@ class TensorTable:
         return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
+class _Members(list[tuple[str, ...]]):
+    """The numbers of like names; ``runs`` is where those of each file begin: (file, place)."""
+
+    __slots__ = ("runs",)
+
+    runs: list[tuple[int, int]]
+
+    def by_file(self) -> Iterator[tuple[tuple[str, ...], int]]:
+        """Each with the number of its file."""
+        ends = [place for _, place in self.runs[1:]] + [len(self)]
+        for (file, begin), end in zip(self.runs, ends, strict=True):
+            for member in self[begin:end]:
+                yield member, file
+
+
 class TableBuilder:
     """Collects the tensors of one checkpoint, from one header after another.
 
@@ -187,9 +202,15 @@ class TableBuilder:
     take some tens of megabytes until :meth:`table` folds them into boxes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, where: str = "") -> None:
+        self._where = where
+        self._files = [""]
         # (dtype, shape, size) -> texts around the numbers -> the numbers, as they are written.
-        self._members: dict[_Like, dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
+        self._members: dict[_Like, dict[tuple[str, ...], _Members]] = {}
+
+    def begin(self, file: str) -> None:
+        """What is added from here on is of this file, which messages then name."""
+        self._files.append(file)
 
     def add(self, name: str, dtype: str, shape: tuple[int, ...], size: int | None = None) -> None:
         """Add one tensor."""
@@ -200,11 +221,15 @@ class TableBuilder:
     ) -> None:
         """Add tensors that are alike but for their names."""
         own = self._members.setdefault((dtype, shape, size), {})
+        file = len(self._files) - 1
         for parts in map(_INDEX.split, names):
             texts = tuple(parts[::2])
             members = own.get(texts)
             if members is None:
-                members = own[texts] = []
+                members = own[texts] = _Members()
+                members.runs = [(file, 0)]
+            elif members.runs[-1][0] != file:
+                members.runs.append((file, len(members)))
             members.append(tuple(parts[1::2]))
 
     def groups(self) -> list[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]:
@@ -227,13 +252,17 @@ class TableBuilder:
         return found
 
     def _twice(self, texts: tuple[str, ...]) -> HeaderError:
-        seen: set[tuple[str, ...]] = set()
+        seen: dict[tuple[str, ...], int] = {}
         for own in self._members.values():
-            for member in own.get(texts, ()):
+            for member, file in own[texts].by_file() if texts in own else ():
                 if member in seen:
                     name = printable(_pattern(texts).format(*member))
-                    return HeaderError(f"the tensor '{name}' stands twice", expected="each once")
-                seen.add(member)
+                    one, two = (printable(self._files[n]) for n in sorted((seen[member], file)))
+                    twice = "stands twice" if one == two else f"is in {one} and in {two}"
+                    return HeaderError(
+                        f"'{name}' {twice}", where=self._where, expected="each tensor in one file"
+                    )
+                seen[member] = file
         raise AssertionError(texts)
 
     def table(self) -> TensorTable:

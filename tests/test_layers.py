@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 #: From the top down; a layer may import itself and every layer before its own line.
 LAYERS = [
     {"errors"},
-    {"boxes", "dtypes", "units", "reading"},
+    {"boxes", "dtypes", "ggml", "units", "reading"},
     {"tensors"},
     {"source"},
     {"facts"},

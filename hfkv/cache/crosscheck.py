@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from hfkv.cache.kinds import Kind
 from hfkv.cache.plan import Plan
 from hfkv.errors import CrosscheckError
+from hfkv.ggml import BLOCK_NAMES
 from hfkv.tensors import TensorTable
 
 __all__ = ["crosscheck"]
 
-#: Packed weights (integers, FP4) have other shapes than the layer; only these can testify.
-_UNPACKED = {"BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2"}
+#: Packed weights (integers, FP4) have other shapes than the layer; only these can testify. Blocks
+#: of GGUF files have the layer's own.
+_UNPACKED = {"BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2", *BLOCK_NAMES}
 #: Parts of a name that mark a tower beside the text decoder.
 _TOWERS = ("vision", "visual", "audio", "image", "speech", "encoder.", "mtp", "draft", "talker")
 #: A part of the decoder with projections of its own, which no cache of keys and values shows.

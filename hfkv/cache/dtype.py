@@ -8,6 +8,7 @@ from hfkv.dtypes import ALIASES, canonical
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
+from hfkv.ggml import has_blocks
 from hfkv.reading import describe
 
 __all__ = ["cache_dtype"]
@@ -21,7 +22,8 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
 
     ``auto`` is the dtype of a published ``kv_cache_scheme``, else the config's ``dtype`` (or
     ``torch_dtype``), else the floating type that most of the checkpoint is stored in, which is
-    what ``from_pretrained`` takes.
+    what ``from_pretrained`` takes. Of a quantized GGUF it is float32, as ``quantizer_gguf.py`` of
+    transformers has it.
 
     Raises:
         InputError: ``asked`` is not a dtype.
@@ -35,6 +37,11 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
     stated = _stated(config)
     if stated is not None:
         return stated, ()
+    if facts.tensors is not None and has_blocks(facts.tensors.dtypes):
+        return "F32", (
+            "the weights are quantized GGUF, which states no dtype: transformers loads it in "
+            "float32; llama.cpp's own cache is float16 unless told otherwise (--kv-dtype fp16)",
+        )
     stored = [] if facts.tensors is None else [d for d in facts.tensors.dtypes if d in _COMPUTE]
     if stored:
         return stored[0], (f"config.json states no dtype; most weights are stored as {stored[0]}",)

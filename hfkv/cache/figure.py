@@ -145,7 +145,8 @@ def kv_cache(
     reads = config.reads
     length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
-    notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes)
+    derived = (facts.derived,) if facts.derived else ()
+    notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
     notes += check_misplaced(config, reads, facts.tensors, insisted=not crosscheck)

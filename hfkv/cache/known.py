@@ -47,14 +47,17 @@ def known(facts: Facts) -> Known:
         )
     named = facts.config.get("model_type")
     unknown = _nobody_knows(named, facts.config.get("architectures"))
-    if unknown and facts.tensors is not None:
+    # A GGUF file's own names say nothing that the names of a checkpoint would.
+    if unknown and facts.tensors is not None and not facts.unnamed:
         name = named if isinstance(named, str) else ""
         config = Config(facts.config, where=facts.model, model_type=name)
         plan = infer(config, facts.tensors, where=facts.model)
         return Known(config=config, plan=plan, basis="inferred", source="the checkpoint's shapes")
     config = Config(facts.config, where=facts.model)
     row = row_of(config)
-    return Known(config=config, plan=row.plan(config), basis=row.basis, source=row.source)
+    # A config that was not published but derived is not what the row was checked with.
+    basis = "documented" if facts.derived else row.basis
+    return Known(config=config, plan=row.plan(config), basis=basis, source=row.source)
 
 
 def _nobody_knows(model_type: object, architectures: object) -> bool:

@@ -17,6 +17,7 @@ __all__ = [
     "full_at",
     "full_from_the_end",
     "inferred",
+    "inferred_without_window",
     "last_full",
     "no_rope_chunked",
     "no_rope_sliding",
@@ -36,10 +37,14 @@ LINEAR = "linear_attention"
 def inferred(config: Config, layers: int) -> Sequence[str]:
     """No pattern: all slide where there is a window, else all are chunked where there is a chunk
     size, else all are full (``cache_utils.py``, ``get_layer_types_and_kwargs``)."""
-    for key, kind in (("sliding_window", SLIDING), ("attention_chunk_size", CHUNKED)):
-        if config.get(key) is not None:
-            return [kind] * layers
-    return [FULL] * layers
+    if config.get("sliding_window") is not None:
+        return [SLIDING] * layers
+    return inferred_without_window(config, layers)
+
+
+def inferred_without_window(config: Config, layers: int) -> Sequence[str]:
+    """The same of a class that has emptied its window: chunked, or else full."""
+    return [FULL if config.get("attention_chunk_size") is None else CHUNKED] * layers
 
 
 def all_full(config: Config, layers: int) -> Sequence[str]:
@@ -176,7 +181,7 @@ def window_if_causal(config: Config) -> int | None:
     of Gemma 3; "all" in Gemma 4): the class then sets bounds that exclude the far end."""
     window = config.optional_int("sliding_window")
     both = config.get("use_bidirectional_attention")
-    if window is None or both in (None, False, "vision"):
+    if window is None or both is None or both is False or both == "vision":
         return window
     if both is not True and both != "all":
         raise ConfigError(

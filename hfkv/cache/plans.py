@@ -12,7 +12,7 @@ from typing import Any
 
 from hfkv.cache.geometry import Geometry, Heads
 from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
-from hfkv.cache.layer_types import LayerTypes, inferred
+from hfkv.cache.layer_types import LayerTypes, inferred, inferred_without_window
 from hfkv.cache.plan import Plan
 from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
@@ -64,7 +64,9 @@ def layered(
         count = config.layers(layers) if isinstance(layers, str) else layers(config)
         names = config.strings("layer_types") if explicit else None
         if names is None:
-            names = tuple(types(config, count))
+            # A class that reads its window by a rule empties it where the rule gives none.
+            unused = types is inferred and window is not None and window(config) is None
+            names = tuple((inferred_without_window if unused else types)(config, count))
         elif len(names) != count:
             raise ConfigError(
                 f"has {len(names)} entries",

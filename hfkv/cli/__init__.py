@@ -54,7 +54,8 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="MODEL is a Hub id, a directory with config.json, or the path of a config.json.",
+    epilog="MODEL is a Hub id, a directory with config.json, or the path of a config.json or a "
+    "GGUF file.",
 )
 @click.version_option(__version__, "-v", "--version", message="%(version)s")
 def cli() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfkv.facts.gguf import interpret
 from hfkv.reading import parse_json_object
 from hfkv.source.files import Files, SourceName
+from hfkv.source.gguf import GGUF_FILE
 from hfkv.tensors import TensorTable
 
 __all__ = ["BaseCard", "Facts", "read"]
@@ -38,8 +40,12 @@ class Facts:
 
     Attributes:
         model, source, revision, commit: as in :class:`hfkv.source.files.Files`.
-        config: the parsed ``config.json``, untouched; None where there is none.
+        config: the parsed ``config.json``, untouched; of a GGUF file without one, what its keys
+            come to; None where there is none.
+        derived: how the config was made, where it is not the repository's own; figures from it
+            are ``documented``.
         tensors: names, dtypes and shapes of the checkpoint; None where there are none.
+        unnamed: why the tensors are not under their published names, or "".
         card: the text of ``README.md``; None where there is none.
         extra: the parsed side files (``quantize_config.json``...), by file name.
         statement: a pretraining statement recorded in a snapshot or lock, if that is the source.
@@ -55,7 +61,9 @@ class Facts:
     revision: str | None = None
     commit: str | None = None
     config: Mapping[str, Any] | None = None
+    derived: str = ""
     tensors: TensorTable | None = None
+    unnamed: str = ""
     card: str | None = None
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     statement: Mapping[str, Any] | None = None
@@ -63,6 +71,11 @@ class Facts:
     base: Facts | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def from_gguf(self) -> bool:
+        """Whether the tensors are those of a GGUF file."""
+        return GGUF_FILE in self.extra
 
     @property
     def parameters(self) -> int | None:
@@ -86,7 +99,14 @@ def read(files: Files) -> Facts:
         for name, raw in files.texts.items()
         if name.endswith(".json")
     }
-    config = parsed.pop("config.json", None)
+    config: Mapping[str, Any] | None = parsed.pop("config.json", None)
+    tensors, derived, unnamed, missing = files.tensors, "", "", dict(files.missing)
+    if GGUF_FILE in parsed:
+        header = interpret(parsed[GGUF_FILE], tensors, config, where=files.model)
+        config, tensors = header.config, header.tensors
+        derived, unnamed = header.derived, header.unnamed
+        if config is None:
+            missing["config.json"] = header.missing
     card = files.texts.get("README.md")
     return Facts(
         model=files.model,
@@ -94,11 +114,13 @@ def read(files: Files) -> Facts:
         revision=files.revision,
         commit=files.commit,
         config=config,
-        tensors=files.tensors,
+        derived=derived,
+        tensors=tensors,
+        unnamed=unnamed,
         # A card is prose: a stray byte in it must not cost the figures that come from elsewhere.
         card=None if card is None else card.decode("utf-8", errors="replace"),
         extra=parsed,
         statement=files.statement,
-        missing=files.missing,
+        missing=missing,
         notes=files.notes,
     )

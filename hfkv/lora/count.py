@@ -10,6 +10,7 @@ from hfkv.dtypes import ALIASES, canonical, nbytes, torch_name
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
+from hfkv.ggml import has_blocks
 from hfkv.lora.built import target_name
 from hfkv.lora.inject import Injection, inject
 from hfkv.lora.modules import built_of
@@ -193,6 +194,9 @@ def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
             name = value.removeprefix("torch.").lower() if isinstance(value, str) else ""
             if name in ALIASES:
                 return ALIASES[name]
+    if facts.tensors is not None and has_blocks(facts.tensors.dtypes):
+        # As transformers loads a quantized GGUF (quantizer_gguf.py).
+        return "F32"
     if facts.tensors is not None:
         for dtype in facts.tensors.dtypes:
             if dtype in ("BF16", "F16", "F32"):

@@ -34,6 +34,12 @@ _NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
+_GGUF_NOTE = (
+    "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
+    "the adapter is the one of the unquantized class"
+)
+
+
 def built_of(facts: Facts, config: Config) -> Built:
     """Join the class's module table with the checkpoint's header.
 
@@ -48,7 +54,13 @@ def built_of(facts: Facts, config: Config) -> Built:
             where=facts.model,
             hint="use the repository or a directory with the weights",
         )
-    tensors, note = unpack(facts, facts.tensors)
+    if facts.unnamed:
+        raise UnsupportedError(
+            facts.unnamed,
+            where=facts.model,
+            hint="ask of the repository that the file was made from",
+        )
+    tensors, note = (facts.tensors, _GGUF_NOTE) if facts.from_gguf else unpack(facts, facts.tensors)
     if not has_table(config):
         _refuse_flat(tensors, config, facts.model)
         built = inferred(config.model_type, config.raw, tensors, facts.model)
@@ -88,7 +100,8 @@ def built_of(facts: Facts, config: Config) -> Built:
     return replace(
         built,
         may_tie=own.get("tie_word_embeddings") is not False,
-        # The rule of the packing is documented; no packed model was built to check it against.
+        # The rule of the packing (or of GGUF's names) is documented; no such model was built to
+        # check it against.
         basis="documented" if note else built.basis,
         reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
     )

@@ -27,6 +27,7 @@ __all__ = [
     "fetch_card",
     "fetch_many",
     "in_background",
+    "is_path",
     "overlap",
     "read_directory",
 ]

@@ -62,7 +62,7 @@ def add_header(
         builder.add_all(names, dtype, shape)
 
 
-def read_headers(raw: bytes, *, files: set[str]) -> TableBuilder | None:
+def read_headers(raw: bytes, *, files: set[str], where: str = "") -> TableBuilder | None:
     """All headers of a sharded model, as the Hub gives them in one answer.
 
     ``{"index": {...}, "headers": {"model-00001-of-00002.safetensors": {...}, ...}}``
@@ -75,7 +75,7 @@ def read_headers(raw: bytes, *, files: set[str]) -> TableBuilder | None:
     """
     if b"\\" in raw:
         return None
-    builder = TableBuilder()
+    builder = TableBuilder(where=where)
     known: _Known = {}
     left = set(files)
     marks = 0
@@ -87,6 +87,7 @@ def read_headers(raw: bytes, *, files: set[str]) -> TableBuilder | None:
         read = _entries(value, known, None)
         if read is None:
             raise ValueError(name)
+        builder.begin(name)
         for (dtype, shape), names in read[0].items():
             builder.add_all(names, dtype, shape)
         marks += 2 + read[1]

@@ -30,6 +30,7 @@ class Files:
             the statement, not the card); the shape of ``hfkv.pretraining.Pretraining.to_json()``.
         missing: what could not be had, to the reason.
         notes: what a reader must be told about these files, one sentence each.
+        settled: whether reading the same commit again would give the same, so that it may be kept.
     """
 
     model: str
@@ -41,3 +42,4 @@ class Files:
     statement: Mapping[str, Any] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settled: bool = True

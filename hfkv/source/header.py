@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from hfkv.dtypes import BITS, nbytes
@@ -18,6 +20,10 @@ __all__ = ["LARGEST_HEADER", "header_length", "parse_header"]
 #: The format's own limit; the largest real header known is far below it.
 LARGEST_HEADER = 100_000_000
 _MOST_DIMENSIONS = 64
+_MOST_TENSORS = 1_000_000
+_LARGEST = 2**63
+_WHOLE = {int}
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def header_length(first: bytes, *, where: str, file_size: int | None = None) -> int:
@@ -41,10 +47,23 @@ def header_length(first: bytes, *, where: str, file_size: int | None = None) -> 
     return int(length)
 
 
+def _no_constant(name: str) -> None:
+    raise HeaderError(f"found {name}", expected="finite numbers")
+
+
+#: Reads one JSON value at a place. Objects become tuples of pairs, which keeps names that stand
+#: twice, and costs no call of Python code for each.
+_SCAN = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
+
+
 def parse_header(
     raw: bytes, *, where: str, data_size: int | None = None
 ) -> tuple[list[Tensor], Mapping[str, str]]:
     """The tensors that a header declares, and its metadata.
+
+    Entries are read one by one, so that beside the text only the tensors themselves are in memory.
+    What safetensors itself refuses to load is refused here: names that stand twice, data that
+    overlap, leave gaps or go beyond the file.
 
     Args:
         raw: the JSON, without the eight bytes of length.
@@ -55,106 +74,186 @@ def parse_header(
         HeaderError: not JSON, duplicate names, or an entry that contradicts itself.
     """
     try:
-        value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
-    except HeaderError as error:
-        raise HeaderError(error.what, where=where, expected=error.expected) from None
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise HeaderError("not UTF-8", where=f"{where}: byte {error.start + 8}") from None
-    except json.JSONDecodeError as error:
+    metadata: Mapping[str, str] = {}
+    tensors: list[Tensor] = []
+    spans: list[tuple[int, int, str]] = []
+    known: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, ...], int]] = {}
+    names: set[str] = set()
+    for name, value in _entries(text, where):
+        if name in names:
+            raise HeaderError(
+                f"the name '{printable(name)}' stands twice", where=where, expected="each name once"
+            )
+        names.add(name)
+        if name == "__metadata__":
+            metadata = _metadata(value, where)
+            continue
+        if len(tensors) == _MOST_TENSORS:
+            raise HeaderError(f"more than {_MOST_TENSORS} tensors", where=where)
+        tensors.append(_tensor(name, value, where, spans, known))
+    _check_spans(spans, where, data_size)
+    return tensors, metadata
+
+
+def _entries(text: str, where: str) -> Iterator[tuple[str, Any]]:
+    """The keys and values of the outermost object; inner objects as tuples of pairs."""
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
         raise HeaderError(
-            f"not JSON: {error.msg}", where=f"{where}: byte {error.pos + 8}"
+            f"found {printable(text[at : at + 20]) or 'nothing'}",
+            where=f"{where}: byte {at + 8}",
+            expected="a JSON object",
+        )
+    at = _skip(text, at + 1)
+    try:
+        if text[at : at + 1] == "}":
+            at += 1
+        else:
+            while True:
+                if text[at : at + 1] != '"':
+                    raise _not_json("a name is expected", text, at, where)
+                name, at = scanstring(text, at + 1, True)
+                at = _skip(text, at)
+                if text[at : at + 1] != ":":
+                    raise _not_json("':' is expected", text, at, where)
+                value, at = _SCAN(text, _skip(text, at + 1))
+                yield name, value
+                at = _skip(text, at)
+                mark = text[at : at + 1]
+                at = _skip(text, at + 1)
+                if mark == "}":
+                    break
+                if mark != ",":
+                    raise _not_json("',' or '}' is expected", text, at, where)
+    except json.JSONDecodeError as error:
+        raise _not_json(error.msg, text, error.pos, where) from None
+    except StopIteration as stop:
+        raise _not_json("a value is expected", text, stop.value, where) from None
+    except HeaderError as error:
+        raise (
+            error if error.where else HeaderError(error.what, where=where, expected=error.expected)
         ) from None
     except (RecursionError, ValueError):
         raise HeaderError("JSON that cannot be read", where=where) from None
-    if not isinstance(value, dict):
-        raise HeaderError(f"found {describe(value)}", where=where, expected="a JSON object")
-    metadata = value.pop("__metadata__", {})
-    if not isinstance(metadata, dict):
+    if _skip(text, at) != len(text):
+        raise _not_json("text after the object", text, at, where)
+
+
+def _skip(text: str, at: int) -> int:
+    """The place of the next character that is not white space."""
+    # Headers are written without any, so the expression is rarely needed.
+    if text[at : at + 1] > " ":
+        return at
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _not_json(what: str, text: str, at: int, where: str) -> HeaderError:
+    found = printable(text[at : at + 20]) or "the end"
+    return HeaderError(
+        f"not JSON: {what}, found {found}",
+        where=f"{where}: character {at + 8}",
+        expected="a JSON object",
+        hint="the file may be truncated" if at >= len(text) else "",
+    )
+
+
+def _metadata(value: object, where: str) -> Mapping[str, str]:
+    if not isinstance(value, tuple):
         raise HeaderError(
-            f"found {describe(metadata)}", where=f"{where}: __metadata__", expected="an object"
+            f"found {describe(value)}", where=f"{where}: __metadata__", expected="an object"
         )
-    spans: list[tuple[int, int, str]] = []
-    tensors = [_tensor(name, entry, where, spans) for name, entry in value.items()]
-    _check_spans(spans, where, data_size)
-    return tensors, {key: item for key, item in metadata.items() if isinstance(item, str)}
+    # safetensors takes strings alone; what else stands there says nothing about the tensors.
+    return {key: item for key, item in value if isinstance(item, str)}
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        # One pass: a header may hold a million names, with the two alike at its end.
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise HeaderError(f"the name '{printable(twice)}' stands twice", expected="each name once")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise HeaderError(f"found {name}", expected="finite numbers")
-
-
-def _tensor(name: str, entry: object, where: str, spans: list[tuple[int, int, str]]) -> Tensor:
-    place = f"{where}: {printable(name)}"
-    if not isinstance(entry, dict):
-        raise HeaderError(f"found {describe(entry)}", where=place, expected="an object")
-    dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
+def _tensor(
+    name: str,
+    entry: object,
+    where: str,
+    spans: list[tuple[int, int, str]],
+    known: dict[tuple[str, tuple[int, ...]], tuple[tuple[int, ...], int]],
+) -> Tensor:
+    """One entry, checked. ``known`` keeps the bytes of (dtype, shape), as layers repeat them."""
+    if not isinstance(entry, tuple):
+        raise HeaderError(
+            f"found {describe(entry)}", where=f"{where}: {printable(name)}", expected="an object"
+        )
+    fields = dict(entry)
+    if len(fields) != len(entry):
+        raise HeaderError("a key stands twice", where=f"{where}: {printable(name)}")
+    dtype, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str):
-        raise HeaderError(f"found {describe(dtype)}", where=f"{place}: dtype", expected="a string")
-    if (
-        not isinstance(shape, list)
-        or len(shape) > _MOST_DIMENSIONS
-        or not all(_is_size(item) for item in shape)
-    ):
         raise HeaderError(
-            f"found {printable(str(shape), 80)}",
-            where=f"{place}: shape",
-            expected="a list of whole numbers, none negative",
+            f"found {describe(dtype)}",
+            where=f"{where}: {printable(name)}: dtype",
+            expected="a string",
         )
-    if (
-        not isinstance(offsets, list)
-        or len(offsets) != 2
-        or not all(_is_size(item) for item in offsets)
-        or offsets[0] > offsets[1]
-    ):
+    whole = _whole(shape)
+    sizes = None if whole is None else known.get((dtype, whole))
+    if whole is None or (sizes is None and not all(0 <= item < _LARGEST for item in whole)):
         raise HeaderError(
-            f"found {printable(str(offsets), 80)}",
-            where=f"{place}: data_offsets",
+            f"found {_brief(shape)}",
+            where=f"{where}: {printable(name)}: shape",
+            expected=f"a list of at most {_MOST_DIMENSIONS} whole numbers, none negative",
+        )
+    span = _whole(offsets)
+    if span is None or len(span) != 2 or not 0 <= span[0] <= span[1] < _LARGEST:
+        raise HeaderError(
+            f"found {_brief(offsets)}",
+            where=f"{where}: {printable(name)}: data_offsets",
             expected="two whole numbers, begin and end",
         )
-    begin, end = offsets
+    begin, end = span
     spans.append((begin, end, name))
-    if dtype in BITS:
-        wanted = nbytes(math.prod(shape), dtype)
-        if wanted != end - begin:
-            raise HeaderError(
-                f"{end - begin} bytes for {dtype} {shape}",
-                where=f"{place}: data_offsets",
-                expected=f"{wanted} bytes",
-            )
-        return Tensor(name=name, dtype=dtype, shape=tuple(shape))
-    # A dtype newer than this release: its elements and bytes are known all the same.
-    return Tensor(name=name, dtype=printable(dtype, 40), shape=tuple(shape), size=end - begin)
+    if dtype not in BITS:
+        # A dtype newer than this release: its elements and bytes are known all the same.
+        return Tensor(name=name, dtype=printable(dtype, 40), shape=whole, size=end - begin)
+    if sizes is None:
+        sizes = known[dtype, whole] = (whole, nbytes(math.prod(whole), dtype))
+    if sizes[1] != end - begin:
+        raise HeaderError(
+            f"{end - begin} bytes for {dtype} {_brief(shape)}",
+            where=f"{where}: {printable(name)}: data_offsets",
+            expected=f"{sizes[1]} bytes" if sizes[1] < 2**64 else "a size that a file can have",
+        )
+    return Tensor(name=name, dtype=dtype, shape=sizes[0])
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+def _whole(value: object) -> tuple[int, ...] | None:
+    """A list of whole numbers as a tuple, or None for anything else."""
+    # By the items' types, not by isinstance or equality: true and 1.0 are 1 to Python.
+    if not isinstance(value, list) or len(value) > _MOST_DIMENSIONS:
+        return None
+    return tuple(value) if not value or set(map(type, value)) == _WHOLE else None
+
+
+def _brief(value: object) -> str:
+    """A list with its first items, or what else it is."""
+    if not isinstance(value, list):
+        return describe(value)
+    items = ", ".join(describe(item) for item in value[:8])
+    return f"[{items}{', ...' if len(value) > 8 else ''}]"
 
 
 def _check_spans(spans: list[tuple[int, int, str]], where: str, data_size: int | None) -> None:
     end = 0
     for begin, stop, name in sorted(spans):
-        if begin < end:
+        if begin != end:
+            fault = "overlaps another's" if begin < end else f"leaves a gap from {end} to {begin}"
             raise HeaderError(
-                f"the data of '{printable(name)}' overlaps another's",
+                f"the data of '{printable(name)}' {fault}",
                 where=f"{where}: data_offsets",
-                expected=f"a begin of at least {end}",
+                expected=f"a begin of {end}",
             )
-        end = max(end, stop)
-    if data_size is not None and end > data_size:
+        end = stop
+    if data_size is not None and end != data_size:
+        short = end > data_size
         raise HeaderError(
             f"the data ends at {end}",
             where=f"{where}: data_offsets",
-            expected=f"at most {data_size}, where the file ends (is it truncated?)",
+            expected=f"{data_size}, where the file ends" + (" (is it truncated?)" if short else ""),
         )

@@ -9,19 +9,22 @@ by a branch's name before its commit was known is taken only if the server says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from hfkv.errors import HeaderError, HfkvError, NotFoundError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.answers import MissingFileError
-from hfkv.source.bulk import add_header, read_headers
-from hfkv.source.choose import SIDE_FILES, choose_weights
+from hfkv.source.beside import Beside
+from hfkv.source.bulk import read_headers
+from hfkv.source.choose import INDEX, SIDE_FILES, choose_weights, needs_index, no_config
 from hfkv.source.files import Files
+from hfkv.source.otherwise import Otherwise, otherwise
 from hfkv.source.progress import say
 from hfkv.source.repository import Header, Listing, Once, Repository, Text
 from hfkv.source.session import Answer, Session, session
+from hfkv.source.shards import add_file, gone, read_shards
 from hfkv.source.store import is_commit
 from hfkv.tensors import TableBuilder, TensorTable
 
@@ -104,18 +107,29 @@ class _Fetch:
         repository = self._repository
         # The list says which errors are the repository's own, so it is heard first.
         listing = self._asked.result() if self._listing is None else self._listing
-        weights, reason = choose_weights(listing.names, where=repository.model)
         for name in SIDE_FILES:
             if name in listing.names:
                 self._texts[name] = self._net.submit(repository.text, name, listing.commit)
-        tensors = self._tensors(weights, listing) if weights else None
-        texts = self._read_texts(listing)
-        missing = {"tensors": reason} if reason else {}
+        weights, reason = choose_weights(
+            listing.names, where=repository.model, index=self._index(listing)
+        )
+        if weights:
+            found = Otherwise(tensors=self._tensors(weights, listing))
+        else:
+            found = otherwise(
+                sorted(listing.names),
+                reason,
+                commit=listing.commit,
+                reader=Beside(repository, self._net, listing.commit),
+                where=repository.model,
+            )
+        texts = {**self._read_texts(listing), **found.texts}
+        missing = {"tensors": found.reason} if found.reason else {}
         if "config.json" not in texts:
-            missing["config.json"] = "the repository has no config.json"
+            missing["config.json"] = no_config(listing.names)
         if "README.md" not in texts:
             missing["README.md"] = "the repository has no model card (README.md)"
-        notes = []
+        notes = [*found.notes]
         if listing.id.lower() != repository.model.lower():
             notes.append(f"the repository was renamed: it is {printable(listing.id)} now")
         return Files(
@@ -124,10 +138,20 @@ class _Fetch:
             revision=repository.revision,
             commit=listing.commit,
             texts=texts,
-            tensors=tensors,
+            tensors=found.tensors,
             missing=missing,
             notes=tuple(notes),
+            settled=found.settled,
         )
+
+    def _index(self, listing: Listing) -> bytes | None:
+        """The index of shards, where their names alone do not tell; it costs one round more."""
+        if not needs_index(listing.names):
+            return None
+        text = self._repository.text(INDEX, listing.commit)
+        if text is None:
+            raise gone(self._repository, INDEX)
+        return text.body
 
     def _read_texts(self, listing: Listing) -> dict[str, bytes]:
         found: dict[str, Text | None] = {}
@@ -143,7 +167,7 @@ class _Fetch:
             found[name] = job.result()
         lacking = next((name for name, text in found.items() if text is None), None)
         if lacking is not None:
-            raise self._gone(lacking)
+            raise gone(self._repository, lacking)
         return {name: text.body for name, text in found.items() if text is not None}
 
     # -- headers ---------------------------------------------------------------------------
@@ -153,10 +177,12 @@ class _Fetch:
             header = self._first(self._single, listing)
             if header is not None:
                 builder = TableBuilder()
-                self._add(_SINGLE, header, builder)
+                add_file(self._repository, _SINGLE, header, builder)
                 return builder.table()
-        builder = self._from_one_answer(weights, listing) or self._from_each(weights, listing)
-        return builder.table()
+        found = self._from_one_answer(weights, listing)
+        if found is not None:
+            return found.table()
+        return read_shards(self._repository, self._net, weights, listing.commit)
 
     def _first(self, job: Future[Header], listing: Listing) -> Header | None:
         """What was asked before the commit was known, if it is of that commit."""
@@ -190,35 +216,6 @@ class _Fetch:
             commit = answer.commit or self._repository.listing().commit
         except HfkvError:
             return None
-        return read_headers(answer.body, files=set(weights)) if commit == listing.commit else None
-
-    def _from_each(self, weights: Iterable[str], listing: Listing) -> TableBuilder:
-        builder = TableBuilder()
-        jobs = [
-            (name, self._net.submit(self._repository.header, name, listing.commit))
-            for name in weights
-        ]
-        jobs.reverse()
-        while jobs:
-            # Out of the list, so that no more headers are held than have to be.
-            name, job = jobs.pop()
-            try:
-                self._add(name, job.result(), builder)
-            except MissingFileError:
-                raise self._gone(name) from None
-        return builder
-
-    def _add(self, name: str, header: Header, builder: TableBuilder) -> None:
-        add_header(
-            header.raw,
-            builder,
-            where=f"{self._repository.model}: {printable(name)}",
-            data_size=header.data_size,
-        )
-
-    def _gone(self, name: str) -> NotFoundError:
-        return NotFoundError(
-            "the file list names it, but it is not there",
-            where=f"{self._repository.model}: {printable(name)}",
-            hint="try again: the repository may just be changing",
-        )
+        if commit != listing.commit:
+            return None
+        return read_headers(answer.body, files=set(weights), where=self._repository.model)

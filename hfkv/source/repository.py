@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -248,7 +249,8 @@ class Repository:
 
         Fewer where the file ends before. Raises MissingFileError where there is no such file.
         """
-        _, raw, size = self._range(self._url(name, commit), name, begin, end)
+        answer, raw, size = self._range(self._url(name, commit), name, begin, end)
+        self._same(name, answer.commit, commit)
         return raw, size
 
     def _range(
@@ -297,6 +299,21 @@ class Repository:
     def _url(self, name: str, commit: str | None) -> str:
         revision = quote(commit or self.revision, safe="")
         return f"{self.endpoint}/{self.model}/resolve/{revision}/{quote(name)}"
+
+    def at(self, reference: str) -> Repository:
+        """The same repository at another revision, over the same session."""
+        other = copy(self)
+        other.revision, other.moves_with_main = reference, False
+        return other
+
+    def page(self, path: str) -> Answer:
+        """A page of the API, by its path after the repository's, which begins with a slash.
+
+        Raises:
+            MissingFileError: it has no such page.
+        """
+        url = f"{self.endpoint}/api/models/{self.model}{path}"
+        return self._get(url, limit=limits.LIMITS.text)
 
     def _api(self, path: str) -> Answer:
         url = f"{self.endpoint}/api/models/{self.model}/{path}"

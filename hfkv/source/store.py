@@ -122,12 +122,12 @@ class Store:
     # -- writing ---------------------------------------------------------------------------
 
     def write(self, files: Files) -> str | None:
-        """Keep the files of a commit.
+        """Keep the files of a commit, unless what was found can change without a new commit.
 
         Returns:
             None, or why it could not be: a full or read-only disk costs only the next call's time.
         """
-        if files.commit is None:
+        if files.commit is None or not files.settled:
             return None
         try:
             record = dump_record(

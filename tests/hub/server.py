@@ -55,6 +55,8 @@ class Repo:
         branches: names that stand for other commits.
         whole: whether all headers are given in one answer; "named" also names its commit.
         listed: how many files the repository's page names at most.
+        discussions: what the API answers for ``/discussions``; None where it has no such page.
+        history: what it answers for ``/commits/`` and a revision, by that revision.
     """
 
     files: dict[str, bytes | Sparse]
@@ -65,6 +67,8 @@ class Repo:
     branches: dict[str, str] = field(default_factory=dict)
     whole: bool | str = False
     listed: int = 10**9
+    discussions: Any = None
+    history: dict[str, Any] = field(default_factory=dict)
 
     def at(self, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
         """The commit that a revision stands for, and its files."""
@@ -319,6 +323,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.tree(match[1], unquote(match[2]), match[3] or "")
             elif match := re.fullmatch(r"/api/models/(.+?)/revision/([^/?]+)", path):
                 self.info(match[1], unquote(match[2]))
+            elif match := re.fullmatch(r"/api/models/(.+?)/(discussions|commits)[/?](.+)", path):
+                self.pages(match[1], match[2], unquote(match[3]))
             elif match := re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path):
                 self.resolve(match[1], unquote(match[2]), unquote(match[3]))
             else:
@@ -386,6 +392,16 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             kept = json.dumps({"metadata": json.loads(index)["metadata"]}).encode()
             hub.whole[name, found[0]] = b'{"index":' + kept + b',"headers":{' + headers + b"}}"
             self.answer(200, hub.whole[name, found[0]], said)
+
+        def pages(self, name: str, kind: str, rest: str) -> None:
+            if self.repo(name, "main") is None:
+                return
+            repo = hub.repos[name]
+            answer = repo.discussions if kind == "discussions" else repo.history.get(rest)
+            if answer is None:
+                self.refuse(404, "EntryNotFound", "No such page")
+            else:
+                self.answer(200, json.dumps(answer).encode())
 
         def resolve(self, name: str, revision: str, file: str) -> None:
             found = self.repo(name, revision)

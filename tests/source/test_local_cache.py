@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_cached_model_is_read_at_its_commit(
     files = fetch("acme/small", revision=revision)
     assert (files.source, files.commit) == ("cache", COMMIT)
     assert "config.json" in files.texts
+
+
+def test_shards_that_the_cache_lacks_cost_the_table_alone(home: Path, offline: None) -> None:
+    _fill(home)
+    snapshot = home / "hub" / "models--acme--small" / "snapshots" / COMMIT
+    weights = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+    (snapshot / weights["a"]).write_bytes(b"")
+    assert "has not all of them" in fetch("acme/small").missing["tensors"]
 
 
 @pytest.mark.parametrize("revision", ["v2", "../../x", "/etc", "0" * 40])
