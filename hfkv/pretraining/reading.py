@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hfkv.pretraining.choose import Candidate
+from hfkv.pretraining.choose import Candidate, Choice
 from hfkv.pretraining.metadata import base_models
 from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
 from hfkv.pretraining.text import readable
@@ -74,8 +74,22 @@ def read_card(
             tokens=choice.tokens,
             qualifier=choice.qualifier,
             basis="stated",
-            evidence=tuple(evidence(item) for item in choice.support[:6]),
+            evidence=tuple(evidence(item) for item in _evident(choice)[:6]),
             alternatives=tuple(list(alternatives.values())[:20]),
             notes=notes,
         )
     return Reading(model=model, statement=statement, candidates=choice.every)
+
+
+def _evident(choice: Choice) -> list[Candidate]:
+    """What the answer stands on, with what else says the same as exactly; sentences first, for
+    they tell more than the cell of a table."""
+    first = choice.support[0]
+    same = [
+        item
+        for item in choice.every
+        if (item.verdict, item.kind) == ("accepted", first.kind)
+        and (item.tokens, item.qualifier) == (choice.tokens, choice.qualifier)
+        and item.of_base == first.of_base
+    ]
+    return sorted([*choice.support, *same], key=lambda item: item.found.form != "prose")
