@@ -61,18 +61,9 @@ def delta_attention(config: Config) -> Kind:
     )
 
 
-def _expanded(config: Config, expand: str, hidden: str = "hidden_size") -> int:
-    factor = config.get(expand)
-    # Fractions occur; the class takes the whole part of the product.
-    if isinstance(factor, float) and factor > 0 and factor == factor and factor < 1e6:
-        size = int(factor * config.int(hidden))
-    else:
-        size = config.int(expand) * config.int(hidden)
-    if size < 1:
-        raise ConfigError(
-            f"makes {size} channels", where=config.place(expand), expected="at least one"
-        )
-    return size
+def _expanded(config: Config, expand: str) -> int:
+    # Some classes take the whole part of the product, and yet none lets a fraction in.
+    return config.int(expand) * config.int("hidden_size")
 
 
 def mamba1(config: Config) -> Kind:
@@ -137,12 +128,21 @@ def mamba2_of_zamba2(config: Config) -> Kind:
 
 
 def mamba2_of_falcon_h1(config: Config) -> Kind:
-    """Mamba 2 under Falcon-H1's names; the inner size is stated or expanded."""
+    """Mamba 2 under Falcon-H1's names; the inner size is stated or expanded.
+
+    The class refuses heads that do not make it up.
+    """
     given = config.optional_int("mamba_d_ssm")
     inner = _expanded(config, "mamba_expand") if given is None else given
     heads = config.int("mamba_n_heads")
     dim = config.get("mamba_d_head")
     size = inner // heads if dim == "auto" else config.int("mamba_d_head")
+    if size * heads != inner:
+        raise ConfigError(
+            f"{heads} heads of {size}",
+            where=config.place("mamba_n_heads"),
+            expected=f"heads that make up {inner} channels",
+        )
     state = config.int("mamba_d_state")
     channels = inner + 2 * config.int("mamba_n_groups") * state
     return _state("mamba2", (channels, config.int("mamba_d_conv")), (heads, size, state))

@@ -112,12 +112,13 @@ class Config:
         """Whether the file has the key or the class has a default, if only null, for it."""
         return self.has(key) or (self.cls is not None and key in self.cls.defaults)
 
-    def overlaid(self, values: Mapping[str, Any], under: str) -> Config:
+    def overlaid(self, values: Mapping[str, Any], under: str | None) -> Config:
         """This config with some values replaced, as ``per_layer_config`` replaces them.
 
         Args:
             values: what is replaced, under the class's own names.
-            under: the path that the values stand under, for messages and explanations.
+            under: the path that the values stand under, for messages and explanations; None where
+                they stand nowhere, but were worked out from what was read.
         """
         return _Overlaid(self, values, under)
 
@@ -330,7 +331,7 @@ class Config:
 class _Overlaid(Config):
     """A config in which some values stand before the file's own."""
 
-    def __init__(self, base: Config, values: Mapping[str, Any], under: str) -> None:
+    def __init__(self, base: Config, values: Mapping[str, Any], under: str | None) -> None:
         super().__init__(
             base.raw,
             where=base.where,
@@ -347,6 +348,8 @@ class _Overlaid(Config):
         if own not in self._values:
             return super().get(key)
         value = self._values[own]
+        if self._under is None:
+            return value
         return self._note(f"{self._under}.{own}", value, "null" if value is None else "explicit")
 
     def has(self, key: str) -> Bool:

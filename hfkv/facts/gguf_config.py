@@ -260,6 +260,8 @@ RULES: dict[str, Rule] = {
             "hidden_size": "n_embd",
             "intermediate_size": "n_inner",
         },
+        # llama.cpp builds this architecture without.
+        add_cross_attention=False,
     ),
     "gptneox": multi_head("gpt_neox"),
     "granite": plain("granite"),

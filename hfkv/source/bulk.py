@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.dtypes import BITS, nbytes
-from hfkv.source.header import parse_header
+from hfkv.source.header import MOST_TENSORS, parse_header
 from hfkv.tensors import TableBuilder
 
 __all__ = ["add_header", "read_headers"]
@@ -183,6 +183,8 @@ def _as_written(text: str, data_size: int | None) -> _Found | None:
         kind[1].append(name)
     if not found or covered != len(text) or (data_size is not None and last != data_size):
         return None
+    if sum(map(len, found.values())) > MOST_TENSORS:
+        return None
     return found
 
 
@@ -195,6 +197,8 @@ def _entries(
     marks = 0
     for name, entry in value.items():
         if name == "__metadata__":
+            if not isinstance(entry, dict):
+                return None
             marks += 2 + _marks(entry)
             continue
         shape = tuple(entry["shape"])
@@ -223,6 +227,8 @@ def _entries(
         if begin != reached:
             return None
         reached = end
+    if reached >= 2**63 or len(spans) > MOST_TENSORS:
+        return None
     if data_size is not None and reached != data_size:
         return None
     return found, marks + _MARKS * len(spans)

@@ -15,12 +15,13 @@ from hfkv.errors import HeaderError
 from hfkv.reading import describe, printable
 from hfkv.tensors import Tensor
 
-__all__ = ["LARGEST_HEADER", "header_length", "parse_header"]
+__all__ = ["LARGEST_HEADER", "MOST_TENSORS", "header_length", "parse_header"]
 
 #: The format's own limit; the largest real header known is far below it.
 LARGEST_HEADER = 100_000_000
 _MOST_DIMENSIONS = 64
-_MOST_TENSORS = 1_000_000
+#: Of one file.
+MOST_TENSORS = 1_000_000
 _LARGEST = 2**63
 _WHOLE = {int}
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -91,8 +92,8 @@ def parse_header(
         if name == "__metadata__":
             metadata = _metadata(value, where)
             continue
-        if len(tensors) == _MOST_TENSORS:
-            raise HeaderError(f"more than {_MOST_TENSORS} tensors", where=where)
+        if len(tensors) == MOST_TENSORS:
+            raise HeaderError(f"more than {MOST_TENSORS} tensors", where=where)
         tensors.append(_tensor(name, value, where, spans, known))
     _check_spans(spans, where, data_size)
     return tensors, metadata

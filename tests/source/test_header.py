@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from hfkv.errors import HeaderError
 from hfkv.source import fetch
+from hfkv.source.bulk import add_header
 from hfkv.source.header import LARGEST_HEADER, header_length, parse_header
+from hfkv.tensors import TableBuilder, TensorTable
 
 GOOD = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}
 EMPTY = b'"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
@@ -25,7 +28,17 @@ def _entry(**change: Any) -> dict[str, Any]:
 
 def _parse(value: object, **options: Any) -> Any:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return parse_header(raw, where="m.safetensors", **options)
+    builder = TableBuilder()
+    try:
+        found = parse_header(raw, where="m.safetensors", **options)
+    except HeaderError as error:
+        with pytest.raises(HeaderError, match=re.escape(str(error))):
+            add_header(raw, builder, where="m.safetensors", **options)
+        raise
+    # The quick reader takes what the strict one does, and nothing else.
+    add_header(raw, builder, where="m.safetensors", **options)
+    assert builder.table() == TensorTable(found[0])
+    return found
 
 
 # -- the eight bytes -----------------------------------------------------------------------------

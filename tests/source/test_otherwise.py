@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from hfkv.errors import HeaderError, HfkvError
 from hfkv.model import load
 from hfkv.source import fetch
 from hfkv.source.conversion import find_conversion
+from hfkv.source.store import Store
+from hfkv.tensors import Tensor, TensorTable
 from tests.facts.test_gguf import CASES
 from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors, sharded
 
@@ -247,3 +250,80 @@ def test_a_gguf_that_is_no_model_says_what_it_is(tmp_path: Path) -> None:
     model = load(str(tmp_path / "m.gguf"))
     with pytest.raises(HfkvError, match="holds 'mmprj', not a model"):
         model.kv_cache(tokens=1)
+
+
+# -- the store -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offers", [None, _page()])
+def test_that_nothing_is_offered_is_not_kept(hub: Hub, old: Repo, offers: Any) -> None:
+    given, old.discussions = old.discussions, offers
+    assert load(NAME).parameters is None
+    assert Store().entries() == []
+    # Offered a day later, of the very same commit.
+    old.discussions = given
+    assert load(NAME).parameters == load("Qwen/Qwen3-4B", source="snapshot").parameters
+    hub.forget()
+    assert load(NAME).lora(r=8).basis == "exact"
+    assert [path for _, path, _ in hub.requests] == [f"/api/models/{NAME}/revision/main"]
+
+
+def test_a_gguf_beside_pytorch_files_is_not_kept_while_a_conversion_may_come(hub: Hub) -> None:
+    files: dict[str, Any] = {"m.gguf": _gguf("llama"), "pytorch_model.bin": Sparse(b"\x80", 10)}
+    hub.repos["acme/both"] = Repo(files=files)
+    assert load("acme/both").parameters == load_case("llama").parameters
+    assert Store().entries() == []
+
+
+@pytest.mark.parametrize("case", ["llama", "qwen3_moe-q8"])
+def test_a_gguf_is_read_off_the_store_as_off_the_hub(hub: Hub, case: str) -> None:
+    hub.repos["acme/q-GGUF"] = Repo(files={"q.gguf": _gguf(case)})
+    first = load("acme/q-GGUF")
+    hub.forget()
+    again = load("acme/q-GGUF")
+    assert len(hub.requests) == 1
+    assert again.source == "cache"
+    for ask in (
+        lambda model: model.kv_cache(tokens=100).to_json(),
+        lambda model: model.lora(r=8, dtype="bf16").to_json(),
+        lambda model: model.weight_bytes,
+    ):
+        assert ask(again) == ask(first)
+
+
+# -- what safetensors need more ------------------------------------------------------------------
+
+
+def test_the_index_is_asked_where_names_do_not_tell(hub: Hub) -> None:
+    table = load("Qwen/Qwen3-4B", source="snapshot").facts.tensors
+    assert table is not None
+    files = sharded(table, 2)
+    index = "model.safetensors.index.json"
+    asked = []
+    for name, change in (("acme/usual", lambda text: text), ("acme/odd", _renamed)):
+        hub.repos[name] = Repo(files={change(file): raw for file, raw in files.items()})
+        raw = files[index]
+        assert isinstance(raw, bytes)
+        hub.repos[name].files[index] = change(raw.decode()).encode()
+        hub.forget()
+        assert fetch(name).tensors == table
+        asked.append(sum(path.endswith(index) for _, path, _ in hub.requests))
+    # The one request for all headers names the index as well.
+    assert asked == [1, 2]
+
+
+def _renamed(text: str) -> str:
+    return re.sub(r"model-(\d+)-of-\d+\.safetensors", r"part_\1.safetensors", text)
+
+
+@pytest.mark.parametrize("whole", [False, "named"])
+def test_two_shards_with_one_tensor_are_named(hub: Hub, whole: bool | str) -> None:
+    shard = safetensors(TensorTable([Tensor(name="a.0.b", dtype="BF16", shape=(2, 2))]))
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    index = json.dumps({"metadata": {}, "weight_map": {"a.0.b": names[0]}}).encode()
+    files: dict[str, bytes | Sparse] = {names[0]: shard, names[1]: shard}
+    hub.repos["acme/two"] = Repo(
+        files={**files, "model.safetensors.index.json": index}, whole=whole
+    )
+    with pytest.raises(HeaderError, match=r"acme/two: 'a\.0\.b' is in model-00001.* and in model-"):
+        fetch("acme/two")

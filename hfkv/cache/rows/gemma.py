@@ -67,8 +67,9 @@ _GEMMA_4 = layered(
 
 def _drafter(config: Config) -> Plan:
     """A drafting model reads the cache of the model it drafts for; all its layers share that."""
-    text: Mapping[str, Any] = config.raw.get("text_config") or {}
-    inner = config.nested("text_config", model_type=str(text.get("model_type", "")))
+    text = config.raw.get("text_config")
+    named = text.get("model_type", "") if isinstance(text, Mapping) else ""
+    inner = config.nested("text_config", model_type=str(named))
     return Plan(
         kinds=[Nothing()] * inner.layers(),
         notes=(

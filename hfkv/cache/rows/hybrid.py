@@ -66,8 +66,8 @@ def _overlaid_linear(config: Config) -> Config:
         "linear_num_heads": "num_attention_heads",
         "linear_conv_kernel_dim": "short_conv_kernel_size",
     }
-    values = {key: config.raw.get(key, config.get(source)) for key, source in own.items()}
-    return config.overlaid(values, "linear")
+    values = {key: config.int(key if key in config.raw else source) for key, source in own.items()}
+    return config.overlaid(values, None)
 
 
 def _bailing(config: Config) -> Plan:
@@ -137,18 +137,9 @@ def _bamba(config: Config) -> Plan:
 
 
 def _divided_mamba2(config: Config) -> Kind:
-    """Mamba 2 whose heads must divide the inner size."""
-    count, expanded = config.int("mamba_n_heads"), config.int("mamba_expand")
-    inner = expanded * config.int("hidden_size")
-    dim = config.get("mamba_d_head")
-    size = inner // count if dim == "auto" else config.int("mamba_d_head")
-    if size * count != inner:
-        raise ConfigError(
-            f"{count} heads of {size}",
-            where=config.place("mamba_n_heads"),
-            expected=f"heads that make up {inner} channels",
-        )
-    return mamba2_of_falcon_h1(config.overlaid({"mamba_d_ssm": inner}, "mamba"))
+    """Mamba 2 under the same names, of a class that always expands its inner size."""
+    inner = config.int("mamba_expand") * config.int("hidden_size")
+    return mamba2_of_falcon_h1(config.overlaid({"mamba_d_ssm": inner}, None))
 
 
 def _attention(count: int, dim: int, window: int | None) -> Kind:
@@ -287,7 +278,7 @@ def _olmo_delta(config: Config) -> Kind:
                 "linear_key_head_dim": key_dim,
                 "linear_value_head_dim": value_dim,
             },
-            "linear",
+            None,
         )
     )
 

@@ -66,7 +66,7 @@ def _xlstm(config: Config) -> Plan:
         )
     count = config.int("num_heads")
     keys, values = (
-        _multiple_of_64(hidden * config.number(key)) // count
+        _multiple_of_64(hidden * _factor(config, key)) // count
         for key in ("qk_dim_factor", "v_dim_factor")
     )
     state = State(
@@ -78,6 +78,18 @@ def _xlstm(config: Config) -> Plan:
         name="xlstm",
     )
     return Plan(kinds=[state] * layers)
+
+
+def _factor(config: Config, key: str) -> float:
+    """A factor of the hidden size; the class takes no whole number for it."""
+    value = config.number(key)
+    if isinstance(config.get(key), int) or value <= 0:
+        raise ConfigError(
+            f"found {describe(config.get(key))}",
+            where=config.place(key),
+            expected="a number above 0 with a decimal point",
+        )
+    return value
 
 
 def _multiple_of_64(size: float) -> int:
