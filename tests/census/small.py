@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hfkv.cache import plan
@@ -83,12 +83,13 @@ class Live:
     """What real classes hold after so many tokens; equal configs are built once.
 
     Args:
-        text: the path of the decoder's config, the one part that keeps its layers.
+        text: the path of the decoder's config.
+        parts: nested configs that a plan reads; all others are made one layer deep.
     """
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", parts: Collection[str] = ()) -> None:
         self.text = text
-        self._keep = text.split(".")[0]
+        self._keep = {text.split(".")[0], *parts}
         self._made: dict[str, list[list[Any]]] = {}
 
     def __call__(
@@ -114,10 +115,10 @@ class Live:
         return self._made[key]
 
     def _narrow(self, config: Any) -> None:
-        """One layer in every tower that is not the decoder."""
+        """One layer in every tower that keeps nothing."""
         for key in getattr(config, "sub_configs", {}) or {}:
             part = getattr(config, key, None)
-            if part is None or key == self._keep or not hasattr(part, "to_dict"):
+            if part is None or key in self._keep or not hasattr(part, "to_dict"):
                 continue
             for name in (*_COUNTS, "depth"):
                 if isinstance(getattr(part, name, None), int):

@@ -40,10 +40,12 @@ def disagreements(golden: dict[str, Any]) -> tuple[list[str], Counter[str]]:
     kind = golden["model_type"]
     found = config_class(kind)
     assert found is not None
-    live = Live(found.text)
     # Recordings leave out the towers; some only run with another than the default.
     towers = {key: OVERRIDES[kind][key] for key in _TOWERS if key in OVERRIDES.get(kind, {})}
     whole = {**towers, **golden["config"], "architectures": [golden["class"]]}
+    seen = Config(whole, where="test")
+    plan(seen)
+    live = Live(found.text, {read.key.split(".")[0] for read in seen.reads if "." in read.key})
     raw = running(whole, live, TOKENS)
     config = Config(raw, where="test")
     plan(config)
