@@ -197,6 +197,16 @@ def falcon(config: Config) -> Heads:
     return Heads(count=1 if one else heads(config), k_dim=dim, v_dim=dim)
 
 
+def repeated(shared: int, heads: int) -> tuple[str, ...]:
+    """A note on a class that keeps each of ``shared`` heads once for every head that shares it."""
+    if shared >= heads or heads % shared:
+        return ()
+    return (
+        f"the class repeats its {shared} key/value heads to {heads} before it keeps them; an "
+        f"engine that does not would hold 1/{heads // shared} of this",
+    )
+
+
 def latent(config: Config) -> Heads:
     """MLA: the latent in place of the key and the rotary key in place of the value, one head."""
     return Heads(

@@ -137,3 +137,17 @@ def test_a_part_of_one_type_stays_that_type_whatever_the_file_calls_it() -> None
     for named, elements in (("llama", 64), ("gemma", 4 * 256)):
         any_type = {"model_type": "llava", "text_config": {**text, "model_type": named}}
         assert size(any_type, 1, dtype="bf16") == 2 * elements * 2
+
+
+def test_a_class_that_keeps_each_shared_head_many_times_is_named() -> None:
+    falcon = {
+        "model_type": "falcon",
+        "num_hidden_layers": 1,
+        "hidden_size": 64,
+        "num_attention_heads": 8,
+        "num_kv_heads": 2,
+        "new_decoder_architecture": True,
+    }
+    figure = kv_cache(facts(falcon), tokens=1, dtype="bf16")
+    assert figure.bytes == 2 * 64 * 2
+    assert "repeats its 2 key/value heads to 8" in figure.notes[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hfkv.cache.encoders import attends_if
 from hfkv.cache.geometry import (
     falcon,
@@ -11,6 +13,7 @@ from hfkv.cache.geometry import (
     latent,
     multi_head,
     one_if,
+    repeated,
 )
 from hfkv.cache.layer_types import (
     all_full,
@@ -25,8 +28,10 @@ from hfkv.cache.layer_types import (
     window_if_causal,
     window_if_used,
 )
+from hfkv.cache.plan import Plan
 from hfkv.cache.plans import layered
 from hfkv.cache.row import Row
+from hfkv.facts.config import Config
 
 __all__ = ["ROWS"]
 
@@ -35,6 +40,19 @@ _GROUPED_SPLIT = layered(grouped_split)
 _MULTI_HEAD = layered(multi_head)
 _LATENT = layered(latent)
 _QWEN = layered(grouped, switched_from, window=window_if_used)
+
+
+def _falcon(config: Config) -> Plan:
+    """Falcon, with what its class does to the heads of the larger models."""
+    made = layered(falcon)(config)
+    if not config.bool("new_decoder_architecture"):
+        return made
+    # Read for the note alone: whatever it is, the class keeps a copy for every head.
+    shared = config.raw.get("num_kv_heads", config.raw.get("n_head_kv"))
+    heads = config.int("num_attention_heads")
+    notes = repeated(shared, heads) if type(shared) is int and shared > 0 else ()
+    return replace(made, notes=(*made.notes, *notes))
+
 
 ROWS: dict[str, Row] = {
     **dict.fromkeys(
@@ -68,7 +86,7 @@ ROWS: dict[str, Row] = {
     "cwm": Row(layered(grouped, first_full(4))),
     "exaone4": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
     "exaone_moe": Row(layered(grouped, one_full_in(4, "sliding_window_pattern"))),
-    "falcon": Row(layered(falcon)),
+    "falcon": Row(_falcon),
     "gemma2": Row(layered(grouped, one_full_in(2))),
     "gemma3_text": Row(
         layered(grouped, one_full_in(6, "sliding_window_pattern"), window=window_if_causal)

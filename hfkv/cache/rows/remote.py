@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from hfkv.cache.geometry import repeated
 from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Full, Kind, State
 from hfkv.cache.plan import Plan
@@ -116,13 +117,8 @@ def _refined_web(config: Config) -> Plan:
         )
     kept = 1 if config.bool("multi_query") else heads
     shared = config.optional_int("n_head_kv") or heads
-    notes: tuple[str, ...] = ()
-    if kept == heads and shared < heads and not heads % shared:
-        notes = (
-            f"the class repeats its {shared} key/value heads to {heads} before it keeps them; an "
-            f"engine that does not would hold 1/{heads // shared} of this",
-        )
     kind = Full(heads=kept, k_dim=size // heads, v_dim=size // heads)
+    notes = repeated(shared, heads) if kept == heads else ()
     return Plan(kinds=[kind] * config.layers("n_layer"), notes=notes)
 
 
