@@ -66,7 +66,8 @@ def _dbrx(config: Config) -> Heads:
 
 def _jetmoe(config: Config) -> Heads:
     """JetMoE: keys and values of each head once; experts repeat them after the cache."""
-    dim, count = config.int("kv_channels"), config.int("num_key_value_heads")
+    # Rotary embeddings are at least two wide, and would widen narrower keys.
+    dim, count = config.int("kv_channels", least=2), config.int("num_key_value_heads")
     return Heads(count=count, k_dim=dim, v_dim=dim, rows={".kv_proj.weight": 2 * count * dim})
 
 
