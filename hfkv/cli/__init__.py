@@ -79,6 +79,8 @@ def main() -> None:
         _say("Aborted.")
         code = 130
     except click.ClickException as error:
+        # It repeats what was typed, and a name may have been pasted from anywhere.
+        error.message = printable(error.message, 4000)
         error.show()
         code = error.exit_code
     except BrokenPipeError:

@@ -106,6 +106,17 @@ def test_no_name_of_a_model_passes_it_on(hfkv: Run, offline: None, name: str) ->
         _assert_inert(err)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [[EVIL], ["kv", "gpt2", f"--{EVIL}"], ["kv", "gpt2", "--tokens", EVIL], ["kv", "gpt2", EVIL]],
+)
+def test_no_misuse_passes_it_on(hfkv: Run, offline: None, arguments: list[str]) -> None:
+    code, out, err = hfkv(*arguments)
+    assert code == 2
+    _assert_inert(out)
+    _assert_inert(err)
+
+
 def test_no_name_in_a_header_passes_it_on(hfkv: Run, tmp_path: Path) -> None:
     head = json.dumps({EVIL: {"dtype": EVIL, "shape": [1], "data_offsets": [0, 1]}}).encode()
     (tmp_path / "config.json").write_text(json.dumps(CASES["llama"]["config"]))
