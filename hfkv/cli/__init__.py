@@ -6,6 +6,7 @@ more than click itself.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -80,8 +81,9 @@ def main() -> None:
         code = 130
     except click.ClickException as error:
         # It repeats what was typed, and a name may have been pasted from anywhere.
-        error.message = printable(error.message, 4000)
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        _say("\n".join(printable(line, 4000) for line in said.getvalue().splitlines()))
         code = error.exit_code
     except BrokenPipeError:
         # The reader (head, less) has gone; what is still buffered has nowhere to go.
