@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hfkv.cache.geometry import (
@@ -18,7 +19,7 @@ from hfkv.cache.geometry import (
     split_head_dim,
     stated_kv_heads,
 )
-from hfkv.cache.kinds import Full, Kind, Sliding
+from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
 from hfkv.cache.layer_types import (
     all_full,
     first_full,
@@ -138,14 +139,26 @@ def _of_two_stacks(config: Config) -> Heads:
     return Heads(count=heads(config), k_dim=dim, v_dim=dim)
 
 
-def _cycles(config: Config) -> int:
-    """HRM: the layers of two stacks run several times, and keep keys and values each time.
+def _runs(config: Config) -> int:
+    """HRM: the layers of two stacks run several times, and keep keys and values each time."""
+    stack = config.optional_int("num_layers_per_stack")
+    cycles = config.int("H_cycles") * (config.int("L_cycles", least=0) + 1)
+    return (config.layers() if stack is None else stack) * cycles
 
-    A file that already states ``num_layers_per_stack`` counts the runs in its number of layers.
-    """
-    if config.optional_int("num_layers_per_stack") is not None:
-        return config.layers()
-    return config.layers() * config.int("H_cycles") * (config.int("L_cycles", least=0) + 1)
+
+def _hrm(config: Config) -> Plan:
+    """A file that states ``num_layers_per_stack`` counts the places in its number of layers."""
+    made = layered(_of_two_stacks, layers=_runs)(config)
+    if config.optional_int("num_layers_per_stack") is None:
+        return made
+    places, runs = config.layers(), len(made.kinds)
+    if places < runs:
+        raise ConfigError(
+            f"found {places}",
+            where=config.place("num_hidden_layers"),
+            expected=f"a place for each of {runs} runs of a layer, as its class fills them",
+        )
+    return replace(made, kinds=[*made.kinds, *([Nothing()] * (places - runs))])
 
 
 def _without_drafts(config: Config) -> Config:
@@ -191,7 +204,7 @@ ROWS: dict[str, Row] = {
             full_at(lambda layer, layers: layer < 2 or layer % 4 == 1 or layer == layers - 1),
         )
     ),
-    "hrm_text": Row(layered(_of_two_stacks, layers=_cycles)),
+    "hrm_text": Row(_hrm),
     "jetmoe": Row(layered(_jetmoe)),
     "mimo_v2_flash": Row(_mimo),
     "modernbert-decoder": Row(
