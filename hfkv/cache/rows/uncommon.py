@@ -121,7 +121,7 @@ def _qwen4(config: Config) -> Plan:
         if isinstance(kind, Together):
             kinds[index] = Together((*kind.parts, Positions()))
             break
-    for number in config.ints("ple_layer_ids", least=1) or ():
+    for number in dict.fromkeys(config.ints("ple_layer_ids", least=1) or ()):
         if number > len(kinds) or not isinstance(kinds[number - 1], State):
             raise ConfigError(
                 f"names layer {number}",
@@ -167,6 +167,16 @@ def _reformer(config: Config) -> Plan:
             where=config.place("attn_layers"),
             expected="'local' or 'lsh' for each layer",
         )
+    if "num_hidden_layers" in config.raw:
+        # The class counts the list, and the file's own number then takes the count's place.
+        count = config.layers()
+        if count > len(layers):
+            raise ConfigError(
+                f"found {count}",
+                where=config.place("num_hidden_layers"),
+                expected=f"at most the {len(layers)} layers of attn_layers",
+            )
+        layers = tuple(layers)[:count]
     width = config.int("hidden_size")
     plain = Hashed(width=width)
     if "lsh" not in layers:
