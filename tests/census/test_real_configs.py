@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from hfkv.cache import kv_cache, plan
+from hfkv.cache.known import known
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
@@ -27,6 +28,8 @@ pytestmark = [
 #: Windows beyond this are shortened before the model is run; hybrids read token by token.
 LONGEST = 64
 LAYERS = 12
+#: An encoder's output, for what attends to one.
+ENCODER = 11
 WINDOWS = ("sliding_window", "attention_chunk_size", "sliding_window_size")
 
 
@@ -46,7 +49,9 @@ def test_equal_or_refused(path: Path) -> None:
     try:
         raw = parse_json_object(path.read_bytes(), where=path.stem)
         config = Config(raw, where=path.stem)
-        kv_cache(Facts(model=path.stem, source="directory", config=raw), tokens=10, dtype="bf16")
+        facts = Facts(model=path.stem, source="directory", config=raw)
+        encoder = ENCODER if known(facts).plan.crosses else None
+        kv_cache(facts, tokens=10, dtype="bf16", encoder_tokens=encoder)
     except HfkvError as error:
         pytest.skip(f"refused: {error}")
     if config.cls is None or not config.cls.architectures:
@@ -58,10 +63,10 @@ def test_equal_or_refused(path: Path) -> None:
         try:
             bends = plan(Config(candidate, where="")).bends
             tokens = min(max([20, *(bend + 2 for bend in bends)]), 200)
-            theirs = live(candidate, tokens)
+            theirs = live(candidate, tokens, encoder)
         except Exception as error:
             reason = f"the class itself raises: {error}"
             continue
-        assert planned(candidate, tokens) == theirs
+        assert planned(candidate, tokens, encoder) == theirs
         return
     pytest.skip(reason)
