@@ -100,7 +100,8 @@ def test_the_record_is_what_peft_makes(key: str) -> None:
     item = _records()[key]
     again = json.loads(json.dumps(record(item["model_type"], item["class"])))
     assert again["config"] == item["config"]
-    assert again["header"] == item["header"]
+    # A table keeps like tensors together, in whatever order they come.
+    assert sorted(map(repr, again["header"])) == sorted(map(repr, item["header"]))
     assert determined(again["cases"]) == determined(item["cases"])
 
 
