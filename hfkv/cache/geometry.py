@@ -88,7 +88,8 @@ def declared_head_dim(config: Config) -> int:
 
 def head_dim_or_split(config: Config) -> int:
     """Elements of one head in a class that divides where the key is absent, null or 0."""
-    if config.get("head_dim") == 0:
+    given = config.get("head_dim")
+    if given == 0 and not isinstance(given, bool):
         return split_head_dim(config)
     size = config.optional_int("head_dim", least=2)
     return split_head_dim(config) if size is None else size

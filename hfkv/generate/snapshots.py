@@ -250,7 +250,7 @@ def _tensors(raw: dict[str, Any]) -> TensorTable:
     """What ``save_pretrained`` writes for a config, in the config's dtype."""
     from transformers.core_model_loading import revert_weight_conversion
 
-    model = build(config_of(raw))
+    model = build(config_of(raw), whole=True)
     text = raw.get("text_config") or {}
     name = raw.get("torch_dtype") or raw.get("dtype") or text.get("torch_dtype") or "bfloat16"
     dtype = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}[name]

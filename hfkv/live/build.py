@@ -110,10 +110,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
+def build(
+    config: Any, *, name: str | None = None, device: str = "meta", whole: bool = False
+) -> Any:
     """The model of ``config`` in bfloat16, eager attention, in evaluation mode.
 
-    The few classes that only run in float32 are built in it.
+    What is built can be run: the few classes that need float32 or a real device get them, and of
+    a model that does more than generate text the generating part is given. With ``whole`` it is
+    all of the model as an adapter is put on it, whether it could be run or not.
     """
     import torch
 
@@ -126,18 +130,18 @@ def build(config: Any, *, name: str | None = None, device: str = "meta") -> Any:
         part._attn_implementation = "eager"
         # A part that states its own dtype would be built in that one.
         part.dtype = None
-    if config.model_type in _NEEDS_VALUES:
+    if config.model_type in _NEEDS_VALUES and not whole:
         device = "cpu"
     with _quiet(), torch.device(device):
         previous = torch.get_default_dtype()
-        wide = config.model_type in _NEEDS_FLOAT32
+        wide = config.model_type in _NEEDS_FLOAT32 and not whole
         torch.set_default_dtype(torch.float32 if wide else torch.bfloat16)
         try:
             # Some classes make a parameter that does not follow the device.
             model = cls(config).to(device)
         finally:
             torch.set_default_dtype(previous)
-    return generating_part(model).eval()
+    return (model if whole else generating_part(model)).eval()
 
 
 def generating_part(model: Any) -> Any:

@@ -50,7 +50,7 @@ def build_for(config: Any, name: str | None = None) -> Any:
     cls = getattr(transformers(), name) if name else class_of(config)
     own, path = own_config(config, cls.__name__)
     if not path:
-        return build(config, name=cls.__name__)
+        return build(config, name=cls.__name__, whole=True)
     for part in (own, *[getattr(own, k, None) for k in getattr(own, "sub_configs", {}) or {}]):
         if part is not None:
             part._attn_implementation = "eager"

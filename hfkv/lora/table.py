@@ -99,7 +99,8 @@ def has_table(config: Config) -> bool:
 
 
 def table_of(config: Config) -> Table:
-    """The table of the class that ``architectures`` names, else the type's first.
+    """The table of the class that ``architectures`` names, else the type's first; of an
+    encoder-decoder the whole rather than the decoder alone.
 
     Raises:
         UnsupportedError: the pinned transformers has no class of that type, or it could not be
@@ -114,7 +115,10 @@ def table_of(config: Config) -> Table:
         )
     names = config.raw.get("architectures")
     wanted = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    name = next((name for name in wanted if name in known), next(iter(known)))
+    order = list(known)
+    if config.get("is_encoder_decoder") is True:
+        order.sort(key=lambda name: name.endswith("ForCausalLM"))
+    name = next((name for name in wanted if name in known), order[0])
     return _table(name, known[name])
 
 
