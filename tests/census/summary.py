@@ -71,7 +71,9 @@ def _verdict(model_type: str, golden: dict[str, Any] | None) -> str:
         return "planned, but the class is not recorded"
     for run in golden["runs"]:
         try:
-            same = planned(golden["config"], run["tokens"]) == run["layers"]
+            same = (
+                planned(golden["config"], run["tokens"], run.get("encoder_tokens")) == run["layers"]
+            )
         except HfkvError as error:
             return f"refused at {run['tokens']} tokens: {error}"
         if not same:
