@@ -42,6 +42,9 @@ def step_inputs(model: Any, ids: Any, past: Any, *, name: str = "input_ids") -> 
     names = inspect.signature(model.forward).parameters
     given: dict[str, Any] = {name: ids}
     carrier = next((name for name in _CARRIERS if name in names), None)
+    if carrier is None and any(item.kind is item.VAR_KEYWORD for item in names.values()):
+        # A class that hands on what it does not name itself.
+        carrier = "past_key_values"
     if carrier is not None:
         given[carrier] = _start(model) if past is None else past
         given["use_cache"] = True

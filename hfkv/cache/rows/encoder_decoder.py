@@ -15,6 +15,7 @@ from hfkv.cache.encoders import (
 )
 from hfkv.cache.geometry import Geometry, Heads, grouped, head_dim, kv_heads
 from hfkv.cache.inner import plan_of
+from hfkv.cache.kinds import Together
 from hfkv.cache.layer_types import one_full_in
 from hfkv.cache.plan import Plan
 from hfkv.cache.plans import PlanFunction, layered
@@ -132,7 +133,8 @@ def _grouped(names: tuple[str, ...]) -> Geometry:
     """Grouped-query attention under the names of a decoder beside an encoder."""
 
     def geometry(config: Config) -> Heads:
-        count, dim = kv_heads(config), head_dim(config)
+        # Rotary embeddings are at least two wide, and would widen narrower keys.
+        count, dim = kv_heads(config), config.check_int("head_dim", head_dim(config), least=2)
         rows = _stack("decoder.layers.{}", names, count * dim)
         return Heads(count=count, k_dim=dim, v_dim=dim, rows=rows)
 
@@ -176,6 +178,16 @@ _T5_ALIASED = Row(whole(_kv("head_dim"), layers=_t5_layers))
 _SEAMLESS = _split("decoder_attention_heads", ("self_attn", "cross_attention"), "text_decoder")
 _PROPHET = _split("num_decoder_attention_heads", ())
 
+
+def _prophetnet_alone(config: Config) -> Plan:
+    """ProphetNet's decoder: the one of its kind that can be built without cross-attention."""
+    made = alone(_PROPHET, layers="num_decoder_layers", slots="num_encoder_layers")(config)
+    if config.bool("add_cross_attention"):
+        return made
+    kinds = [kind.parts[0] if isinstance(kind, Together) else kind for kind in made.kinds]
+    return Plan(kinds=kinds)
+
+
 #: Types with two classes: encoder and decoder, and the decoder alone.
 _WHOLE: dict[str, PlanFunction] = {
     **dict.fromkeys(
@@ -187,7 +199,7 @@ _WHOLE: dict[str, PlanFunction] = {
 }
 _ALONE: dict[str, PlanFunction] = {
     **dict.fromkeys(_WHOLE, alone(_BART)),
-    "prophetnet": alone(_PROPHET, layers="num_decoder_layers", slots="num_encoder_layers"),
+    "prophetnet": _prophetnet_alone,
     "whisper": alone(_BART, slots=None),
     "trocr": alone(_BART),
 }
