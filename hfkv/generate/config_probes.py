@@ -99,6 +99,7 @@ def _filled_where_given(
 ) -> dict[str, Any]:
     """What differs from the nested class alone, and is the same whatever size is given beside."""
     filled: dict[str, Any] = {}
+    seen: dict[str, Any] = {}
     varying: set[str] = set()
     size = _declared(nested).get("hidden_size")
     for given in ({}, {"hidden_size": 3 * size} if isinstance(size, int) else {}):
@@ -111,7 +112,8 @@ def _filled_where_given(
         for name, value in made.items():
             if name in given:
                 continue
-            if name in filled and filled[name] != value:
+            # What follows from the size may look like the nested class's own in one of them.
+            if seen.setdefault(name, value) != value:
                 varying.add(name)
             if name not in alone or alone[name] != value:
                 filled.setdefault(name, value)
