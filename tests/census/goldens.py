@@ -89,8 +89,16 @@ def compact(layers: Iterable[Any]) -> list[list[Any]]:
     return runs
 
 
-def record(model_type: str, name: str | None = None, variant: str = "") -> dict[str, Any]:
-    """The default config of a type, or a variant of it, and what its cache holds."""
+def record(
+    model_type: str,
+    name: str | None = None,
+    variant: str = "",
+    asked: list[dict[str, int]] | None = None,
+) -> dict[str, Any]:
+    """The default config of a type, or a variant of it, and what its cache holds.
+
+    ``asked`` are the lengths, where they are not those of :func:`questions`.
+    """
     from hfkv.live.build import build, transformers
     from hfkv.live.cache import read_cache, run
 
@@ -109,7 +117,7 @@ def record(model_type: str, name: str | None = None, variant: str = "") -> dict[
         "config": {key: value for key, value in raw.items() if key not in _LEFT_OUT},
         "runs": [
             {**question, "layers": compact(read_cache(run(model, **question)))}
-            for question in questions(model, text, model_type)
+            for question in asked or questions(model, text, model_type)
         ],
     }
 
