@@ -7,19 +7,18 @@ row reads must not change the cache: :func:`nothing_else` refuses what might.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Full, Kind, Nothing, Together
 from hfkv.cache.plan import Plan
+from hfkv.cache.plans import PlanFunction
 from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe, printable
 
-__all__ = ["PlanFunction", "attention", "first", "nested", "nothing_else", "per_layer"]
-
-PlanFunction = Callable[[Config], Plan]
+__all__ = ["attention", "first", "nested", "nothing_else", "per_layer"]
 
 #: Keys that make a cache other than keys and values of every token, and the values that do not.
 _HARMLESS: Mapping[str, tuple[object, ...]] = {

@@ -12,8 +12,9 @@ from hfkv.cache.geometry import repeated
 from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Full, Kind, State
 from hfkv.cache.plan import Plan
+from hfkv.cache.plans import PlanFunction
 from hfkv.cache.row import Row
-from hfkv.cache.stated import PlanFunction, attention, blocks, nested, nothing_else, per_layer
+from hfkv.cache.stated import attention, blocks, nested, nothing_else, per_layer
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe
@@ -31,6 +32,11 @@ _GROUPED = attention(groups=("num_key_value_heads",), absent_groups_are_heads=Tr
 #: The class's own default is none or not known: the file must say how many.
 _GROUPED_STATED = attention(groups=("num_key_value_heads",))
 _GROUPED_DIM = attention(groups=("num_key_value_heads",), dim=("head_dim",))
+
+#: Phi under both names that its code had before it came to transformers.
+_FIRST_PHI = _either(
+    groups=("n_head_kv",), absent_groups_are_heads=True, rows={".Wqkv.weight": "qkv"}
+)
 
 
 def _latent_note(model_type: str) -> PlanFunction:
@@ -266,19 +272,11 @@ ROWS: dict[str, Row] = {
         "openbmb/MiniCPM-V-2_6: modeling_minicpmv.py, the decoder's keys at the top",
     ),
     "mixformer-sequential": _documented(
-        _either(
-            groups=("n_head_kv",),
-            absent_groups_are_heads=True,
-            rows={".Wqkv.weight": "qkv"},
-        ),
+        _FIRST_PHI,
         "microsoft/phi-1_5: modeling_mixformer_sequential.py",
     ),
     "phi-msft": _documented(
-        _either(
-            groups=("n_head_kv",),
-            absent_groups_are_heads=True,
-            rows={".Wqkv.weight": "qkv"},
-        ),
+        _FIRST_PHI,
         "microsoft/phi-2: modeling_phi.py before it came to transformers",
     ),
     "molmo": _documented(
