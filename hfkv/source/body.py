@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hfkv.source import limits
-from hfkv.source.response import Headers, Response, WireError
-from hfkv.source.wire import Connection
+from hfkv.source.channel import Channel, Incoming
+from hfkv.source.response import Headers, WireError
 
 __all__ = ["FaultError", "RefusedError", "Request", "read_body", "words"]
 
@@ -31,7 +31,7 @@ class Request:
     on_head: Callable[[int, Headers], None] | None
 
 
-def read_body(connection: Connection, response: Response, asked: Request) -> bytes:
+def read_body(channel: Channel, response: Incoming, asked: Request) -> bytes:
     """The body of an answer, as ``asked`` wants it.
 
     Raises:
@@ -57,13 +57,13 @@ def read_body(connection: Connection, response: Response, asked: Request) -> byt
             raise RefusedError(f"an answer of more than {asked.limit} bytes")
     if not response.delimited:
         raise FaultError("an answer without a length: whether it is whole cannot be told")
-    if connection.left_over():
+    if channel.left_over():
         raise FaultError("the answer goes on beyond its length")
     return bytes(body)
 
 
 def _some(
-    response: Response, limit: int, wanted: Callable[[bytearray], int] | None = None
+    response: Incoming, limit: int, wanted: Callable[[bytearray], int] | None = None
 ) -> bytes:
     """The first bytes of a body."""
     body = bytearray()

@@ -17,10 +17,10 @@ from hfkv.source import limits
 from hfkv.source.answers import MissingFileError, check, not_the_hub
 from hfkv.source.header import LARGEST_HEADER, header_length
 from hfkv.source.identity import find_token, user_agent
+from hfkv.source.origin import origin_of
 from hfkv.source.response import Headers
 from hfkv.source.session import Answer, Session
 from hfkv.source.store import is_commit
-from hfkv.source.wire import origin_of
 
 __all__ = ["Header", "Listing", "Once", "Repository", "Text"]
 

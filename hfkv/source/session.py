@@ -7,7 +7,6 @@ endpoint's own scheme, host and port and to nowhere else.
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,19 +21,21 @@ from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.body import FaultError, RefusedError, Request, read_body, words
+from hfkv.source.channel import Incoming
+from hfkv.source.origin import Origin, origin_of
+from hfkv.source.pool import Pool
 from hfkv.source.progress import say
-from hfkv.source.response import Headers, Response, WireError
+from hfkv.source.response import Headers, WireError
 from hfkv.source.waiting import asked_wait, spent
-from hfkv.source.wire import Connection, Origin, connect, origin_of
 from hfkv.source.workers import Workers
 
 __all__ = ["Answer", "Session", "session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
+#: Times that a request may go unheard over connections that others used before it.
+_UNHEARD = 8
 _TRY_AGAIN = (408, 500, 502, 503, 504)
-#: Out of file descriptors or ports: others of this call will give theirs back.
-_CROWDED = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +66,12 @@ class Session:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: dict[Origin, list[Connection]] = {}
-        self._busy: set[Connection] = set()
+        self._pool = Pool()
         self._workers = Workers(_most_connections())
         self._stop = threading.Event()
         #: By origin and kind of address, when a server that asked to wait may be asked again.
         self._gates: dict[tuple[Origin, str], float] = {}
         self._waited = 0.0
-        #: Origins that could not be reached: to try again for each file would take long.
-        self._dead: dict[Origin, str] = {}
         self._asked = self._answered = 0
 
     def submit(self, job: Callable[..., _T], *arguments: Any) -> Future[_T]:
@@ -83,20 +81,13 @@ class Session:
     def cancel(self) -> None:
         """End all requests now; they fail, and no more are made. From any thread."""
         self._stop.set()
-        with self._lock:
-            busy = list(self._busy)
-        for connection in busy:
-            connection.cut()
+        self._pool.cut()
 
     def close(self) -> None:
         """End what is still under way and close every connection."""
         self.cancel()
         self._workers.close(wait=1.0)
-        with self._lock:
-            connections = [item for items in self._idle.values() for item in items]
-            self._idle.clear()
-        for connection in connections:
-            connection.close()
+        self._pool.close()
 
     # -- one request -----------------------------------------------------------------------
 
@@ -205,24 +196,23 @@ class Session:
 
     def _exchange(
         self, origin: Origin, url: str, asked: Request, at_home: bool, until: float
-    ) -> tuple[Response, bytes]:
+    ) -> tuple[Incoming, bytes]:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Accept-Encoding": "identity", **asked.headers}
         if at_home and asked.token is not None:
             headers["Authorization"] = f"Bearer {asked.token}"
-        while True:
-            connection, fresh = self._take(origin)
+        for unheard in range(_UNHEARD + 1):
+            channel, fresh = self._pool.take(origin)
             try:
-                if self._stop.is_set():
-                    raise RefusedError("stopped")
-                response = connection.ask(target, headers, until)
+                response: Incoming = channel.ask(target, headers, until)
                 if asked.on_head is not None and response.status not in _REDIRECTS:
                     asked.on_head(response.status, response.headers)
-                return response, read_body(connection, response, asked)
+                return response, read_body(channel, response, asked)
             except (BrokenPipeError, ConnectionResetError) as error:
-                # The server may have closed an idle connection just now; a new one tells.
-                if fresh or self._stop.is_set():
+                # The server may have ended an old connection just now, or have no room for one
+                # more request on it; a new one tells.
+                if fresh or unheard == _UNHEARD or self._stop.is_set():
                     raise FaultError(words(error)) from None
             except (WireError, OSError) as error:
                 raise FaultError(words(error)) from None
@@ -230,53 +220,8 @@ class Session:
                 # A header or address that cannot be sent; the error may quote the value.
                 raise RefusedError(f"cannot be asked: {type(error).__name__}") from None
             finally:
-                self._give_back(connection)
-
-    def _take(self, origin: Origin) -> tuple[Connection, bool]:
-        """A connection to ``origin`` that nobody else uses, and whether it is new."""
-        while True:
-            with self._lock:
-                if self._stop.is_set():
-                    raise RefusedError("stopped")
-                if origin in self._dead:
-                    raise RefusedError(self._dead[origin])
-                idle = self._idle.get(origin)
-                connection = idle.pop() if idle else None
-                if connection is not None:
-                    self._busy.add(connection)
-            if connection is None:
-                break
-            if connection.usable():
-                return connection, False
-            self._give_back(connection)
-        try:
-            connection = connect(origin)
-            with self._lock:
-                self._busy.add(connection)
-            connection.open()
-        except (OSError, WireError, ValueError) as error:
-            if connection is not None:
-                self._give_back(connection)
-            if getattr(error, "errno", None) in _CROWDED or self._stop.is_set():
-                raise FaultError(words(error)) from None
-            with self._lock:
-                self._dead.setdefault(origin, words(error))
-            raise RefusedError(words(error)) from None
-        except BaseException:
-            if connection is not None:
-                self._give_back(connection)
-            raise
-        return connection, True
-
-    def _give_back(self, connection: Connection) -> None:
-        keep = connection.usable()
-        with self._lock:
-            self._busy.discard(connection)
-            keep = keep and not self._stop.is_set()
-            if keep:
-                self._idle.setdefault(connection.origin, []).append(connection)
-        if not keep:
-            connection.close()
+                self._pool.give_back(channel)
+        raise AssertionError("the last one is a fault")
 
     # -- waiting ---------------------------------------------------------------------------
 

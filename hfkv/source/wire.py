@@ -8,65 +8,37 @@ asked and with which token stays huggingface_hub's (:mod:`hfkv.source.identity`)
 from __future__ import annotations
 
 import os
-import select
 import socket
 import sys
 import time
 from base64 import b64encode
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from hfkv.source import limits
+from hfkv.source.origin import Origin, sendable
+from hfkv.source.ready import ready
 from hfkv.source.response import Response, WireError
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Connection", "Origin", "connect", "origin_of"]
-
-#: What a path and query may hold as it is; a redirect may name others.
-_PLAIN = "/%:=&?~#+!$,;'@()*[]-._"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Scheme, host and port: what a connection, and a token, belong to."""
-
-    scheme: str
-    host: str
-    port: int
-
-
-def origin_of(url: str) -> Origin:
-    """The origin of an absolute http or https URL.
-
-    Raises:
-        ValueError: any other URL.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("not an http or https address")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Origin(parts.scheme, parts.hostname, port)
+__all__ = ["Connection", "connect", "tls"]
 
 
 class Connection:
     """One connection to an origin, perhaps through a proxy; one request at a time."""
 
-    def __init__(self, origin: Origin, proxy: SplitResult | None) -> None:
+    def __init__(self, origin: Origin, proxy: SplitResult | None, *, http2: bool = False) -> None:
         self.origin = origin
         self._proxy = proxy
+        self._http2 = http2
         self._socket: socket.socket | None = None
         #: By :func:`time.monotonic`, when the exchange under way must be over.
         self._until = 0.0
         self._response: Response | None = None
-        host = f"[{origin.host}]" if ":" in origin.host else origin.host
-        plain = origin.port == (443 if origin.scheme == "https" else 80)
-        self._authority = host if plain else f"{host}:{origin.port}"
-        self._tunnel = f"{host}:{origin.port}"
 
     def open(self) -> None:
         """Connect: TCP, the proxy's tunnel, TLS; ``limits.connect`` seconds for each.
@@ -85,16 +57,30 @@ class Connection:
             self._socket = raw
             if proxy is not None and secure:
                 self._until = time.monotonic() + seconds
-                self._send(f"CONNECT {self._tunnel}", self._tunnel, _proxy_headers(proxy))
+                place = self.origin.place
+                self._send(f"CONNECT {place}", place, _proxy_headers(proxy))
                 tunnel = Response(self._receive, tunnel=True)
                 if tunnel.status != 200:
                     raise WireError(f"the proxy answered {tunnel.status}")
             if secure:
                 raw.settimeout(seconds)
-                self._socket = raw = tls().wrap_socket(raw, server_hostname=self.origin.host)
+                context = tls(http2=self._http2)
+                self._socket = raw = context.wrap_socket(raw, server_hostname=self.origin.host)
         except BaseException:
             raw.close()
             raise
+
+    @property
+    def speaks_http2(self) -> bool:
+        """Whether both sides agreed on HTTP/2 as it was opened; then :meth:`release` it."""
+        agreed = getattr(self._socket, "selected_alpn_protocol", None)
+        return agreed is not None and agreed() == "h2"
+
+    def release(self) -> ssl.SSLSocket:
+        """Its socket, which it gives away."""
+        taken, self._socket = self._socket, None
+        assert taken is not None
+        return taken  # type: ignore[return-value]
 
     def ask(self, target: str, headers: dict[str, str], until: float) -> Response:
         """Send a GET and read the head of its answer.
@@ -109,11 +95,11 @@ class Connection:
             ValueError: a header cannot be sent.
         """
         self._until = until
-        target = quote(target, safe=_PLAIN)
+        target = sendable(target)
         if self._proxy is not None and self.origin.scheme == "http":
-            target = f"http://{self._authority}{target}"
+            target = f"http://{self.origin.authority}{target}"
             headers = {**headers, **_proxy_headers(self._proxy)}
-        self._send(f"GET {target}", self._authority, headers)
+        self._send(f"GET {target}", self.origin.authority, headers)
         self._response = Response(self._receive)
         return self._response
 
@@ -159,11 +145,7 @@ class Connection:
         if self._response is not None and not self._response.reusable:
             return False
         try:
-            if hasattr(select, "poll"):
-                poll = select.poll()
-                poll.register(self._socket, select.POLLIN)
-                return not poll.poll(0)
-            return not select.select([self._socket], [], [], 0)[0]
+            return not ready(self._socket, 0)
         except (OSError, ValueError):
             return False
 
@@ -180,20 +162,25 @@ class Connection:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def connect(origin: Origin) -> Connection:
+def connect(origin: Origin, *, http2: bool = False) -> Connection:
     """A connection to ``origin``, not yet open, through the proxy that the environment names.
+
+    Args:
+        http2: offer HTTP/2 as well, where there is TLS to agree on it.
 
     Raises:
         OSError: the proxy is of a kind that is not supported.
     """
-    return Connection(origin, _proxy_for(origin))
+    return Connection(origin, _proxy_for(origin), http2=http2)
 
 
-@lru_cache(maxsize=1)
-def tls() -> ssl.SSLContext:
+@lru_cache(maxsize=2)
+def tls(*, http2: bool = False) -> ssl.SSLContext:
     """The TLS settings: certificates are checked, against ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``
     where set, else the machine's own."""
     import ssl
+
+    offered = ["h2", "http/1.1"] if http2 else ["http/1.1"]
 
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if not file and not folder and sys.platform in ("darwin", "win32"):
@@ -203,10 +190,10 @@ def tls() -> ssl.SSLContext:
             pass
         else:
             store: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            store.set_alpn_protocols(["http/1.1"])
+            store.set_alpn_protocols(offered)
             return store
     context = ssl.create_default_context(cafile=file or None, capath=folder or None)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(offered)
     return context
 
 

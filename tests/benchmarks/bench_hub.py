@@ -3,11 +3,13 @@
 All three read the same models off the same local Hub, 50 ms away, each run in a process of its
 own from its start to its end, interleaved so that a busy machine hits all alike. Printed per
 model: requests, sequential rounds, medians of wall time, processor time and peak memory, and the
-ratios to the better peer. Run as `python -m tests.benchmarks.bench_hub [RUNS]`.
+ratios to the better peer. Run as `python -m tests.benchmarks.bench_hub [RUNS] [--http2]`: over
+plain HTTP/1.1, or over TLS by a server that speaks HTTP/2 to those who do.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.hub_process import MODELS
+from tests.hub.server import CERTIFICATE
 
 _HFKV = """
 import sys
@@ -78,6 +81,7 @@ def once(code: str, arguments: list[str], url: str, home: str) -> dict[str, floa
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1"}
     # As installed packages are: compiled, for all contenders alike.
     environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "hfkv-bench-pycache")
+    environment["SSL_CERT_FILE"] = str(CERTIFICATE)
     for name in ("HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE"):
         environment.pop(name, None)
     begin = time.perf_counter()
@@ -128,10 +132,10 @@ def compare(model: str, runs: int, *flags: str) -> dict[str, dict[str, float]]:
 def report(title: str, medians: dict[str, dict[str, float]], aim: float) -> None:
     """Print one model's table and ratios."""
     print(f"\n{title}")
-    print(f"{'':20}{'requests':>9}{'rounds':>8}{'MB':>7}{'wall s':>8}{'cpu s':>8}{'peak MB':>9}")
+    print(f"{'':20}{'requests':>9}{'TLS':>5}{'rounds':>8}{'MB':>7}{'wall s':>8}{'cpu s':>8}{'peak MB':>9}")
     for name, value in medians.items():
         print(
-            f"{name:20}{value['requests']:9.0f}{value['rounds']:8.0f}{value['bytes'] / 1e6:7.1f}"
+            f"{name:20}{value['requests']:9.0f}{value['connections']:5.0f}{value['rounds']:8.0f}{value['bytes'] / 1e6:7.1f}"
             f"{value['wall']:8.3f}{value['cpu']:8.3f}{value['peak MB']:9.1f}"
         )
     peers = [medians["hf-mem"], medians["huggingface_hub"]]
@@ -145,11 +149,15 @@ def report(title: str, medians: dict[str, dict[str, float]], aim: float) -> None
 
 def main() -> None:
     """Measure and print."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser()
+    parser.add_argument("runs", type=int, nargs="?", default=5)
+    parser.add_argument("--http2", action="store_true", help="over TLS, HTTP/2 for who wants it")
+    options = parser.parse_args()
+    secure = ("--http2",) if options.http2 else ()
     os.chdir(Path(__file__).parents[2])
     for model, shards in MODELS.items():
         for flags, words in (((), "header by header"), (("--whole",), "all headers in one")):
-            medians = compare(model, runs, *flags)
+            medians = compare(model, options.runs, *flags, *secure)
             report(f"{model}, {shards} shards, {words}", medians, AIMS[model])
 
 

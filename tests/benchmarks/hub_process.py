@@ -1,6 +1,6 @@
 """The local Hub in a process of its own, so that it takes no time from the client's.
 
-``python -m tests.benchmarks.hub_process MODEL [--whole] [--latency S]``: prints its address, then
+``python -m tests.benchmarks.hub_process MODEL [--whole] [--http2] [--latency S]``: prints its address, then
 answers each line ``stats`` on stdin with what was asked since the last one, as JSON.
 """
 
@@ -39,14 +39,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--http2", action="store_true", help="over TLS, HTTP/2 for who wants it")
     parser.add_argument("--latency", type=float, default=0.05)
     options = parser.parse_args()
     hub = Hub(repos={options.model: repo(options.model, whole=options.whole)})
     hub.latency = options.latency
-    with serve(hub):
+    with serve(hub, secure=options.http2, http2=options.http2):
         print(json.dumps({"url": hub.url, "commit": COMMIT}), flush=True)
         for _ in sys.stdin:
-            stats = {"requests": len(hub.requests), "rounds": hub.rounds, "bytes": hub.sent}
+            stats = {
+                "requests": len(hub.requests),
+                "connections": hub.connections,
+                "rounds": hub.rounds,
+                "bytes": hub.sent,
+            }
             hub.forget()
             print(json.dumps(stats), flush=True)
 

@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
+from tests.hub.http2 import converse
 
 #: Of ``localhost``, signed by itself, with its key: for tests alone.
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
@@ -102,19 +103,21 @@ class Hub:
     #: Bytes of body that were sent.
     sent: int = 0
     rounds: int = 0
+    #: TLS connections that were made.
+    connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
     _finished: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def forget(self) -> None:
         """Begin counting anew."""
-        with self._lock:
+        with self.lock:
             self.requests.clear()
-            self.sent = self.rounds = self._finished = 0
+            self.sent = self.rounds = self.connections = self._finished = 0
 
     def arrived(self, method: str, path: str, token: str | None) -> int:
         """Count a request; its round."""
-        with self._lock:
+        with self.lock:
             self.requests.append((method, path, token))
             mine = self._finished + 1
             self.rounds = max(self.rounds, mine)
@@ -122,7 +125,7 @@ class Hub:
 
     def answered(self, mine: int) -> None:
         """Note that the answer to a request of round ``mine`` goes out."""
-        with self._lock:
+        with self.lock:
             self._finished = max(self._finished, mine)
 
 
@@ -168,22 +171,40 @@ class _Headers(dict[str, str]):
 class _Server(ThreadingHTTPServer):
     request_queue_size = 512
 
+    hub: Hub
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone away is no news here."""
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if isinstance(request, ssl.SSLSocket):
+            # As far away as the answers are: one round to connect, one for TLS.
+            time.sleep(2 * self.hub.latency)
+            request.do_handshake()
+            with self.hub.lock:
+                self.hub.connections += 1
+            if request.selected_alpn_protocol() == "h2":
+                converse(request, self.RequestHandlerClass, client_address, self)
+                return
+        super().finish_request(request, client_address)
+
 
 @contextmanager
-def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
+def serve(hub: Hub, *, secure: bool = False, http2: bool = False) -> Iterator[Hub]:
     """Run the Hub and its CDN on two loopback ports until the block ends.
 
-    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`.
+    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`; with
+    ``http2`` HTTP/2 is spoken to whom it pleases.
     """
     servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
+    for server in servers:
+        server.hub = hub
     place = "https://localhost" if secure else "http://127.0.0.1"
     hub.url, hub.cdn = (f"{place}:{server.server_port}" for server in servers)
     if secure:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATE)
+        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         for server in servers:
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False

@@ -17,8 +17,9 @@ import pytest
 
 from hfkv.errors import HfkvError, NetworkError
 from hfkv.source import fetch, fetch_many
+from hfkv.source.origin import Origin, origin_of
 from hfkv.source.session import _most_connections
-from hfkv.source.wire import Origin, _proxy_for, connect, origin_of, tls
+from hfkv.source.wire import _proxy_for, connect, tls
 from tests.conftest import LLAMA
 from tests.hub.server import Hub, Repo, safetensors
 from tests.source.test_rounds import _table
