@@ -238,7 +238,8 @@ def load(
 
     Args:
         model: a Hub id, a directory with ``config.json`` (and ``*.safetensors``, ``README.md``),
-            or the path of a ``config.json`` or of a GGUF file.
+            or the path of a ``config.json`` or of a GGUF file. ``ORG/NAME:Q4_K_M`` is one of the
+            GGUF files of a repository, by its quantization or name.
         revision: branch, tag, ``refs/pr/N`` or commit; the default branch unless given.
         source: ``auto`` (a path; the Hub; the local Hugging Face cache; a bundled snapshot), or
             one of ``hub``, ``cache``, ``directory``, ``snapshot`` to use only that.

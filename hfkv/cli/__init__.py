@@ -56,7 +56,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="MODEL is a Hub id, a directory with config.json, or the path of a config.json or a "
-    "GGUF file.",
+    "GGUF file; ORG/NAME:Q4_K_M is one of a repository's GGUF files.",
 )
 @click.version_option(__version__, "-v", "--version", message="%(version)s")
 def cli() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hfkv.source.answers import MissingFileError
 from hfkv.source.repository import Repository
@@ -13,6 +13,8 @@ from hfkv.source.shards import gone, read_shards
 from hfkv.tensors import TensorTable
 
 __all__ = ["Beside"]
+
+_T = TypeVar("_T")
 
 
 class Beside:
@@ -27,6 +29,13 @@ class Beside:
             return self._repository.read_range(name, begin, end, self._commit)
         except MissingFileError:
             raise gone(self._repository, name) from None
+
+    def each(self, read: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
+        """``read`` of each file, at once; in order."""
+        if len(names) == 1:
+            return [read(names[0])]
+        jobs = [self._net.submit(read, name) for name in names]
+        return [job.result() for job in jobs]
 
     def ask(self, path: str) -> Any:
         """What the API answers, or None where it has no such page."""

@@ -8,9 +8,9 @@ weights differ, so the choice is by rule and is said.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from hfkv.errors import HeaderError
+from hfkv.errors import HeaderError, NotFoundError
 from hfkv.reading import printable
 
 __all__ = ["choose_gguf"]
@@ -28,13 +28,21 @@ _TAG = re.compile(
 _PLAIN = {"BF16": 0, "F16": 1, "FP16": 1, "F32": 2, "FP32": 2}
 
 
-def choose_gguf(names: Iterable[str], *, where: str) -> tuple[list[str], str]:
+def choose_gguf(
+    names: Iterable[str], *, where: str, wanted: str | None = None
+) -> tuple[list[str], str]:
     """The files of one rendering, in order of their parts, and a sentence on the choice.
 
     The rule: unquantized before quantized (bf16, f16, f32), then the most bits, then the name.
 
+    Args:
+        names: of all files.
+        where: for messages.
+        wanted: a quantization (``Q4_K_M``) or a file's name, to have that one.
+
     Raises:
         HeaderError: parts of the chosen one are missing.
+        NotFoundError: none, or more than one, is the one that is wanted.
     """
     groups: dict[str, dict[int, str]] = {}
     totals: dict[str, int] = {}
@@ -45,9 +53,12 @@ def choose_gguf(names: Iterable[str], *, where: str) -> tuple[list[str], str]:
         stem = f"{part.group(1)}\0{part.group(3)}" if part else name
         groups.setdefault(stem, {})[int(part.group(2)) if part else 1] = name
         totals[stem] = int(part.group(3)) if part else 1
-    if not groups:
+    if wanted is not None:
+        stem = _named(wanted, groups, where)
+    elif not groups:
         return [], ""
-    stem = min(groups, key=lambda item: (_rank(item), item))
+    else:
+        stem = min(groups, key=lambda item: (_rank(item), item))
     numbers, total = groups[stem], totals[stem]
     if sorted(numbers) != list(range(1, total + 1)):
         missing = next(number for number in range(1, total + 2) if number not in numbers)
@@ -60,12 +71,39 @@ def choose_gguf(names: Iterable[str], *, where: str) -> tuple[list[str], str]:
     note = f"read from the header of {printable(files[0])}"
     if total > 1:
         note += f" and its {total - 1} other parts"
-    if len(groups) > 1:
+    if len(groups) > 1 and wanted is None:
         note += (
             f", one of {len(groups)} renderings of the model here (unquantized first, then the "
             "most bits): layers and heads are the same in all, bytes of weights are not"
         )
     return files, note
+
+
+def _named(wanted: str, groups: Mapping[str, Mapping[int, str]], where: str) -> str:
+    """The one rendering that is called so: by its file, or by how the name ends."""
+    asked = wanted.lower()
+    exact = [
+        stem for stem, files in groups.items() if asked in (name.lower() for name in files.values())
+    ]
+    ending = re.compile(rf"(?:^|[-._/]){re.escape(asked.removesuffix('.gguf'))}$")
+    found = exact or [
+        stem
+        for stem in groups
+        if ending.search(_plain_stem(stem)) or ending.search(_plain_stem(stem).rpartition("/")[0])
+    ]
+    if len(found) == 1:
+        return found[0]
+    files = sorted(min(groups[stem].values()) for stem in found or groups)
+    raise NotFoundError(
+        f"{len(found) or 'no'} GGUF files are called {printable(wanted)}",
+        where=where,
+        expected=f"one of {printable(', '.join(files), 600)}" if files else "GGUF files",
+        hint="name a quantization such as Q4_K_M, or a file, after the colon",
+    )
+
+
+def _plain_stem(stem: str) -> str:
+    return stem.split("\0")[0].lower().removesuffix(".gguf")
 
 
 def _rank(stem: str) -> tuple[int, int, int, str]:

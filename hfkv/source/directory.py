@@ -15,6 +15,7 @@ from hfkv.source.choose_gguf import choose_gguf
 from hfkv.source.files import Files, SourceName
 from hfkv.source.gguf import GGUF_FILE, GgufHeader, join_parts, read_gguf
 from hfkv.source.header import header_length
+from hfkv.source.rendering import split_rendering
 from hfkv.tensors import TableBuilder, TensorTable
 
 __all__ = ["is_path", "read_directory", "read_path"]
@@ -31,6 +32,8 @@ _HINT = (
 
 def is_path(model: str) -> bool:
     """Whether a MODEL argument is meant as a path: it exists, or is written like one."""
+    if split_rendering(model)[1] is not None:
+        return False
     return (
         model.startswith(("./", "../", "/", "~", ".\\"))
         or model in (".", "..")
@@ -82,8 +85,12 @@ def read_directory(
     source: SourceName,
     revision: str | None = None,
     commit: str | None = None,
+    rendering: str | None = None,
 ) -> Files:
-    """The files of a directory: config, side files, card, safetensors headers."""
+    """The files of a directory: config, side files, card, safetensors headers.
+
+    With ``rendering`` the header of that GGUF file in their place.
+    """
     names = _names(path)
     texts = {
         name: _read_text(path / name) for name in ("config.json", *SIDE_FILES) if name in names
@@ -104,8 +111,11 @@ def read_directory(
     missing = {}
     notes: tuple[str, ...] = ()
     index = _read_text(path / INDEX) if INDEX in names else None
+    weights: list[str] = []
+    reason = ""
     try:
-        weights, reason = choose_weights(names, where=model, index=index)
+        if rendering is None:
+            weights, reason = choose_weights(names, where=model, index=index)
     except HeaderError as error:
         # The cache holds what was asked for once, and need not hold all of it.
         if source != "cache":
@@ -119,7 +129,7 @@ def read_directory(
             _read_header(path / name, builder)
         tensors = builder.table()
     else:
-        weights, note = choose_gguf(names, where=model)
+        weights, note = choose_gguf(names, where=model, wanted=rendering)
         if weights:
             header = _read_gguf(path, weights)
             texts[GGUF_FILE], notes, reason = header.to_json(), (note,), ""

@@ -32,8 +32,9 @@ ReadRange = Callable[[int, int], bytes]
 
 #: Larger than any real header; vocabularies of 260,000 entries take some 10 MB.
 LARGEST_HEADER = 128 * 2**20
-#: First range, and the largest; in between each is twice the one before.
-_FIRST, _LARGEST_RANGE = 2**20, 16 * 2**20
+#: First range, and the largest. The first holds small vocabularies, the second nearly all others:
+#: each range more is a round trip more.
+_FIRST, _GROWTH, _LARGEST_RANGE = 2**20, 8, 16 * 2**20
 _MOST_KEYS = 65_536
 _MOST_TENSORS = 200_000
 _MOST_ENTRIES = 2**22
@@ -107,10 +108,12 @@ class _Cursor:
         return self._buffer[begin : begin + count]
 
     def _fetch(self, end: int) -> None:
+        if self.at > self._begin + len(self._buffer) + _FIRST:
+            self._range = _FIRST  # what was passed over says nothing of what follows
         kept = self._buffer[self.at - self._begin :] if self.at >= self._begin else b""
         start = self.at + len(kept)
         more = self._read(start, max(end, start + self._range))
-        self._range = min(2 * self._range, _LARGEST_RANGE)
+        self._range = min(_GROWTH * self._range, _LARGEST_RANGE)
         self._buffer, self._begin = kept + more, self.at
         if self.at + len(self._buffer) < end:
             raise HeaderError(

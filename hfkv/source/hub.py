@@ -20,8 +20,9 @@ from hfkv.source.beside import Beside
 from hfkv.source.bulk import read_headers
 from hfkv.source.choose import INDEX, SIDE_FILES, choose_weights, needs_index, no_config
 from hfkv.source.files import Files
-from hfkv.source.otherwise import Otherwise, otherwise
+from hfkv.source.otherwise import Otherwise, from_gguf, otherwise
 from hfkv.source.progress import say
+from hfkv.source.rendering import split_rendering
 from hfkv.source.repository import Header, Listing, Once, Repository, Text
 from hfkv.source.session import Answer, Session, session
 from hfkv.source.shards import add_file, gone, read_shards
@@ -44,7 +45,8 @@ def fetch_hub(
     """The files of a repository at a revision.
 
     Args:
-        model: the Hub id.
+        model: the Hub id, perhaps with one of its GGUF files
+            (:func:`hfkv.source.rendering.split_rendering`).
         revision: branch, tag, ref, short or full commit.
         token: as in :func:`hfkv.source.identity.find_token`.
         known: gives the files of a commit that were read before. Where given, the commit alone is
@@ -57,7 +59,8 @@ def fetch_hub(
         HeaderError: a safetensors header is malformed.
     """
     with session() as net:
-        repository = Repository(model, revision, token, net)
+        named, rendering = split_rendering(model)
+        repository = Repository(named, revision, token, net)
         say(f"asking for {model}")
         listing: Listing | None = None
         if known is not None:
@@ -65,7 +68,7 @@ def fetch_hub(
             stored = known(listing.commit)
             if stored is not None:
                 return stored
-        return _Fetch(repository, net, listing).files()
+        return _Fetch(repository, net, listing, rendering).files()
 
 
 def fetch_card_text(
@@ -82,8 +85,15 @@ def fetch_card_text(
 class _Fetch:
     """The requests for one repository, from those that need nothing to those that need others."""
 
-    def __init__(self, repository: Repository, net: Session, listing: Listing | None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        net: Session,
+        listing: Listing | None,
+        rendering: str | None,
+    ) -> None:
         self._repository = repository
+        self._rendering = rendering
         self._net = net
         #: The commit where it is known from the start; a branch's name may move under us.
         pinned = repository.revision if is_commit(repository.revision) else None
@@ -93,14 +103,14 @@ class _Fetch:
         self._whole: Future[Answer] | None = None
         if listing is None:
             self._asked = net.submit(repository.listing)
-            if repository.moves_with_main:
+            if repository.moves_with_main and rendering is None:
                 self._whole = net.submit(self._ask_whole, self._head, True)
-        elif repository.moves_with_main and _SINGLE not in listing.names:
+        elif repository.moves_with_main and rendering is None and _SINGLE not in listing.names:
             self._whole = net.submit(self._ask_whole, self._head, False)
         wanted = [name for name in _ALWAYS if listing is None or name in listing.names]
         self._texts = {name: net.submit(repository.text, name, at) for name in wanted}
         self._single: Future[Header] | None = None
-        if listing is None or _SINGLE in listing.names:
+        if rendering is None and (listing is None or _SINGLE in listing.names):
             self._single = net.submit(repository.header, _SINGLE, at)
 
     def files(self) -> Files:
@@ -110,19 +120,7 @@ class _Fetch:
         for name in SIDE_FILES:
             if name in listing.names:
                 self._texts[name] = self._net.submit(repository.text, name, listing.commit)
-        weights, reason = choose_weights(
-            listing.names, where=repository.model, index=self._index(listing)
-        )
-        if weights:
-            found = Otherwise(tensors=self._tensors(weights, listing))
-        else:
-            found = otherwise(
-                sorted(listing.names),
-                reason,
-                commit=listing.commit,
-                reader=Beside(repository, self._net, listing.commit),
-                where=repository.model,
-            )
+        found = self._weights(listing)
         texts = {**self._read_texts(listing), **found.texts}
         missing = {"tensors": found.reason} if found.reason else {}
         if "config.json" not in texts:
@@ -133,7 +131,7 @@ class _Fetch:
         if listing.id.lower() != repository.model.lower():
             notes.append(f"the repository was renamed: it is {printable(listing.id)} now")
         return Files(
-            model=repository.model,
+            model=repository.model + (f":{self._rendering}" if self._rendering else ""),
             source="hub",
             revision=repository.revision,
             commit=listing.commit,
@@ -142,6 +140,22 @@ class _Fetch:
             missing=missing,
             notes=tuple(notes),
             settled=found.settled,
+        )
+
+    def _weights(self, listing: Listing) -> Otherwise:
+        repository, names = self._repository, sorted(listing.names)
+        reader = Beside(repository, self._net, listing.commit)
+        if self._rendering is not None:
+            found = from_gguf(names, reader=reader, where=repository.model, wanted=self._rendering)
+            assert found is not None  # or it was said not to be there
+            return found
+        weights, reason = choose_weights(
+            listing.names, where=repository.model, index=self._index(listing)
+        )
+        if weights:
+            return Otherwise(tensors=self._tensors(weights, listing))
+        return otherwise(
+            names, reason, commit=listing.commit, reader=reader, where=repository.model
         )
 
     def _index(self, listing: Listing) -> bytes | None:

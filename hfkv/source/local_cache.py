@@ -12,6 +12,7 @@ from pathlib import Path
 from hfkv.errors import NotFoundError, SourceError
 from hfkv.source.directory import read_directory
 from hfkv.source.files import Files
+from hfkv.source.rendering import split_rendering
 from hfkv.source.store import Store
 
 __all__ = ["read_cache"]
@@ -28,7 +29,8 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
     from huggingface_hub import constants
 
     # As huggingface_hub names it; its own function would import the whole HTTP stack.
-    name = constants.REPO_ID_SEPARATOR.join(["models", *model.split("/")])
+    repository, rendering = split_rendering(model)
+    name = constants.REPO_ID_SEPARATOR.join(["models", *repository.split("/")])
     folder = Path(constants.HF_HUB_CACHE) / name
     wanted = revision or constants.DEFAULT_REVISION
     commit = _commit(folder, wanted)
@@ -41,7 +43,12 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
         snapshot = folder / "snapshots" / commit
         if snapshot.is_dir():
             return read_directory(
-                snapshot, model=model, source="cache", revision=wanted, commit=commit
+                snapshot,
+                model=model,
+                source="cache",
+                revision=wanted,
+                commit=commit,
+                rendering=rendering,
             )
     try:
         return store.read_revision(model, wanted)
@@ -49,7 +56,7 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
         raise NotFoundError(
             f"the local Hugging Face cache has no revision {wanted} of it",
             where=model,
-            hint=f"hf download {model} config.json README.md fills it",
+            hint=f"hf download {repository} config.json README.md fills it",
         ) from None
 
 

@@ -7,8 +7,8 @@ file. Pure but for the :class:`Reader` that a source gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from hfkv.errors import HfkvError
 from hfkv.source.choose import choose_weights, only_pytorch
@@ -17,8 +17,9 @@ from hfkv.source.conversion import find_conversion
 from hfkv.source.gguf import GGUF_FILE, GgufHeader, join_parts, read_gguf
 from hfkv.tensors import TensorTable
 
-__all__ = ["Otherwise", "Reader", "otherwise"]
+__all__ = ["Otherwise", "Reader", "from_gguf", "otherwise"]
 
+_T = TypeVar("_T")
 _FIRST = 2**20
 
 
@@ -27,6 +28,9 @@ class Reader(Protocol):
 
     def range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
         """Bytes of a file, and the whole file's size where that is known."""
+
+    def each(self, read: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
+        """``read`` of each file, at once; in order."""
 
     def ask(self, path: str) -> Any:
         """The JSON that the API answers for a path after the repository's, or None."""
@@ -70,22 +74,39 @@ def otherwise(
     """
     converted = ""
     if only_pytorch(names):
-        found = _converted(commit, reader, where)
-        if isinstance(found, Otherwise):
-            return found
-        converted = f"; {found}"
-    files, note = choose_gguf(names, where=where)
-    if files:
-        header = join_parts([_gguf(reader, name, where) for name in files], where=where)
-        return Otherwise(
-            tensors=TensorTable(header.tensors),
-            texts={GGUF_FILE: header.to_json()},
-            notes=(note,),
-            settled=not converted,
-        )
+        offered = _converted(commit, reader, where)
+        if isinstance(offered, Otherwise):
+            return offered
+        converted = f"; {offered}"
+    found = from_gguf(names, reader=reader, where=where)
+    if found is not None:
+        return replace(found, settled=not converted)
     if converted:
         converted += "; what config.json alone decides is answered (the KV cache)"
     return Otherwise(reason=reason + converted, settled=not converted)
+
+
+def from_gguf(
+    names: Sequence[str], *, reader: Reader, where: str, wanted: str | None = None
+) -> Otherwise | None:
+    """What the header of a GGUF file says; None where there is none.
+
+    Args:
+        names: of the repository's files.
+        wanted: a quantization or file by its name, as in :func:`choose_gguf`.
+
+    Raises:
+        HeaderError: a header is malformed, or parts are missing.
+        NotFoundError: the one that is wanted is not there.
+    """
+    files, note = choose_gguf(names, where=where, wanted=wanted)
+    if not files:
+        return None
+    parts = reader.each(lambda name: _gguf(reader, name, where), files)
+    header = join_parts(parts, where=where)
+    return Otherwise(
+        tensors=TensorTable(header.tensors), texts={GGUF_FILE: header.to_json()}, notes=(note,)
+    )
 
 
 def _converted(commit: str, reader: Reader, where: str) -> Otherwise | str:

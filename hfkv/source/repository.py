@@ -90,6 +90,8 @@ class Repository:
         self._token = find_token(token)
         self._headers = {"User-Agent": user_agent()}
         self._session = session
+        #: Where the redirect for a file led, and its size.
+        self._led: dict[tuple[str, str], tuple[Answer, int | None]] = {}
         try:
             origin_of(self.endpoint)
         except ValueError:
@@ -249,8 +251,13 @@ class Repository:
 
         Fewer where the file ends before. Raises MissingFileError where there is no such file.
         """
+        known = self._led.get((name, commit))
+        if known is not None:
+            answer, size = known
+            return self._more(answer, name, commit, begin, end, size), size
         answer, raw, size = self._range(self._url(name, commit), name, begin, end)
         self._same(name, answer.commit, commit)
+        self._led[name, commit] = (answer, size)
         return raw, size
 
     def _range(

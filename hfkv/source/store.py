@@ -189,14 +189,14 @@ class Store:
         return found
 
     def clear(self, model: str | None = None) -> list[Entry]:
-        """Remove the entries of a model, or all; those that were removed.
+        """Remove the entries of a model, with all its renderings, or all; those that were removed.
 
         Raises:
             SourceError: something could not be removed.
         """
-        removed = [item for item in self.entries() if model is None or item.model == model]
+        removed = [item for item in self.entries() if _is_of(item.model, model)]
         for folder in self._folders():
-            if model is not None and _model(folder) != model:
+            if not _is_of(_model(folder), model):
                 continue
             try:
                 for path in [*folder.glob("refs/*"), *folder.iterdir()]:
@@ -216,11 +216,18 @@ class Store:
             yield from sorted(self.folder.glob("models--*"))
 
     def _folder(self, model: str) -> Path:
-        return self.folder / "--".join(["models", *model.split("/")])
+        # What is named after a colon may hold slashes, and no system takes a colon everywhere.
+        name, colon, rendering = model.partition(":")
+        place = "--".join(["models", *name.split("/")])
+        return self.folder / (place + quote(colon + rendering, safe=""))
 
     def _ref(self, model: str, revision: str) -> Path:
         # A revision may hold slashes (refs/pr/1), and must not lead out of the folder.
         return self._folder(model) / "refs" / quote(revision, safe="").replace(".", "%2E")
+
+
+def _is_of(entry: str, model: str | None) -> bool:
+    return model is None or entry == model or entry.startswith(f"{model}:")
 
 
 def _home() -> Path:
@@ -242,7 +249,9 @@ def _writer() -> str:
 
 
 def _model(folder: Path) -> str:
-    return folder.name.removeprefix("models--").replace("--", "/", 1)
+    name, colon, rendering = folder.name.partition("%3A")
+    plain = name.removeprefix("models--").replace("--", "/", 1)
+    return plain + unquote(colon + rendering)
 
 
 def _write(path: Path, text: str) -> None:

@@ -132,11 +132,13 @@ def compare(model: str, runs: int, *flags: str) -> dict[str, dict[str, float]]:
 def report(title: str, medians: dict[str, dict[str, float]], aim: float) -> None:
     """Print one model's table and ratios."""
     print(f"\n{title}")
-    print(f"{'':20}{'requests':>9}{'TLS':>5}{'rounds':>8}{'MB':>7}{'wall s':>8}{'cpu s':>8}{'peak MB':>9}")
+    columns = {"requests": 9, "TLS": 5, "rounds": 8, "MB": 7, "wall s": 8, "cpu s": 8, "peak MB": 9}
+    print(" " * 20 + "".join(f"{name:>{width}}" for name, width in columns.items()))
     for name, value in medians.items():
         print(
-            f"{name:20}{value['requests']:9.0f}{value['connections']:5.0f}{value['rounds']:8.0f}{value['bytes'] / 1e6:7.1f}"
-            f"{value['wall']:8.3f}{value['cpu']:8.3f}{value['peak MB']:9.1f}"
+            f"{name:20}{value['requests']:9.0f}{value['connections']:5.0f}{value['rounds']:8.0f}"
+            f"{value['bytes'] / 1e6:7.1f}{value['wall']:8.3f}{value['cpu']:8.3f}"
+            f"{value['peak MB']:9.1f}"
         )
     peers = [medians["hf-mem"], medians["huggingface_hub"]]
     for key, wanted in (("wall", aim), ("cpu", 1.0), ("peak MB", 1.0)):

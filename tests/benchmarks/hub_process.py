@@ -1,7 +1,7 @@
 """The local Hub in a process of its own, so that it takes no time from the client's.
 
-``python -m tests.benchmarks.hub_process MODEL [--whole] [--http2] [--latency S]``: prints its address, then
-answers each line ``stats`` on stdin with what was asked since the last one, as JSON.
+``python -m tests.benchmarks.hub_process MODEL [--whole] [--http2] [--latency S]``: prints its
+address, then answers each line ``stats`` on stdin with what was asked since the last one, as JSON.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from hfkv.source.store import Store
 from hfkv.tensors import Tensor, TensorTable
 from tests.facts.test_gguf import CASES
 from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors, sharded
+from tests.source.test_rounds import FAR
 
 NAME = "acme/old"
 PR = "refs/pr/3"
@@ -166,6 +167,71 @@ def test_a_split_gguf_is_answered(hub: Hub) -> None:
         load("acme/cut")
 
 
+def _several() -> Repo:
+    return Repo(
+        files={
+            "q-Q8_0.gguf": _gguf("qwen3_moe-q8"),
+            "q-UD-Q4_K_M.gguf": Sparse(b"never read", 10),
+            "q-Q4_K_M.gguf": Sparse(b"never read", 10),
+            "BF16/q-00001-of-00002.gguf": Sparse(b"never read", 10),
+            "config.json": b'{"model_type": "nonsense"}',
+            "model.safetensors": Sparse(b"never read", 10),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["Q8_0", "q8_0", "q-Q8_0", "q-Q8_0.gguf"])
+def test_one_of_several_renderings_can_be_named(hub: Hub, name: str) -> None:
+    hub.repos["acme/q"] = _several()
+    model = load(f"acme/q:{name}")
+    assert model.model == f"acme/q:{name}"
+    assert model.weight_bytes == load_case("qwen3_moe-q8").weight_bytes
+    assert model.facts.notes == ("read from the header of q-Q8_0.gguf",)
+    # Kept by its own name, beside what others are kept by.
+    hub.forget()
+    assert load(f"acme/q:{name}").weight_bytes == model.weight_bytes
+    assert len(hub.requests) == 1
+    assert [entry.model for entry in Store().entries()] == [f"acme/q:{name}"]
+    assert [entry.model for entry in Store().clear("acme/q")] == [f"acme/q:{name}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Q4_K_M", "2 GGUF files are called Q4_K_M.*q-Q4_K_M.gguf, q-UD-Q4_K_M.gguf"),
+        ("Q5_K_M", "no GGUF files are called Q5_K_M.*q-Q8_0.gguf"),
+        ("M", "2 GGUF files are called M"),
+        ("8_0", "no GGUF files are called 8_0"),
+        ("BF16", "part 2 of 2"),
+        ("config.json", "no GGUF files"),
+    ],
+)
+def test_a_rendering_that_is_not_one_is_refused(hub: Hub, name: str, reason: str) -> None:
+    hub.repos["acme/q"] = _several()
+    with pytest.raises(HfkvError, match=reason):
+        load(f"acme/q:{name}")
+
+
+def test_a_rendering_by_its_file_in_a_folder(hub: Hub) -> None:
+    hub.repos["acme/q"] = Repo(files={"Q8/a.gguf": _gguf("qwen3_moe-q8"), "b.gguf": Sparse(b"", 0)})
+    for name in ("Q8/a.gguf", "Q8", "a", "a.gguf"):
+        assert load(f"acme/q:{name}").weight_bytes == load_case("qwen3_moe-q8").weight_bytes
+
+
+def test_parts_are_read_at_once(hub: Hub) -> None:
+    hub.repos["acme/split"] = Repo(
+        files={
+            case.replace("llama-split", "m") + ".gguf": _gguf(case)
+            for case in CASES
+            if "-split-" in case
+        }
+    )
+    hub.latency = FAR
+    load("acme/split")
+    # The list and what goes with it; the redirects; the headers.
+    assert hub.rounds == 3
+
+
 def load_case(case: str) -> Any:
     from tests.facts.test_gguf import _model
 
@@ -184,7 +250,9 @@ def test_a_long_vocabulary_is_read_by_more_ranges(hub: Hub) -> None:
     raw += bytes(-len(raw) % 32)
     hub.repos["acme/long"] = Repo(files={"m.gguf": Sparse(raw, CASES["llama"]["size"] + 2**23)})
     assert load("acme/long").parameters == load_case("llama").parameters
-    assert 2 <= len([path for _, path, _ in hub.requests if "/cdn/" in path]) <= 6
+    # Asked of the Hub once; from then on where its redirect led.
+    paths = [path for _, path, _ in hub.requests if "m.gguf" in path]
+    assert [path.startswith("/cdn/") for path in paths] == [False, True, True]
 
 
 def test_a_truncated_gguf_is_refused(hub: Hub) -> None:
