@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from hfkv.source import limits
 from hfkv.source.snapshot import read_snapshot
-from tests.hub.server import Hub, Repo, Sparse, serve, sharded
+from hfkv.source.wire import tls
+from tests.hub.server import CERTIFICATE, Hub, Repo, Sparse, serve, sharded
 
 LLAMA = "meta-llama/Meta-Llama-3-70B"
 CARD = b"""---
@@ -65,6 +67,17 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serve(Hub(repos={LLAMA: repo})) as running:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         yield running
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxies, and the local Hub's certificate in place of the machine's own."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    tls.cache_clear()
+    yield
+    tls.cache_clear()
 
 
 @pytest.fixture

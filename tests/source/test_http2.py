@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import threading
@@ -24,7 +23,6 @@ from hfkv.source.origin import origin_of
 from hfkv.source.pool import Pool
 from hfkv.source.response import WireError
 from hfkv.source.session import Session
-from hfkv.source.wire import tls
 from hfkv.tensors import Tensor, TensorTable
 from tests.hub.server import CERTIFICATE, Hub, Repo, safetensors, serve, sharded
 from tests.source.test_faults import CARD, CONFIG, FAULTS, MODEL, TABLE, UNREPAIRED, _hit, _right
@@ -45,18 +43,6 @@ FEW = TensorTable(
     Tensor(name=f"model.layers.{n}.mlp.up_proj.weight", dtype="BF16", shape=(8, 8))
     for n in range(40)
 )
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    bounds = replace(limits.LIMITS, pause=0.01, read=2.0, patience=2.0)
-    monkeypatch.setattr(limits, "LIMITS", bounds)
-    tls.cache_clear()
-    yield
-    tls.cache_clear()
 
 
 @pytest.fixture

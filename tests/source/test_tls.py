@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,25 +13,20 @@ import pytest
 from hfkv.errors import NetworkError
 from hfkv.source import fetch
 from hfkv.source.wire import tls
-from tests.hub.server import CERTIFICATE, Hub, Repo, serve, sharded
+from tests.hub.server import Hub, Repo, serve, sharded
 from tests.source.test_rounds import CONFIG, _table
 
 MODEL = "acme/model"
 
 
 @pytest.fixture
-def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def secure(trusted: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     from huggingface_hub import constants
 
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-    tls.cache_clear()
     repo = Repo(files={"config.json": CONFIG, **sharded(_table(), 3)}, gated=True)
     with serve(Hub(repos={MODEL: repo}), secure=True) as running:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         yield running
-    tls.cache_clear()
 
 
 def test_a_model_over_tls(secure: Hub) -> None:
