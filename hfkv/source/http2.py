@@ -35,7 +35,9 @@ _CONNECTION_WINDOW = 2**26
 _LARGEST_HEAD = 64 * 2**10
 #: Requests at once, also where the server allows more or has not said.
 MOST_STREAMS = 100
-_REFUSED_STREAM, _CANCEL, _HTTP_1_1_REQUIRED = 7, 8, 13
+_REFUSED_STREAM, _CANCEL, _ENHANCE_YOUR_CALM, _HTTP_1_1_REQUIRED = 7, 8, 11, 13
+#: Not a reason to try again over HTTP/1.1, with a connection for each request.
+_CALM = "the server asks for fewer requests"
 #: Frames that carry nothing for any request, before a server is taken to play with us.
 _MOST_IDLE_EVENTS = 10_000
 _MOST_INTERIM = 8
@@ -189,7 +191,8 @@ class Http2:
                 if data is None:
                     ready(self._socket, None)
         except OSError as fault:
-            error = fault if isinstance(fault, TimeoutError) else error
+            if isinstance(fault, (TimeoutError, ConnectionAbortedError)):
+                error = fault
         except WireError as fault:
             error, broken = fault, True
         except Exception as fault:
@@ -219,6 +222,8 @@ class Http2:
             name = type(event).__name__
             if name == "ConnectionTerminated":
                 # Nothing that is under way is answered any more; all of it may be asked again.
+                if event.error_code == _ENHANCE_YOUR_CALM:
+                    raise ConnectionAbortedError(0, _CALM)
                 if event.error_code:
                     raise WireError(f"the connection was ended with code {int(event.error_code)}")
                 raise ConnectionResetError(0, "the connection was ended")
@@ -244,6 +249,8 @@ class Http2:
 def _reset(code: int) -> Exception:
     if code == _HTTP_1_1_REQUIRED:
         raise WireError("the server wants HTTP/1.1 for this")
+    if code == _ENHANCE_YOUR_CALM:
+        return ConnectionAbortedError(0, _CALM)
     if code == _REFUSED_STREAM:
         return ConnectionResetError(0, "the server has no room for one more request")
     return WireError(f"the answer was broken off with code {code}")

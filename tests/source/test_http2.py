@@ -357,6 +357,24 @@ def test_a_refused_stream_is_asked_again(trusted: None) -> None:
         assert net.get(f"{address}/x", where="x", limit=9).body == b"ok"
 
 
+def test_a_server_that_asks_for_calm_is_given_time(trusted: None) -> None:
+    calls: list[int] = []
+
+    def speech(channel: ssl.SSLSocket, protocol: H2Connection) -> None:
+        for number in _requests(channel, protocol):
+            calls.append(number)
+            if len(calls) == 1:
+                protocol.close_connection(error_code=11)
+                channel.sendall(protocol.data_to_send())
+                return
+            _reply(channel, protocol, number)
+
+    with _speaking(speech) as address, _session() as net:
+        # Over HTTP/2 still: the server answers 418 to all else.
+        assert net.get(f"{address}/x", where="x", limit=9).body == b"ok"
+    assert len(calls) == 2
+
+
 def test_no_more_at_once_than_the_server_allows(trusted: None) -> None:
     def speech(channel: ssl.SSLSocket, protocol: H2Connection) -> None:
         # Said, but not held to by the protocol's own package, so that we can refuse.
