@@ -1,18 +1,22 @@
-"""``python -m hfkv.generate NAME``: run one generator."""
+"""``python -m hfkv.generate NAME...``: run generators, or one of them for a few model types."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
+from itertools import takewhile
 
 NAMES = ("config_classes", "module_tables", "peft_facts", "snapshots")
 
 
 def main() -> None:
-    """Run the generators named on the command line."""
-    names = sys.argv[1:]
-    if not names or any(name not in NAMES for name in names):
-        sys.exit(f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...")
+    """Run the generators named on the command line; those that take types read them there."""
+    names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
+    if not names or (sys.argv[len(names) + 1 :] and names != ["module_tables"]):
+        sys.exit(
+            f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
+            "       python -m hfkv.generate module_tables MODEL_TYPE..."
+        )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()
 
