@@ -46,7 +46,9 @@ def folder(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
     return write
 
 
-@pytest.mark.parametrize("command", [["verify"], ["kv", "--basis", "live"]])
+@pytest.mark.parametrize(
+    "command", [["verify"], ["verify", "--rank", "8"], ["kv", "--basis", "live"]]
+)
 def test_without_the_extra_it_says_how_to_install_it(
     hfkv: Run, folder: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
@@ -55,6 +57,12 @@ def test_without_the_extra_it_says_how_to_install_it(
     assert (code, out) == (1, "")
     assert "torch is not installed" in err
     assert "pip install 'hfkv[verify]'" in err
+
+
+def test_an_adapter_is_described_once(hfkv: Run, folder: Any, tmp_path: Path) -> None:
+    code, _, err = hfkv("verify", folder(LLAMA), "--rank", "8", "--adapter-config", "a.json")
+    assert code == 2
+    assert "--adapter-config states every option" in err
 
 
 def test_fit_is_not_answered_live(hfkv: Run, folder: Any) -> None:
@@ -185,3 +193,42 @@ def test_an_encoders_length_has_to_be_known(hfkv: Run, folder: Any) -> None:
     layer = 2 * 4 * 8 * 2  # K and V x heads x head size x 2 B
     assert value["constant_bytes"] == 2 * layer * 7
     assert value["bytes"] == 2 * layer * (5 + 7)
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("oracle")
+def test_an_adapter_side_by_side(hfkv: Run, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    model = ["Qwen/Qwen3-30B-A3B", "--source", "snapshot"]
+    code, out, _ = hfkv("verify", *model, "--rank", "4", "--json")
+    value = json.loads(out)
+    assert (code, value["agree"], value["differing"]) == (0, True, [])
+    assert value["hfkv"]["per_target"] == value["live"]["per_target"]
+    assert value["hfkv"]["trainable"] == value["live"]["trainable"] > 0
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"]}))
+    code, out, _ = hfkv("verify", *model, "--adapter-config", str(path))
+    assert code == 0
+    assert "they agree" in out
+    code, out, _ = hfkv("verify", *model, "--target-modules", "nonsense")
+    assert code == 0
+    assert "both refuse" in out
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("oracle")
+def test_an_adapter_that_differs_is_said(hfkv: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("peft")
+    from hfkv.live import verify_lora
+
+    live = verify_lora.live_lora
+    monkeypatch.setattr(
+        verify_lora,
+        "live_lora",
+        lambda raw, options: live(raw, {**options, "exclude_modules": ["k_proj"]}),
+    )
+    model = ["Qwen/Qwen3-8B", "--source", "snapshot", "--rank", "4"]
+    code, out, _ = hfkv("verify", *model)
+    assert code == 1
+    assert "they DIFFER" in out
+    assert json.loads(hfkv("verify", *model, "--json")[1])["differing"] == ["k_proj"]

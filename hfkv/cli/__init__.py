@@ -27,7 +27,7 @@ COMMANDS = {
     "rank": "Which LoRA ranks are worth a look against the cache, the weights, the literature.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
-    "verify": "The KV cache by hfkv and by the installed transformers, side by side.",
+    "verify": "The KV cache, or an adapter, by hfkv and by the installed libraries.",
     "check": "What a repository says of models, held against them; a hook before each commit.",
     "lock": "Write hfkv.lock, by which hfkv check needs no network.",
     "cache": "What is kept of models that were read, and --clear to remove it.",

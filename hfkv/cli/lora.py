@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, waiting
 from hfkv.errors import ConfigError, NotFoundError
+
+if TYPE_CHECKING:
+    from hfkv.lora import Lora, LoraOptions
+    from hfkv.model import Model
+    from hfkv.render.formats import Format
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -34,6 +39,12 @@ def _names(text: str | None) -> list[str] | None:
 @click.option("--bias", type=click.Choice(["none", "all", "lora_only"]), help="Biases trained.")
 @click.option("--dora", "use_dora", is_flag=True, help="DoRA: a magnitude per output.")
 @click.option("--lora-bias", is_flag=True, help="A bias on lora_B.")
+@click.option(
+    "--basis",
+    type=click.Choice(["auto", "live"]),
+    default="auto",
+    help="live: on the class that the installed transformers builds, without a header.",
+)
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @source_options
@@ -47,6 +58,7 @@ def lora(
     target_modules: str,
     lora_dtype: str,
     adapter_config: Path | None,
+    basis: str,
     by_layer: bool,
     snippet: bool,
     revision: str | None,
@@ -79,20 +91,18 @@ def lora(
         loaded = load(model, revision=revision, source=source, token=token)
     figure: Lora | Prompt
     if adapter_config is not None:
-        config = _adapter_config(adapter_config)
+        config = read_adapter_config(adapter_config)
         if config.get("peft_type") in METHODS:
             figure = loaded.prompt(config, dtype=lora_dtype)
         else:
-            figure = loaded.lora(config, dtype=lora_dtype)
+            figure = _count(loaded, LoraOptions.from_config(config), lora_dtype, basis, output)
     elif "adapter_config.json" in loaded.facts.extra and not options:
         figure = loaded.adapter(dtype=lora_dtype)
     else:
-        figure = loaded.lora(
-            r=rank,
-            target_modules=LoraOptions.parse_targets(target_modules),
-            dtype=lora_dtype,
-            **options,
+        chosen = LoraOptions.from_options(
+            r=rank, target_modules=LoraOptions.parse_targets(target_modules), **options
         )
+        figure = _count(loaded, chosen, lora_dtype, basis, output)
     if snippet:
         click.echo(figure.snippet())
         return 0
@@ -107,6 +117,18 @@ def lora(
         quiet=lambda: [str(figure.parameters)],
     )
     return 0
+
+
+def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:
+    from hfkv.lora import lora as count
+
+    if basis != "live" or loaded.core.config is None:
+        return count(loaded.core, options, dtype=dtype)
+    from hfkv.live.built import live_built
+
+    with waiting(f"building {loaded.model} on the meta device", output):
+        built = live_built(loaded.core.config)
+    return count(loaded.core, options, dtype=dtype, built=built)
 
 
 def _options(flags: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +173,12 @@ def _rank(item: str) -> tuple[str, int]:
     return pattern, int(rank)
 
 
-def _adapter_config(path: Path) -> dict[str, Any]:
+def read_adapter_config(path: Path) -> dict[str, Any]:
+    """A PEFT ``adapter_config.json`` as it stands.
+
+    Raises:
+        NotFoundError, ConfigError: it is not there, or cannot be read.
+    """
     from hfkv.reading import parse_json_object
 
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from hfkv.cli.options import (
@@ -14,17 +17,35 @@ from hfkv.cli.options import (
 )
 from hfkv.cli.output import emit, waiting
 
+if TYPE_CHECKING:
+    from hfkv.model import Model
+    from hfkv.render.formats import Format
+
 
 @click.command()
 @click.argument("model")
 @tokens_option(default=None)
 @batch_option
 @kv_options
+@click.option("--rank", type=click.IntRange(min=1), help="A LoRA adapter, for the cache.")
+@click.option(
+    "--target-modules",
+    metavar="all-linear|default|NAME,NAME|regex:...",
+    help="What LoRA adapts.  [default: all-linear]",
+)
+@click.option(
+    "--adapter-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A PEFT adapter_config.json, for the cache.",
+)
 @source_options
 @format_options
 def verify(
     model: str,
     tokens: int | None,
+    rank: int | None,
+    target_modules: str | None,
+    adapter_config: Path | None,
     batch: int,
     kv_dtype: str,
     encoder_tokens: int | None,
@@ -33,11 +54,13 @@ def verify(
     source: str,
     token: str | None,
 ) -> int:
-    """MODEL's KV cache by hfkv and by the installed transformers, side by side.
+    """MODEL's KV cache, or LoRA adapter, by hfkv and by the installed transformers and PEFT.
 
     \b
       hfkv verify google/gemma-3-12b-it
       hfkv verify Qwen/Qwen3-8B --tokens 32Ki --json
+      hfkv verify Qwen/Qwen3-8B --rank 32
+      hfkv verify Qwen/Qwen3-8B --adapter-config adapter_config.json
 
     The model is built on the meta device: no weights are read, no code from a
     repository is run. Needs the extra: pip install 'hfkv[verify]'. By default
@@ -49,8 +72,12 @@ def verify(
     from hfkv.render.verify import sheets
 
     output = chosen_format()
+    if adapter_config is not None and (rank is not None or target_modules is not None):
+        raise click.UsageError("--adapter-config states every option; give no other beside it.")
     with waiting(f"reading {model}", output):
         loaded = load(model, revision=revision, source=source, token=token)
+    if rank is not None or target_modules is not None or adapter_config is not None:
+        return _adapter(loaded, rank, target_modules, adapter_config, output)
     with waiting(f"building {model} on the meta device", output):
         found = check(
             loaded.core,
@@ -65,5 +92,33 @@ def verify(
         found.to_json(),
         sheets=lambda: sheets(found),
         quiet=lambda: [str(found.live.bytes)],
+    )
+    return 1 if found.agree is False else 0
+
+
+def _adapter(
+    loaded: Model,
+    rank: int | None,
+    target_modules: str | None,
+    adapter_config: Path | None,
+    output: Format,
+) -> int:
+    from hfkv.cli.lora import read_adapter_config
+    from hfkv.live.verify_lora import verify_lora
+    from hfkv.lora import LoraOptions
+    from hfkv.render.verify_lora import sheets
+
+    if adapter_config is not None:
+        options = LoraOptions.from_config(read_adapter_config(adapter_config))
+    else:
+        targets = LoraOptions.parse_targets(target_modules or "all-linear")
+        options = LoraOptions.from_options(r=rank or 32, target_modules=targets)
+    with waiting(f"building {loaded.model} on the meta device", output):
+        found = verify_lora(loaded.core, options)
+    emit(
+        output,
+        found.to_json(),
+        sheets=lambda: sheets(found),
+        quiet=lambda: [str(found.trainable)],
     )
     return 1 if found.agree is False else 0

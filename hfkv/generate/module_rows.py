@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 from hfkv.generate.symbols import expression
+from hfkv.live.kinds import kind_of
 
-__all__ = ["NUMBER", "Rows", "buffers_of", "counts_of", "tied_of", "unsaved_of"]
+__all__ = ["NUMBER", "Rows", "Ties", "buffers_of", "counts_of", "tied_of", "unsaved_of"]
+
+Index = tuple[int, ...]
 
 #: A number in a module's name.
 NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -21,9 +24,14 @@ class Rows:
         self.kinds: dict[str, list[str]] = {}
         self.shapes: dict[str, dict[str, list[Any]]] = {}
         self.marks: dict[str, dict[str, Any]] = {}
+        #: Of each build: pattern to the numbers under which it is there, and those of them under
+        #: which it holds no parameters.
+        self.places: list[dict[str, tuple[set[Index], set[Index]]]] = []
 
     def add(self, model: Any) -> None:
         last = -1
+        places: dict[str, tuple[set[Index], set[Index]]] = {}
+        self.places.append(places)
         for name, module in model.named_modules():
             if not name:
                 name = ""
@@ -36,6 +44,11 @@ class Rows:
                 self.marks[pattern] = {}
             else:
                 last = max(last, self.order.index(pattern))
+            index = tuple(int(number) for number in NUMBER.findall(name))
+            present, bare = places.setdefault(pattern, (set(), set()))
+            present.add(index)
+            if next(module.parameters(), None) is None:
+                bare.add(index)
             kind, marks = _kind(module)
             if kind not in self.kinds[pattern]:
                 self.kinds[pattern].append(kind)
@@ -55,12 +68,37 @@ class Rows:
             marks = dict(self.marks[pattern])
             if len(kinds) > 1:
                 marks["kinds"] = kinds[1:]
+                witness = self._witness(pattern)
+                if witness is not None:
+                    marks["beside"] = witness
             shapes = {
                 key: [shape for shape in known if shape is not None] or None
                 for key, known in self.shapes[pattern].items()
             }
             found.append([pattern, kinds[0], shapes, *([marks] if marks else [])])
         return found
+
+    def _witness(self, pattern: str) -> str | None:
+        """For a module that is at times an empty stand-in (``Identity``), of which no checkpoint
+        has a trace: one with parameters that is there whenever it is."""
+        builds = [places for places in self.places if pattern in places]
+        emptied = [places for places in builds if places[pattern][1]]
+        if not emptied or all(places[pattern][1] == places[pattern][0] for places in builds):
+            return None
+        parent = pattern.rpartition(".")[0]
+        none: tuple[set[Index], set[Index]] = (set(), set())
+        for other in self.order:
+            if (
+                other != pattern
+                and other.rpartition(".")[0] == parent
+                and all(
+                    places.get(other, none)[0] == places.get(pattern, none)[0]
+                    and not places.get(other, none)[1]
+                    for places in self.places
+                )
+            ):
+                return other
+        return None
 
 
 def _shape(parameter: Any) -> list[Any] | None:
@@ -71,39 +109,68 @@ def _shape(parameter: Any) -> list[Any] | None:
 
 
 def _kind(module: Any) -> tuple[str, dict[str, Any]]:
-    from torch import nn
-    from transformers.pytorch_utils import Conv1D
-
+    kind = kind_of(module)
     marks: dict[str, Any] = {}
     if getattr(module, "is_transposed", False):
         marks["transposed"] = True
-    if getattr(module, "groups", 1) not in (1, None) and isinstance(
-        module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    ):
+    if kind.startswith("conv") and getattr(module, "groups", 1) not in (1, None):
         marks["groups"] = expression(module.groups)
-    for cls, kind in (
-        (nn.Embedding, "embedding"),
-        (nn.Conv2d, "conv2d"),
-        (nn.Conv3d, "conv3d"),
-        (nn.Conv1d, "conv1d"),
-        (nn.MultiheadAttention, "attention"),
-        (nn.Linear, "linear"),
-        (Conv1D, "Conv1D"),
-    ):
-        if isinstance(module, cls):
-            return kind, marks
-    return "other", marks
+    return kind, marks
 
 
 def tied_of(model: Any) -> dict[str, str]:
-    """Parameter to the one that it is the same as, which comes first in module order."""
+    """Parameter to the one that it is the same as, which comes first in module order.
+
+    By their patterns, or by their own names where others of the pattern stand alone.
+    """
     first: dict[int, str] = {}
-    found: dict[str, str] = {}
+    tied: dict[str, str] = {}
+    alone: set[str] = set()
     for name, parameter in model.named_parameters(remove_duplicate=False):
         kept = first.setdefault(id(parameter), name)
         if kept != name:
-            found[NUMBER.sub("{}", name)] = NUMBER.sub("{}", kept)
+            tied[name] = kept
+        else:
+            alone.add(NUMBER.sub("{}", name))
+    found: dict[str, str] = {}
+    for name, kept in tied.items():
+        pattern, source = NUMBER.sub("{}", name), NUMBER.sub("{}", kept)
+        if pattern in alone and pattern != source:
+            found[name] = kept
+        else:
+            found[pattern] = source
     return found
+
+
+class Ties:
+    """What is tied under one config or another, and by which of its keys."""
+
+    def __init__(self, model: Any) -> None:
+        self._default = tied_of(model)
+        self.tied = dict(self._default)
+        self.rules: list[list[Any]] = []
+
+    def add(self, where: str, default: Any, value: Any, variant: Any) -> None:
+        """Compare with the model that differs by one key."""
+        now = tied_of(variant)
+        there = {
+            NUMBER.sub("{}", name) for name, _ in variant.named_parameters(remove_duplicate=False)
+        }
+        other: dict[str, str | None] = {}
+        for name, source in self._default.items():
+            if name not in now and _pattern(name) in there:
+                other[name] = None
+            elif now.get(name, source) != source:
+                other[name] = now[name]
+        gained = {name: source for name, source in now.items() if name not in self._default}
+        self.tied.update(gained)
+        for at, names in ((value, other), (default, dict.fromkeys(gained))):
+            if names and isinstance(at, bool) and [where, at, names] not in self.rules:
+                self.rules.append([where, at, names])
+
+
+def _pattern(name: str) -> str:
+    return NUMBER.sub("{}", name)
 
 
 def buffers_of(model: Any) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hfkv.generate.loading_rules import conversions_of, parts_of
-from hfkv.generate.module_rows import Rows, buffers_of, counts_of, tied_of, unsaved_of
+from hfkv.generate.module_rows import Rows, Ties, buffers_of, counts_of, unsaved_of
 from hfkv.generate.part_places import places
 from hfkv.generate.symbols import Int, symbolic
 from hfkv.generate.trials import (
@@ -29,6 +29,7 @@ from hfkv.generate.trials import (
     variant_of,
 )
 from hfkv.live.build import pairs, transformers
+from hfkv.live.built import tie_keys
 from hfkv.live.lora import build_for, own_config
 
 __all__ = ["OVERRIDES", "default_config", "generate", "main", "table"]
@@ -46,8 +47,7 @@ def table(model_type: str, name: str) -> dict[str, Any]:
     own, path = own_config(default_config(model_type), name)
     counts = counts_of(model)
     keys: dict[str, str] = {}
-    ties: str | bool | None = None
-    tied = tied_of(model)
+    ties = Ties(model)
     for where, change in changes(own, set(counts.values())):
         value = at(own, where)
         if type(value) is int and value_of(change) == value - 1:
@@ -75,6 +75,13 @@ def table(model_type: str, name: str) -> dict[str, Any]:
     for where, change in changes(own, set()):
         if at(own, where) is None and type(value_of(change)) is int:
             merge(given, change)
+    crossed = {
+        key: True
+        for key in ("is_decoder", "add_cross_attention")
+        if isinstance(getattr(own, key, None), bool)
+    }
+    if "add_cross_attention" not in crossed:
+        crossed = {}
     for where, change in changes(own, set()):
         variant = None
         # A flag may need numbers that the defaults leave out, and lists have a length to keep.
@@ -85,18 +92,18 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         if variant is None:
             continue
         rows.add(variant)
-        now = tied_of(variant)
-        if where.endswith("tie_word_embeddings") and now != tied and ties is None:
-            ties = where
-            tied = tied or now
+        ties.add(where, at(own, where), value_of(change), variant)
+        # What comes with cross-attention can hang on the change as well.
+        if crossed and (variant := variant_of(model_type, name, path, {**crossed, **change})):
+            rows.add(variant)
     return {
         "config": path,
         "config_type": model.config.model_type,
         "base_model_prefix": model.base_model_prefix,
         "input_embeddings": _name(model, model.get_input_embeddings),
         "output_embeddings": _name(model, model.get_output_embeddings),
-        "tied": tied,
-        "ties": ties if ties is not None else bool(tied),
+        "tied": ties.tied,
+        "ties": ties.rules,
         "modules": rows.rows(),
         "buffers": buffers_of(whole),
         "unsaved": unsaved_of(model),
@@ -104,6 +111,8 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "derived": _derived(type(own)),
         "parts": parts_of(whole, whole.config),
         "conversions": conversions_of(whole),
+        "tie_keys": tie_keys(model),
+        **({"input_raises": True} if _input_raises(model) else {}),
     }
 
 
@@ -113,6 +122,18 @@ def _name(model: Any, getter: Any) -> str | None:
     except Exception:
         return None
     return next((name for name, module in model.named_modules() if module is wanted), None)
+
+
+def _input_raises(model: Any) -> bool:
+    """Whether PEFT, which asks for the input embedding of a class that can tie it, gets an error
+    for an answer."""
+    if not isinstance(getattr(model, "_tied_weights_keys", None), dict):
+        return False
+    try:
+        model.get_input_embeddings()
+    except Exception:
+        return True
+    return False
 
 
 def _derived(cls: Any) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hfkv.errors import MissingDependencyError
 from hfkv.live.build import build, class_of, config_of, transformers
+from hfkv.lora.built import target_name
 
 __all__ = ["build_for", "live_lora", "measure", "own_config"]
 
@@ -98,9 +99,7 @@ def measure(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     library = peft()
     with _quiet(), torch.device("meta"):
         try:
-            adapted = library.get_peft_model(
-                model, library.LoraConfig(**options), low_cpu_mem_usage=True
-            )
+            adapted = library.get_peft_model(model, library.LoraConfig(**options))
         except Exception as error:
             return {"error": [type(error).__name__, str(error)]}
     return _count(adapted)
@@ -151,18 +150,3 @@ def _count(adapted: Any) -> dict[str, Any]:
         "saved": saved,
         "rest": rest,
     }
-
-
-def target_name(name: str) -> str:
-    """The name under which a module's parameters are summed: its last part; for a parameter of an
-    experts module with that module's name before it.
-
-    >>> target_name("model.layers.0.self_attn.q_proj")
-    'q_proj'
-    >>> target_name("model.layers.0.mlp.experts.gate_up_proj")
-    'experts.gate_up_proj'
-    """
-    parts = [part for part in name.split(".") if not part.isdigit()]
-    if len(parts) > 1 and (parts[-2] == "experts" or parts[-1] == "weight"):
-        return parts[-2] if parts[-1] == "weight" else ".".join(parts[-2:])
-    return parts[-1]

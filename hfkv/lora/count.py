@@ -11,11 +11,12 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.ggml import has_blocks
-from hfkv.lora.built import target_name
+from hfkv.lora.built import Built, target_name
 from hfkv.lora.inject import Injection, inject
 from hfkv.lora.modules import built_of
 from hfkv.lora.notes import notes
 from hfkv.lora.options import LoraOptions
+from hfkv.lora.packed import quantization_of
 from hfkv.lora.snippet import snippet
 from hfkv.lora.work import Adapted
 
@@ -142,8 +143,16 @@ class Lora:
         return value
 
 
-def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
+def lora(
+    facts: Facts, options: LoraOptions, *, dtype: str = "auto", built: Built | None = None
+) -> Lora:
     """The adapter that PEFT would make on this model.
+
+    Args:
+        facts: the base model's.
+        options: the adapter.
+        dtype: its element type; ``auto`` is the model's own.
+        built: the model's modules where they are known by other means than its checkpoint.
 
     Raises:
         TargetError: a target matches nothing, or PEFT itself refuses it.
@@ -155,7 +164,13 @@ def lora(facts: Facts, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         )
     config = Config(facts.config, where=facts.model)
     element = adapter_dtype(facts, config, dtype)
-    built = built_of(facts, config)
+    if options.use_qalora and quantization_of(facts) is not None:
+        raise UnsupportedError(
+            "use_qalora shrinks the adapters of GPTQ's layers and is not counted on packed weights",
+            where=facts.model,
+            hint="on an unpacked model it changes nothing",
+        )
+    built = built_of(facts, config) if built is None else built
     injection = inject(built, options, where=facts.model)
     total = injection.trainable
     return Lora(

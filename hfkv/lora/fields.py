@@ -16,17 +16,16 @@ from hfkv.reading import describe, printable
 
 __all__ = ["IRRELEVANT", "KNOWN", "READERS", "REFUSED", "read_rank", "read_targets"]
 
-#: Fields that change nothing about the number of parameters. ``use_qalora`` and its group size
-#: are read for GPTQ's layers alone, and PEFT ignores them elsewhere; see :data:`REFUSED`.
+#: Fields that change nothing about the number of parameters; ``qalora_group_size`` is of the layers
+#: that ``use_qalora`` is refused on.
 IRRELEVANT = frozenset(
     """alpha_pattern auto_mapping base_model_name_or_path corda_config eva_config inference_mode
     loftq_config lora_alpha lora_ga_config megatron_core peft_type peft_version revision
     runtime_config use_rslora qalora_group_size""".split()
 )
 #: Fields that change it (or what the adapter is), and are refused unless they are off:
-#: ``arrow_config`` routes between other adapters, ``layer_replication`` repeats layers,
-#: ``megatron_config`` is for Megatron's own layers, ``use_qalora`` shrinks A on GPTQ's layers.
-REFUSED = frozenset("arrow_config layer_replication megatron_config use_qalora".split())
+#: ``arrow_config`` routes between other adapters, ``megatron_config`` is for Megatron's own layers.
+REFUSED = frozenset("arrow_config megatron_config".split())
 _BIASES = ("none", "all", "lora_only")
 _TASKS = (
     "SEQ_CLS",
@@ -108,6 +107,18 @@ def _tokens(name: str, value: object) -> tuple[tuple[str, tuple[int, ...]], ...]
     return tuple(found)
 
 
+def _ranges(name: str, value: object) -> tuple[tuple[int, int], ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)) and len(value) <= _MOST:
+        found = tuple(tuple(item) if isinstance(item, (list, tuple)) else () for item in value)
+        if all(len(item) == 2 and all(type(part) is int for part in item) for item in found):
+            pairs = tuple((item[0], item[1]) for item in found)
+            if sum(max(0, end - first) for first, end in pairs) <= _MOST:
+                return pairs or None
+    raise _fail(name, value, "pairs of a first layer and one past the last")
+
+
 def _flag(name: str, value: object) -> bool:
     if value is None:
         return False
@@ -178,6 +189,7 @@ READERS: dict[str, Any] = {
     "fan_in_fan_out": _flag,
     "init_lora_weights": _start,
     "kasa_config": _variant(beta=_anything, gamma=_anything),
+    "layer_replication": _ranges,
     "layers_pattern": _pattern_or_names,
     "layers_to_transform": _layers,
     "lora_bias": _flag,
@@ -195,6 +207,7 @@ READERS: dict[str, Any] = {
         match_strict=_flag,
     ),
     "use_dora": _flag,
+    "use_qalora": _flag,
     "velora_config": _variant(num_groups=read_rank, scale=_anything, init_type=_anything),
 }
 

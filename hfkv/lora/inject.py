@@ -12,19 +12,27 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.lora.beside import biases, saved_embeddings, saved_modules, token_rows
+from hfkv.lora.beside import (
+    Copy,
+    biases,
+    saved_embeddings,
+    saved_modules,
+    tied_copies,
+    token_rows,
+)
 from hfkv.lora.built import Built, leaf, target_name
 from hfkv.lora.experts import convert
 from hfkv.lora.layers import adapt, adapt_parameters, refuse_mamba
 from hfkv.lora.matching import compiled, excluded, layer_chosen, matches_list
 from hfkv.lora.options import LoraOptions
+from hfkv.lora.replicate import replicate
 from hfkv.lora.table import peft_facts
+from hfkv.lora.tying import follows, tie
 from hfkv.lora.work import LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
 __all__ = ["Injection", "inject", "near_names"]
 
-_EMBEDDING_NAMES = frozenset(["embed_tokens", "lm_head"])
 _HEADS = ("score", "classifier")
 #: From this many names on, PEFT shortens the list, which changes what "named in full" means.
 _SHORTENED = 20
@@ -37,6 +45,7 @@ class Injection:
     Attributes:
         adapted: the low-rank adapters in module order.
         saved: modules trained whole, or whose token rows are, to the parameters added for them.
+        copies: the modules trained whole, as PEFT holds and writes them.
         biases: biases of the base model that are trained, by full name.
         base: parameters of the base model.
         embeddings: weights of the base model that PEFT saves with the adapter, because an
@@ -47,6 +56,7 @@ class Injection:
 
     adapted: tuple[Adapted, ...]
     saved: dict[str, int]
+    copies: tuple[Copy, ...]
     biases: dict[str, int]
     base: int
     embeddings: dict[str, int]
@@ -62,7 +72,8 @@ class Injection:
     def written(self) -> int:
         """Parameters that PEFT writes to disk."""
         buffers = sum(item.buffers for item in self.adapted)
-        return self.trainable + self.frozen + buffers + sum(self.embeddings.values())
+        copies = sum(item.written - item.trained for item in self.copies)
+        return self.trainable + self.frozen + buffers + copies + sum(self.embeddings.values())
 
     @property
     def trainable(self) -> int:
@@ -74,7 +85,8 @@ class Injection:
     def all(self) -> int:
         """The second number of ``print_trainable_parameters()``."""
         low_rank = sum(item.parameters + item.frozen for item in self.adapted)
-        return self.base + low_rank + sum(self.saved.values())
+        frozen = sum(item.held - item.trained for item in self.copies)
+        return self.base + low_rank + sum(self.saved.values()) + frozen
 
 
 def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
@@ -102,9 +114,18 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
     moved = convert(built, options, work.targets, work.parameters, work.ranks, where=where)
     if moved is not None:
         work.targets, work.parameters, work.converted = moved[0], moved[1], True
-    _refuse_tying(built, work)
+    if built.input_raises and built.may_tie:
+        raise TargetError(
+            "PEFT asks which embedding may be tied, and the class of this model cannot say it",
+            where=where,
+            expected="a class with get_input_embeddings",
+        )
+    tie(built, work)
     if work.targets is None:
         work.targets = _default(built, where)
+    if options.layer_replication is not None:
+        built = replicate(built, options.layer_replication, where=where)
+        work.modules = {module.name: module for module in built.modules}
     if isinstance(work.targets, str) and work.targets.lower() == "all-linear":
         work.targets = _all_linear(built, options)
     if not isinstance(work.targets, str):
@@ -117,7 +138,11 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
     saved = saved_modules(built, work, {item.name for item in adapted})
     return Injection(
         adapted=tuple(adapted),
-        saved={**saved, **token_rows(built, work, saved)},
+        saved={
+            **{name: copy.trained for name, copy in saved.items()},
+            **token_rows(built, work, saved),
+        },
+        copies=(*saved.values(), *tied_copies(built, work, {item.name for item in adapted})),
         biases=biases(built, work, adapted, elements, saved),
         base=sum(elements.values()),
         embeddings=saved_embeddings(built, work),
@@ -172,8 +197,12 @@ def _modules(built: Built, work: Work) -> list[Adapted]:
         exclude = frozenset(exclude)
     expression = compiled(targets) if isinstance(targets, str) else None
     found = []
+    later = []
     for module in built.modules:
         name = module.name
+        if follows(work.tied_targets, name):
+            later.append(module)
+            continue
         if expression is not None:
             matched = expression.fullmatch(name) is not None
         elif not isinstance(targets, str) and targets is not None:
@@ -185,26 +214,28 @@ def _modules(built: Built, work: Work) -> list[Adapted]:
         if matched and not excluded(exclude, options.modules_to_save, name):
             refuse_mamba(built, name, work.where)
             found.append(adapt(module, work))
-    return found
+    return [*found, *(_follow(adapt(module, work), built, found, work) for module in later)]
 
 
-def _refuse_tying(built: Built, work: Work) -> None:
-    """``ensure_weight_tying`` changes what is adapted only where embeddings are tied and named."""
-    options = work.options
-    if not options.ensure_weight_tying or not (built.tied or built.may_tie):
-        return
-    targets = work.targets
-    names = [*(options.modules_to_save or ()), *(() if isinstance(targets, str) else targets or ())]
-    touched = any(leaf(name) in _EMBEDDING_NAMES for name in names) or (
-        isinstance(targets, str)
-        and targets != "all-linear"
-        and any(compiled(targets).fullmatch(name) for name in _EMBEDDING_NAMES)
-    )
-    if touched or options.trainable_token_indices is not None:
-        raise UnsupportedError(
-            "ensure_weight_tying with tied embeddings among the targets is not counted",
+def _follow(own: Adapted, built: Built, found: list[Adapted], work: Work) -> Adapted:
+    """The adapter of a module that follows the input embedding: of that one's size."""
+    if leaf(own.name) not in work.tied_targets:
+        return own  # PEFT looks for the last part of the name alone
+    first = next((item for item in found if item.name == built.input), None)
+    if first is None:
+        raise TargetError(
+            "ensure_weight_tying ties adapters to that of the input embedding, which gets none",
             where=work.where,
+            hint="leave it out, or do not exclude the embedding",
         )
+    size = first.rank * (first.inputs + first.outputs)
+    return replace(
+        own,
+        inputs=first.outputs,
+        outputs=first.inputs,
+        rank=first.rank,
+        parameters=own.parameters - own.rank * (own.inputs + own.outputs) + size,
+    )
 
 
 def _unmatched(built: Built, work: Work) -> tuple[str, ...]:

@@ -36,6 +36,13 @@ def adapt(module: Module, work: Work) -> Adapted:
     if module.kind in LINEAR:
         # PEFT sets the field right for the layer at hand, and leaves it so.
         work.fan_in_fan_out = module.kind == "Conv1D"
+        if module.declared is not None and (requested(options) or options.use_dora):
+            raise TargetError(
+                f"PEFT cannot add what {printable(module.name)} says its size is to the weight of "
+                "another size that it is tied to",
+                where=work.where,
+                hint=f"leave it out with exclude_modules={leaf(module.name)}",
+            )
         inputs, outputs = module.features
     elif module.kind == "embedding":
         inputs, outputs = module.features
@@ -120,7 +127,8 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
     wanted = frozenset(work.parameters)
     if not wanted:
         return []
-    found = []
+    found: list[Adapted] = []
+    holders: list[str] = []
     for name in built.loose:
         if matches_list(wanted, f".{name}"):
             raise TargetError(
@@ -140,6 +148,15 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
                     hint="leave one of them out",
                 )
             refuse_mamba(built, module.name, work.where)
+            around = next((name for name in holders if module.name.startswith(f"{name}.")), None)
+            if around is not None:
+                raise TargetError(
+                    f"PEFT wraps {printable(around)} for a parameter of its own, and then does not "
+                    f"find {printable(full)} inside it",
+                    where=work.where,
+                    hint="target the parameters of one of the two only",
+                )
+            holders.append(module.name)
             found.append(_parameter(module, full, shape, work))
     return found
 

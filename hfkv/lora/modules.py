@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
-from hfkv.lora.geometry import FLAT, restore, size_by_config
+from hfkv.lora.geometry import FLAT, declared_shape, restore, size_by_config
 from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
@@ -34,6 +35,9 @@ _NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
+#: A number in a module's name.
+_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
+
 _GGUF_NOTE = (
     "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
     "the adapter is the one of the unquantized class"
@@ -52,7 +56,8 @@ def built_of(facts: Facts, config: Config) -> Built:
             "LoRA's layers are counted from the safetensors headers: "
             + facts.missing.get("tensors", "there are none"),
             where=facts.model,
-            hint="use the repository or a directory with the weights",
+            hint="use the repository or a directory with the weights; with the verify extra "
+            "hfkv lora --basis live builds the class instead",
         )
     if facts.unnamed:
         raise UnsupportedError(
@@ -99,12 +104,24 @@ def built_of(facts: Facts, config: Config) -> Built:
     )
     return replace(
         built,
+        modules=tuple(_as_declared(module, built, table, own) for module in built.modules),
         may_tie=own.get("tie_word_embeddings") is not False,
         # The rule of the packing (or of GGUF's names) is documented; no such model was built to
         # check it against.
         basis="documented" if note else built.basis,
         reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
     )
+
+
+def _as_declared(module: Module, built: Built, table: Table, config: Config) -> Module:
+    """The output embedding as the class makes it, where its weight is then another's."""
+    source = built.tied.get(f"{module.name}.weight", "").rpartition(".")[0]
+    if module.name != built.output or not source:
+        return module
+    shape = declared_shape(table, module.name, source, config)
+    if shape is None or shape == module.parameters["weight"]:
+        return module
+    return replace(module, declared=shape)
 
 
 def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
@@ -203,11 +220,14 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
 
 
 def _tied(table: Table, config: Config) -> Mapping[str, str]:
-    ties: Any = table.ties
-    if isinstance(ties, str):
-        ties = _at(config, ties)
-    # With it transformers ties what layers share among themselves (Zamba) as well, and no more.
-    return table.tied if ties is True else {}
+    # With tie_word_embeddings transformers ties what layers share among themselves (Zamba) too.
+    tied = dict(table.tied)
+    for path, value, otherwise in table.ties:
+        if _at(config, path) is value:
+            tied.update({name: source for name, source in otherwise.items() if source is not None})
+            for name in [name for name, source in otherwise.items() if source is None]:
+                tied.pop(name, None)
+    return tied
 
 
 def _assemble(
@@ -240,6 +260,8 @@ def _assemble(
             }
             continue
         where_found = present.get(row.name)
+        if row.beside is not None:
+            where_found = (where_found or set()) | present.get(row.beside, set())
         if where_found is None:
             parent = row.name.rpartition(".")[0]
             # A module without parameters is where its parent is; one with some is not.
@@ -257,6 +279,8 @@ def _assemble(
         input=table.input,
         tied=shared,
         loose=loose,
+        tie_keys=None if table.exchanged else table.tie_keys,
+        input_raises=table.input_raises,
     )
 
 
@@ -289,6 +313,14 @@ def _share(
                 roots.add(root)
                 shared.update(repeat_shared(shapes, target, blocks, where))
             continue
+        if _NUMBER.search(target):
+            # One of several, of which the others stand alone.
+            pattern, index = _split(target)
+            from_pattern, from_index = _split(source)
+            if from_index in shapes.get(from_pattern, {}):
+                shapes.setdefault(pattern, {})[index] = shapes[from_pattern][from_index]
+                shared[target] = source
+            continue
         origin = shapes.get(source, {})
         if not origin and shapes.get(target):
             # Saved under the other name of the two.
@@ -306,6 +338,11 @@ def _share(
                 shapes.setdefault(target, {})[index] = shape
                 shared[target.format(*index)] = source.format(*next(iter(origin)))
     return shared
+
+
+def _split(name: str) -> tuple[str, Index]:
+    """A name as its pattern and its numbers."""
+    return _NUMBER.sub("{}", name), tuple(int(item) for item in _NUMBER.findall(name))
 
 
 def _key(row: Row, index: Index, order: Mapping[str, int]) -> tuple[int, ...]:
@@ -331,6 +368,8 @@ def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str)
                 where=where,
             )
         kind = kinds[0]
+    if not parameters and row.beside is not None:
+        kind = "other"  # an empty stand-in
     weight = parameters.get("weight")
     needed = {"linear": 2, "Conv1D": 2, "embedding": 2, "conv1d": 3, "conv2d": 4, "conv3d": 5}
     if kind in needed and (weight is None or len(weight) != needed[kind]):

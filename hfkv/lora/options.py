@@ -28,7 +28,8 @@ class LoraOptions:
         target_parameters: plain parameters to adapt.
         trainable_token_indices: (module name or "" for the input embedding, token indices).
         bias: ``none``, ``all`` or ``lora_only``.
-        use_dora, lora_bias, fan_in_fan_out, ensure_weight_tying: as there.
+        use_dora, lora_bias, fan_in_fan_out, ensure_weight_tying, layer_replication,
+            use_qalora: as there.
         lora_dropout: whether there is any (PEFT refuses it on plain parameters).
         init_lora_weights: as there; it changes the count where it freezes a part (``mica``).
         use_bdlora, kasa_config, monteclora_config, velora_config: (key, value) pairs of these
@@ -51,6 +52,8 @@ class LoraOptions:
     lora_bias: bool = False
     fan_in_fan_out: bool = False
     ensure_weight_tying: bool = False
+    layer_replication: tuple[tuple[int, int], ...] | None = None
+    use_qalora: bool = False
     lora_dropout: bool = False
     init_lora_weights: bool | str = True
     use_bdlora: tuple[tuple[str, Any], ...] | None = None

@@ -13,7 +13,7 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.lora.table import Row, Table, part_place, tables_of
+from hfkv.lora.table import Row, Table, TieRule, part_place, tables_of
 from hfkv.reading import printable
 
 __all__ = ["with_parts"]
@@ -37,7 +37,7 @@ class _Donor:
     input: str | None
     output: str | None = None
     tied: Mapping[str, str] | None = None
-    ties: str | bool = False
+    ties: tuple[TieRule, ...] = ()
     counts: Mapping[str, Any]
     conversions: tuple[Mapping[str, Any], ...]
 
@@ -162,7 +162,14 @@ def _exchange(table: Table, name: str, path: str, donor: _Donor) -> Table:
             rows.append(row)
         elif not placed:
             placed = True
-            own = [replace(item, name=_join(name, item.name)) for item in donor.rows]
+            own = [
+                replace(
+                    item,
+                    name=_join(name, item.name),
+                    beside=None if item.beside is None else _join(name, item.beside),
+                )
+                for item in donor.rows
+            ]
             rows += [replace(item, path=_join(path, item.path)) for item in own]
             if not any(item.name == name for item in own):
                 rows.insert(len(rows) - len(own), replace(row, parameters={}))
@@ -203,7 +210,14 @@ def _tie(made: Table, table: Table, start: str, path: str, donor: _Donor) -> Tab
         return replace(
             made,
             tied={start + key: start + value for key, value in donor.tied.items()},
-            ties=_join(path, donor.ties) if isinstance(donor.ties, str) else donor.ties,
+            ties=tuple(
+                (
+                    _join(path, key),
+                    value,
+                    {start + name: source and start + source for name, source in names.items()},
+                )
+                for key, value, names in donor.ties
+            ),
         )
     names = {f"{row.name}.{short}" for row in made.rows for short in row.parameters}
     old, new = f"{table.input}.weight", f"{made.input}.weight"

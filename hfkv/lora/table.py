@@ -13,7 +13,21 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 
-__all__ = ["Row", "Table", "has_table", "part_place", "peft_facts", "table_of", "tables_of"]
+__all__ = [
+    "Row",
+    "Table",
+    "TieRule",
+    "has_table",
+    "part_place",
+    "peft_facts",
+    "table_of",
+    "tables_of",
+]
+
+
+#: A config key's path, a value of it, and what is tied otherwise then: parameter to what it is tied
+#: to, or to None where it stands alone.
+TieRule = tuple[str, bool, Mapping[str, "str | None"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +41,7 @@ class Row:
             config keys, or None; no shapes where the generator could not follow them.
         path: where in the class's config the expressions' keys are.
         transposed, groups: as there.
+        beside: for a module that can be an empty stand-in, one that is there whenever it is.
     """
 
     name: str
@@ -36,6 +51,7 @@ class Row:
     path: str
     transposed: bool
     groups: int
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +68,14 @@ class Table:
     input: str | None
     output: str | None
     tied: Mapping[str, str]
-    ties: str | bool
+    ties: tuple[TieRule, ...]
     rows: tuple[Row, ...]
     counts: Mapping[str, Any]
     parts: tuple[tuple[str, str, str, str], ...]
     conversions: tuple[Mapping[str, Any], ...]
     derived: Mapping[str, str]
+    tie_keys: Mapping[str, str]
+    input_raises: bool = False
     exchanged: tuple[str, ...] = ()
 
     @property
@@ -156,12 +174,14 @@ def _table(name: str, raw: Mapping[str, Any]) -> Table:
         input=raw["input_embeddings"],
         output=raw["output_embeddings"],
         tied=raw["tied"],
-        ties=raw["ties"],
+        ties=tuple((path, value, names) for path, value, names in raw["ties"]),
         rows=tuple(_row(item) for item in raw["modules"]),
         counts=raw["counts"],
         parts=tuple(tuple(item) for item in raw["parts"]),
         conversions=tuple(raw["conversions"]),
         derived=raw["derived"],
+        tie_keys=raw["tie_keys"],
+        input_raises=raw.get("input_raises", False),
     )
 
 
@@ -178,4 +198,5 @@ def _row(item: list[Any]) -> Row:
         path="",
         transposed=bool(marks.get("transposed")),
         groups=marks.get("groups", 1),
+        beside=marks.get("beside"),
     )

@@ -57,3 +57,6 @@ class Work:
     fan_in_fan_out: bool = False
     modules: dict[str, Module] = field(default_factory=dict)
     where: str = ""
+    #: Modules that follow the input embedding, where it is adapted, or saved whole.
+    tied_targets: tuple[str, ...] = ()
+    tied_saves: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -181,5 +182,28 @@ def published(model: Any) -> list[tuple[str, str, tuple[int, ...]]]:
             continue
         if first.setdefault(id(tensor), name) != name:
             del state[name]
-    state = revert_weight_conversion(model, state)
-    return [(name, dtypes[tensor.dtype], tuple(tensor.shape)) for name, tensor in state.items()]
+    saved = revert_weight_conversion(model, state)
+    if not _loads(model, saved):
+        # transformers cannot load what it writes of this class; the names in memory it can.
+        saved = state
+    return [(name, dtypes[tensor.dtype], tuple(tensor.shape)) for name, tensor in saved.items()]
+
+
+def _loads(model: Any, names: Iterable[str]) -> bool:
+    """Whether each of the names reaches a parameter or a buffer on loading."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import (
+        WeightRenaming,
+        dot_natural_key,
+        rename_source_key,
+    )
+
+    rules = get_model_conversion_mapping(model)
+    renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
+    others = [rule for rule in rules if not isinstance(rule, WeightRenaming)]
+    known = model.state_dict()
+    for name in sorted(names, key=dot_natural_key):
+        found, _ = rename_source_key(name, renamings, others, model.base_model_prefix, known)
+        if found not in known and name not in known:
+            return False
+    return True

@@ -1,11 +1,12 @@
 """The LoRA census as recorded: ``python -m tests.census.lora_goldens`` writes it anew from the
-pinned transformers and PEFT (some ten minutes)."""
+pinned transformers and PEFT (some ten minutes), and with types after it those alone."""
 
 from __future__ import annotations
 
 import copy
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,4 +68,11 @@ def write(found: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    write([record(model_type, name) for model_type, name in classes()])
+    wanted = sys.argv[1:]
+    kept = {(item["model_type"], item["class"]): item for item in records()} if wanted else {}
+    write(
+        [
+            record(*key) if not wanted or key[0] in wanted or key not in kept else kept[key]
+            for key in classes()
+        ]
+    )

@@ -18,25 +18,10 @@ from tests.census.lora_goldens import records
 
 #: Option sets that hfkv may still refuse, by name; where it counts them, it counts as PEFT does.
 REFUSED = {
-    "replicated": "layer_replication",
     "tie_saved": "ensure_weight_tying",
     "tie_targets": "ensure_weight_tying",
 }
 
-#: Classes with an option set, or all of them, that are known not to agree yet, with the reason.
-OPEN = {
-    "encoder-decoder-EncoderDecoderModel": "modules to save inside each other",
-    "nemo_speechlm-Nemotron3_5TranscribeForConditionalGeneration": "targets without parameters",
-    "nemotron_h-NemotronHForCausalLM": "targets without parameters",
-    "nemotron_h_omni-NemotronH_Omni_Reasoning_V3": "targets without parameters",
-    "ovis2-Ovis2ForConditionalGeneration": "two modules of the output embedding's name",
-    "pp_formulanet-PPFormulaNetForConditionalGeneration": "PEFT refuses it: no input embeddings",
-    "shieldgemma2-Gemma3ForConditionalGeneration": "transformers does not save it reversibly",
-    "speech-encoder-decoder-SpeechEncoderDecoderModel": "modules to save inside each other",
-    "udop-UdopForConditionalGeneration": "a parameter shared between towers",
-    "vision-encoder-decoder-VisionEncoderDecoderModel": "modules to save inside each other",
-    "xlnet-XLNetLMHeadModel": "plain parameters that the class asks for by name",
-}
 
 #: How many of the option sets beside ``all_linear`` the quick run tries for each type.
 SOME = 2
@@ -45,15 +30,6 @@ SOME = 2
 @lru_cache(maxsize=1)
 def _records() -> dict[str, dict[str, Any]]:
     return {f"{item['model_type']}-{item['class']}": item for item in records()}
-
-
-def _keys() -> list[Any]:
-    return [
-        pytest.param(key, marks=pytest.mark.xfail(reason=OPEN[key], strict=False))
-        if key in OPEN
-        else key
-        for key in sorted(_records())
-    ]
 
 
 def _wrong(item: dict[str, Any], names: list[str]) -> dict[str, str]:
@@ -73,8 +49,6 @@ def _wrong(item: dict[str, Any], names: list[str]) -> dict[str, str]:
 def test_counts_are_pefts_for_every_type() -> None:
     wrong = {}
     for key, item in _records().items():
-        if key in OPEN:
-            continue
         # Another few for each type, always the same ones.
         others = sorted(item["cases"], key=lambda name: zlib.crc32(f"{key} {name}".encode()))
         wrong.update(
@@ -84,7 +58,7 @@ def test_counts_are_pefts_for_every_type() -> None:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("key", _keys())
+@pytest.mark.parametrize("key", sorted(_records()))
 def test_counts_are_pefts_for_every_option_set(key: str) -> None:
     item = _records()[key]
     wrong = _wrong(item, list(item["cases"]))

@@ -57,7 +57,7 @@ def test_a_good_config_has_no_findings(project: Project) -> None:
         ({"base_model_name_or_path": None}, [(3, "HFKV110")], "names no base model"),
         ({"base_model_name_or_path": "${BASE}"}, [(3, "HFKV110")], "names no base model"),
         ({"base_model_name_or_path": "./gone"}, [(3, "HFKV003")], "no ./gone"),
-        ({"layer_replication": [[0, 4], [2, 5]]}, [(9, "HFKV005")], "layer_replication"),
+        ({"arrow_config": {"top_k": 2}}, [(9, "HFKV005")], "arrow_config"),
         ({"target_modules": "(.*)*_proj"}, [(5, "HFKV005")], "unbounded"),
     ],
 )

@@ -80,11 +80,22 @@ def test_what_peft_refuses_is_refused() -> None:
 
 
 def test_options_that_are_not_counted_are_refused_by_name() -> None:
-    with pytest.raises(UnsupportedError, match="layer_replication"):
-        model("meta-llama/Meta-Llama-3-8B").lora(r=8, layer_replication=[[0, 4]])
+    with pytest.raises(UnsupportedError, match="arrow_config"):
+        model("meta-llama/Meta-Llama-3-8B").lora(r=8, arrow_config={"top_k": 2})
     with pytest.raises(InputError, match="nonsense"):
         model("meta-llama/Meta-Llama-3-8B").lora(r=8, nonsense=True)
     assert model("meta-llama/Meta-Llama-3-8B").lora(r=8, lora_alpha=16, lora_dropout=0.1).r == 8
+
+
+def test_layers_several_times_over() -> None:
+    llama = model("meta-llama/Meta-Llama-3-8B")
+    plain, half = llama.lora(r=8), llama.lora(r=8, layer_replication=[[0, 8], [4, 12]])
+    assert half.parameters == plain.parameters // 2
+    # Twelve layers' weights are left, four of them used twice.
+    layers = 218_112_000 * 20
+    assert half.all_parameters - half.parameters == 8_030_261_248 - layers
+    with pytest.raises(TargetError, match=r"names layer 32, and model\.layers has 32"):
+        llama.lora(r=8, layer_replication=[[0, 33]])
 
 
 def test_a_peft_config_is_accepted_without_peft() -> None:

@@ -84,8 +84,11 @@ def test_a_tied_head_that_is_saved_is_a_full_copy() -> None:
         ({"rank_pattern": ["q_proj"]}, InputError),
         ({"lora_dropout": float("inf")}, InputError),
         ({"nonsense": 1}, InputError),
-        ({"use_qalora": True}, UnsupportedError),
-        ({"layer_replication": [[0, 2]]}, UnsupportedError),
+        ({"arrow_config": {"top_k": 2}}, UnsupportedError),
+        ({"layer_replication": [[0, 3]]}, TargetError),
+        ({"layer_replication": [[0, 2, 3]]}, InputError),
+        ({"layer_replication": [[0, 10**9]]}, InputError),
+        ({"layer_replication": "all"}, InputError),
     ],
 )
 def test_refusals(fields: dict[str, Any], error: type[HfkvError]) -> None:

@@ -18,12 +18,43 @@ from tests.lora.tiny import CONFIG, facts
 pytestmark = pytest.mark.oracle
 
 BLOCKS = {"target_modules_bd_a": ["o_proj"], "target_modules_bd_b": ["q_proj"], "nblocks": 2}
+TIED = {"ensure_weight_tying": True}
 CASES: list[dict[str, Any]] = [
     {},
     {"target_modules": None},
     {"target_modules": r".*\.1\..*_proj"},
     {"r": 4, "rank_pattern": {"q_proj": 2, r".*\.0\..*k_proj": 6}},
     {"target_modules": ["q_proj", "embed_tokens"], "modules_to_save": ["lm_head"]},
+    {"target_modules": ["q_proj"], "modules_to_save": ["mlp", "up_proj"]},
+    {
+        "target_modules": ["q_proj"],
+        "layers_to_transform": [0],
+        "modules_to_save": ["layers.1", "up_proj"],
+    },
+    {"target_modules": [], "target_parameters": ["k_proj.weight", "q_proj.weight"]},
+    {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"], **TIED},
+    {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"], **TIED},
+    {"target_modules": ["lm_head"], "modules_to_save": ["lm_head"], **TIED},
+    {"target_modules": ["q_proj", "lm_head"], **TIED},
+    {"target_modules": ["embed_tokens"], "rank_pattern": {"lm_head": 2}, **TIED},
+    {"target_modules": r".*(embed_tokens|q_proj)", **TIED},
+    {"target_modules": r"lm_head|.*q_proj", "use_dora": True, **TIED},
+    {"target_modules": ["lm_head"], "exclude_modules": ["embed_tokens"], **TIED},
+    TIED,
+    {"layer_replication": [[0, 1], [0, 2], [1, 2]]},
+    {"layer_replication": [[1, 2]], "bias": "all", "target_modules": ["q_proj"]},
+    {"layer_replication": [[0, 2], [1, 2]], "use_dora": True, "modules_to_save": ["lm_head"]},
+    {
+        "layer_replication": [[0, 2], [0, 2]],
+        "target_modules": ["q_proj"],
+        "layers_to_transform": [3],
+        "modules_to_save": ["up_proj"],
+    },
+    {"layer_replication": [[0, 3]]},
+    {"layer_replication": [[-1, 1]]},
+    {"layer_replication": []},
+    {"use_qalora": True},
+    {"use_qalora": True, "use_dora": True},
     {"trainable_token_indices": {"embed_tokens": [1, 2]}},
     {"layers_to_transform": [1], "target_modules": ["q_proj"], "layers_pattern": ["layers"]},
     {"bias": "all"},
