@@ -18,6 +18,7 @@ from hfkv.lora.header import Header, Index, Shape, family, read_header
 from hfkv.lora.inferred import guess, inferred
 from hfkv.lora.rule import Rule, Weight
 from hfkv.lora.rules import RULES
+from hfkv.lora.table import is_known
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
 
@@ -27,15 +28,16 @@ _DIMENSIONS = {"conv2d": 4}
 
 
 def basis_of(model_type: str) -> tuple[str, str]:
-    """How the modules of a type without a module table are known, and from where.
+    """How the modules of a type are known where nothing is odd about a checkpoint, and the code
+    that they are read from, or "".
 
-    >>> basis_of("phi-msft")[0], basis_of("novel")[0]
-    ('documented', 'inferred')
+    >>> basis_of("llama"), basis_of("phi-msft")[0], basis_of("novel")
+    (('exact', ''), 'documented', ('inferred', ''))
     """
+    if is_known(model_type):
+        return "exact", ""
     rules = RULES.get(model_type, ())
-    if not rules:
-        return "inferred", "the checkpoint's names and shapes"
-    return "documented", rules[0].source
+    return ("documented", rules[0].source) if rules else ("inferred", "")
 
 
 def by_header(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, where: str) -> Built:
