@@ -51,14 +51,19 @@ def by_header(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, whe
     rules = RULES.get(model_type, ())
     if not rules:
         return inferred(model_type, raw, header, where)
-    names = {family(name)[0] for name in header.flat}
-    rule = next((rule for rule in rules if rule.input in names), None)
+    rule = next((rule for rule in rules if _has(rule.input, header)), None)
     if rule is None:
         why = f"its names are not those of {' or '.join(rule.source for rule in rules)}"
         return inferred(model_type, raw, header, where, why=why)
     if rule.buffers:
         header = read_header(tensors, rule.buffers)
     return _build(model_type, rule, _Reading(rule=rule, raw=raw, header=header, where=where))
+
+
+def _has(pattern: str, header: Header) -> bool:
+    if "{}" not in pattern:
+        return pattern in header.parameters
+    return any(family(name)[0] == pattern for name in header.parameters)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,8 @@ Index = tuple[int, ...]
 _FLOATS = frozenset(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"])
 #: Saved beside parameters by old classes: rotary frequencies, causal masks.
 _BUFFERS = re.compile(r"(^|\.)(inv_freq|masked_bias|rotary_emb\..*|attn\.bias)$")
-_NUMBER = re.compile(r"[0-9]+")
+#: A part of a name that is a number.
+_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +76,14 @@ def family(name: str) -> tuple[str, Index]:
     >>> family("model.layers.3.mlp.experts.11.up_proj")
     ('model.layers.{}.mlp.experts.{}.up_proj', (3, 11))
     """
-    parts = name.split(".")
-    numbers = tuple(int(part) for part in parts if _NUMBER.fullmatch(part))
-    if not numbers:
-        return name, ()
-    return ".".join("{}" if _NUMBER.fullmatch(part) else part for part in parts), numbers
+    numbers = tuple(map(int, _NUMBER.findall(name)))
+    return (_NUMBER.sub("{}", name), numbers) if numbers else (name, ())
 
 
 def _order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(
-        (0, int(part), "") if _NUMBER.fullmatch(part) else (1, 0, part) for part in name.split(".")
+        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
+        for part in name.split(".")
     )
 
 
