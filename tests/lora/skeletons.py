@@ -177,6 +177,41 @@ _MLA = {
 }
 
 
+def _ling(name: str, head: str, buffers: dict[str, tuple[int, ...]] | None = None) -> Case:
+    return Case(
+        name=name,
+        config={
+            **_SIZES,
+            "model_type": name,
+            "head_dim": 8,
+            "num_experts": 4,
+            "moe_intermediate_size": 24,
+        },
+        parts=_decoder(
+            (
+                _mixture(
+                    n,
+                    _linear(
+                        f"model.layers.{n}.attention.", query_key_value=(64, 32), dense=(32, 32)
+                    ),
+                    _one(f"model.layers.{n}.mlp.gate", "plain", 4, 32),
+                )
+                for n in _LAYERS
+            ),
+            embedding="model.word_embeddings",
+            head_kind=head,
+        ),
+        input="model.word_embeddings",
+        output="lm_head",
+        buffers=buffers or {},
+        targets=("query_key_value",),
+    )
+
+
+def _w123(start: str, size: int) -> list[Part]:
+    return _linear(start, w1=(size, 32), w2=(32, size), w3=(size, 32))
+
+
 def _web(name: str) -> Case:
     return Case(
         name=name,
@@ -396,32 +431,35 @@ CASES: tuple[Case, ...] = (
         beyond={"model.layers.2.eh_proj.weight": (32, 64), "model.layers.2.enorm.weight": (32,)},
         targets=("q_a_proj", "down_proj"),
     ),
+    _ling("bailing_moe", "plain"),
+    _ling("bailing_moe_v2", "linear", {"model.layers.1.mlp.gate.expert_bias": (4,)}),
     Case(
-        name="bailing_moe_v2",
-        config={
-            **_SIZES,
-            "model_type": "bailing_moe_v2",
-            "head_dim": 8,
-            "num_experts": 4,
-            "moe_intermediate_size": 24,
-        },
+        name="arctic",
+        config={**_SIZES, "model_type": "arctic", "num_local_experts": 4},
         parts=_decoder(
-            (
-                _mixture(
-                    n,
-                    _linear(
-                        f"model.layers.{n}.attention.", query_key_value=(64, 32), dense=(32, 32)
-                    ),
-                    _one(f"model.layers.{n}.mlp.gate", "plain", 4, 32),
-                )
-                for n in _LAYERS
-            ),
-            embedding="model.word_embeddings",
+            [
+                *_heads(f"model.layers.{n}.self_attn."),
+                *(
+                    _w123(f"model.layers.{n}.block_sparse_moe.mlp.", 48)
+                    if not n
+                    else [
+                        _one(f"model.layers.{n}.block_sparse_moe.gate", "linear", 4, 32),
+                        *(
+                            part
+                            for expert in range(4)
+                            for part in _w123(
+                                f"model.layers.{n}.block_sparse_moe.experts.{expert}.", 48
+                            )
+                        ),
+                        *_w123(f"model.layers.{n}.residual_mlp.", 32),
+                    ]
+                ),
+            ]
+            for n in _LAYERS
         ),
-        input="model.word_embeddings",
+        input="model.embed_tokens",
         output="lm_head",
-        buffers={"model.layers.1.mlp.gate.expert_bias": (4,)},
-        targets=("query_key_value",),
+        targets=("q_proj", "w1", "gate"),
     ),
     Case(
         name="hunyuan",
@@ -633,6 +671,35 @@ CASES: tuple[Case, ...] = (
         output="lm_head",
         tied=True,
         targets=("q_proj", "c_fc_0"),
+    ),
+    Case(
+        name="moss",
+        config={
+            "model_type": "moss",
+            "n_embd": 32,
+            "n_head": 4,
+            "n_layer": 2,
+            "vocab_size": 128,
+            "tie_word_embeddings": False,
+        },
+        parts=_decoder(
+            (
+                _linear(
+                    f"transformer.h.{n}.",
+                    attn__qkv_proj=(96, 32),
+                    attn__out_proj=(32, 32),
+                    mlp__fc_in=(128, 32),
+                    mlp__fc_out=(32, 128),
+                )
+                for n in _LAYERS
+            ),
+            embedding="transformer.wte",
+            norm="transformer.ln_f",
+        ),
+        input="transformer.wte",
+        output="lm_head",
+        buffers={"transformer.h.0.attn.causal_mask": (1, 1, 16, 16)},
+        targets=("qkv_proj", "fc_in"),
     ),
     Case(
         name="openelm",

@@ -18,26 +18,64 @@ def _mixture(experts: Size, shared: str = "shared_experts") -> tuple[Weight, ...
 
 
 _DEEPSEEK_HEADS = "num_attention_heads * (qk_nope_head_dim + qk_rope_head_dim)"
+_ARCTIC = f"{LAYER}block_sparse_moe."
 _BAILING = "(num_attention_heads + 2 * num_key_value_heads) * head_dim"
 
+
+def _ling(source: str, head: Weight, buffers: str = "") -> Rule:
+    """Ling, with a router for each kind of input in its kin for images and sound."""
+    return Rule(
+        source=source,
+        input="model.word_embeddings",
+        ties=True,
+        experts=("num_experts",),
+        # Whether its layers for multi-token prediction are built was not read.
+        beyond="not known",
+        buffers=buffers,
+        weights=(
+            *weights(f"{LAYER}attention.", "query_key_value", _BAILING, HIDDEN),
+            *weights(f"{LAYER}attention.", "dense", HIDDEN, "num_attention_heads * head_dim"),
+            *_mixture("moe_intermediate_size"),
+            *weights(
+                MLP, "gate image_gate audio_gate", "num_experts", HIDDEN, "some", kind="other"
+            ),
+            head,
+        ),
+    )
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
-    "bailing_moe_v2": (
+    "arctic": (
         Rule(
-            source="inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py, BailingMoeV2ForCausalLM",
-            input="model.word_embeddings",
+            source="Snowflake/snowflake-arctic-base: modeling_arctic.py, ArcticForCausalLM without "
+            "DeepSpeed",
+            input="model.embed_tokens",
             ties=True,
-            experts=("num_experts",),
-            beyond="not known",
-            buffers=r"\.expert_bias$",
+            experts=("num_local_experts",),
             weights=(
-                *weights(f"{LAYER}attention.", "query_key_value", _BAILING, HIDDEN),
-                *weights(f"{LAYER}attention.", "dense", HIDDEN, "num_attention_heads * head_dim"),
-                *_mixture("moe_intermediate_size"),
-                *weights(
-                    MLP, "gate image_gate audio_gate", "num_experts", HIDDEN, "some", kind="other"
-                ),
+                *attention(SELF),
+                *weights(f"{_ARCTIC}mlp.", "w1 w3", "intermediate_size", HIDDEN, "some"),
+                *weights(f"{_ARCTIC}mlp.", "w2", HIDDEN, "intermediate_size", "some"),
+                *weights(f"{_ARCTIC}experts.{{}}.", "w1 w3", "intermediate_size", HIDDEN, "some"),
+                *weights(f"{_ARCTIC}experts.{{}}.", "w2", HIDDEN, "intermediate_size", "some"),
+                *weights(_ARCTIC, "gate", "num_local_experts", HIDDEN, "some"),
+                *weights(f"{LAYER}residual_mlp.", "w1 w2 w3", HIDDEN, HIDDEN, "some"),
                 head(),
             ),
+        ),
+    ),
+    "bailing_moe": (
+        _ling(
+            "inclusionAI/Ming-UniVision: modeling_bailing_moe.py, BailingMoeSparseMoeBlock",
+            # Its class was not read.
+            head("head"),
+        ),
+    ),
+    "bailing_moe_v2": (
+        _ling(
+            "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py, BailingMoeV2ForCausalLM",
+            head(),
+            r"\.expert_bias$",
         ),
     ),
     "deepseek": (

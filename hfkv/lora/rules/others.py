@@ -134,6 +134,22 @@ RULES: dict[str, tuple[Rule, ...]] = {
             ),
         ),
     ),
+    "moss": (
+        Rule(
+            source="fnlp/moss-moon-003-base: modeling_moss.py, MossForCausalLM",
+            input="transformer.wte",
+            container="transformer.h",
+            layers=("n_layer",),
+            buffers=r"\.attn\.causal_mask$",
+            weights=(
+                *weights(f"{BLOCK}attn.", "qkv_proj", "3 * n_embd", "n_embd"),
+                *weights(f"{BLOCK}attn.", "out_proj", "n_embd", "n_embd"),
+                *weights(f"{BLOCK}mlp.", "fc_in", None, "n_embd"),
+                *weights(f"{BLOCK}mlp.", "fc_out", "n_embd", None),
+                head(size="n_embd"),
+            ),
+        ),
+    ),
     "openelm": (
         Rule(
             source="apple/OpenELM-1_1B: modeling_openelm.py, OpenELMForCausalLM",
