@@ -229,7 +229,7 @@ def _check_experts(weight: Weight, found: Mapping[Index, str], reading: _Reading
     count = reading.count(reading.rule.experts)
     for layer, there in layers.items():
         expected = max(there) + 1 if count is None else count
-        if there != set(range(expected)):
+        if (len(there), max(there) + 1) != (expected, expected):
             raise reading.refuse(
                 weight.name.replace("{}", str(layer), 1),
                 f"there for {len(there)} experts",

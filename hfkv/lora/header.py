@@ -16,8 +16,8 @@ Index = tuple[int, ...]
 _FLOATS = frozenset(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"])
 #: Saved beside parameters by old classes: rotary frequencies, causal masks.
 _BUFFERS = re.compile(r"(^|\.)(inv_freq|masked_bias|rotary_emb\..*|attn\.bias)$")
-#: A part of a name that is a number.
-_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
+#: A part of a name that is a number; no list is longer, and Python reads no longer ones at will.
+_NUMBER = re.compile(r"(?<![^.])[0-9]{1,18}(?![^.])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,7 @@ def family(name: str) -> tuple[str, Index]:
 
 def _order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(
-        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
-        for part in name.split(".")
+        (0, int(part), "") if _NUMBER.fullmatch(part) else (1, 0, part) for part in name.split(".")
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hfkv.errors import TargetError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.classes import config_class
 from hfkv.lora import Lora, LoraOptions, lora
 from hfkv.lora.documented import basis_of
 from hfkv.lora.rules import RULES
@@ -21,6 +22,11 @@ def count(base: Facts, **fields: Any) -> Lora:
     return lora(
         base, LoraOptions.from_options(**{"r": 4, "target_modules": "all-linear", **fields})
     )
+
+
+def test_rules_are_of_types_that_transformers_lacks() -> None:
+    assert not [name for name in RULES if config_class(name) is not None]
+    assert {basis_of(name)[0] for name in RULES} == {"documented"}
 
 
 def test_every_rule_has_a_case_and_says_its_source() -> None:
@@ -141,3 +147,14 @@ def test_other_names_than_the_rules_are_inferred() -> None:
 def test_types_whose_code_was_not_read_stay_inferred() -> None:
     for model_type in ("aquila", "internvl_chat", "novel"):
         assert basis_of(model_type)[0] == "inferred"
+
+
+def test_numbers_beyond_reason_are_names() -> None:
+    name = f"model.layers.{'9' * 5000}.mlp.up_proj.weight"
+    with pytest.raises(UnsupportedError, match="experts"):
+        count(
+            CASE["deepseek"].facts(
+                **{f"model.layers.1.mlp.experts.{10**17}.up_proj.weight": (24, 32)}
+            )
+        )
+    assert count(CASE["deepseek"].facts(**{name: (48, 32)})).basis == "inferred"
