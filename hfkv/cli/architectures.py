@@ -17,21 +17,21 @@ from hfkv.cli.output import emit
 )
 @format_options
 def architectures(basis: str | None) -> int:
-    """Every model_type whose KV cache is known: kinds of layers, basis, source.
+    """Every model_type whose KV cache is known: kinds of layers, basis, source, and LoRA's basis.
 
     \b
       hfkv architectures
       hfkv architectures --basis documented --format csv
     """
     from hfkv.cache.catalogue import architectures as catalogue
-    from hfkv.render.architectures import sheets
+    from hfkv.render.architectures import sheets, values
 
     found = [item for item in catalogue() if basis in (None, item.basis)]
     emit(
         chosen_format(),
-        [item.to_json() for item in found],
+        values(found),
         sheets=lambda: sheets(found),
         quiet=lambda: [item.model_type for item in found],
-        rows=lambda: [{**item.to_json(), "kinds": ", ".join(item.kinds)} for item in found],
+        rows=lambda: [{**value, "kinds": ", ".join(value["kinds"])} for value in values(found)],
     )
     return 0

@@ -14,17 +14,16 @@ say is told, or refused where the answer would hang on it:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.lora.built import Built, Module, leaf
+from hfkv.lora.header import Header
 from hfkv.reading import printable
-from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["inferred"]
+__all__ = ["guess", "inferred"]
 
-_FLOATS = frozenset(["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I8"])
 _HEADS = frozenset(["lm_head", "embed_out", "output_layer"])
 #: Names that many other layers have too: heads where they have a row for each token.
 _MAYBE_HEADS = frozenset(["output", "head", "ff_out", "final_linear"])
@@ -32,42 +31,33 @@ _EMBEDDING = re.compile(r"embed|position|token_type|relative_attention_bias|^wte
 _EXPERTS = ("num_experts", "n_routed_experts", "num_local_experts", "moe_num_experts")
 #: More rows than tokens, to round the number up.
 _SPARE = 1024
-#: Saved beside parameters by old classes: rotary frequencies, causal masks.
-_BUFFERS = re.compile(r"(^|\.)(inv_freq|masked_bias|rotary_emb\..*|attn\.bias)$")
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def inferred(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, where: str) -> Built:
+def inferred(
+    model_type: str, raw: Mapping[str, Any], header: Header, where: str, *, why: str = ""
+) -> Built:
     """What the checkpoint shows of a model without a module table.
+
+    Args:
+        model_type, raw: the config's type, and the config.
+        header: the checkpoint.
+        where: the model, for errors.
+        why: why no rule of the type was followed, or "".
 
     Raises:
         UnsupportedError: there is no layer in it, or more than one head.
     """
-    kept = [item for item in tensors if item.dtype in _FLOATS and not _BUFFERS.search(item.name)]
-    parameters: dict[str, dict[str, tuple[int, ...]]] = {}
-    loose: dict[str, tuple[int, ...]] = {}
-    for item in sorted(kept, key=lambda item: _order(item.name)):
-        name, _, short = item.name.rpartition(".")
-        if name:
-            parameters.setdefault(name, {})[short] = item.shape
-        else:
-            loose[short] = item.shape
-    flat = {
-        name: shape
-        for name, held in parameters.items()
-        if len(shape := held.get("weight", ())) == 2
-    }
+    flat = header.flat
     if not flat:
         raise UnsupportedError(
             f"model_type '{printable(model_type)}' is not known here, and its header has no weight "
             "of two dimensions",
             where=where,
         )
-    embeddings = {
-        name for name in flat if _EMBEDDING.search(leaf(name)) and leaf(name) not in _HEADS
-    }
     # As many rows as there are tokens.
-    long = {name for name, shape in flat.items() if _is_vocabulary(shape[0], raw)}
+    vocabulary = _vocabulary(raw)
+    long = {name for name, shape in flat.items() if _is_long(shape, vocabulary)}
     heads = [
         name
         for name in flat
@@ -79,30 +69,27 @@ def inferred(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, wher
             f"{len(heads)} output embeddings: {printable(', '.join(heads), 200)}",
             where=where,
         )
-    unclear = dict.fromkeys(long - embeddings - set(heads), "vocabulary")
-    unclear.update(dict.fromkeys(_routers(flat, kept, raw), "router"))
-    modules = [
-        Module(
-            name=name,
-            kind=_kind(name, held, embeddings, unclear),
-            parameters=held,
-        )
-        for name, held in _with_containers(parameters).items()
-    ]
+    kinds = guess(header, raw, heads)
+    embeddings = sorted(name for name, kind in kinds.items() if kind == "embedding")
     words = [name for name in embeddings if name in long]
     return Built(
         model_type=model_type,
-        modules=tuple(modules),
+        modules=tuple(
+            Module(name=name, kind=kinds.get(name, "other"), parameters=held)
+            for name, held in header.parameters.items()
+        ),
         output=heads[0] if heads else None,
         input=words[0] if len(words) == 1 else None,
         input_known=len(words) == 1,
-        loose=loose,
+        loose=header.loose,
         basis="inferred",
         reason=(
-            f"model_type '{printable(model_type)}' has no module table: the modules are read off "
+            f"model_type '{printable(model_type)}' has no module table"
+            + (f" ({why})" if why else "")
+            + ": the modules are read off "
             "the checkpoint's names and shapes, every weight of two dimensions as a linear layer "
             + (
-                f"but the embeddings ({printable(', '.join(sorted(embeddings)), 120)}) "
+                f"but the embeddings ({printable(', '.join(embeddings), 120)}) "
                 if embeddings
                 else ""
             )
@@ -111,10 +98,27 @@ def inferred(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, wher
     )
 
 
-def _order(name: str) -> tuple[tuple[int, int, str], ...]:
-    return tuple(
-        (0, int(part), "") if _NUMBER.fullmatch(part) else (1, 0, part) for part in name.split(".")
-    )
+def guess(header: Header, raw: Mapping[str, Any], heads: Collection[str] = ()) -> dict[str, str]:
+    """The kinds of modules with a weight of two or more dimensions, by names and sizes alone:
+    ``unknown``, or one of :data:`hfkv.lora.work.UNCLEAR`, where these do not tell."""
+    routers = _routers(header, raw)
+    vocabulary = _vocabulary(raw)
+    found = {}
+    for name, held in header.parameters.items():
+        shape = held.get("weight", ())
+        if len(shape) > 2:
+            found[name] = "unknown"
+        elif len(shape) < 2:
+            continue
+        elif _EMBEDDING.search(leaf(name)) and leaf(name) not in _HEADS:
+            found[name] = "embedding"
+        elif name in routers:
+            found[name] = "router"
+        elif name not in heads and _is_long(shape, vocabulary):
+            found[name] = "vocabulary"
+        else:
+            found[name] = "linear"
+    return found
 
 
 def _numbers(raw: Mapping[str, Any], *keys: str) -> set[int]:
@@ -128,18 +132,20 @@ def _numbers(raw: Mapping[str, Any], *keys: str) -> set[int]:
     }
 
 
-def _is_vocabulary(rows: int, raw: Mapping[str, Any]) -> bool:
-    sizes = _numbers(raw, "vocab_size", "padded_vocab_size")
-    return any(size <= rows <= size + min(_SPARE, size // 8) for size in sizes)
+def _vocabulary(raw: Mapping[str, Any]) -> set[int]:
+    return _numbers(raw, "vocab_size", "padded_vocab_size")
 
 
-def _routers(
-    flat: Mapping[str, tuple[int, ...]], tensors: list[Tensor], raw: Mapping[str, Any]
-) -> set[str]:
+def _is_long(shape: tuple[int, ...], vocabulary: set[int]) -> bool:
+    """Whether a weight has as many rows as there are tokens."""
+    return any(size <= shape[0] <= size + min(_SPARE, size // 8) for size in vocabulary)
+
+
+def _routers(header: Header, raw: Mapping[str, Any]) -> set[str]:
     """Weights with a row for each of the experts that lie beside them, or that the config counts
     where a name says that it routes."""
     beside: dict[str, set[int]] = {}
-    for item in tensors:
+    for item in header.tensors:
         parent, mark, rest = item.name.partition(".experts.")
         if not mark:
             continue
@@ -150,7 +156,7 @@ def _routers(
             beside.setdefault(parent, set()).update(range(item.shape[0]))
     counts = _numbers(raw, *_EXPERTS)
     found = set()
-    for name, shape in flat.items():
+    for name, shape in header.flat.items():
         parent = name.rpartition(".")[0]
         around = (parent, parent.rpartition(".")[0])
         named = leaf(name) in ("gate", "router", "wg") or "router" in parent
@@ -159,32 +165,3 @@ def _routers(
         ):
             found.add(name)
     return {name for name in found if ".experts." not in name}
-
-
-def _kind(
-    name: str,
-    held: Mapping[str, tuple[int, ...]],
-    embeddings: set[str],
-    unclear: Mapping[str, str],
-) -> str:
-    dimensions = len(held.get("weight", ()))
-    if name in embeddings:
-        return "embedding"
-    if name in unclear:
-        return unclear[name]
-    if dimensions == 2:
-        return "linear"
-    return "unknown" if dimensions > 2 else "other"
-
-
-def _with_containers(
-    parameters: Mapping[str, dict[str, tuple[int, ...]]],
-) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Every module with parameters, each after the modules around it."""
-    found: dict[str, dict[str, tuple[int, ...]]] = {}
-    for name, held in parameters.items():
-        parts = name.split(".")
-        for end in range(1, len(parts)):
-            found.setdefault(".".join(parts[:end]), {})
-        found[name] = held
-    return found

@@ -13,8 +13,8 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.documented import by_header
 from hfkv.lora.geometry import FLAT, declared_shape, restore, size_by_config
-from hfkv.lora.inferred import inferred
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
 from hfkv.lora.shared import repeat_shared
@@ -68,7 +68,7 @@ def built_of(facts: Facts, config: Config) -> Built:
     tensors, note = (facts.tensors, _GGUF_NOTE) if facts.from_gguf else unpack(facts, facts.tensors)
     if not has_table(config):
         _refuse_flat(tensors, config, facts.model)
-        built = inferred(config.model_type, config.raw, tensors, facts.model)
+        built = by_header(config.model_type, config.raw, tensors, facts.model)
         return replace(built, reason="; ".join(filter(None, (built.reason, note))))
     table = table_of(config)
     own = _inside(config, table.config_path)

@@ -18,6 +18,7 @@ __all__ = [
     "Table",
     "TieRule",
     "has_table",
+    "is_known",
     "part_place",
     "peft_facts",
     "table_of",
@@ -113,7 +114,12 @@ def _classes(model_type: str) -> Mapping[str, Any] | None:
 
 def has_table(config: Config) -> bool:
     """Whether the pinned transformers has a class of this type that could be built."""
-    return config.cls is not None and config.model_type in _index()["types"]
+    return config.cls is not None and is_known(config.model_type)
+
+
+def is_known(model_type: str) -> bool:
+    """Whether there is a module table for a type."""
+    return model_type in _index()["types"]
 
 
 def table_of(config: Config) -> Table:
@@ -142,7 +148,7 @@ def table_of(config: Config) -> Table:
 
 def tables_of(model_type: str) -> tuple[Table, ...]:
     """The tables of a known type's classes; none where there is no file."""
-    if model_type not in _index()["types"]:
+    if not is_known(model_type):
         return ()
     return tuple(_table(name, raw) for name, raw in (_classes(model_type) or {}).items())
 

@@ -14,10 +14,11 @@ __all__ = ["CONVOLUTIONS", "LINEAR", "UNCLEAR", "Adapted", "Work"]
 LINEAR = ("linear", "Conv1D")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 
-#: Kinds of an unknown architecture's modules, where the checkpoint leaves two open.
+#: Kinds of modules without a module table, where what is known leaves two open.
 UNCLEAR = {
     "router": "a linear layer or a plain parameter",
     "vocabulary": "a linear layer or an embedding",
+    "head": "a linear layer or of a class of its own",
 }
 
 

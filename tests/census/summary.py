@@ -18,6 +18,8 @@ from hfkv.cache import ROWS
 from hfkv.cache.catalogue import architectures
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import known_types, pinned_version
+from hfkv.lora.documented import basis_of
+from hfkv.lora.rules import RULES
 from hfkv.render.machine import to_markdown
 from tests.cache.test_goldens import planned
 from tests.census.goldens import load
@@ -104,18 +106,27 @@ def document() -> str:
         f"{len(known)} types have a row: "
         + ", ".join(f"{count} {basis}" for basis, count in sorted(counts.items()))
         + ". Kinds are those of the class's default config; a file can choose others. A nested "
-        "type is listed by itself and by the types around it.",
+        "type is listed by itself and by the types around it. LoRA: how the modules that it adapts "
+        "are known; where they are documented, the code that they are read from stands below.",
         to_markdown(
-            ("model_type", "kinds", "basis", "source"),
+            ("model_type", "kinds", "basis", "LoRA", "source"),
             [
                 (
                     f"`{item.model_type}`",
                     ", ".join(item.kinds) or "by the file",
                     item.basis,
+                    basis_of(item.model_type)[0],
                     item.source,
                 )
                 for item in known
             ],
+        ).replace(" ---: |", " --- |"),
+    ]
+    parts += [
+        "## LoRA's modules, documented",
+        to_markdown(
+            ("model_type", "source"),
+            [(f"`{name}`", rule.source) for name, rules in sorted(RULES.items()) for rule in rules],
         ).replace(" ---: |", " --- |"),
     ]
     if left:
