@@ -143,30 +143,24 @@ def tied_of(model: Any) -> dict[str, str]:
 
 
 class Ties:
-    """What is tied under one config or another, and by which of its keys."""
+    """What is tied under a class's defaults, and what is tied otherwise by one of its keys."""
 
     def __init__(self, model: Any) -> None:
-        self._default = tied_of(model)
-        self.tied = dict(self._default)
+        self.tied = tied_of(model)
         self.rules: list[list[Any]] = []
 
-    def add(self, where: str, default: Any, value: Any, variant: Any) -> None:
+    def add(self, where: str, value: Any, variant: Any) -> None:
         """Compare with the model that differs by one key."""
         now = tied_of(variant)
-        there = {
-            NUMBER.sub("{}", name) for name, _ in variant.named_parameters(remove_duplicate=False)
-        }
+        there = {_pattern(name) for name, _ in variant.named_parameters(remove_duplicate=False)}
         other: dict[str, str | None] = {}
-        for name, source in self._default.items():
+        for name, source in {**self.tied, **now}.items():
             if name not in now and _pattern(name) in there:
                 other[name] = None
-            elif now.get(name, source) != source:
+            elif self.tied.get(name) != now.get(name, source):
                 other[name] = now[name]
-        gained = {name: source for name, source in now.items() if name not in self._default}
-        self.tied.update(gained)
-        for at, names in ((value, other), (default, dict.fromkeys(gained))):
-            if names and isinstance(at, bool) and [where, at, names] not in self.rules:
-                self.rules.append([where, at, names])
+        if other and isinstance(value, bool):
+            self.rules.append([where, value, other])
 
 
 def _pattern(name: str) -> str:

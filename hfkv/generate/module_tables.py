@@ -92,7 +92,7 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         if variant is None:
             continue
         rows.add(variant)
-        ties.add(where, at(own, where), value_of(change), variant)
+        ties.add(where, value_of(change), variant)
         # What comes with cross-attention can hang on the change as well.
         if crossed and (variant := variant_of(model_type, name, path, {**crossed, **change})):
             rows.add(variant)

@@ -206,7 +206,8 @@ def _moved(name: str | None, start: str, inside: str | None) -> str | None:
 
 def _tie(made: Table, table: Table, start: str, path: str, donor: _Donor) -> Table:
     """What is tied: the part's own, where it has a head; else what the whole ties to it."""
-    if donor.tied is not None and all(key.startswith(start) for key in table.tied):
+    ever = {*table.tied, *(name for _, _, names in table.ties for name in names)}
+    if donor.tied is not None and all(key.startswith(start) for key in ever):
         return replace(
             made,
             tied={start + key: start + value for key, value in donor.tied.items()},
@@ -221,9 +222,25 @@ def _tie(made: Table, table: Table, start: str, path: str, donor: _Donor) -> Tab
         )
     names = {f"{row.name}.{short}" for row in made.rows for short in row.parameters}
     old, new = f"{table.input}.weight", f"{made.input}.weight"
-    tied = {key: (new if value == old else value) for key, value in table.tied.items()}
+
+    def moved(pairs: Mapping[str, str]) -> dict[str, str]:
+        to = {name: (new if source == old else source) for name, source in pairs.items()}
+        return {name: source for name, source in to.items() if name in names and source in names}
+
     return replace(
-        made, tied={key: value for key, value in tied.items() if key in names and value in names}
+        made,
+        tied=moved(table.tied),
+        ties=tuple(
+            (
+                key,
+                value,
+                {
+                    **{name: None for name, source in pairs.items() if source is None},
+                    **moved({n: s for n, s in pairs.items() if s is not None}),
+                },
+            )
+            for key, value, pairs in table.ties
+        ),
     )
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.oracle
 
 SEED = os.environ.get("HFKV_SEED", "0")
 #: Draws until one is a config that the class accepts.
-TRIES = 6
+TRIES = 25
 
 
 def _classes() -> list[str]:
