@@ -65,6 +65,10 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         rows.add(whole)
     if (variant := variant_of(model_type, name, "", VARIANTS.get(model_type, {}))) is not None:
         rows.add(variant)
+    # Some classes take flags of biases all alike, or not at all.
+    biased = {key: True for key, on in vars(own).items() if "bias" in key and on is False}
+    if len(biased) > 1 and (variant := variant_of(model_type, name, path, biased)) is not None:
+        rows.add(variant)
     few: dict[str, Any] = {}
     for key in keys.values():
         if at(own, key) > FEW:
