@@ -24,12 +24,15 @@ class Rows:
         self.kinds: dict[str, list[str]] = {}
         self.shapes: dict[str, dict[str, list[Any]]] = {}
         self.marks: dict[str, dict[str, Any]] = {}
+        self.stated: dict[str, list[list[Any]]] = {}
+        self.differing: set[str] = set()
         #: Of each build: pattern to the numbers under which it is there, and those of them under
         #: which it holds no parameters.
         self.places: list[dict[str, tuple[set[Index], set[Index]]]] = []
 
     def add(self, model: Any) -> None:
         last = -1
+        shared = {_pattern(name) for pair in tied_of(model).items() for name in pair}
         places: dict[str, tuple[set[Index], set[Index]]] = {}
         self.places.append(places)
         for name, module in model.named_modules():
@@ -53,6 +56,13 @@ class Rows:
             if kind not in self.kinds[pattern]:
                 self.kinds[pattern].append(kind)
             self.marks[pattern].update(marks)
+            stated = _stated(module) if f"{pattern}.weight" in shared else None
+            if stated is not None:
+                known_here = self.stated.setdefault(pattern, [])
+                if stated not in known_here:
+                    known_here.append(stated)
+                if stated != _shape(module.weight):
+                    self.differing.add(pattern)
             for key, parameter in module.named_parameters(recurse=False):
                 shape = _shape(parameter)
                 known = self.shapes[pattern].setdefault(NUMBER.sub("{}", key), [])
@@ -75,6 +85,8 @@ class Rows:
                 key: [shape for shape in known if shape is not None] or None
                 for key, known in self.shapes[pattern].items()
             }
+            if pattern in self.differing:
+                marks["stated"] = self.stated[pattern]
             found.append([pattern, kinds[0], shapes, *([marks] if marks else [])])
         return found
 
@@ -116,6 +128,30 @@ def _kind(module: Any) -> tuple[str, dict[str, Any]]:
     if kind.startswith("conv") and getattr(module, "groups", 1) not in (1, None):
         marks["groups"] = expression(module.groups)
     return kind, marks
+
+
+def _stated(module: Any) -> list[Any] | None:
+    """What a layer says its weight's sizes are: where the weight is another layer's, not always
+    those that it has."""
+    from torch import nn
+
+    weight = getattr(module, "weight", None)
+    if isinstance(module, nn.Linear):
+        sizes = [module.out_features, module.in_features]
+    elif isinstance(module, nn.Embedding):
+        sizes = [module.num_embeddings, module.embedding_dim]
+    else:
+        return None
+    if weight is None:
+        return None
+    held = _shape(weight)
+    if held is None or len(held) != 2 or not all(isinstance(size, int) for size in sizes):
+        return None
+    return [
+        # A plain number that agrees is the same size with its keys lost.
+        kept if type(size) is int and size == real else expression(size)
+        for size, kept, real in zip(sizes, held, weight.shape, strict=True)
+    ]
 
 
 def tied_of(model: Any) -> dict[str, str]:

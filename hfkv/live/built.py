@@ -40,7 +40,7 @@ def live_built(raw: Mapping[str, Any]) -> Built:
                 parameters=_shapes(module),
                 transposed=bool(getattr(module, "is_transposed", False)),
                 groups=getattr(module, "groups", 1) if kind_of(module).startswith("conv") else 1,
-                declared=_declared(module),
+                stated=_stated(module),
             )
             for name, module in model.named_modules()
             if name
@@ -49,9 +49,10 @@ def live_built(raw: Mapping[str, Any]) -> Built:
         input=input_name,
         tied=tied,
         loose=_shapes(model),
-        tie_keys=tie_keys(model),
-        input_raises=raises,
+        to_input=_to_input(model, input_name, tied),
+        no_input=raises,
         may_tie=getattr(model.config, "tie_word_embeddings", None) is not False,
+        ties_words=getattr(model.config, "tie_word_embeddings", None) is True,
         basis="live",
         reason=(
             f"counted on {cls}, built now by transformers {transformers().__version__} from "
@@ -79,12 +80,20 @@ def _shapes(module: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in held}
 
 
-def _declared(module: Any) -> tuple[int, int] | None:
+def _to_input(model: Any, name: str | None, tied: Mapping[str, str]) -> tuple[str, ...]:
+    weight = f"{name}.weight"
+    root = tied.get(weight, weight)
+    same = {weight, root, *(target for target, source in tied.items() if source == root)}
+    found = {k.rpartition(".")[0] for k, source in tie_keys(model).items() if source in same}
+    return tuple(sorted(found))
+
+
+def _stated(module: Any) -> frozenset[tuple[int, int]]:
     """The size that a linear layer was made with, where its weight is now another's."""
     if kind_of(module) != "linear":
-        return None
+        return frozenset()
     made = (module.out_features, module.in_features)
-    return None if made == tuple(module.weight.shape) else made
+    return frozenset() if made == tuple(module.weight.shape) else frozenset([made])
 
 
 def _name(model: Any, wanted: Any) -> str | None:

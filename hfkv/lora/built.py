@@ -21,8 +21,8 @@ class Module:
         parameters: the shapes of the parameters that it holds itself.
         transposed: 3-D parameters are (experts, in, out) instead of (experts, out, in).
         groups: of a convolution.
-        declared: the weight's shape as the class made the layer, where the weight is tied to one
-            of another shape. PEFT goes by what a layer says of itself.
+        stated: the sizes of its weight that a tied layer states, where they are not those that the
+            weight has; several where they hang on what is not known here. PEFT goes by them.
     """
 
     name: str
@@ -30,12 +30,14 @@ class Module:
     parameters: Mapping[str, tuple[int, ...]]
     transposed: bool = False
     groups: int = 1
-    declared: tuple[int, ...] | None = None
+    stated: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def features(self) -> tuple[int, int]:
         """Inputs and outputs of a linear layer, rows and width of an embedding."""
-        first, second = (self.declared or self.parameters["weight"])[:2]
+        first, second = self.parameters["weight"][:2]
+        if len(self.stated) == 1:
+            ((first, second),) = self.stated
         return (first, second) if self.kind in ("embedding", "Conv1D") else (second, first)
 
 
@@ -48,8 +50,10 @@ class Built:
         modules: in order, without the model itself.
         output, input: names of the output and the input embedding; None where there is none.
         input_known: whether ``input`` is known at all.
-        tie_keys: what the class declares to tie, target to source; None where that is not known.
-        input_raises: whether asking the class for its input embedding is an error.
+        to_input: the modules that PEFT takes for tied to the input embedding, by what the class
+            declares; None where they are not known.
+        ties_words: the class's config says that embeddings are tied.
+        no_input: the class can tie weights and cannot say which its input embedding is.
         may_tie: whether PEFT may take embeddings for tied: the class's config does not say no.
         tied: full name of a parameter to that of the one whose storage it shares.
         loose: parameters of the model itself, outside all modules.
@@ -62,8 +66,9 @@ class Built:
     output: str | None
     input: str | None
     input_known: bool = True
-    tie_keys: Mapping[str, str] | None = None
-    input_raises: bool = False
+    to_input: tuple[str, ...] | None = None
+    ties_words: bool = False
+    no_input: bool = False
     may_tie: bool = False
     tied: Mapping[str, str] = field(default_factory=dict)
     loose: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

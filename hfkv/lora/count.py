@@ -183,7 +183,7 @@ def lora(
         modules=len(injection.adapted),
         targets=_targets(injection),
         per_layer=_per_layer(injection.adapted),
-        saved=tuple(injection.saved.items()),
+        saved=tuple((name, count) for name, count in injection.saved.items() if count),
         biases=sum(injection.biases.values()),
         frozen=injection.frozen,
         saved_parameters=injection.written,

@@ -116,7 +116,7 @@ def _ranges(name: str, value: object) -> tuple[tuple[int, int], ...] | None:
             pairs = tuple((item[0], item[1]) for item in found)
             if sum(max(0, end - first) for first, end in pairs) <= _MOST:
                 return pairs or None
-    raise _fail(name, value, "pairs of a first layer and one past the last")
+    raise _fail(name, value, "a list of ranges of layers, such as [[0, 4], [2, 5]]")
 
 
 def _flag(name: str, value: object) -> bool:

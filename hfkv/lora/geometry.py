@@ -20,7 +20,7 @@ from hfkv.lora.table import Row, Table
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["FLAT", "declared_shape", "flat_columns", "restore", "size_by_config"]
+__all__ = ["FLAT", "flat_columns", "restore", "size_by_config"]
 
 #: The dtype given to a column whose shape is lost. One of its elements is one of the layer's, and
 #: a size of -1 marks it through the stacking and joining that loading does.
@@ -79,21 +79,6 @@ def size_by_config(table: Table, pattern: str, at: int, config: Config) -> int |
         if at < len(shape)
     }
     return found.pop() if len(found) == 1 else None
-
-
-def declared_shape(table: Table, name: str, source: str, config: Config) -> Shape | None:
-    """The shape that a class makes a layer's weight with, before it ties it to that of ``source``;
-    None where it is the same, or does not follow from the config's keys alone."""
-    rows = {row.name: row for row in table.rows}
-    if name not in rows or source not in rows:
-        return None
-    row, others = rows[name], rows[source].parameters.get("weight", ())
-    own = [shape for shape in row.parameters.get("weight", ()) if shape not in others]
-    if len(own) != 1 or not all(map(_is_key, own[0])):
-        return None
-    sizes = [_size(item, row, table, config) for item in own[0]]
-    whole = tuple(size for size in sizes if size is not None)
-    return whole if len(whole) == len(sizes) else None
 
 
 def _is_key(item: str | int | None) -> bool:

@@ -12,22 +12,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.lora.beside import (
-    Copy,
-    biases,
-    saved_embeddings,
-    saved_modules,
-    tied_copies,
-    token_rows,
-)
-from hfkv.lora.built import Built, leaf, target_name
+from hfkv.lora.attention import adapt_attention, refuse_inside
+from hfkv.lora.beside import biases, saved_embeddings, token_rows, written_biases
+from hfkv.lora.built import Built, target_name
 from hfkv.lora.experts import convert
 from hfkv.lora.layers import adapt, adapt_parameters, refuse_mamba
 from hfkv.lora.matching import compiled, excluded, layer_chosen, matches_list
 from hfkv.lora.options import LoraOptions
 from hfkv.lora.replicate import replicate
+from hfkv.lora.saved import saved_modules
 from hfkv.lora.table import peft_facts
-from hfkv.lora.tying import follows, tie
+from hfkv.lora.tying import adapt_tied, copy_tied, tie
 from hfkv.lora.work import LINEAR, UNCLEAR, Adapted, Work
 from hfkv.reading import printable
 
@@ -45,9 +40,10 @@ class Injection:
     Attributes:
         adapted: the low-rank adapters in module order.
         saved: modules trained whole, or whose token rows are, to the parameters added for them.
-        copies: the modules trained whole, as PEFT holds and writes them.
         biases: biases of the base model that are trained, by full name.
         base: parameters of the base model.
+        idle: parameters of copied modules that are not trained.
+        copied: parameters of copied modules, and biases, that are written and not trained.
         embeddings: weights of the base model that PEFT saves with the adapter, because an
             embedding is among its targets: by full name, not trained.
         unmatched: names of ``target_modules`` that match nothing, beside others that do.
@@ -56,9 +52,10 @@ class Injection:
 
     adapted: tuple[Adapted, ...]
     saved: dict[str, int]
-    copies: tuple[Copy, ...]
     biases: dict[str, int]
     base: int
+    idle: int
+    copied: int
     embeddings: dict[str, int]
     unmatched: tuple[str, ...] = ()
     converted: bool = False
@@ -72,8 +69,8 @@ class Injection:
     def written(self) -> int:
         """Parameters that PEFT writes to disk."""
         buffers = sum(item.buffers for item in self.adapted)
-        copies = sum(item.written - item.trained for item in self.copies)
-        return self.trainable + self.frozen + buffers + copies + sum(self.embeddings.values())
+        held = self.trainable + self.frozen + self.copied
+        return held + buffers + sum(self.embeddings.values())
 
     @property
     def trainable(self) -> int:
@@ -85,8 +82,7 @@ class Injection:
     def all(self) -> int:
         """The second number of ``print_trainable_parameters()``."""
         low_rank = sum(item.parameters + item.frozen for item in self.adapted)
-        frozen = sum(item.held - item.trained for item in self.copies)
-        return self.base + low_rank + sum(self.saved.values()) + frozen
+        return self.base + low_rank + sum(self.saved.values()) + self.idle
 
 
 def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
@@ -114,17 +110,18 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
     moved = convert(built, options, work.targets, work.parameters, work.ranks, where=where)
     if moved is not None:
         work.targets, work.parameters, work.converted = moved[0], moved[1], True
-    if built.input_raises and built.may_tie:
+    if built.no_input and built.may_tie:
         raise TargetError(
-            "PEFT asks which embedding may be tied, and the class of this model cannot say it",
+            "PEFT cannot adapt this class: it asks for the input embedding, to see what is tied "
+            "to it, and the class does not name one",
             where=where,
-            expected="a class with get_input_embeddings",
+            hint="with tie_word_embeddings false in config.json PEFT does not ask",
         )
     tie(built, work)
     if work.targets is None:
         work.targets = _default(built, where)
-    if options.layer_replication is not None:
-        built = replicate(built, options.layer_replication, where=where)
+    if options.layer_replication:
+        built = replicate(built, options.layer_replication, where)
         work.modules = {module.name: module for module in built.modules}
     if isinstance(work.targets, str) and work.targets.lower() == "all-linear":
         work.targets = _all_linear(built, options)
@@ -132,20 +129,24 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
         work.targets = frozenset(work.targets)
     adapted = _modules(built, work)
     adapted += adapt_parameters(built, work, {item.name for item in adapted})
+    adapted += adapt_tied(built, work, adapted)
     if not adapted:
         raise _nothing(built, work)
     elements = built.elements()
-    saved = saved_modules(built, work, {item.name for item in adapted})
+    taken = {item.name for item in adapted}
+    copies = copy_tied(built, work, saved_modules(built, work, taken), taken)
+    saved = copies.trained
+    freed = biases(built, work, adapted, elements, saved)
     return Injection(
         adapted=tuple(adapted),
-        saved={
-            **{name: copy.trained for name, copy in saved.items()},
-            **token_rows(built, work, saved),
-        },
-        copies=(*saved.values(), *tied_copies(built, work, {item.name for item in adapted})),
-        biases=biases(built, work, adapted, elements, saved),
+        saved={**saved, **token_rows(built, work, saved, taken)},
+        biases=freed,
         base=sum(elements.values()),
-        embeddings=saved_embeddings(built, work),
+        idle=copies.idle,
+        copied=copies.written
+        - sum(saved.values())
+        + written_biases(built, work, adapted, freed, saved),
+        embeddings=saved_embeddings(built, work, taken),
         unmatched=_unmatched(built, work),
         converted=work.converted,
     )
@@ -196,13 +197,10 @@ def _modules(built: Built, work: Work) -> list[Adapted]:
     if exclude is not None and not isinstance(exclude, str):
         exclude = frozenset(exclude)
     expression = compiled(targets) if isinstance(targets, str) else None
-    found = []
-    later = []
+    found: list[Adapted] = []
+    attentions: set[str] = set()
     for module in built.modules:
         name = module.name
-        if follows(work.tied_targets, name):
-            later.append(module)
-            continue
         if expression is not None:
             matched = expression.fullmatch(name) is not None
         elif not isinstance(targets, str) and targets is not None:
@@ -211,31 +209,17 @@ def _modules(built: Built, work: Work) -> list[Adapted]:
             )
         else:
             matched = False
+        if work.tied and matches_list(work.tied, name):
+            continue  # after all others
         if matched and not excluded(exclude, options.modules_to_save, name):
             refuse_mamba(built, name, work.where)
-            found.append(adapt(module, work))
-    return [*found, *(_follow(adapt(module, work), built, found, work) for module in later)]
-
-
-def _follow(own: Adapted, built: Built, found: list[Adapted], work: Work) -> Adapted:
-    """The adapter of a module that follows the input embedding: of that one's size."""
-    if leaf(own.name) not in work.tied_targets:
-        return own  # PEFT looks for the last part of the name alone
-    first = next((item for item in found if item.name == built.input), None)
-    if first is None:
-        raise TargetError(
-            "ensure_weight_tying ties adapters to that of the input embedding, which gets none",
-            where=work.where,
-            hint="leave it out, or do not exclude the embedding",
-        )
-    size = first.rank * (first.inputs + first.outputs)
-    return replace(
-        own,
-        inputs=first.outputs,
-        outputs=first.inputs,
-        rank=first.rank,
-        parameters=own.parameters - own.rank * (own.inputs + own.outputs) + size,
-    )
+            refuse_inside(module, attentions, work.where)
+            if module.kind == "attention":
+                attentions.add(name)
+                found += adapt_attention(module, work)
+            else:
+                found.append(adapt(module, work))
+    return found
 
 
 def _unmatched(built: Built, work: Work) -> tuple[str, ...]:

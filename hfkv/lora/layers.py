@@ -33,16 +33,10 @@ def adapt(module: Module, work: Work) -> Adapted:
     """The adapter of a module that matched."""
     options = work.options
     rank = rank_of(work.ranks, module.name, options.r)
+    _refuse_stated(module, work)
     if module.kind in LINEAR:
         # PEFT sets the field right for the layer at hand, and leaves it so.
         work.fan_in_fan_out = module.kind == "Conv1D"
-        if module.declared is not None and (requested(options) or options.use_dora):
-            raise TargetError(
-                f"PEFT cannot add what {printable(module.name)} says its size is to the weight of "
-                "another size that it is tied to",
-                where=work.where,
-                hint=f"leave it out with exclude_modules={leaf(module.name)}",
-            )
         inputs, outputs = module.features
     elif module.kind == "embedding":
         inputs, outputs = module.features
@@ -64,8 +58,8 @@ def adapt(module: Module, work: Work) -> Adapted:
         )
     elif module.kind in ("attention", "unknown"):
         raise UnsupportedError(
-            f"the adapter of {printable(module.name)} is not counted (a MultiheadAttention, or a "
-            "weight held in another form)",
+            f"the adapter of {printable(module.name)} is not counted: its weight is held in "
+            "another form",
             where=work.where,
         )
     else:
@@ -88,6 +82,26 @@ def adapt(module: Module, work: Work) -> Adapted:
         frozen=frozen,
         buffers=buffers(options, inputs, rank),
     )
+
+
+def _refuse_stated(module: Module, work: Work) -> None:
+    """A tied layer can state other sizes than its weight has. PEFT goes by what it states, and
+    fails where it sets the two against each other."""
+    if len(module.stated) > 1:
+        raise UnsupportedError(
+            f"the sizes that {printable(module.name)} states beside its tied weight are not known",
+            where=work.where,
+            hint=f"leave it out with exclude_modules={leaf(module.name)}",
+        )
+    start = work.options.init_lora_weights
+    if module.stated and (requested(work.options) or isinstance(start, str)):
+        raise UnsupportedError(
+            f"{printable(module.name)} has a weight of "
+            f"{list(module.parameters['weight'])} and states {list(next(iter(module.stated)))}: "
+            "a variant or a start that reads the weight is not counted there",
+            where=work.where,
+            hint=f"leave it out with exclude_modules={leaf(module.name)}",
+        )
 
 
 def _alike(options: LoraOptions) -> bool:
@@ -127,8 +141,8 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
     wanted = frozenset(work.parameters)
     if not wanted:
         return []
-    found: list[Adapted] = []
-    holders: list[str] = []
+    found = []
+    wrapped: set[str] = set()
     for name in built.loose:
         if matches_list(wanted, f".{name}"):
             raise TargetError(
@@ -140,6 +154,16 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
             full = f"{module.name}.{short}"
             if not matches_list(wanted, full):
                 continue
+            around = _around(module.name, wrapped)
+            if around:
+                # PEFT puts a wrapper in that module's place, and no longer finds what is inside.
+                raise TargetError(
+                    f"PEFT cannot adapt {printable(full)} and a parameter of {printable(around)}, "
+                    "the module around it",
+                    where=work.where,
+                    hint="name the parameters of one of them",
+                )
+            wrapped.add(module.name)
             if module.name in adapted:
                 raise TargetError(
                     f"{printable(full)} is targeted as a parameter, and its module by "
@@ -148,17 +172,16 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
                     hint="leave one of them out",
                 )
             refuse_mamba(built, module.name, work.where)
-            around = next((name for name in holders if module.name.startswith(f"{name}.")), None)
-            if around is not None:
-                raise TargetError(
-                    f"PEFT wraps {printable(around)} for a parameter of its own, and then does not "
-                    f"find {printable(full)} inside it",
-                    where=work.where,
-                    hint="target the parameters of one of the two only",
-                )
-            holders.append(module.name)
             found.append(_parameter(module, full, shape, work))
     return found
+
+
+def _around(name: str, modules: set[str]) -> str:
+    """The module among ``modules`` that this one lies in, or ""."""
+    outer = name.rpartition(".")[0]
+    while outer and outer not in modules:
+        outer = outer.rpartition(".")[0]
+    return outer
 
 
 def _parameter(module: Module, full: str, shape: tuple[int, ...], work: Work) -> Adapted:

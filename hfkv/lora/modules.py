@@ -14,10 +14,11 @@ from hfkv.facts.config import Config
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
 from hfkv.lora.documented import by_header
-from hfkv.lora.geometry import FLAT, declared_shape, restore, size_by_config
+from hfkv.lora.geometry import FLAT, restore, size_by_config
 from hfkv.lora.packed import unpack
 from hfkv.lora.parts import with_parts
 from hfkv.lora.shared import repeat_shared
+from hfkv.lora.stated import with_stated
 from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
@@ -103,8 +104,10 @@ def built_of(facts: Facts, config: Config) -> Built:
         blocks=blocks if type(blocks) is int and blocks > 0 else 1,
     )
     return replace(
-        built,
-        modules=tuple(_as_declared(module, built, table, own) for module in built.modules),
+        with_stated(built, table, own),
+        to_input=_to_input(table, built.tied),
+        ties_words=own.get("tie_word_embeddings") is True,
+        no_input=table.input_raises,
         may_tie=own.get("tie_word_embeddings") is not False,
         # The rule of the packing (or of GGUF's names) is documented; no such model was built to
         # check it against.
@@ -113,15 +116,17 @@ def built_of(facts: Facts, config: Config) -> Built:
     )
 
 
-def _as_declared(module: Module, built: Built, table: Table, config: Config) -> Module:
-    """The output embedding as the class makes it, where its weight is then another's."""
-    source = built.tied.get(f"{module.name}.weight", "").rpartition(".")[0]
-    if module.name != built.output or not source:
-        return module
-    shape = declared_shape(table, module.name, source, config)
-    if shape is None or shape == module.parameters["weight"]:
-        return module
-    return replace(module, declared=shape)
+def _to_input(table: Table, tied: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The modules that PEFT takes for tied to the input embedding."""
+    if table.exchanged or table.input is None:
+        return None if table.exchanged or table.tie_keys else ()
+    weight = f"{table.input}.weight"
+    root = tied.get(weight, weight)
+    same = {weight, root, *(name for name, source in tied.items() if source == root)}
+    found = {
+        target.rpartition(".")[0] for target, source in table.tie_keys.items() if source in same
+    }
+    return tuple(sorted(found))
 
 
 def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
@@ -279,8 +284,6 @@ def _assemble(
         input=table.input,
         tied=shared,
         loose=loose,
-        tie_keys=None if table.exchanged else table.tie_keys,
-        input_raises=table.input_raises,
     )
 
 

@@ -42,6 +42,8 @@ class Row:
             config keys, or None; no shapes where the generator could not follow them.
         path: where in the class's config the expressions' keys are.
         transposed, groups: as there.
+        stated: the shapes that a tied layer says its weight has, where under some config they are
+            not the weight's; as those of ``parameters``.
         beside: for a module that can be an empty stand-in, one that is there whenever it is.
     """
 
@@ -52,6 +54,7 @@ class Row:
     path: str
     transposed: bool
     groups: int
+    stated: tuple[tuple[str | int | None, ...], ...] = ()
     beside: str | None = None
 
 
@@ -204,5 +207,6 @@ def _row(item: list[Any]) -> Row:
         path="",
         transposed=bool(marks.get("transposed")),
         groups=marks.get("groups", 1),
+        stated=tuple(tuple(shape) for shape in marks.get("stated", ())),
         beside=marks.get("beside"),
     )

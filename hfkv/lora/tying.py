@@ -1,120 +1,172 @@
-"""``ensure_weight_tying``: what PEFT makes of targets and saved modules whose weights are tied.
+"""``ensure_weight_tying``: one adapter, or one copy, for all layers that are tied to the embedding.
 
-The input embedding is adapted, or saved, in their place; what is tied to it follows it: an adapter
-of its own of the same size, or the saved embedding's weight itself.
+PEFT looks at the names alone: where an input embedding or a head of one of two names is among the
+targets or the modules to save, the input embedding takes the place of what is tied to it.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hfkv.errors import TargetError, UnsupportedError
 from hfkv.lora.built import Built, leaf
-from hfkv.lora.matching import compiled
-from hfkv.lora.work import Work
+from hfkv.lora.layers import adapt, refuse_mamba
+from hfkv.lora.matching import compiled, matches_list
+from hfkv.lora.saved import Saved
+from hfkv.lora.variants import requested
+from hfkv.lora.work import LINEAR, Adapted, Work
 from hfkv.reading import printable
 
-__all__ = ["follows", "tie"]
+__all__ = ["EMBEDDINGS", "adapt_tied", "copy_tied", "tie"]
 
 #: PEFT's ``EMBEDDING_LAYER_NAMES``.
-_EMBEDDINGS = ("embed_tokens", "lm_head")
+EMBEDDINGS = ("embed_tokens", "lm_head")
 
 
 def tie(built: Built, work: Work) -> None:
-    """Rewrite targets and saved modules as PEFT does.
+    """Rewrite the targets or the modules to save, and note what is to be tied to the embedding.
 
     Raises:
-        TargetError: PEFT itself fails.
-        UnsupportedError: what PEFT does hangs on the order of a set.
+        UnsupportedError: it is not known what is tied to the embedding, or the outcome hangs on
+            the order of a set.
     """
     options = work.options
-    if not options.ensure_weight_tying:
+    if not options.ensure_weight_tying or not built.may_tie:
         return
-    saved = list(options.modules_to_save or ())
+    saved = [name for name in options.modules_to_save or () if leaf(name) in EMBEDDINGS]
     targets = work.targets
-    in_saved = any(leaf(name) in _EMBEDDINGS for name in saved)
-    in_targets = (
-        any(_fits(targets, name) for name in _EMBEDDINGS)
-        if isinstance(targets, str)
-        else any(leaf(name) in _EMBEDDINGS for name in targets or ())
-    )
-    rows = options.trainable_token_indices is not None
-    if not (in_saved or in_targets or rows):
-        return
-    tied = _tied_modules(built, work.where)
-    if not tied:
-        return
-    if built.input in tied:
-        raise UnsupportedError(
-            "ensure_weight_tying is not counted where the input embedding follows another",
-            where=work.where,
-        )
-    if rows:
-        raise UnsupportedError(
-            "ensure_weight_tying with trained token rows of tied embeddings is not counted",
-            where=work.where,
-        )
-    assert built.input is not None
-    if in_saved:
-        if built.input not in saved:
-            saved.append(built.input)
-        work.options = replace(options, modules_to_save=tuple(_without(saved, tied, work)))
-        work.tied_saves = tied
-    elif isinstance(targets, str):
-        work.targets = rf"(?:{targets}|^{re.escape(built.input)}$)"
-        work.tied_targets = tied
+    if isinstance(targets, str):
+        targeted = any(compiled(targets).fullmatch(name) for name in EMBEDDINGS)
     else:
-        names = list(dict.fromkeys([*(targets or ()), built.input]))
-        work.targets = _without(names, tied, work)
-        work.tied_targets = tied
-
-
-def follows(names: Collection[str], module: str) -> bool:
-    """Whether a module is one of those that follow the input embedding."""
-    return any(module == name or module.endswith(f".{name}") for name in names)
-
-
-def _fits(pattern: str, name: str) -> bool:
-    return pattern.lower() != "all-linear" and compiled(pattern).fullmatch(name) is not None
-
-
-def _tied_modules(built: Built, where: str) -> tuple[str, ...]:
-    """The modules that the class declares to have the input embedding's weight."""
-    if built.input is None or not (built.may_tie or built.tied):
-        return ()
-    if built.tie_keys is None:
+        targeted = any(leaf(name) in EMBEDDINGS for name in targets or ())
+    if not saved and not targeted:
+        return
+    if built.to_input == ():
+        return
+    if built.to_input is None or built.input is None:
         raise UnsupportedError(
-            "what the class of this model ties is not known here, and ensure_weight_tying asks it",
-            where=where,
-            hint="leave it out, or name no embedding",
+            "ensure_weight_tying: what is tied to the input embedding of this class is not known "
+            "here",
+            where=work.where,
         )
-    weight = f"{built.input}.weight"
-    root = built.tied.get(weight, weight)
-    same = {weight, root, *(name for name, source in built.tied.items() if source == root)}
-    return tuple(
-        target.rpartition(".")[0] for target, source in built.tie_keys.items() if source in same
-    )
+    if saved:
+        names = options.modules_to_save or ()
+        names = names if built.input in names else (*names, built.input)
+        work.options = replace(options, modules_to_save=_without(built, names, work.where))
+        work.copied = built.to_input
+        return
+    work.tied = built.to_input
+    if isinstance(targets, str):
+        work.targets = rf"(?:{targets}|^{re.escape(built.input)}$)"
+    else:
+        work.targets = _without(built, sorted({*(targets or ()), built.input}), work.where)
 
 
-def _without(names: list[str], tied: tuple[str, ...], work: Work) -> list[str]:
-    """The names that are left when each tied module has taken the first that matches it away."""
-    kept = list(names)
-    for module in tied:
-        try:
-            found = [name for name in kept if re.match(rf"(^|.*\.){name}($|\..*)", module)]
-        except re.error:
+def _without(built: Built, names: Iterable[str], where: str) -> tuple[str, ...]:
+    """The names without one for each tied layer. PEFT goes through sets here, in any order."""
+    given, tied = tuple(names), built.to_input or ()
+    found: set[frozenset[str]] = set()
+    for order in itertools.permutations(tied) if len(tied) < 6 else [tied]:
+        for turn in (given, given[::-1]):
+            left = list(turn)
+            for key in order:
+                fitting = (name for name in left if _covers(name, key))
+                name = next(fitting, None)
+                if name is not None:
+                    left.remove(name)
+            found.add(frozenset(left))
+    if len(found) > 1 or len(tied) >= 6:
+        raise UnsupportedError(
+            "ensure_weight_tying: several names stand for one layer that is tied to the "
+            "embedding, and which of them PEFT leaves out changes from run to run",
+            where=where,
+            hint="name the input embedding alone",
+        )
+    (left_over,) = found
+    return tuple(name for name in given if name in left_over)
+
+
+def _covers(name: str, key: str) -> bool:
+    expression = compiled(rf"(^|.*\.){name}($|\..*)", "ensure_weight_tying")
+    return expression.match(key) is not None
+
+
+def adapt_tied(built: Built, work: Work, adapted: list[Adapted]) -> list[Adapted]:
+    """The adapters of layers that are tied to the embedding, after all others.
+
+    A linear layer at the top of the model gets the embedding's two matrices, turned over; they are
+    parameters of its own as far as PEFT counts. One further down gets an adapter like any other.
+    """
+    if not work.tied:
+        return []
+    source = next((item for item in adapted if item.name == built.input), None)
+    found = []
+    for module in built.modules:
+        if not matches_list(work.tied, module.name):
+            continue
+        refuse_mamba(built, module.name, work.where)
+        if leaf(module.name) not in work.tied:
+            found.append(adapt(module, work))
+            continue
+        if source is None:
             raise TargetError(
-                "ensure_weight_tying takes the names for regular expressions, and one is none",
+                f"PEFT ties the adapter of {printable(module.name)} to that of the input "
+                f"embedding, and {printable(built.input or '')} gets none",
                 where=work.where,
-            ) from None
-        if len(found) > 1:
-            raise UnsupportedError(
-                f"ensure_weight_tying: which of {printable(', '.join(found), 120)} PEFT leaves out "
-                f"for the tied {printable(module)} hangs on the order of a set",
-                where=work.where,
-                hint="name it once",
             )
-        kept = [name for name in kept if name not in found]
-    return kept
+        item = adapt(replace(module, stated=frozenset()), work)
+        if module.kind in LINEAR:
+            options = work.options
+            if set(requested(options)) - {"use_dora"} or isinstance(options.init_lora_weights, str):
+                raise UnsupportedError(
+                    "ensure_weight_tying with a variant of LoRA or a start of its own is not "
+                    "counted",
+                    where=work.where,
+                )
+            more = item.parameters - item.rank * (item.inputs + item.outputs)
+            size = source.rank * (source.inputs + source.outputs)
+            item = replace(item, rank=source.rank, parameters=size + more)
+        found.append(item)
+    return found
+
+
+def copy_tied(built: Built, work: Work, saved: Saved, adapted: set[str]) -> Saved:
+    """The copies with the layers that are tied to the embedding: each shares its copy, and its own
+    weight is written as well.
+
+    Raises:
+        TargetError: the embedding is not copied, or one of the layers is adapted.
+        UnsupportedError: a module around them is copied as well.
+    """
+    if not work.copied:
+        return saved
+    if built.input not in saved.trained:
+        raise TargetError(
+            f"PEFT ties to the copy of the input embedding {printable(built.input or '')}, and "
+            "modules_to_save leaves it out, because the class ties it to another one",
+            where=work.where,
+        )
+    trained = dict(saved.trained)
+    size = trained[built.input or ""]
+    written = saved.written
+    for module in built.modules:
+        name = module.name
+        if not name.endswith(work.copied) or name in trained:
+            continue
+        if name in adapted:
+            raise TargetError(
+                f"PEFT cannot both adapt {printable(name)} and tie it to the copied embedding",
+                where=work.where,
+            )
+        if any(name.startswith(f"{other}.") for other in trained):
+            raise UnsupportedError(
+                f"modules_to_save holds a module around {printable(name)}, which "
+                "ensure_weight_tying ties to the embedding",
+                where=work.where,
+            )
+        trained[name] = 0
+        written += size
+    return replace(saved, trained=trained, written=written)

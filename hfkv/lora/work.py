@@ -48,7 +48,10 @@ class Adapted:
 
 @dataclass(slots=True)
 class Work:
-    """The config as PEFT rewrites it on the way."""
+    """The config as PEFT rewrites it on the way.
+
+    ``tied`` are layers whose adapter, and ``copied`` layers whose copy, is the input embedding's.
+    """
 
     options: LoraOptions
     targets: str | Collection[str] | None
@@ -58,6 +61,5 @@ class Work:
     fan_in_fan_out: bool = False
     modules: dict[str, Module] = field(default_factory=dict)
     where: str = ""
-    #: Modules that follow the input embedding, where it is adapted, or saved whole.
-    tied_targets: tuple[str, ...] = ()
-    tied_saves: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()

@@ -81,8 +81,8 @@ TALL = {"num_hidden_layers": 2, "is_decoder": True, "add_cross_attention": True}
     [
         ("instructblip", {"text_config": {**TEXT, "model_type": "llama"}}, True),
         ("encoder-decoder", {"encoder": {}, "decoder": {"model_type": "gpt2", "n_layer": 2}}, True),
-        # Cross-attention, or a projection between widths, that neither's table shows.
-        ("encoder-decoder", {"encoder": {}, "decoder": {"model_type": "roberta"}}, False),
+        ("encoder-decoder", {"encoder": {}, "decoder": {"model_type": "roberta"}}, True),
+        # A projection between widths that neither's table shows.
         ("vision-encoder-decoder", {"encoder": {}, "decoder": {"model_type": "trocr"}}, False),
     ],
 )
