@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("config_classes", "module_tables", "peft_facts", "snapshots")
+NAMES = ("config_classes", "module_tables", "peft_facts", "plans", "snapshots")
 
 
 def main() -> None:
-    """Run the generators named on the command line."""
+    """Run the generator named on the command line; what follows is its own."""
     names = sys.argv[1:]
-    if not names or any(name not in NAMES for name in names):
-        sys.exit(f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...")
-    for name in names:
-        import_module(f"hfkv.generate.{name}").main()
+    if not names or names[0] not in NAMES:
+        sys.exit(f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} [TYPE...]")
+    import_module(f"hfkv.generate.{names[0]}").main()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
+from hfkv.lora.bare import bare, sizes
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
 from hfkv.lora.geometry import FLAT, restore, size_by_config
@@ -41,19 +42,15 @@ _GGUF_NOTE = (
 
 
 def built_of(facts: Facts, config: Config) -> Built:
-    """Join the class's module table with the checkpoint's header.
+    """Join the class's module table with the checkpoint's header; without one, follow the plan of
+    the class, where it has one.
 
     Raises:
-        UnsupportedError: there is no header, the weights are packed, or a part of the model is of
+        UnsupportedError: there is neither, the weights are packed, or a part of the model is of
             a type whose table does not fit.
     """
     if facts.tensors is None:
-        raise UnsupportedError(
-            "LoRA's layers are counted from the safetensors headers: "
-            + facts.missing.get("tensors", "there are none"),
-            where=facts.model,
-            hint="use the repository or a directory with the weights",
-        )
+        return bare(facts, config)
     if facts.unnamed:
         raise UnsupportedError(
             facts.unnamed,
@@ -83,20 +80,13 @@ def built_of(facts: Facts, config: Config) -> Built:
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    if restore(loaded, table, own, facts.model):
+    if restore(loaded, table, own, facts.model, lambda: sizes(config)):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
     _refuse_left(loaded, table, own, facts.model)
-    blocks = own.get("num_mem_blocks")
-    built = _assemble(
-        table,
-        loaded,
-        _tied(table, own),
-        facts.model,
-        blocks=blocks if type(blocks) is int and blocks > 0 else 1,
-    )
+    built = _assemble(table, loaded, _tied(table, own), facts.model, blocks=_blocks(own))
     return replace(
         built,
         may_tie=own.get("tie_word_embeddings") is not False,
@@ -105,6 +95,11 @@ def built_of(facts: Facts, config: Config) -> Built:
         basis="documented" if note else built.basis,
         reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
     )
+
+
+def _blocks(config: Config) -> int:
+    blocks = config.get("num_mem_blocks")
+    return blocks if type(blocks) is int and blocks > 0 else 1
 
 
 def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
