@@ -73,7 +73,8 @@ def lora(
       hfkv lora Qwen/Qwen3-8B --target-modules q_proj,v_proj --dora
       hfkv lora mistralai/Mistral-7B-v0.3 --adapter-config adapter_config.json
 
-    MODEL may be an adapter repository: its base model and its config are then read.
+    MODEL may be an adapter repository: its base model and its config are then read. Where there
+    are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
     from hfkv.lora import Lora, LoraOptions
     from hfkv.model import load

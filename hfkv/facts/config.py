@@ -93,7 +93,7 @@ class Config:
         still reads (``old_names``) is none where it is null.
         """
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        for name in self._names(own):
+        for name in self.names(own):
             if name in self.raw:
                 value = self.raw[name]
                 return self._note(name, value, "null" if value is None else "explicit")
@@ -101,12 +101,16 @@ class Config:
             return self._note(own, self._filled[own], "class default")
         if self.cls is not None and own in self.cls.defaults:
             return self._note(own, self.cls.defaults[own], "class default")
+        # A field's default can stand under the name that the class itself takes for another.
+        for name in self._aliases(own):
+            if self.cls is not None and name in self.cls.defaults:
+                return self._note(own, self.cls.defaults[name], "class default")
         return None
 
     def has(self, key: str) -> Bool:
         """Whether the file itself has the key, by either name."""
         own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return any(name in self.raw for name in self._names(own))
+        return any(name in self.raw for name in self.names(own))
 
     def declares(self, key: str) -> Bool:
         """Whether the file has the key or the class has a default, if only null, for it."""
@@ -296,7 +300,7 @@ class Config:
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _names(self, own: str) -> list[str]:
+    def names(self, own: str) -> list[str]:
         """Every name that the class reads the key by, the one that wins first."""
         found = [own]
         for old, (new, wins) in (self.cls.old_names if self.cls else {}).items():

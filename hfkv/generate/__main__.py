@@ -6,16 +6,16 @@ import sys
 from importlib import import_module
 from itertools import takewhile
 
-NAMES = ("config_classes", "module_tables", "peft_facts", "snapshots")
+NAMES = ("config_classes", "module_tables", "peft_facts", "plans", "snapshots")
 
 
 def main() -> None:
     """Run the generators named on the command line; those that take types read them there."""
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
-    if not names or (sys.argv[len(names) + 1 :] and names != ["module_tables"]):
+    if not names or (sys.argv[len(names) + 1 :] and names not in (["module_tables"], ["plans"])):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate module_tables MODEL_TYPE..."
+            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE..."
         )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,7 +47,8 @@ def transformers() -> Any:
     return module
 
 
-def pairs() -> list[tuple[str, str]]:
+@functools.lru_cache(maxsize=1)
+def pairs() -> tuple[tuple[str, str], ...]:
     """Every (model_type, class name) that generates text, each pair once, in mapping order."""
     from importlib import import_module
 
@@ -57,7 +59,7 @@ def pairs() -> list[tuple[str, str]]:
         for model_type, names in getattr(auto, mapping).items():
             for name in names if isinstance(names, (tuple, list)) else (names,):
                 found[(model_type, name)] = None
-    return list(found)
+    return tuple(found)
 
 
 def config_of(raw: Mapping[str, Any]) -> Any:

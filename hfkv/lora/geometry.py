@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.dtypes import BITS
@@ -46,14 +46,26 @@ def flat_columns(tensors: TensorTable) -> TensorTable:
     return TensorTable(kept)
 
 
-def restore(loaded: Loaded, table: Table, config: Config, where: str) -> bool:
+def restore(
+    loaded: Loaded,
+    table: Table,
+    config: Config,
+    where: str,
+    planned: Callable[[], Mapping[str, Shape] | None] = lambda: None,
+) -> bool:
     """Give flat columns the sizes that the class has; whether there were any.
+
+    Args:
+        planned: gives the parameters' sizes by the class's plan, which settles them; None where
+            there is no plan for this config.
 
     Raises:
         UnsupportedError: the config's sizes do not come to the column's elements, or leave two
             answers.
     """
     rows = {row.name: row for row in table.rows}
+    lost = any(_LOST in shape for shapes in loaded.shapes.values() for shape in shapes.values())
+    sizes = planned() if lost else None
     done: dict[tuple[str, int], Shape] = {}
     for pattern, shapes in loaded.shapes.items():
         name, _, short = pattern.rpartition(".")
@@ -61,10 +73,25 @@ def restore(loaded: Loaded, table: Table, config: Config, where: str) -> bool:
             if _LOST not in shape:
                 continue
             count = abs(math.prod(shape))
+            known = None if sizes is None else sizes.get(pattern.format(*index))
+            if known is not None:
+                shapes[index] = _checked(known, count, pattern.format(*index), where)
+                continue
             if (pattern, count) not in done:
                 done[pattern, count] = _fitting(rows[name], short, count, table, config, where)
             shapes[index] = done[pattern, count]
-    return bool(done)
+    return lost
+
+
+def _checked(shape: Shape, count: int, name: str, where: str) -> Shape:
+    if math.prod(shape) != count:
+        raise UnsupportedError(
+            f"{printable(name)} is stored as a column of {count:,} elements, and config.json makes "
+            f"it {list(shape)}, {math.prod(shape):,} elements",
+            where=where,
+            hint="ask of the model that it was quantized from",
+        )
+    return shape
 
 
 def size_by_config(table: Table, pattern: str, at: int, config: Config) -> int | None:

@@ -11,8 +11,10 @@ from typing import Any
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
+from hfkv.lora.bare import bare, sizes
 from hfkv.lora.built import Built, Module
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
+from hfkv.lora.declared import as_declared
 from hfkv.lora.documented import by_header
 from hfkv.lora.geometry import FLAT, restore, size_by_config
 from hfkv.lora.packed import unpack
@@ -46,20 +48,15 @@ _GGUF_NOTE = (
 
 
 def built_of(facts: Facts, config: Config) -> Built:
-    """Join the class's module table with the checkpoint's header.
+    """Join the class's module table with the checkpoint's header; without one, follow the plan of
+    the class, where it has one.
 
     Raises:
-        UnsupportedError: there is no header, the weights are packed, or a part of the model is of
+        UnsupportedError: there is neither, the weights are packed, or a part of the model is of
             a type whose table does not fit.
     """
     if facts.tensors is None:
-        raise UnsupportedError(
-            "LoRA's layers are counted from the safetensors headers: "
-            + facts.missing.get("tensors", "there are none"),
-            where=facts.model,
-            hint="use the repository or a directory with the weights; with the verify extra "
-            "hfkv lora --basis live builds the class instead",
-        )
+        return bare(facts, config)
     if facts.unnamed:
         raise UnsupportedError(
             facts.unnamed,
@@ -89,26 +86,15 @@ def built_of(facts: Facts, config: Config) -> Built:
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    if restore(loaded, table, own, facts.model):
+    if restore(loaded, table, own, facts.model, lambda: sizes(config)):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
     _refuse_left(loaded, table, own, facts.model)
-    blocks = own.get("num_mem_blocks")
-    built = _assemble(
-        table,
-        loaded,
-        _tied(table, own),
-        facts.model,
-        blocks=blocks if type(blocks) is int and blocks > 0 else 1,
-    )
+    built = _assemble(table, loaded, _tied(table, own), facts.model, blocks=_blocks(own))
     return replace(
-        with_stated(built, table, own),
-        to_input=_to_input(table, built.tied),
-        ties_words=own.get("tie_word_embeddings") is True,
-        no_input=table.input_raises,
-        may_tie=own.get("tie_word_embeddings") is not False,
+        as_declared(with_stated(built, table, own), table, own),
         # The rule of the packing (or of GGUF's names) is documented; no such model was built to
         # check it against.
         basis="documented" if note else built.basis,
@@ -116,17 +102,9 @@ def built_of(facts: Facts, config: Config) -> Built:
     )
 
 
-def _to_input(table: Table, tied: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The modules that PEFT takes for tied to the input embedding."""
-    if table.exchanged or table.input is None:
-        return None if table.exchanged or table.tie_keys else ()
-    weight = f"{table.input}.weight"
-    root = tied.get(weight, weight)
-    same = {weight, root, *(name for name, source in tied.items() if source == root)}
-    found = {
-        target.rpartition(".")[0] for target, source in table.tie_keys.items() if source in same
-    }
-    return tuple(sorted(found))
+def _blocks(config: Config) -> int:
+    blocks = config.get("num_mem_blocks")
+    return blocks if type(blocks) is int and blocks > 0 else 1
 
 
 def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:

@@ -29,12 +29,14 @@ def sheets(found: Ranks) -> list[Sheet]:
         for row in found.rows
     ]
     covers = "no rank" if found.covers is None else f"r={found.covers:,}"
+    share = "no rank" if found.at_one_percent is None else f"r={found.at_one_percent:,} at most"
+    if found.weight_bytes is None:
+        share = "not known, as no weights were seen"
     lines = [
         f"the cache of {found.tokens:,} tokens has {found.kv_cache_bytes:,} B",
         "same bytes as the cache: "
         + ("no rank" if found.at_parity is None else f"r={found.at_parity:,} at most"),
-        "1% of the weights: "
-        + ("no rank" if found.at_one_percent is None else f"r={found.at_one_percent:,} at most"),
+        f"1% of the weights: {share}",
         (
             f"capacity (a model, not an exact figure): {covers} is the smallest that could hold "
             f"{found.tokens:,} tokens, assuming {float(found.bits_per_token):g} bits per token; "

@@ -82,7 +82,7 @@ def otherwise(
     if found is not None:
         return replace(found, settled=not converted)
     if converted:
-        converted += "; what config.json alone decides is answered (the KV cache)"
+        converted += "; what config.json alone decides is answered (the KV cache, often LoRA)"
     return Otherwise(reason=reason + converted, settled=not converted)
 
 

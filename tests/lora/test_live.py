@@ -28,8 +28,10 @@ def bare(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_bare_config_is_refused_with_the_way_out(hfkv: Run, bare: str) -> None:
-    code, out, err = hfkv("lora", bare)
+def test_a_config_that_does_not_tell_is_refused_with_the_way_out(hfkv: Run, tmp_path: Path) -> None:
+    config = {**CONFIG, "model_type": "diffllama", "architectures": ["DiffLlamaForCausalLM"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    code, out, err = hfkv("lora", str(tmp_path))
     assert (code, out) == (1, "")
     assert "--basis live" in err
 

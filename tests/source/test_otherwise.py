@@ -98,8 +98,11 @@ def test_what_is_no_conversion_is_not_used(old: Repo, change: dict[str, Any], wo
     assert words in model.facts.missing["tensors"]
     # What the config alone says is answered all the same.
     assert model.kv_cache(tokens=10).bytes == 10 * 147_456
-    with pytest.raises(HfkvError, match=r"pytorch_model\.bin"):
-        model.lora(r=8)
+    figure = model.lora(r=8)
+    known = load("Qwen/Qwen3-4B", source="snapshot").lora(r=8)
+    assert (figure.parameters, figure.basis) == (known.parameters, "exact")
+    assert figure.all_parameters == known.all_parameters
+    assert any("no weights were seen" in note and words in note for note in figure.notes)
 
 
 def test_the_newest_offer_of_the_commit_at_hand_is_taken() -> None:

@@ -1,0 +1,265 @@
+"""Random configs of a class: every key that it reads, with values of every sort that it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import random
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from hfkv.generate.plan_keys import Key
+from hfkv.generate.symbols import Int, Real
+from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
+from hfkv.live.lora import own_config
+from hfkv.lora.plan import kind_of
+
+__all__ = ["Space", "near", "put", "space_of", "symbols_in", "value_at", "watched"]
+
+#: What every config has and no constructor takes a size or a layer from.
+_GENERAL = frozenset(
+    "model_type attribute_map sub_configs keys_to_ignore_at_inference base_config_key"
+    " architectures transformers_version torch_dtype dtype has_no_defaults_at_init"
+    " quantization_config name_or_path id2label label2id num_labels problem_type"
+    " output_attentions output_hidden_states return_dict use_return_dict gradient_checkpointing"
+    " base_model_tp_plan base_model_pp_plan base_model_ep_plan ignore_keys_at_rope_validation"
+    " use_cache attn_implementation experts_implementation is_composition".split()
+)
+_MODELS = "transformers.models."
+#: Code that reads keys in bulk, and takes no layer from them.
+_ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
+_QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
+_COMPARED = re.compile(r"==|!=|\bin [\[({]|Literal")
+_POPPED = re.compile(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"|\"(\w+)\" (?:not )?in kwargs")
+
+
+class Space:
+    """The configs of one class.
+
+    Attributes:
+        keys: by path; grows as the class is seen to read more.
+        parts: paths of nested configs to their types.
+        left_out: sorts of value of a key under which no formula gives the sizes.
+    """
+
+    def __init__(self, model_type: str, name: str) -> None:
+        self.model_type, self.name = model_type, name
+        self.whole = default_config(model_type)
+        self.own, self.path = own_config(self.whole, name)
+        self.classes: dict[type, list[str]] = {}
+        self.objects: dict[str, Any] = {}
+        self.parts: dict[str, str] = {}
+        self.keys: dict[str, Key] = {}
+        self.sources: dict[type, str] = {}
+        self.left_out: set[tuple[str, str]] = set()
+        self._walk(self.own, "")
+        for path in self.parts:
+            self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
+        for config in self.objects.values():
+            for cls in type(config).__mro__:
+                for found in _POPPED.finditer(self._source(cls)):
+                    self.add(type(config), found[1] or found[2])
+        self.words = self._words()
+
+    def _walk(self, config: Any, path: str) -> None:
+        self.classes.setdefault(type(config), []).append(path)
+        self.objects[path] = config
+        for key in getattr(config, "sub_configs", {}) or {}:
+            part = vars(config).get(key)
+            if hasattr(part, "to_dict"):
+                inner = f"{path}.{key}" if path else key
+                self.parts[inner] = part.model_type
+                self._walk(part, inner)
+
+    def _source(self, cls: type) -> str:
+        if cls not in self.sources:
+            module = sys.modules.get(cls.__module__)
+            ours = cls.__module__.startswith(_MODELS)
+            self.sources[cls] = inspect.getsource(module) if module and ours else ""
+        return self.sources[cls]
+
+    def _words(self) -> tuple[str, ...]:
+        import transformers
+
+        model = getattr(transformers, self.name)
+        texts = {self._source(cls) for cls in (*model.__mro__, *self.classes)}
+        found: dict[str, None] = {}
+        for text in sorted(texts):
+            for line in text.splitlines():
+                if _COMPARED.search(line):
+                    found.update(dict.fromkeys(_QUOTED.findall(line)))
+        return tuple(found)[:60]
+
+    def add(self, cls: type, key: str) -> None:
+        """A key that the class was seen to read."""
+        if key in _GENERAL or key.startswith("_") or cls not in self.classes:
+            return
+        key = getattr(cls, "attribute_map", {}).get(key, key)
+        declared = inspect.getattr_static(cls, key, None)
+        ours = any(key in vars(base) for base in cls.__mro__ if base.__module__.startswith(_MODELS))
+        if inspect.isroutine(declared) or (isinstance(declared, property) and not ours):
+            return
+        # What a file says there either goes another way or is refused.
+        sealed = isinstance(declared, property) and declared.fset is None
+        fields = getattr(cls, "__dataclass_fields__", {})
+        for prefix in self.classes[cls]:
+            path = f"{prefix}.{key}" if prefix else key
+            if path in self.keys:
+                continue
+            # A field can go by another name than the one that the class keeps it under.
+            renamed = getattr(cls, "attribute_map", {}).items()
+            names = [key, *(name for name, own in renamed if own == key)]
+            field = next((fields[name] for name in names if name in fields), None)
+            annotation = "" if field is None else str(field.type)
+            default = None if field is None else field.default
+            if type(default).__name__ == "_MISSING_TYPE":
+                default = None
+            made = vars(self.objects[prefix]).get(key)
+            if default is None and isinstance(made, (list, tuple)):
+                default = list(made)
+            self.keys[path] = Key(
+                path=path,
+                default=default,
+                types=frozenset(re.findall(r"\w+", annotation)),
+                words=getattr(self, "words", ()) or (),
+                sealed=sealed,
+            )
+
+    def learn_words(self) -> None:
+        """Give keys found before the code was read its words."""
+        self.keys = {path: replace(key, words=self.words) for path, key in self.keys.items()}
+
+    def wrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole file for the values of the class's own config."""
+        raw: dict[str, Any] = copy.deepcopy(OVERRIDES.get(self.model_type, {})) if self.path else {}
+        if self.path:
+            at = raw
+            for key in self.path.split("."):
+                at = at.setdefault(key, {})
+            at.clear()
+        merge(raw, nested(self.path, dict(values)))
+        return {"model_type": self.model_type, "architectures": [self.name], **raw}
+
+    def first(self) -> dict[str, Any]:
+        """The least that makes a model."""
+        values: Any = copy.deepcopy(OVERRIDES.get(self.model_type, {}))
+        for key in filter(None, self.path.split(".")):
+            values = values.get(key, {})
+        return dict(values)
+
+    def takes(self, values: Mapping[str, Any]) -> bool:
+        """Whether no key has a value of a sort that is left out."""
+        return all(kind_of(value_at(values, path)) != kind for path, kind in self.left_out)
+
+    def change(
+        self, values: Mapping[str, Any], paths: list[str], chance: random.Random
+    ) -> dict[str, Any]:
+        """The values with other ones at these paths."""
+        made: dict[str, Any] = copy.deepcopy(dict(values))
+        layers = chance.choice([2, 3, 4, 5, 6, 7])
+        for path in paths:
+            key = self.keys[path]
+            *outer, last = path.split(".")
+            at = made
+            for part in outer:
+                if not isinstance(at.get(part), dict):
+                    at[part] = {}
+                at = at[part]
+            if key.part:
+                if chance.random() < 0.1:
+                    at.pop(last, None)
+                continue
+            value = key.sample(chance, _layers(at, layers))
+            if value is ...:
+                at.pop(last, None)
+            else:
+                at[last] = value
+        return made
+
+
+def value_at(values: Mapping[str, Any], path: str) -> Any:
+    """The value at a path, ``...`` where there is none."""
+    found: Any = values
+    for key in path.split("."):
+        if not isinstance(found, dict) or key not in found:
+            return ...
+        found = found[key]
+    return found
+
+
+def _layers(values: Mapping[str, Any], default: int) -> int:
+    """How long a list with an item for each layer is."""
+    for key in ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"):
+        if type(values.get(key)) is int:
+            return int(values[key])
+    return default
+
+
+def near(space: Space, chance: random.Random, pool: list[dict[str, Any]]) -> dict[str, Any]:
+    """A config near one that the class took, or far from it."""
+    start = pool[0] if chance.random() < 0.1 else chance.choice(pool)
+    paths = list(space.keys)
+    share = chance.choice([0.0, 0.05, 0.1, 0.2, 0.4, 0.8])
+    chosen = [path for path in paths if chance.random() < share]
+    chosen = chosen or [chance.choice(paths) for _ in range(chance.choice((1, 1, 2, 3)))]
+    chance.shuffle(chosen)
+    return space.change(start, chosen, chance)
+
+
+def put(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The values with another one at a path."""
+    made = copy.deepcopy(values)
+    merge(made, nested(path, value))
+    return made
+
+
+def space_of(model_type: str, name: str) -> Space:
+    """The space with its keys' words known."""
+    space = Space(model_type, name)
+    space.learn_words()
+    return space
+
+
+@contextlib.contextmanager
+def watched(space: Space) -> Iterator[None]:
+    """Within it, what the code of models reads of configs is added to the space's keys."""
+    from transformers import PreTrainedConfig
+
+    original = PreTrainedConfig.__getattribute__
+    seen: set[tuple[type, str]] = set()
+
+    def read(self: Any, key: str) -> Any:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if caller.startswith("transformers.") and not caller.startswith(_ASIDE):
+            seen.add((type(self), key))
+        return original(self, key)
+
+    PreTrainedConfig.__getattribute__ = read
+    try:
+        yield
+    finally:
+        PreTrainedConfig.__getattribute__ = original
+        for cls, key in sorted(seen, key=lambda item: (item[0].__name__, item[1])):
+            space.add(cls, key)
+
+
+def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
+    """A config's values with numbers that carry their path."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return Int(value, path)
+    if isinstance(value, float):
+        return Real(value, path)
+    if isinstance(value, list) and value and all(type(item) is int for item in value):
+        return [Int(item, f"{path}[{place}]") for place, item in enumerate(value)]
+    if isinstance(value, dict) and (not path or path in parts):
+        return {
+            key: symbols_in(item, f"{path}.{key}" if path else key, parts)
+            for key, item in value.items()
+        }
+    return value

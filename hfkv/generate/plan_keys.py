@@ -1,0 +1,153 @@
+"""Random values of a config's keys, of every sort that a class may take."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Key"]
+
+#: Names of numbers that stand for sizes, whatever their defaults, and of those that count.
+_SIZES = re.compile(r"dim|size|width|rank|vocab|embd|n_positions|ffn|inner|channels|max_|_len")
+_HEADS = re.compile(r"head(s|)($|_)|_heads|n_head|num_head")
+_NAMED = re.compile(r"_(id|idx|index)$")
+_COUNTED = re.compile(r"layer|depth|block|expert|group|stack|^num_|^n_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a class's config.
+
+    Attributes:
+        path: from the class's own config.
+        default: the class's.
+        types: names in its annotation; empty where the class does not declare it.
+        words: strings that the class's code compares values with.
+        part: whether it is a nested config.
+        sealed: whether the class works it out, and takes no value.
+    """
+
+    path: str
+    default: Any
+    types: frozenset[str]
+    words: tuple[str, ...]
+    part: bool = False
+    sealed: bool = False
+
+    def sample(self, chance: random.Random, layers: int) -> Any:
+        """A value, ``...`` for none at all; one that the class may well refuse."""
+        if self.part or self.sealed or chance.random() < 0.12:
+            return ...
+        nullable = self.default is None or "None" in self.types
+        if nullable and chance.random() < 0.3:
+            return None
+        sorts = [sort for sort in self._sorts() if sort]
+        return self._of(chance.choice(sorts), chance, layers) if sorts else ...
+
+    def spoken(self) -> list[Any]:
+        """The words that it may be; none where it is no word."""
+        if self.part or self.sealed or not {*self._sorts()} & {"str"}:
+            return []
+        words = _activations() if _is_activation(self.default) else list(self.words)
+        return words or [...]
+
+    def _sorts(self) -> list[str]:
+        name = self.path.rpartition(".")[2]
+        if name.startswith("rope_") and ("dict" in self.types or not self.types):
+            return ["rope", "float", "int"] if name == "rope_theta" else ["rope"]
+        found = [type(self.default).__name__] if self.default is not None else []
+        found += [sort for sort in ("int", "float", "bool", "str", "list") if sort in self.types]
+        if not found and not self.types:
+            found = ["int", "int", "bool", "float", "list", "str"]
+        return found
+
+    def _of(self, sort: str, chance: random.Random, layers: int) -> Any:
+        name = self.path.rpartition(".")[2]
+        if sort == "bool":
+            return chance.random() < 0.5
+        if sort == "float":
+            return chance.choice([0.25, 0.5, 1.0, 2.0, 0.0, 0, 1, self.default or 0.1])
+        if sort == "int":
+            return _int(name, self.default, chance)
+        if sort == "str":
+            return chance.choice([*self.spoken(), *([self.default] * 3 if self.default else [])])
+        if sort == "rope":
+            return copy.deepcopy(chance.choice(_ROPES))
+        if sort in ("list", "tuple"):
+            return self._list(chance, layers)
+        return ...
+
+    def _list(self, chance: random.Random, layers: int) -> Any:
+        start = list(self.default) if isinstance(self.default, (list, tuple)) else []
+        if any(isinstance(item, (dict, list)) for item in start):
+            return ...
+        wordy = all(isinstance(item, str) for item in start) if start else "str" in self.types
+        ways = ["words"] * 2 if wordy else ["some", "each", "flags", "start", "sizes"]
+        way = chance.choice(ways)
+        if way == "words":
+            words = [*start, *_layer_kinds(), *self.words]
+            few = [chance.choice(words) for _ in range(chance.choice((1, 2, 2, 3)))]
+            return [chance.choice(few) for _ in range(layers)]
+        if way == "some":
+            return [number for number in range(layers) if chance.random() < 0.4]
+        if way == "flags":
+            return [chance.choice([0, 1]) for _ in range(layers)]
+        length = len(start) if way == "start" else layers
+        large = any(type(item) is int and item > 15 for item in start) or way == "sizes"
+        return [
+            24 * chance.randint(1, 12) if large else chance.randint(0, 4) for _ in range(length)
+        ]
+
+
+def _int(name: str, default: Any, chance: random.Random) -> int:
+    small = chance.choice([0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 8])
+    if _NAMED.search(name):
+        return chance.choice([-1, 0, 1, 5, 11])
+    if name == "rope_theta":
+        return chance.choice([10_000, 1_000_000])
+    sized = bool(_SIZES.search(name)) and not name.startswith("num_")
+    if sized and (not isinstance(default, int) or default >= 12):
+        return 24 * chance.randint(1, 16) if chance.random() < 0.95 else small
+    if _HEADS.search(name):
+        return chance.choice([1, 2, 2, 4, 4, 8, 3, 6, 12])
+    if _COUNTED.search(name) or (isinstance(default, int) and default < 12):
+        return small
+    return chance.choice([small, 24 * chance.randint(1, 16)])
+
+
+_ROPES: tuple[Any, ...] = (
+    ...,
+    ...,
+    {"rope_type": "default", "rope_theta": 10000.0},
+    {"rope_type": "linear", "rope_theta": 5e5, "factor": 2.0},
+    {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0},
+    {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096},
+    {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
+    {
+        "rope_type": "llama3",
+        "rope_theta": 10000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 512,
+    },
+)
+
+
+def _activations() -> list[str]:
+    from transformers.activations import ACT2FN
+
+    return list(ACT2FN)
+
+
+def _is_activation(value: Any) -> bool:
+    return isinstance(value, str) and value in _activations()
+
+
+def _layer_kinds() -> list[str]:
+    from transformers.configuration_utils import ALLOWED_LAYER_TYPES
+
+    return [*dict.fromkeys(("conv", "sparse", "dense", *ALLOWED_LAYER_TYPES))]

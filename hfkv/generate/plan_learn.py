@@ -1,0 +1,348 @@
+"""From what a class was seen to have under many configs to trees over its config's keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hfkv.generate.plan_configs import Space
+from hfkv.generate.plan_tests import Observation, Tests
+from hfkv.generate.plan_trees import UnlearnedError, grow
+from hfkv.lora.conversion import Index
+from hfkv.lora.expressions import keys as keys_of
+from hfkv.lora.plan import leaf_of, size_of
+
+if TYPE_CHECKING:
+    from hfkv.generate.plan_builds import Sample
+
+__all__ = ["learn"]
+
+#: Which sorts of test are tried, and how deep a tree of them may be: 1 is about the config, 2 about
+#: an index as well, 3 about an index and two keys.
+_STAGES = ((0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (2, 3), (3, 3), (1, 5), (2, 5), (3, 6))
+
+
+def learn(space: Space, samples: list[Sample]) -> dict[str, Any]:
+    """A plan's content but for its keys, or ``refused`` with the reason."""
+    learner = _Learner(space, samples)
+    try:
+        return {"parts": space.parts, "keys": {}, **learner.content()}
+    except UnlearnedError as error:
+        return {"refused": str(error), "unexplained": learner.unexplained}
+
+
+class _Learner:
+    def __init__(self, space: Space, samples: list[Sample]) -> None:
+        self.space = space
+        self.samples = samples
+        self.spaces: dict[str, list[Observation]] = {}
+        self.tests = Tests(space, samples)
+        self.grown: dict[Any, Any] = {}
+        self.sizes: dict[tuple[Any, int, Index], int | None] = {}
+        self.trees: dict[str, int] = {}
+        self.unexplained: set[int] = set()
+
+    def content(self) -> dict[str, Any]:
+        lengths = self.lengths()
+        order = self._order()
+        held: dict[str, list[str]] = {name: [] for name in ["", *order]}
+        for pattern in self._patterns("sizes"):
+            module = pattern.rpartition(".")[0]
+            while module not in held:
+                module = module.rpartition(".")[0]
+            held[module].append(pattern[len(module) :].removeprefix("."))
+        pool = self._pool()
+        for pattern in [*order, *self._patterns("sizes")]:
+            self._add_space(pattern, lengths)
+        rows = []
+        for module, shorts in held.items():
+            if not module and not shorts:
+                continue
+            rows.append(
+                [
+                    module,
+                    self._number(["other", False, 1] if not module else self._module(module)),
+                    {
+                        short: self._number(
+                            self._parameter(f"{module}.{short}" if module else short, pool)
+                        )
+                        for short in shorts
+                    },
+                ]
+            )
+        # The model itself is no module of its own.
+        return {
+            "lengths": lengths,
+            "input": self._whole([item.embeddings[0] for item in self.samples]),
+            "output": self._whole([item.embeddings[1] for item in self.samples]),
+            "tied": {pattern: self._tied(pattern) for pattern in self._patterns("tied")},
+            "modules": rows,
+            "trees": [json.loads(tree) for tree in self.trees],
+        }
+
+    def _number(self, tree: Any) -> int:
+        return self.trees.setdefault(json.dumps(tree), len(self.trees))
+
+    def _patterns(self, what: str) -> list[str]:
+        found: dict[str, None] = {}
+        for sample in self.samples:
+            found.update(dict.fromkeys(getattr(sample, what)))
+        return list(found)
+
+    def _order(self) -> list[str]:
+        """Module patterns in an order that all samples share."""
+        order: list[str] = []
+        known: set[str] = set()
+        for sample in self.samples:
+            last = -1
+            for pattern in sample.modules:
+                if pattern in known:
+                    last = max(last, order.index(pattern))
+                else:
+                    last += 1
+                    order.insert(last, pattern)
+                    known.add(pattern)
+        return order
+
+    # -- lengths ---------------------------------------------------------------------------
+
+    def lengths(self) -> dict[str, Any]:
+        names: dict[str, None] = {}
+        for sample in self.samples:
+            names.update(dict.fromkeys(sample.lengths))
+        found: dict[str, Any] = {}
+        for container in sorted(names, key=lambda name: (name.count("{}"), name)):
+            seen = {
+                (number, index): length
+                for number, sample in enumerate(self.samples)
+                for index, length in sample.lengths.get(container, {}).items()
+            }
+            found[container] = self._length(container, seen)
+        return found
+
+    def _length(self, container: str, seen: Mapping[Observation, int]) -> Any:
+        observed = list(seen)
+        labels = []
+        for text in self._counts(container, set(seen.values())):
+            cover = 0
+            for bit, (number, index) in enumerate(observed):
+                if self._size(text, number, index) == seen[number, index]:
+                    cover |= 1 << bit
+            if cover:
+                labels.append((text, cover))
+        depth = container.count("{}")
+        try:
+            return self._grow(labels, container, observed, depth)
+        except UnlearnedError as error:
+            raise UnlearnedError(f"the number of {container}: {error}") from None
+
+    def _counts(self, container: str, values: set[int]) -> Iterator[Any]:
+        numbers, lists = self.tests.numeric(), self.tests.lists()
+        yield from numbers
+        for key in lists:
+            yield f"len({key})"
+            for place in range(container.count("{}")):
+                yield f"{key}[i{place}]"
+        for key in numbers:
+            yield from (f"{key} + 1", f"{key} - 1", f"2 * {key}")
+        if len(values) < 6:
+            yield from sorted(values)
+        for one in numbers:
+            for other in numbers:
+                if one != other and "vocab" not in one + other:
+                    if one < other:
+                        yield f"{one} + {other}"
+                    yield f"{one} - {other}"
+
+    # -- parameters ------------------------------------------------------------------------
+
+    def _add_space(self, pattern: str, lengths: Mapping[str, Any]) -> None:
+        stem = pattern.rpartition("{}")[0]
+        if stem not in self.spaces:
+            self.spaces[stem] = list(self._space(stem, lengths))
+
+    def _space(self, stem: str, lengths: Mapping[str, Any]) -> Iterator[Observation]:
+        parts = f"{stem}{{}}".split("{}") if stem else [""]
+        for number, sample in enumerate(self.samples):
+            found: list[Index] = [()]
+            for place in range(1, len(parts)):
+                tree = lengths["{}".join(parts[:place]).removesuffix(".")]
+                longer = []
+                for index in found:
+                    text = leaf_of(tree, sample.read, index)
+                    for inner in range(size_of(text, sample.read, index) or 0):
+                        longer.append((*index, inner))
+                # Of very many alike, the first and the last ones tell as much.
+                found = longer if len(longer) <= 24 else [*longer[:16], *longer[-8:]]
+            yield from ((number, index) for index in found)
+
+    def _module(self, pattern: str) -> Any:
+        observed = self._observed(pattern)
+        covers: dict[str, int] = {}
+        for bit, (number, index) in enumerate(observed):
+            kind = self.samples[number].modules.get(pattern, {}).get(index)
+            text = json.dumps(kind)
+            covers[text] = covers.get(text, 0) | 1 << bit
+        labels = [(json.loads(text), cover) for text, cover in covers.items()]
+        return self._named(pattern, labels, observed)
+
+    def _tied(self, pattern: str) -> Any:
+        observed = self._observed(pattern)
+        covers: dict[str | None, int] = {}
+        for bit, (number, index) in enumerate(observed):
+            source = self.samples[number].tied.get(pattern, {}).get(index)
+            for name in dict.fromkeys((source, source and _formatted(source, index))):
+                covers[name] = covers.get(name, 0) | 1 << bit
+        return self._named(pattern, list(covers.items()), observed)
+
+    def _whole(self, values: list[str | None]) -> Any:
+        covers: dict[str | None, int] = {}
+        for bit, value in enumerate(values):
+            covers[value] = covers.get(value, 0) | 1 << bit
+        observed: list[Observation] = [(number, ()) for number in range(len(values))]
+        return self._grow(list(covers.items()), "", observed, 0)
+
+    def _named(self, pattern: str, labels: list[Any], observed: list[Observation]) -> Any:
+        try:
+            stem = pattern.rpartition("{}")[0]
+            return self._grow(labels, stem, observed, pattern.count("{}"))
+        except UnlearnedError as error:
+            raise UnlearnedError(f"{pattern}: {error}") from None
+
+    def _observed(self, pattern: str) -> list[Observation]:
+        return self.spaces[pattern.rpartition("{}")[0]]
+
+    def _parameter(self, pattern: str, pool: list[Any]) -> Any:
+        observed = self._observed(pattern)
+        seen: list[tuple[int, ...] | None] = []
+        texts: dict[tuple[Any, ...], None] = {}
+        for number, index in observed:
+            entry = self.samples[number].sizes.get(pattern, {}).get(index)
+            seen.append(None if entry is None else entry[0])
+            if entry is not None and entry[1] is not None:
+                texts.update(dict.fromkeys(_general(entry[1], index)))
+        ones = [bit for bit, shape in enumerate(seen) if shape is not None]
+        if not ones:
+            raise UnlearnedError(f"{pattern}: it lies outside the containers that were counted")
+        candidates = self._covers(list(texts), observed, seen)
+        union = 0
+        for _, cover in candidates:
+            union |= cover
+        if union.bit_count() < len(ones):
+            candidates += self._fitted(observed, seen, pool)
+        absent = sum(1 << bit for bit, shape in enumerate(seen) if shape is None)
+        candidates.sort(key=lambda item: (-item[1].bit_count(), _cost(item[0])))
+        labels: list[Any] = [(list(sizes), cover) for sizes, cover in candidates[:60]]
+        if absent:
+            labels.append((None, absent))
+        return self._named(pattern, labels, observed)
+
+    def _covers(
+        self,
+        texts: Iterable[tuple[Any, ...]],
+        observed: list[Observation],
+        seen: list[tuple[int, ...] | None],
+    ) -> list[tuple[tuple[Any, ...], int]]:
+        found = []
+        for sizes in texts:
+            cover = 0
+            for bit, ((number, index), shape) in enumerate(zip(observed, seen, strict=True)):
+                if shape is None or len(shape) != len(sizes):
+                    continue
+                if all(
+                    self._size(text, number, index) == size
+                    for text, size in zip(sizes, shape, strict=True)
+                ):
+                    cover |= 1 << bit
+            if cover:
+                found.append((sizes, cover))
+        return found
+
+    def _fitted(
+        self,
+        observed: list[Observation],
+        seen: list[tuple[int, ...] | None],
+        pool: list[Any],
+    ) -> list[tuple[tuple[Any, ...], int]]:
+        """Where no formula was followed: those of other parameters, dimension by dimension."""
+        places = [(place, shape) for place, shape in enumerate(seen) if shape is not None]
+        depth = len(places[0][1])
+        if any(len(shape) != depth for _, shape in places) or depth > 3:
+            return []
+        fits: list[list[Any]] = []
+        for at in range(depth):
+            scored = []
+            for text in pool:
+                count = sum(
+                    self._size(text, *observed[place]) == shape[at] for place, shape in places
+                )
+                if count > len(places) // 10:
+                    scored.append((-count, _cost((text,)), text))
+            scored.sort(key=lambda item: item[:2])
+            fits.append([text for *_, text in scored[:6]])
+        combined: list[tuple[Any, ...]] = [()]
+        for options in fits:
+            combined = [(*start, text) for start in combined for text in options]
+        return self._covers(combined, observed, seen)
+
+    def _pool(self) -> list[Any]:
+        found: dict[Any, None] = dict.fromkeys(self.tests.numeric())
+        for sample in self.samples:
+            for indices in sample.sizes.values():
+                for _, texts in indices.values():
+                    found.update(dict.fromkeys(texts or ()))
+        few = [text for text in found if text is not None and "[" not in str(text)][:400]
+        return [*dict.fromkeys([*few, 1, 2, 3, 4])]
+
+    # -- helpers ---------------------------------------------------------------------------
+
+    def _size(self, text: Any, number: int, index: Index) -> int | None:
+        key = (text, number, index if isinstance(text, str) and "[i" in text else ())
+        if key not in self.sizes:
+            self.sizes[key] = size_of(text, self.samples[number].read, index)
+        return self.sizes[key]
+
+    def _grow(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
+        """A tree of the fewest sorts of test that do, and shallow where it can be."""
+        key = (stem, depth, tuple((json.dumps(leaf), cover) for leaf, cover in labels))
+        if key not in self.grown:
+            among = (1 << len(observed)) - 1
+            for stage, deep in _STAGES:
+                try:
+                    tests = {} if stage == 0 else self.tests.of(stem, observed, depth, stage)
+                    self.grown[key] = grow(labels, tests, among, deep)
+                    break
+                except UnlearnedError as error:
+                    bits = error.unexplained
+                    self.unexplained = {n for b, (n, _) in enumerate(observed) if bits >> b & 1}
+                    if bits or (stage, deep) == _STAGES[-1]:
+                        raise
+        return self.grown[key]
+
+
+def _formatted(source: str, index: Index) -> str:
+    """A parameter's name with the numbers that are an index's as places for them."""
+    parts = []
+    for part in source.split("."):
+        place = index.index(int(part)) if part.isdigit() and int(part) in index else None
+        parts.append(part if place is None else f"{{{place}}}")
+    return ".".join(parts)
+
+
+def _general(sizes: tuple[Any, ...], index: Index) -> Iterator[tuple[Any, ...]]:
+    """The sizes, and with numbers in them that are the index's own as such."""
+    yield sizes
+    for place, number in enumerate(index):
+        other = tuple(
+            text.replace(f"[{number}]", f"[i{place}]") if isinstance(text, str) else text
+            for text in sizes
+        )
+        if other != sizes:
+            yield other
+
+
+def _cost(sizes: tuple[Any, ...]) -> tuple[int, int]:
+    """What is preferred: formulas over keys before plain numbers, short before long."""
+    plain = sum(not isinstance(text, str) and text > 4 for text in sizes)
+    return plain, sum(len(str(text)) + 4 * len(keys_of(text)) for text in sizes if text is not None)

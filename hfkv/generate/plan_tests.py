@@ -1,0 +1,132 @@
+"""The tests that the trees of plans are made of, and what of the observations passes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hfkv.generate.plan_configs import Space
+from hfkv.lora.conversion import Index
+from hfkv.lora.plan import holds
+
+if TYPE_CHECKING:
+    from hfkv.generate.plan_builds import Sample
+
+__all__ = ["Observation", "Tests"]
+
+#: The number of a sample, and the indices in a name.
+Observation = tuple[int, Index]
+
+
+class Tests:
+    """Tests over the keys of a class, as samples show them, simplest first."""
+
+    def __init__(self, space: Space, samples: list[Sample]) -> None:
+        self.space = space
+        self.samples = samples
+        self.masks: dict[tuple[str, int], dict[Any, int]] = {}
+
+    def _of_type(self, wanted: Callable[[Any], bool]) -> list[str]:
+        return [
+            path
+            for path, key in self.space.keys.items()
+            if not key.part and any(wanted(sample.read(path)) for sample in self.samples)
+        ]
+
+    def numeric(self) -> list[str]:
+        """Keys that were a whole number."""
+        return self._of_type(lambda value: type(value) is int)
+
+    def lists(self) -> list[str]:
+        """Keys that were a list with something in it."""
+        return self._of_type(lambda value: isinstance(value, list) and bool(value))
+
+    def of(self, stem: str, observed: list[Observation], depth: int, stage: int) -> dict[Any, int]:
+        """Tests up to a stage with what passes them; those that tell nothing more are left out."""
+        key = (f"{stem}#{depth}#{len(observed)}", stage)
+        if key in self.masks:
+            return self.masks[key]
+        found = dict(self.of(stem, observed, depth, stage - 1)) if stage > 1 else {}
+        known = set(found.values())
+        first: dict[int, int] = {}
+        for bit, (number, _) in enumerate(observed):
+            first[number] = first.get(number, 0) | 1 << bit
+        whole = (1 << len(observed)) - 1
+        made = self._about_config() if stage == 1 else self._about_index(depth, observed, stage)
+        for test in made:
+            mask = 0
+            if stage == 1:
+                for number, bits in first.items():
+                    if holds(test, self.samples[number].read, ()):
+                        mask |= bits
+            else:
+                for bit, (number, index) in enumerate(observed):
+                    if holds(test, self.samples[number].read, index):
+                        mask |= 1 << bit
+            if mask and mask != whole and mask not in known:
+                known.add(mask)
+                found[test] = mask
+        self.masks[key] = found
+        return found
+
+    def _about_config(self) -> list[tuple[Any, ...]]:
+        paths = [path for path, key in self.space.keys.items() if not key.part]
+        found: list[tuple[Any, ...]] = []
+        found += [("set", path) for path in paths]
+        found += [("null", path) for path in paths]
+        for path in paths:
+            values = {
+                value
+                for sample in self.samples
+                if isinstance(value := sample.read(path), (int, str, bool))
+            }
+            ints = sorted(value for value in values if type(value) is int)
+            strs = sorted(value for value in values if isinstance(value, str))
+            if True in values or False in values:
+                found += [("is", path, True), ("is", path, False)]
+            found += [("is", path, value) for value in strs]
+            found += [("is", path, value) for value in ints if value < 4]
+            found += [("over", path, value) for value in (0, 1, 2) if ints]
+        numbers = self.numeric()
+        found += [
+            ("same", one, other) for place, one in enumerate(numbers) for other in numbers[:place]
+        ]
+        return found
+
+    def _about_index(
+        self, depth: int, observed: list[Observation], stage: int
+    ) -> list[tuple[Any, ...]]:
+        numbers, lists = self.numeric(), self.lists()
+        found: list[tuple[Any, ...]] = []
+        for hole in range(depth):
+            if stage == 2:
+                found += [("below", hole, key) for key in numbers]
+                found += [("in", hole, key) for key in lists]
+                found += [("listed", hole, key) for key in lists]
+                found += [("item", hole, key, item) for key in lists for item in self._items(key)]
+                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1)]
+                last = max((index[hole] for _, index in observed), default=0)
+                found += [("at", hole, number) for number in range(min(last + 1, 12))]
+                found += [("cycle", hole, n, rest) for n in (2, 3, 4, 5, 6) for rest in range(n)]
+            else:
+                pairs = [(one, other) for one in numbers for other in numbers if one != other]
+                found += [("below", hole, f"{key} - 1") for key in numbers]
+                found += [
+                    ("below", hole, f"{one} - {other}")
+                    for one, other in pairs
+                    if "layer" in one or "depth" in one
+                ]
+                found += [("phase", hole, one, other) for one, other in pairs]
+                found += [("every", hole, one, other) for one, other in pairs]
+        return found
+
+    def _items(self, key: str) -> list[Any]:
+        values = {
+            item
+            for sample in self.samples
+            if isinstance(value := sample.read(key), list)
+            for item in value
+            if isinstance(item, (str, int))
+        }
+        few = [item for item in values if isinstance(item, str) or item < 4]
+        return sorted(few, key=str)

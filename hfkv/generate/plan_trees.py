@@ -1,0 +1,108 @@
+"""Smallest trees of tests that tell apart what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["UnlearnedError", "grow"]
+
+#: Nodes that a search may try, and how many tests at each by the depth that is left.
+_EFFORT = 600
+_WIDTH = {1: 12, 2: 8, 3: 5, 4: 2}
+
+
+class UnlearnedError(Exception):
+    """No tree of these tests fits.
+
+    ``unexplained`` are the observations that no leaf is right for, as bits.
+    """
+
+    def __init__(self, reason: str, unexplained: int = 0) -> None:
+        super().__init__(reason)
+        self.unexplained = unexplained
+
+
+def grow(
+    labels: Sequence[tuple[Any, int]],
+    tests: Mapping[Hashable, int],
+    among: int,
+    depth: int,
+) -> Any:
+    """A tree whose leaf is right for each observation.
+
+    Args:
+        labels: what a leaf can be, preferred first, each with the observations that it is right
+            for, as bits.
+        tests: each with the observations that pass it, preferred first.
+        among: the observations to be told apart.
+
+    Raises:
+        UnlearnedError: there is none.
+    """
+    union = 0
+    for _, cover in labels:
+        union |= cover
+    if among & ~union:
+        raise UnlearnedError("a size follows no formula over the config's keys", among & ~union)
+    tree = _Search(labels, tests).grow(among, depth)
+    if tree is _NONE:
+        raise UnlearnedError("what decides over a parameter was not found")
+    return tree
+
+
+_NONE = object()
+
+
+class _Search:
+    """For a tree of a given depth, by the most telling tests first, within bounds."""
+
+    def __init__(self, labels: Sequence[tuple[Any, int]], tests: Mapping[Hashable, int]) -> None:
+        self.labels = labels
+        self.tests = list(tests.items())
+        self.left = _EFFORT
+
+    def grow(self, among: int, depth: int) -> Any:
+        """The tree for these observations, or ``_NONE``."""
+        for leaf, cover in self.labels:
+            if cover & among == among:
+                return leaf
+        if depth == 0 or self.left <= 0:
+            return _NONE
+        self.left -= 1
+        for test, inside in self._telling(among, depth):
+            then = self.grow(inside, depth - 1)
+            if then is _NONE:
+                continue
+            other = self.grow(among & ~inside, depth - 1)
+            if other is not _NONE:
+                return then if then == other else {"if": list(test), "then": then, "else": other}
+        return _NONE
+
+    def _telling(self, among: int, depth: int) -> list[tuple[Any, int]]:
+        apart = _apart([cover & among for _, cover in self.labels if cover & among])
+        ranked = []
+        for number, (test, mask) in enumerate(self.tests):
+            inside = mask & among
+            if not inside or inside == among:
+                continue
+            purity = _purity(apart, inside) + _purity(apart, among & ~inside)
+            ranked.append((-purity, number, test, inside))
+        ranked.sort(key=lambda item: item[:2])
+        return [(test, inside) for *_, test, inside in ranked[: _WIDTH[min(depth, 4)]]]
+
+
+def _apart(covers: list[int]) -> list[int]:
+    """The covers without what a larger one has already."""
+    found = []
+    taken = 0
+    for cover in sorted(covers, key=int.bit_count, reverse=True):
+        if cover & ~taken:
+            found.append(cover & ~taken)
+            taken |= cover
+    return found
+
+
+def _purity(covers: list[int], among: int) -> float:
+    """How little mixed observations are: as many as there are where they are all alike."""
+    return round(sum((cover & among).bit_count() ** 2 for cover in covers) / among.bit_count(), 6)

@@ -1,0 +1,188 @@
+"""Write ``hfkv/data/plans``: the modules of each class by its config alone, where that is proved.
+
+A class is built under many random configs; a plan is learned from what it then has, and is proved
+by further ones, which must come to the same modules, parameters and sizes through the code that
+reads plans. One difference that no further learning removes, and the class has no plan.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hfkv.generate.plan_builds import Sample, plain, sample, without_values
+from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
+from hfkv.generate.plan_learn import learn
+from hfkv.generate.plan_multiples import multiples
+from hfkv.generate.plan_proof import prove, pruned, seen_keys
+from hfkv.live.build import pairs, transformers
+from hfkv.lora.plan import kind_of
+
+__all__ = ["generate", "main", "plan_for", "smallest", "text", "with_multiples"]
+
+TARGET = Path(__file__).parent.parent / "data" / "plans"
+#: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
+LEARNED, PROVED, ROUNDS = 140, 80, 10
+
+
+def smallest(space: Space) -> list[dict[str, Any]]:
+    """Configs that the class takes, of few layers where it can have few."""
+    first = space.first()
+    pool = [first] if plain(space, first) is not None else []
+    for count in (4, 6, 8, 2):
+        values = copy.deepcopy(first)
+        for path, key in space.keys.items():
+            if type(key.default) is int and key.default > 8 and _LAYERED.search(path):
+                values = put(values, path, count)
+        if values != first and plain(space, values) is not None:
+            pool.insert(0, values)
+            break
+    return pool
+
+
+_LAYERED = re.compile(r"(num_.*layers|n_layers?|layers|depth|num_blocks|experts)$")
+
+
+def plan_for(
+    model_type: str, name: str, *, seed: int = 0, learned: int = LEARNED, proved: int = PROVED
+) -> dict[str, Any]:
+    """The plan of one class, or ``{"refused": why}``."""
+    with without_values():
+        content = _plan_for(space_of(model_type, name), seed, learned, proved)
+        return with_multiples(model_type, name, content)
+
+
+def with_multiples(model_type: str, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    """The plan with the divisions that must come out even."""
+    if "refused" in content:
+        return content
+    space = space_of(model_type, name)
+    return {**content, "multiples": multiples(space, content, smallest(space))}
+
+
+def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, Any]:
+    name = space.name
+    chance = random.Random(zlib.crc32(name.encode()) + seed)
+    pool = smallest(space)
+    if not pool:
+        return {"refused": "its default config alone cannot be built"}
+    samples = [found for values in pool if (found := sample(space, values)) is not None]
+    # The defaults have many layers, and would be the slowest to build with each change.
+    pool = [found.values for found in samples[:1]]
+    tries = 0
+    # Each key by itself first: what nothing else hides.
+    for _ in range(2):
+        for path in list(space.keys):
+            found = sample(space, space.change(pool[0], [path], chance))
+            if found is not None:
+                samples.append(found)
+    pool += [item.values for item in samples[2:]]
+    while len(samples) < learned + 2 * len(space.keys) and tries < 12 * learned:
+        tries += 1
+        found = sample(space, near(space, chance, pool))
+        if found is not None:
+            samples.append(found)
+            pool.append(found.values)
+    reason = ""
+    for _ in range(ROUNDS):
+        content = learn(space, samples)
+        while "refused" in content and _leave_out(space, samples, content.pop("unexplained")):
+            samples = [item for item in samples if space.takes(item.values)]
+            content = learn(space, samples)
+        if "refused" in content:
+            return content
+        pool = [item.values for item in samples if item.values != space.first()] or pool
+        proof = prove(space, content, pool, chance, proved)
+        wrong, reason = proof.wrong, proof.reason
+        if not reason:
+            content["keys"] = seen_keys(space, [*(item.values for item in samples), *proof.good])
+            return pruned(content, proof)
+        samples += [found for values in wrong if (found := sample(space, values)) is not None]
+        # What is near a counterexample tells why it is one.
+        for values in wrong[:12]:
+            for _ in range(6):
+                other = near(space, chance, [values])
+                found = sample(space, other) if space.takes(other) else None
+                if found is not None:
+                    samples.append(found)
+    return {"refused": reason}
+
+
+def _leave_out(space: Space, samples: list[Sample], unexplained: set[int]) -> bool:
+    """Give up a sort of value of one key, such as true for a number, where it and nothing else
+    makes sizes that no formula gives; whether there is one."""
+    best: tuple[int, float, str, str] | None = None
+    for path in space.keys:
+        kinds: dict[str, list[int]] = {}
+        for number, item in enumerate(samples):
+            kinds.setdefault(kind_of(value_at(item.values, path)), []).append(number)
+        for kind, numbers in kinds.items():
+            hit = len(unexplained & set(numbers))
+            # Many configs with it are beyond explanation, and few others are.
+            if kind != "absent" and 4 * hit >= len(numbers) and len(numbers) < len(samples) // 3:
+                best = max(best or (0, 0.0, "", ""), (hit, hit / len(numbers), path, kind))
+    if best is None or not best[0] or len(space.left_out) >= 12:
+        return False
+    space.left_out.add(best[2:])
+    return True
+
+
+def generate(types: set[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each type with its classes' plans, or the reasons why they have none."""
+    from hfkv.lora.table import tables_of
+
+    classes: dict[str, list[str]] = {}
+    for model_type, name in pairs():
+        if types is None or model_type in types:
+            classes.setdefault(model_type, []).append(name)
+    for model_type, names in classes.items():
+        known = {table.architecture for table in tables_of(model_type)}
+        found: dict[str, Any] = {}
+        for name in names:
+            if name in known:
+                try:
+                    found[name] = plan_for(model_type, name)
+                except Exception as error:
+                    found[name] = {"refused": f"{type(error).__name__}: {error}"[:200]}
+        if found:
+            yield model_type, found
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """JSON with a line for each entry, so that changes can be read."""
+    blocks = []
+    for name, content in found.items():
+        lines = []
+        for key, value in content.items():
+            if isinstance(value, (list, dict)) and value:
+                items = value.items() if isinstance(value, dict) else ((None, v) for v in value)
+                rows = ",\n".join(
+                    "   " + (f"{json.dumps(k)}: " if k is not None else "") + json.dumps(v)
+                    for k, v in items
+                )
+                start, end = "{}" if isinstance(value, dict) else "[]"
+                lines.append(f"  {json.dumps(key)}: {start}\n{rows}\n  {end}")
+            else:
+                lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+        blocks.append(f" {json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n }")
+    return '{"classes": {\n' + ",\n".join(blocks) + "\n}}\n"
+
+
+def main() -> None:
+    """Write the files of the types named on the command line, or of all."""
+    import torch
+
+    torch.set_num_threads(1)
+    transformers()
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for model_type, found in generate(set(sys.argv[2:]) or None):
+        (TARGET / f"{model_type}.json").write_text(text(found), encoding="utf-8")
+        for name, content in found.items():
+            print(model_type, name, content.get("refused", "proved"), flush=True)
