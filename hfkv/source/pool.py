@@ -19,7 +19,8 @@ from hfkv.source.response import WireError
 from hfkv.source.wire import Connection, connect
 
 if TYPE_CHECKING:
-    from hfkv.source.http2 import Http2, Stream
+    from hfkv.source.http2 import Http2
+    from hfkv.source.stream import Stream
 
 __all__ = ["Pool"]
 
