@@ -99,6 +99,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
         MissingDependencyError: the ``verify`` extra is not installed.
         UnsupportedError: the installed transformers cannot build the model.
     """
+    reference = transformers().__version__
     library = peft()
     if facts.config is None:
         raise UnsupportedError(
@@ -114,7 +115,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
     refused = live.get("error")
     return LoraVerification(
         model=facts.model,
-        reference=f"peft {library.__version__}, transformers {transformers().__version__}",
+        reference=f"peft {library.__version__}, transformers {reference}",
         options=options,
         planned=planned,
         reason=reason,
