@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @tokens_option(default=None)
 @batch_option
 @kv_options
-@click.option("--rank", type=click.IntRange(min=1), help="A LoRA adapter, for the cache.")
+@click.option("--rank", type=click.IntRange(min=1), help="Verify a LoRA adapter of this rank.")
 @click.option(
     "--target-modules",
     metavar="all-linear|default|NAME,NAME|regex:...",
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--adapter-config",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A PEFT adapter_config.json, for the cache.",
+    help="Verify the adapter of a PEFT adapter_config.json.",
 )
 @source_options
 @format_options
