@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hfkv.generate.module_rows import NUMBER
+from hfkv.generate.module_rows import pattern_of
 
 __all__ = ["conversions_of", "parts_of"]
 
@@ -16,7 +16,7 @@ def parts_of(model: Any, own: Any) -> list[list[str]]:
 
     places = {id(part): path for path, part in _exchangeable(own)}
     return [
-        [NUMBER.sub("{}", name), type(module).__name__, module.config.model_type, place]
+        [pattern_of(name), type(module).__name__, module.config.model_type, place]
         for name, module in model.named_modules()
         if name and isinstance(module, PreTrainedModel) and (place := places.get(id(module.config)))
     ]

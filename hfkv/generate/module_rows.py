@@ -6,14 +6,36 @@ import re
 from typing import Any
 
 from hfkv.generate.symbols import expression
+from hfkv.live.embeddings import tied_names
 from hfkv.live.kinds import kind_of
 
-__all__ = ["NUMBER", "Rows", "Ties", "buffers_of", "counts_of", "tied_of", "unsaved_of"]
+__all__ = [
+    "NUMBER",
+    "Rows",
+    "Ties",
+    "buffers_of",
+    "counts_of",
+    "index_of",
+    "kind_and_marks",
+    "pattern_of",
+    "tied_of",
+    "unsaved_of",
+]
 
 Index = tuple[int, ...]
 
 #: A number in a module's name.
 NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+
+
+def pattern_of(name: str) -> str:
+    """A name with ``{}`` for each number in it."""
+    return NUMBER.sub("{}", name)
+
+
+def index_of(name: str) -> Index:
+    """The numbers in a name."""
+    return tuple(int(number) for number in NUMBER.findall(name))
 
 
 class Rows:
@@ -32,13 +54,13 @@ class Rows:
 
     def add(self, model: Any) -> None:
         last = -1
-        shared = {_pattern(name) for pair in tied_of(model).items() for name in pair}
+        shared = {pattern_of(name) for pair in tied_of(model).items() for name in pair}
         places: dict[str, tuple[set[Index], set[Index]]] = {}
         self.places.append(places)
         for name, module in model.named_modules():
             if not name:
                 name = ""
-            pattern = NUMBER.sub("{}", name)
+            pattern = pattern_of(name)
             if pattern not in self.kinds:
                 last += 1
                 self.order.insert(last, pattern)
@@ -47,12 +69,12 @@ class Rows:
                 self.marks[pattern] = {}
             else:
                 last = max(last, self.order.index(pattern))
-            index = tuple(int(number) for number in NUMBER.findall(name))
+            index = index_of(name)
             present, bare = places.setdefault(pattern, (set(), set()))
             present.add(index)
             if next(module.parameters(), None) is None:
                 bare.add(index)
-            kind, marks = _kind(module)
+            kind, marks = kind_and_marks(module)
             if kind not in self.kinds[pattern]:
                 self.kinds[pattern].append(kind)
             self.marks[pattern].update(marks)
@@ -65,7 +87,7 @@ class Rows:
                     self.differing.add(pattern)
             for key, parameter in module.named_parameters(recurse=False):
                 shape = _shape(parameter)
-                known = self.shapes[pattern].setdefault(NUMBER.sub("{}", key), [])
+                known = self.shapes[pattern].setdefault(pattern_of(key), [])
                 if shape not in known:
                     known.append(shape)
 
@@ -120,7 +142,7 @@ def _shape(parameter: Any) -> list[Any] | None:
     return [expression(size) for size in sizes]
 
 
-def _kind(module: Any) -> tuple[str, dict[str, Any]]:
+def kind_and_marks(module: Any) -> tuple[str, dict[str, Any]]:
     kind = kind_of(module)
     marks: dict[str, Any] = {}
     if getattr(module, "is_transposed", False):
@@ -159,18 +181,12 @@ def tied_of(model: Any) -> dict[str, str]:
 
     By their patterns, or by their own names where others of the pattern stand alone.
     """
-    first: dict[int, str] = {}
-    tied: dict[str, str] = {}
-    alone: set[str] = set()
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        kept = first.setdefault(id(parameter), name)
-        if kept != name:
-            tied[name] = kept
-        else:
-            alone.add(NUMBER.sub("{}", name))
+    tied = tied_names(model)
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    alone = {pattern_of(name) for name in names if name not in tied}
     found: dict[str, str] = {}
     for name, kept in tied.items():
-        pattern, source = NUMBER.sub("{}", name), NUMBER.sub("{}", kept)
+        pattern, source = pattern_of(name), pattern_of(kept)
         if pattern in alone and pattern != source:
             found[name] = kept
         else:
@@ -188,10 +204,10 @@ class Ties:
     def add(self, where: str, value: Any, variant: Any) -> None:
         """Compare with the model that differs by one key."""
         now = tied_of(variant)
-        there = {_pattern(name) for name, _ in variant.named_parameters(remove_duplicate=False)}
+        there = {pattern_of(name) for name, _ in variant.named_parameters(remove_duplicate=False)}
         other: dict[str, str | None] = {}
         for name, source in {**self.tied, **now}.items():
-            if name not in now and _pattern(name) in there:
+            if name not in now and pattern_of(name) in there:
                 other[name] = None
             elif self.tied.get(name) != now.get(name, source):
                 other[name] = now[name]
@@ -199,21 +215,17 @@ class Ties:
             self.rules.append([where, value, other])
 
 
-def _pattern(name: str) -> str:
-    return NUMBER.sub("{}", name)
-
-
 def buffers_of(model: Any) -> list[str]:
     """What a checkpoint holds beside parameters."""
     names = dict(model.named_parameters(remove_duplicate=False))
-    return list(dict.fromkeys(NUMBER.sub("{}", n) for n in model.state_dict() if n not in names))
+    return list(dict.fromkeys(pattern_of(n) for n in model.state_dict() if n not in names))
 
 
 def unsaved_of(model: Any) -> list[str]:
     """Parameters that saving leaves out, because the class computes them."""
     rules = list(getattr(model, "_keys_to_ignore_on_save", None) or ())
     names = [name for name, _ in model.named_parameters() if name in rules]
-    return list(dict.fromkeys(NUMBER.sub("{}", name) for name in names))
+    return list(dict.fromkeys(pattern_of(name) for name in names))
 
 
 def counts_of(model: Any) -> dict[str, int]:
@@ -223,5 +235,5 @@ def counts_of(model: Any) -> dict[str, int]:
     found: dict[str, set[int]] = {}
     for name, module in model.named_modules():
         if isinstance(module, (nn.ModuleList, nn.Sequential)) and len(module):
-            found.setdefault(NUMBER.sub("{}", name), set()).add(len(module))
+            found.setdefault(pattern_of(name), set()).add(len(module))
     return {name: sizes.pop() for name, sizes in found.items() if len(sizes) == 1}

@@ -29,7 +29,7 @@ from hfkv.generate.trials import (
     variant_of,
 )
 from hfkv.live.build import pairs, transformers
-from hfkv.live.built import tie_keys
+from hfkv.live.embeddings import input_raises, name_of, tie_keys
 from hfkv.live.lora import build_for, own_config
 
 __all__ = ["OVERRIDES", "default_config", "generate", "main", "table"]
@@ -104,8 +104,8 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "config": path,
         "config_type": model.config.model_type,
         "base_model_prefix": model.base_model_prefix,
-        "input_embeddings": _name(model, model.get_input_embeddings),
-        "output_embeddings": _name(model, model.get_output_embeddings),
+        "input_embeddings": name_of(model, model.get_input_embeddings),
+        "output_embeddings": name_of(model, model.get_output_embeddings),
         "tied": ties.tied,
         "ties": ties.rules,
         "modules": rows.rows(),
@@ -116,28 +116,8 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "parts": parts_of(whole, whole.config),
         "conversions": conversions_of(whole),
         "tie_keys": tie_keys(model),
-        **({"input_raises": True} if _input_raises(model) else {}),
+        **({"input_raises": True} if input_raises(model) else {}),
     }
-
-
-def _name(model: Any, getter: Any) -> str | None:
-    try:
-        wanted = getter()
-    except Exception:
-        return None
-    return next((name for name, module in model.named_modules() if module is wanted), None)
-
-
-def _input_raises(model: Any) -> bool:
-    """Whether PEFT, which asks for the input embedding of a class that can tie it, gets an error
-    for an answer."""
-    if not isinstance(getattr(model, "_tied_weights_keys", None), dict):
-        return False
-    try:
-        model.get_input_embeddings()
-    except Exception:
-        return True
-    return False
 
 
 def _derived(cls: Any) -> dict[str, str]:

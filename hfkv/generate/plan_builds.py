@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.facts.config import Config
-from hfkv.generate.module_rows import NUMBER, _kind
+from hfkv.generate.module_rows import NUMBER, index_of, kind_and_marks, pattern_of
 from hfkv.generate.plan_configs import Space, put, symbols_in, value_at, watched
 from hfkv.generate.symbols import Int, expression, recorded, symbolic
 from hfkv.live.build import config_of
+from hfkv.live.embeddings import name_of
 from hfkv.live.lora import build_for, own_config
 from hfkv.lora.conversion import Index
 from hfkv.lora.modules import own_config as own_of
 from hfkv.lora.plan import reader
 
-__all__ = ["Sample", "name_of", "plain", "sample", "without_values"]
+__all__ = ["Sample", "plain", "sample", "without_values"]
 
 #: Seconds until a build is taken to be endless.
 _PATIENCE = 3
@@ -157,10 +158,10 @@ def _look(found: Sample, model: Any, marked: Any) -> None:
             if sizes is not None and tuple(int(s) for s in sizes) == tuple(parameter.shape):
                 texts[name] = tuple(expression(size) for size in sizes)
         for name, module in marked.named_modules():
-            groups[name] = _kind(module)[1].get("groups", 1)
+            groups[name] = kind_and_marks(module)[1].get("groups", 1)
     first: dict[int, str] = {}
     for name, parameter in _parameters(model):
-        pattern, index = NUMBER.sub("{}", name), _index(name)
+        pattern, index = pattern_of(name), index_of(name)
         found.sizes.setdefault(pattern, {})[index] = (tuple(parameter.shape), texts.get(name))
         kept = first.setdefault(id(parameter), name)
         if kept != name:
@@ -169,9 +170,9 @@ def _look(found: Sample, model: Any, marked: Any) -> None:
     for name, module in model.named_modules():
         if not name:
             continue
-        kind, marks = _kind(module)
+        kind, marks = kind_and_marks(module)
         group = groups.get(name, 1) if "groups" in marks else 1
-        found.modules.setdefault(NUMBER.sub("{}", name), {})[_index(name)] = [
+        found.modules.setdefault(pattern_of(name), {})[index_of(name)] = [
             kind,
             bool(marks.get("transposed")),
             group,
@@ -189,22 +190,9 @@ def _parameters(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name}.{short}" if name else short, parameter
 
 
-def _index(name: str) -> Index:
-    return tuple(int(number) for number in NUMBER.findall(name))
-
-
 def _count(lengths: dict[str, dict[Index, int]], name: str) -> None:
     for place in NUMBER.finditer(name):
         container = name[: place.start()].removesuffix(".")
-        own = lengths.setdefault(NUMBER.sub("{}", container), {})
-        index = _index(container)
+        own = lengths.setdefault(pattern_of(container), {})
+        index = index_of(container)
         own[index] = max(own.get(index, 0), int(place.group()) + 1)
-
-
-def name_of(model: Any, getter: Any) -> str | None:
-    """The name of the module that a getter of the model gives."""
-    try:
-        wanted = getter()
-    except Exception:
-        return None
-    return next((name for name, module in model.named_modules() if module is wanted), None)

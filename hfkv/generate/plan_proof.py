@@ -11,9 +11,10 @@ from typing import Any
 
 from hfkv.errors import HfkvError
 from hfkv.facts.config import Config
-from hfkv.generate.module_rows import _kind
-from hfkv.generate.plan_builds import name_of, plain
+from hfkv.generate.module_rows import kind_and_marks
+from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
+from hfkv.live.embeddings import name_of
 from hfkv.lora.modules import own_config
 from hfkv.lora.plan import UNPROVED, Indices, Plan, holds, kind_of, planned, reader
 
@@ -37,7 +38,7 @@ def difference(raw: Mapping[str, Any], model: Any, plan: Plan) -> str:
         if not name:
             loose = own
             continue
-        kind, marks = _kind(module)
+        kind, marks = kind_and_marks(module)
         groups = int(module.groups) if "groups" in marks else 1
         theirs[name] = (kind, own, bool(marks.get("transposed")), groups)
     for name, parameter in model.named_parameters(remove_duplicate=False):

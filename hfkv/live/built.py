@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hfkv.live.build import config_of, transformers
+from hfkv.live.embeddings import input_raises, name_of, tie_keys, tied_names
 from hfkv.live.kinds import kind_of
 from hfkv.live.lora import build_for
 from hfkv.lora.built import Built, Module
+from hfkv.lora.declared import tied_to
 
 __all__ = ["live_built"]
 
@@ -22,13 +24,8 @@ def live_built(raw: Mapping[str, Any]) -> Built:
     """
     config = config_of(raw)
     model = build_for(config)
-    first: dict[int, str] = {}
-    tied: dict[str, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        kept = first.setdefault(id(parameter), name)
-        if kept != name:
-            tied[name] = kept
-    input_name, raises = _input(model)
+    tied = tied_names(model)
+    embedding = name_of(model, model.get_input_embeddings)
     cls = type(model).__name__
     packed = raw.get("quantization_config") is not None
     return Built(
@@ -45,12 +42,12 @@ def live_built(raw: Mapping[str, Any]) -> Built:
             for name, module in model.named_modules()
             if name
         ),
-        output=_name(model, model.get_output_embeddings()),
-        input=input_name,
+        output=name_of(model, model.get_output_embeddings),
+        input=embedding,
         tied=tied,
         loose=_shapes(model),
-        to_input=_to_input(model, input_name, tied),
-        no_input=raises,
+        to_input=tied_to(embedding, tied, tie_keys(model)) if embedding else (),
+        no_input=input_raises(model),
         may_tie=getattr(model.config, "tie_word_embeddings", None) is not False,
         ties_words=getattr(model.config, "tie_word_embeddings", None) is True,
         basis="live",
@@ -62,30 +59,9 @@ def live_built(raw: Mapping[str, Any]) -> Built:
     )
 
 
-def tie_keys(model: Any) -> dict[str, str]:
-    """What the class and the models in it declare to tie, target to source, as PEFT gathers it:
-    nothing where the class itself declares nothing."""
-    if not isinstance(getattr(model, "_tied_weights_keys", None), dict):
-        return {}
-    found: dict[str, str] = {}
-    for name, module in model.named_modules():
-        start = f"{name}." if name else ""
-        for target, source in (getattr(module, "_tied_weights_keys", None) or {}).items():
-            found[start + target] = start + source
-    return found
-
-
 def _shapes(module: Any) -> dict[str, tuple[int, ...]]:
     held = module.named_parameters(recurse=False, remove_duplicate=False)
     return {name: tuple(parameter.shape) for name, parameter in held}
-
-
-def _to_input(model: Any, name: str | None, tied: Mapping[str, str]) -> tuple[str, ...]:
-    weight = f"{name}.weight"
-    root = tied.get(weight, weight)
-    same = {weight, root, *(target for target, source in tied.items() if source == root)}
-    found = {k.rpartition(".")[0] for k, source in tie_keys(model).items() if source in same}
-    return tuple(sorted(found))
 
 
 def _stated(module: Any) -> frozenset[tuple[int, int]]:
@@ -94,17 +70,3 @@ def _stated(module: Any) -> frozenset[tuple[int, int]]:
         return frozenset()
     made = (module.out_features, module.in_features)
     return frozenset() if made == tuple(module.weight.shape) else frozenset([made])
-
-
-def _name(model: Any, wanted: Any) -> str | None:
-    if wanted is None:
-        return None
-    return next((name for name, module in model.named_modules() if module is wanted), None)
-
-
-def _input(model: Any) -> tuple[str | None, bool]:
-    """The input embedding's name, and whether the class cannot say it though PEFT asks."""
-    try:
-        return _name(model, model.get_input_embeddings()), False
-    except Exception:
-        return None, isinstance(getattr(model, "_tied_weights_keys", None), dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Built", "Module", "leaf", "target_name"]
+__all__ = ["Built", "Module", "leaf", "target_name", "walk_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,3 +107,19 @@ def target_name(name: str) -> str:
     if len(parts) > 1 and (parts[-2] == "experts" or parts[-1] == "weight"):
         return parts[-2] if parts[-1] == "weight" else ".".join(parts[-2:])
     return parts[-1] if parts else name
+
+
+def walk_key(name: str, index: Sequence[int], order: Mapping[str, int]) -> tuple[int, ...]:
+    """What to sort modules by, for the order of a walk through the model.
+
+    Args:
+        name: the module's, with ``{}`` for each number in it.
+        index: those numbers.
+        order: where each such name stands in the class.
+    """
+    key: list[int] = []
+    numbers = iter(index)
+    parts = name.split(".")
+    for end, part in enumerate(parts, 1):
+        key += (order.get(".".join(parts[:end]), 0), next(numbers, 0) if part == "{}" else 0)
+    return tuple(key)

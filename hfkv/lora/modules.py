@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.lora.bare import bare, sizes
-from hfkv.lora.built import Built, Module
+from hfkv.lora.built import Built, Module, walk_key
 from hfkv.lora.conversion import Index, Loaded, Shape, load_names
 from hfkv.lora.declared import as_declared
 from hfkv.lora.documented import by_header
@@ -23,7 +22,7 @@ from hfkv.lora.shared import repeat_shared
 from hfkv.lora.stated import with_stated
 from hfkv.lora.table import Row, Table, has_table, table_of
 from hfkv.reading import printable
-from hfkv.tensors import TensorTable
+from hfkv.tensors import TensorTable, template
 
 __all__ = ["built_of", "loose_of", "own_config"]
 
@@ -36,10 +35,6 @@ _NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         for part in ("encoder", "decoder")
     }
 }
-
-
-#: A number in a module's name.
-_NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
 
 _GGUF_NOTE = (
     "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
@@ -253,7 +248,9 @@ def _assemble(
             where_found = present.get(parent, set()) if parent else {()}
         for index in where_found:
             parameters = _held(row, index, shapes)
-            modules.append((_key(row, index, order), _module(row, index, parameters, where)))
+            modules.append(
+                (walk_key(row.name, index, order), _module(row, index, parameters, where))
+            )
     modules.sort(key=lambda item: item[0])
     return Built(
         model_type=table.config_type,
@@ -294,10 +291,10 @@ def _share(
                 roots.add(root)
                 shared.update(repeat_shared(shapes, target, blocks, where))
             continue
-        if _NUMBER.search(target):
+        pattern, index = template(target)
+        if index:
             # One of several, of which the others stand alone.
-            pattern, index = _split(target)
-            from_pattern, from_index = _split(source)
+            from_pattern, from_index = template(source)
             if from_index in shapes.get(from_pattern, {}):
                 shapes.setdefault(pattern, {})[index] = shapes[from_pattern][from_index]
                 shared[target] = source
@@ -319,22 +316,6 @@ def _share(
                 shapes.setdefault(target, {})[index] = shape
                 shared[target.format(*index)] = source.format(*next(iter(origin)))
     return shared
-
-
-def _split(name: str) -> tuple[str, Index]:
-    """A name as its pattern and its numbers."""
-    return _NUMBER.sub("{}", name), tuple(int(item) for item in _NUMBER.findall(name))
-
-
-def _key(row: Row, index: Index, order: Mapping[str, int]) -> tuple[int, ...]:
-    """Where the module comes in a walk through the model."""
-    key: list[int] = []
-    parts = row.name.split(".")
-    numbers = iter(index)
-    for end, part in enumerate(parts, 1):
-        key.append(order.get(".".join(parts[:end]), 0))
-        key.append(next(numbers, 0) if part == "{}" else 0)
-    return tuple(key)
 
 
 def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str) -> Module:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import MOST_LAYERS, Config
-from hfkv.lora.built import Built, Module
+from hfkv.lora.built import Built, Module, walk_key
 from hfkv.lora.conversion import Index, Shape
 from hfkv.lora.expressions import evaluate
 from hfkv.reading import describe
@@ -268,7 +268,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
                     transposed=bool(kind[1]),
                     groups=size_of(kind[2], read, index) or 1,
                 )
-                modules.append((_key(name, index, order), made))
+                modules.append((walk_key(name, index, order), made))
     modules.sort(key=lambda item: item[0])
     tied: dict[str, str] = {}
     for name, tree in plan.tied:
@@ -286,16 +286,6 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
         reason="no weights were seen: which layers there are, and their sizes, is what config.json "
         f"gives {plan.architecture}",
     )
-
-
-def _key(name: str, index: Index, order: Mapping[str, int]) -> tuple[int, ...]:
-    """Where the module comes in a walk through the model."""
-    key: list[int] = []
-    numbers = iter(index)
-    parts = name.split(".")
-    for end, part in enumerate(parts, 1):
-        key += (order.get(".".join(parts[:end]), 0), next(numbers) if part == "{}" else 0)
-    return tuple(key)
 
 
 class Indices:
