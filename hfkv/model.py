@@ -16,9 +16,9 @@ from hfkv.reading import describe
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
-    from hfkv.lora import Lora
+    from hfkv.peft.lora import Lora
+    from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
-    from hfkv.prompts import Prompt, PromptOptions
     from hfkv.source.files import Files, SourceName
 
 __all__ = ["Model", "aload", "aload_many", "load", "load_many"]
@@ -136,7 +136,7 @@ class Model:
             HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
                 be counted.
         """
-        from hfkv.lora import LoraOptions, lora
+        from hfkv.peft.lora import LoraOptions, lora
 
         if config is None:
             chosen = LoraOptions.from_options(
@@ -169,9 +169,9 @@ class Model:
         """
         from hfkv.dtypes import canonical
         from hfkv.facts.config import Config
-        from hfkv.lora.count import adapter_dtype
-        from hfkv.lora.modules import loose_of, own_config
-        from hfkv.prompts import PromptOptions, prompt
+        from hfkv.modules.checkpoint import loose_of, own_config
+        from hfkv.peft.lora.count import adapter_dtype
+        from hfkv.peft.prompts import PromptOptions, prompt
 
         core = self.core
         if core.config is None:
@@ -207,8 +207,8 @@ class Model:
             InputError: this is not an adapter repository.
             CrosscheckError: the adapter's tensors are not what its config makes.
         """
-        from hfkv.lora import LoraOptions, adapter
-        from hfkv.prompts import METHODS, check_header
+        from hfkv.peft.lora import LoraOptions, adapter
+        from hfkv.peft.prompts import METHODS, check_header
 
         config = self.facts.extra.get("adapter_config.json")
         if config is None:

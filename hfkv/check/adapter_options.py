@@ -34,7 +34,7 @@ def lora_options(options: Mapping[str, str]) -> dict[str, Any]:
     >>> lora_options({"--rank-pattern": "q_proj=8", "--dora": ""})
     {'target_modules': 'all-linear', 'rank_pattern': {'q_proj': 8}, 'use_dora': True}
     """
-    from hfkv.lora import LoraOptions
+    from hfkv.peft.lora import LoraOptions
 
     found: dict[str, Any] = {
         "target_modules": LoraOptions.parse_targets(options.get("--target-modules", "all-linear"))

@@ -14,10 +14,10 @@ from hfkv.check.models import Models, Unavailable
 from hfkv.check.targets import Base, Flaw, flaws
 from hfkv.errors import CrosscheckError, HfkvError, InputError, TargetError, UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.lora import Lora, LoraOptions, adapter, lora
-from hfkv.lora.built import leaf
-from hfkv.lora.modules import built_of
 from hfkv.model import Model
+from hfkv.modules.built import leaf
+from hfkv.modules.checkpoint import built_of
+from hfkv.peft.lora import Lora, LoraOptions, adapter, lora
 from hfkv.reading import printable
 from hfkv.source.directory import read_directory
 from hfkv.tensors import TensorTable
@@ -45,7 +45,7 @@ class Checked:
         """The adapter in parameters and bytes.
 
         Raises:
-            HfkvError: as :func:`hfkv.lora.lora`.
+            HfkvError: as :func:`hfkv.peft.lora.lora`.
         """
         return lora(self.base.core, self.options, dtype=self.asked.dtype)
 

@@ -28,8 +28,8 @@ from hfkv.units import format_bytes, parse_bytes, parse_count
 
 if TYPE_CHECKING:
     from hfkv.check.adapters import Checked
-    from hfkv.lora import Lora
     from hfkv.model import Model
+    from hfkv.peft.lora import Lora
 
 __all__ = ["Budget", "check_budgets", "read_budgets"]
 
@@ -161,7 +161,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _targets(value: object) -> Any:
-    from hfkv.lora import LoraOptions
+    from hfkv.peft.lora import LoraOptions
 
     if isinstance(value, list):
         return tuple(_text(item) for item in value)

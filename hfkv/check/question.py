@@ -16,7 +16,7 @@ from hfkv.units import parse_count
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
-    from hfkv.lora import Lora
+    from hfkv.peft.lora import Lora
 
 __all__ = ["Answer", "Question", "parse_question"]
 

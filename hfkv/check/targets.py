@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import Any
 
 from hfkv.errors import HfkvError, TargetError
-from hfkv.lora import LoraOptions
-from hfkv.lora.built import Built, leaf, target_name
-from hfkv.lora.inject import Injection, inject
-from hfkv.lora.matching import compiled, layer_chosen, matches_list, rank_of
-from hfkv.lora.table import peft_facts
-from hfkv.lora.work import Adapted
+from hfkv.modules.built import Built, leaf, target_name
+from hfkv.modules.table import peft_facts
+from hfkv.peft.lora import LoraOptions
+from hfkv.peft.lora.inject import Injection, inject
+from hfkv.peft.lora.matching import compiled, layer_chosen, matches_list, rank_of
+from hfkv.peft.lora.work import Adapted
 from hfkv.reading import printable
 
 __all__ = ["Base", "Flaw", "flaws"]
@@ -65,7 +65,7 @@ class Base:
         """The adapter that PEFT would make.
 
         Raises:
-            HfkvError: as :func:`hfkv.lora.inject.inject`.
+            HfkvError: as :func:`hfkv.peft.lora.inject.inject`.
         """
         if options not in self._made:
             try:

@@ -60,8 +60,8 @@ def compare(
       hfkv compare Qwen/Qwen3-8B google/gemma-3-12b-it --tokens 128Ki --json
     """
     from hfkv.comparison import Comparison, compare_model
-    from hfkv.lora import LoraOptions
     from hfkv.model import load_many
+    from hfkv.peft.lora import LoraOptions
     from hfkv.reading import printable
     from hfkv.render.compare import sheets
 

@@ -12,8 +12,8 @@ from hfkv.cli.output import emit, waiting
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
-    from hfkv.lora import Lora, LoraOptions
     from hfkv.model import Model
+    from hfkv.peft.lora import Lora, LoraOptions
     from hfkv.render.formats import Format
 
 
@@ -76,9 +76,9 @@ def lora(
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.lora import Lora, LoraOptions
     from hfkv.model import load
-    from hfkv.prompts import METHODS, Prompt
+    from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.prompts import METHODS, Prompt
     from hfkv.render.lora import sheets
     from hfkv.render.prompt import sheets as prompt_sheets
 
@@ -121,7 +121,7 @@ def lora(
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:
-    from hfkv.lora import lora as count
+    from hfkv.peft.lora import lora as count
 
     if basis != "live" or loaded.core.config is None:
         return count(loaded.core, options, dtype=dtype)

@@ -65,8 +65,8 @@ def plot(
       hfkv plot meta-llama/Meta-Llama-3-70B Qwen/Qwen3-8B --over rank -o rank.svg
     """
     from hfkv.errors import HfkvError
-    from hfkv.lora import LoraOptions
     from hfkv.model import Model, load_many
+    from hfkv.peft.lora import LoraOptions
     from hfkv.render.chart import draw, save
 
     if bits_per_token != bits_per_token:

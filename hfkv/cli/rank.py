@@ -53,8 +53,8 @@ def rank(
       hfkv rank Qwen/Qwen3-8B --tokens 1M --capacity memorization
     """
     from hfkv.comparison.rank import ranks
-    from hfkv.lora import LoraOptions
     from hfkv.model import load
+    from hfkv.peft.lora import LoraOptions
     from hfkv.render.rank import sheets
 
     output = chosen_format()

@@ -105,7 +105,7 @@ def _adapter(
 ) -> int:
     from hfkv.cli.lora import read_adapter_config
     from hfkv.live.verify_lora import verify_lora
-    from hfkv.lora import LoraOptions
+    from hfkv.peft.lora import LoraOptions
     from hfkv.render.verify_lora import sheets
 
     if adapter_config is not None:

@@ -13,9 +13,9 @@ from hfkv.model import Model, load_many
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
-    from hfkv.lora import Lora
+    from hfkv.peft.lora import Lora
+    from hfkv.peft.prompts import Prompt
     from hfkv.pretraining import Pretraining
-    from hfkv.prompts import Prompt
 
 __all__ = ["Comparison", "compare", "compare_model"]
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from hfkv.errors import InputError
-from hfkv.lora import LoraOptions, lora
-from hfkv.lora.capacity import CAPACITIES, LIMIT, Affine, Capacity
 from hfkv.model import Model
+from hfkv.peft.lora import LoraOptions, lora
+from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Affine, Capacity
 
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
@@ -121,7 +121,7 @@ def ranks(
     Args:
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
         encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
-        capacity: a key of :data:`hfkv.lora.capacity.CAPACITIES`.
+        capacity: a key of :data:`hfkv.peft.lora.capacity.CAPACITIES`.
         bits_per_token: what a token carries, an assumption.
 
     Raises:

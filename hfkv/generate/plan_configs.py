@@ -16,7 +16,7 @@ from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
 from hfkv.live.lora import own_config
-from hfkv.lora.plan import kind_of
+from hfkv.modules.class_plan import kind_of
 
 __all__ = ["Space", "near", "put", "space_of", "symbols_in", "value_at", "watched"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hfkv.generate.plan_configs import Space
 from hfkv.generate.plan_tests import Observation, Tests
 from hfkv.generate.plan_trees import UnlearnedError, grow
-from hfkv.lora.conversion import Index
-from hfkv.lora.expressions import keys as keys_of
-from hfkv.lora.plan import leaf_of, size_of
+from hfkv.modules.class_plan import leaf_of, size_of
+from hfkv.modules.conversion import Index
+from hfkv.modules.expressions import keys as keys_of
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample

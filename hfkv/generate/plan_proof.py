@@ -15,8 +15,8 @@ from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
 from hfkv.live.embeddings import name_of
-from hfkv.lora.modules import own_config
-from hfkv.lora.plan import UNPROVED, Indices, Plan, holds, kind_of, planned, reader
+from hfkv.modules.checkpoint import own_config
+from hfkv.modules.class_plan import UNPROVED, Indices, Plan, holds, kind_of, planned, reader
 
 __all__ = ["Proof", "difference", "prove", "pruned", "seen_keys"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space
-from hfkv.lora.conversion import Index
-from hfkv.lora.plan import holds
+from hfkv.modules.class_plan import holds
+from hfkv.modules.conversion import Index
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample

@@ -23,7 +23,7 @@ from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
 from hfkv.generate.plan_proof import prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
-from hfkv.lora.plan import kind_of
+from hfkv.modules.class_plan import kind_of
 
 __all__ = ["generate", "main", "plan_for", "smallest", "text", "with_multiples"]
 
@@ -136,7 +136,7 @@ def _leave_out(space: Space, samples: list[Sample], unexplained: set[int]) -> bo
 
 def generate(types: set[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each type with its classes' plans, or the reasons why they have none."""
-    from hfkv.lora.table import tables_of
+    from hfkv.modules.table import tables_of
 
     classes: dict[str, list[str]] = {}
     for model_type, name in pairs():

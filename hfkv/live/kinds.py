@@ -8,7 +8,7 @@ __all__ = ["kind_of"]
 
 
 def kind_of(module: Any) -> str:
-    """Its kind, as in :class:`hfkv.lora.built.Module`."""
+    """Its kind, as in :class:`hfkv.modules.built.Module`."""
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hfkv.errors import MissingDependencyError
 from hfkv.live.build import build, class_of, config_of, transformers
-from hfkv.lora.built import target_name
+from hfkv.modules.built import target_name
 
 __all__ = ["build_for", "live_lora", "measure", "own_config"]
 

@@ -9,8 +9,8 @@ from hfkv.errors import ConfigError, TargetError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.live.build import transformers
 from hfkv.live.lora import live_lora, peft
-from hfkv.lora import Lora, LoraOptions, lora
-from hfkv.lora.snippet import keywords
+from hfkv.peft.lora import Lora, LoraOptions, lora
+from hfkv.peft.lora.snippet import keywords
 
 __all__ = ["LoraVerification", "verify_lora"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hfkv.facts.classes import pinned_version
-from hfkv.lora.documented import basis_of
+from hfkv.modules.documented import basis_of
 from hfkv.render.sheet import Sheet
 
 if TYPE_CHECKING:

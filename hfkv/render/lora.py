@@ -10,8 +10,8 @@ from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes
 
 if TYPE_CHECKING:
-    from hfkv.lora import Lora
     from hfkv.model import Model
+    from hfkv.peft.lora import Lora
 
 __all__ = ["sheets"]
 

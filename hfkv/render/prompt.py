@@ -10,7 +10,7 @@ from hfkv.units import format_bytes
 
 if TYPE_CHECKING:
     from hfkv.model import Model
-    from hfkv.prompts import Prompt
+    from hfkv.peft.prompts import Prompt
 
 __all__ = ["sheets"]
 

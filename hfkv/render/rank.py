@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hfkv.lora.capacity import LIMIT
+from hfkv.peft.lora.capacity import LIMIT
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes

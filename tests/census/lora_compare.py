@@ -8,7 +8,7 @@ from typing import Any
 
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 #: A group of tensors: name pattern, dtype, shape, and for each index place its values (all

@@ -18,8 +18,8 @@ from hfkv.cache import ROWS
 from hfkv.cache.catalogue import architectures
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import known_types, pinned_version
-from hfkv.lora.documented import basis_of
-from hfkv.lora.rules import RULES
+from hfkv.modules.documented import basis_of
+from hfkv.modules.rules import RULES
 from hfkv.render.machine import to_markdown
 from tests.cache.test_goldens import planned
 from tests.census.goldens import load

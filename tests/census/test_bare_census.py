@@ -17,7 +17,7 @@ import pytest
 
 import hfkv
 from hfkv.errors import UnsupportedError
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.source.snapshot import snapshot_names
 from tests.census.lora_compare import counted, disagreement, facts_of, unpack
 from tests.census.lora_goldens import records

@@ -24,7 +24,7 @@ TRIES = 25
 
 
 def _classes() -> list[str]:
-    from hfkv.lora.table import _index
+    from hfkv.modules.table import _index
 
     return [f"{kind}-{name}" for kind, found in _index()["types"].items() for name in found]
 

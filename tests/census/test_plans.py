@@ -13,9 +13,9 @@ import pytest
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
-from hfkv.lora.bare import bare
-from hfkv.lora.plan import plan_of
-from hfkv.lora.table import has_table, table_of
+from hfkv.modules.class_plan import plan_of
+from hfkv.modules.config_only import bare
+from hfkv.modules.table import has_table, table_of
 from hfkv.reading import parse_json_object
 
 pytestmark = pytest.mark.oracle

@@ -12,8 +12,8 @@ from hfkv.check.targets import Base, Flaw, flaws
 from hfkv.errors import HfkvError
 from hfkv.facts import read
 from hfkv.facts.config import Config
-from hfkv.lora import LoraOptions
-from hfkv.lora.modules import built_of
+from hfkv.modules.checkpoint import built_of
+from hfkv.peft.lora import LoraOptions
 from hfkv.source.directory import read_directory
 
 pytestmark = pytest.mark.oracle

@@ -16,8 +16,8 @@ from hfkv.errors import HfkvError
 from hfkv.facts import Facts
 from hfkv.facts.classes import config_class
 from hfkv.facts.config import Read
-from hfkv.lora.options import LoraOptions
 from hfkv.model import Model, load
+from hfkv.peft.lora.options import LoraOptions
 from tests.facts.test_gguf import _original
 
 DEEP: list[Any] = []

@@ -99,7 +99,7 @@ def index(raw: bytes) -> None:
 
 def adapter(raw: bytes) -> None:
     """An ``adapter_config.json``."""
-    from hfkv.lora.options import LoraOptions
+    from hfkv.peft.lora.options import LoraOptions
 
     try:
         LoraOptions.from_config(parse_json_object(raw, where="m"))

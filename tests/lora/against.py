@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 

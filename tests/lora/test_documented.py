@@ -9,9 +9,9 @@ import pytest
 from hfkv.errors import TargetError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.classes import config_class
-from hfkv.lora import Lora, LoraOptions, lora
-from hfkv.lora.documented import basis_of
-from hfkv.lora.rules import RULES
+from hfkv.modules.documented import basis_of
+from hfkv.modules.rules import RULES
+from hfkv.peft.lora import Lora, LoraOptions, lora
 from tests.lora.skeletons import CASES, Case
 
 IDS = [f"{case.name}-{number}" for number, case in enumerate(CASES)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 GLM2: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from tests.lora.skeletons import CASES, Case
 
 pytestmark = pytest.mark.oracle

@@ -8,7 +8,7 @@ import pytest
 
 from hfkv.errors import TargetError
 from hfkv.facts import Facts
-from hfkv.lora import Lora, LoraOptions, lora
+from hfkv.peft.lora import Lora, LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 HIDDEN, INNER, EXPERTS, R = 64, 32, 4, 8

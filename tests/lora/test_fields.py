@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hfkv.errors import InputError, UnsupportedError
-from hfkv.lora import LoraOptions
-from hfkv.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED
-from hfkv.lora.variants import VARIANTS
+from hfkv.peft.lora import LoraOptions
+from hfkv.peft.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED
+from hfkv.peft.lora.variants import VARIANTS
 
 #: The class's fields with their defaults, as generated from the pinned PEFT.
 PINNED: dict[str, Any] = json.loads(

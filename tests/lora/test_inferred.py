@@ -9,7 +9,7 @@ import pytest
 
 from hfkv.errors import TargetError, UnsupportedError
 from hfkv.facts import Facts
-from hfkv.lora import Lora, LoraOptions, lora
+from hfkv.peft.lora import Lora, LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 from tests.lora.tiny import PER_RANK, facts
 

@@ -12,7 +12,7 @@ import pytest
 
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from tests.census.lora_compare import disagreement
 from tests.census.lora_goldens import records
 from tests.lora.tiny import CONFIG, PER_RANK

@@ -6,7 +6,7 @@ import pytest
 
 import hfkv
 from hfkv.errors import InputError, TargetError, UnsupportedError
-from hfkv.lora import LoraOptions
+from hfkv.peft.lora import LoraOptions
 
 #: Measured with the pinned PEFT on the pinned transformers, r=32, all-linear.
 GOLDEN = [

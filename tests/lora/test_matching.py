@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from hfkv.errors import UnsupportedError
-from hfkv.lora.matching import excluded, layer_chosen, matches, matches_list, rank_of
+from hfkv.peft.lora.matching import excluded, layer_chosen, matches, matches_list, rank_of
 
 PARTS = st.sampled_from(["model", "layers", "0", "1", "12", "self_attn", "q_proj", "q", "mlp", "h"])
 NAMES = st.lists(PARTS, min_size=1, max_size=6).map(".".join)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hfkv.errors import CrosscheckError, HfkvError, InputError, TargetError, UnsupportedError
-from hfkv.lora import Lora, LoraOptions, adapter, lora
+from hfkv.peft.lora import Lora, LoraOptions, adapter, lora
 from hfkv.tensors import Tensor, TensorTable
 from tests.lora.tiny import PER_RANK, facts
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hfkv.errors import ConfigError, UnsupportedError
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from tests.lora.tiny import LINEAR, PER_RANK, facts
 
 Layer = Callable[[int, int], list[tuple[str, str, tuple[int, ...]]]]

@@ -9,7 +9,7 @@ import pytest
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 TEXT = {
@@ -121,7 +121,7 @@ def test_a_part_that_nobody_knows_is_refused_by_name() -> None:
 def test_the_aliases_are_the_classs_own() -> None:
     pytest.importorskip("transformers")
     from hfkv.live.build import config_of
-    from hfkv.lora.parts import ALIASES
+    from hfkv.modules.composites import ALIASES
 
     for (outer, key), names in ALIASES.items():
         for name, built in names.items():

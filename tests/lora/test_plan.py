@@ -8,8 +8,8 @@ import pytest
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
-from hfkv.lora.plan import holds, kind_of, leaf_of, size_of
+from hfkv.modules.class_plan import holds, kind_of, leaf_of, size_of
+from hfkv.peft.lora import LoraOptions, lora
 
 MISTRAL: dict[str, Any] = {
     "model_type": "mistral",

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import hfkv
 from hfkv.comparison.rank import ranks
-from hfkv.lora.capacity import CAPACITIES, Affine
+from hfkv.peft.lora.capacity import CAPACITIES, Affine
 from hfkv.render.chart import draw
 from hfkv.render.rank_marks import marks_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
-from hfkv.lora import LoraOptions, lora
+from hfkv.peft.lora import LoraOptions, lora
 from hfkv.tensors import Tensor, TensorTable
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hfkv.errors import InputError
-from hfkv.lora import LoraOptions
+from hfkv.peft.lora import LoraOptions
 from tests.lora.against import check
 
 _SIZES: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
-from hfkv.lora.shared import repeat_shared
+from hfkv.modules.shared_blocks import repeat_shared
 from hfkv.tensors import Tensor, TensorTable
 
 BLOCK = "m.layers.{}.shared.q.weight"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError
-from hfkv.lora import LoraOptions, lora
-from hfkv.lora.snippet import snippet
+from hfkv.peft.lora import LoraOptions, lora
+from hfkv.peft.lora.snippet import snippet
 from tests.lora.tiny import CONFIG, facts
 
 pytestmark = pytest.mark.oracle

@@ -10,7 +10,7 @@ import pytest
 import hfkv
 from hfkv.errors import CrosscheckError, HfkvError, InputError, TargetError, UnsupportedError
 from hfkv.model import Model
-from hfkv.prompts import METHODS, Prompt, PromptOptions, check_header
+from hfkv.peft.prompts import METHODS, Prompt, PromptOptions, check_header
 from hfkv.tensors import Tensor, TensorTable
 from tests.lora.tiny import facts
 

@@ -1,0 +1,1 @@
+"""What transformers builds from a config and a checkpoint: modules by name, with their sizes."""

@@ -1,0 +1,354 @@
+"""The modules that transformers would build for a checkpoint, with the sizes its header shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.config import Config
+from hfkv.modules.built import Built, Module, walk_key
+from hfkv.modules.composites import with_parts
+from hfkv.modules.config_only import bare, sizes
+from hfkv.modules.conversion import Index, Loaded, Shape, load_names
+from hfkv.modules.documented import by_header
+from hfkv.modules.embeddings import as_declared
+from hfkv.modules.geometry import FLAT, restore, size_by_config
+from hfkv.modules.packed import unpack
+from hfkv.modules.shared_blocks import repeat_shared
+from hfkv.modules.stated_sizes import with_stated
+from hfkv.modules.table import Row, Table, has_table, table_of
+from hfkv.reading import printable
+from hfkv.tensors import TensorTable, template
+
+__all__ = ["built_of", "loose_of", "own_config"]
+
+
+#: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
+#: for their sizes. transformers 5.23.0 has this one: sinusoidal positions, made anew on loading.
+_NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "MarianMTModel": {
+        f"model.{part}.embed_positions.weight": ("max_position_embeddings", "d_model")
+        for part in ("encoder", "decoder")
+    }
+}
+
+_GGUF_NOTE = (
+    "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
+    "the adapter is the one of the unquantized class"
+)
+
+
+def built_of(facts: Facts, config: Config) -> Built:
+    """Join the class's module table with the checkpoint's header; without one, follow the plan of
+    the class, where it has one.
+
+    Raises:
+        UnsupportedError: there is neither, the weights are packed, or a part of the model is of
+            a type whose table does not fit.
+    """
+    if facts.tensors is None:
+        return bare(facts, config)
+    if facts.unnamed:
+        raise UnsupportedError(
+            facts.unnamed,
+            where=facts.model,
+            hint="ask of the repository that the file was made from",
+        )
+    tensors, note = (facts.tensors, _GGUF_NOTE) if facts.from_gguf else unpack(facts, facts.tensors)
+    if not has_table(config):
+        _refuse_flat(tensors, config, facts.model)
+        built = by_header(config.model_type, config.raw, tensors, facts.model)
+        return replace(built, reason="; ".join(filter(None, (built.reason, note))))
+    table = table_of(config)
+    own = _inside(config, table.config_path)
+    table = with_parts(table, own)
+    known = frozenset(
+        f"{row.name}.{parameter}" if row.name else parameter
+        for row in table.rows
+        for parameter in row.parameters
+    )
+    loaded = load_names(
+        tensors,
+        table.conversions,
+        table.prefix,
+        known,
+        lambda pattern, at: size_by_config(table, pattern, at, own),
+    )
+    for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
+        loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
+    _drop_uncounted(loaded, table, own)
+    if restore(loaded, table, own, facts.model, lambda: sizes(config)):
+        note = (
+            "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
+            f"gives {table.architecture}, and come to as many elements as the header has"
+        )
+    _refuse_left(loaded, table, own, facts.model)
+    built = _assemble(table, loaded, _tied(table, own), facts.model, blocks=_blocks(own))
+    return replace(
+        as_declared(with_stated(built, table, own), table, own),
+        # The rule of the packing (or of GGUF's names) is documented; no such model was built to
+        # check it against.
+        basis="documented" if note else built.basis,
+        reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
+    )
+
+
+def _blocks(config: Config) -> int:
+    blocks = config.get("num_mem_blocks")
+    return blocks if type(blocks) is int and blocks > 0 else 1
+
+
+def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
+    if FLAT in tensors.dtypes:
+        raise UnsupportedError(
+            "4-bit bitsandbytes stores flat columns, and the sizes of the layers of "
+            f"model_type '{printable(config.model_type)}' are not known here",
+            where=where,
+            hint="ask of the model that it was quantized from",
+        )
+
+
+def _left_note(loaded: Loaded, table: Table) -> str:
+    """Weights of the checkpoint that the class does not load, where there are any."""
+    names = [
+        pattern.format(*index)
+        for pattern, _, shape, indices in loaded.left
+        if len(shape) > 1 and pattern.endswith(".weight")
+        for index in indices
+    ]
+    if not names:
+        return ""
+    return (
+        f"{len(names):,} weights of the checkpoint are no part of {table.architecture} and get no "
+        f"adapter, such as {printable(names[0])}"
+    )
+
+
+def own_config(config: Config) -> Config:
+    """What the class that the table is of takes: the whole, or its text part."""
+    return _inside(config, table_of(config).config_path) if has_table(config) else config
+
+
+def loose_of(facts: Facts, config: Config) -> int:
+    """Elements of the parameters that the model holds itself, outside all its modules.
+
+    Raises:
+        UnsupportedError: as :func:`built_of`, where the class can have any.
+    """
+    if not has_table(config):
+        return 0
+    if not any(not row.name and row.parameters for row in table_of(config).rows):
+        return 0
+    return sum(math.prod(shape) for shape in built_of(facts, config).loose.values())
+
+
+def _inside(config: Config, path: str) -> Config:
+    for key in filter(None, path.split(".")):
+        config = config.nested(key)
+    return config
+
+
+def _at(config: Config, path: str) -> Any:
+    """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
+    *outer, key = path.split(".")
+    return _inside(config, ".".join(outer)).get(key)
+
+
+def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
+    """Layers beyond the class's count (multi-token prediction) are in files and not loaded."""
+    for container, key in table.counts.items():
+        count = _at(config, key) if isinstance(key, str) else key
+        if isinstance(count, bool) or not isinstance(count, int):
+            continue
+        place = container.count("{}")
+        start = f"{container}.{{}}"
+        for pattern, found in loaded.shapes.items():
+            if pattern.startswith(f"{start}.") or pattern == start:
+                for index in [index for index in found if index[place] >= count]:
+                    del found[index]
+
+
+def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> None:
+    """A weight that reaches no parameter is one that transformers would not load. Where it looks
+    like a layer of the model itself, the table and the checkpoint are at odds."""
+    expected = {pattern for pattern, found in loaded.shapes.items() if found}
+    for pattern, dtype, shape, indices in loaded.left:
+        if len(shape) < 2 or not pattern.endswith(".weight"):
+            continue
+        missing = [
+            f"{row.name}.{name}"
+            for row in table.rows
+            for name in row.parameters
+            if row.kind == "linear" and f"{row.name}.{name}" not in expected
+        ]
+        ending = ".".join(pattern.split(".")[-2:])
+        # What a model is given with another part (cross-attention, a projection between widths)
+        # neither's table need show.
+        if table.exchanged or any(name.endswith(ending) for name in missing):
+            raise UnsupportedError(
+                f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
+                f"{list(shape)}), which is no parameter of {table.architecture} by the module "
+                "table",
+                where=where,
+            )
+
+
+def _tied(table: Table, config: Config) -> Mapping[str, str]:
+    # With tie_word_embeddings transformers ties what layers share among themselves (Zamba) too.
+    tied = dict(table.tied)
+    for path, value, otherwise in table.ties:
+        if _at(config, path) is value:
+            tied.update({name: source for name, source in otherwise.items() if source is not None})
+            for name in [name for name, source in otherwise.items() if source is None]:
+                tied.pop(name, None)
+    return tied
+
+
+def _assemble(
+    table: Table, loaded: Loaded, tied: Mapping[str, str], where: str, *, blocks: int
+) -> Built:
+    shapes = loaded.shapes
+    shared = _share(shapes, tied, where, blocks)
+    # Which indices each module has: those of its parameters, and those of what lies below it.
+    present: dict[str, set[Index]] = {}
+    for pattern, found in shapes.items():
+        if not found:
+            continue
+        parts = pattern.split(".")[:-1]
+        for end in range(len(parts), 0, -1):
+            name = ".".join(parts[:end])
+            depth = name.count("{}")
+            indices = {index[:depth] for index in found}
+            before = present.setdefault(name, set())
+            if indices <= before:
+                break
+            before |= indices
+    order: dict[str, int] = {}
+    modules: list[tuple[tuple[int, ...], Module]] = []
+    loose: dict[str, Shape] = {}
+    for number, row in enumerate(table.rows):
+        order[row.name] = number
+        if not row.name:
+            loose = {
+                name: shapes[name][()] for name in row.parameters if () in shapes.get(name, {})
+            }
+            continue
+        where_found = present.get(row.name)
+        if row.beside is not None:
+            where_found = (where_found or set()) | present.get(row.beside, set())
+        if where_found is None:
+            parent = row.name.rpartition(".")[0]
+            # A module without parameters is where its parent is; one with some is not.
+            if row.parameters or row.name.endswith("{}"):
+                continue
+            where_found = present.get(parent, set()) if parent else {()}
+        for index in where_found:
+            parameters = _held(row, index, shapes)
+            modules.append(
+                (walk_key(row.name, index, order), _module(row, index, parameters, where))
+            )
+    modules.sort(key=lambda item: item[0])
+    return Built(
+        model_type=table.config_type,
+        modules=tuple(module for _, module in modules),
+        output=table.output,
+        input=table.input,
+        tied=shared,
+        loose=loose,
+    )
+
+
+def _held(row: Row, index: Index, shapes: Mapping[str, Mapping[Index, Shape]]) -> dict[str, Shape]:
+    """A module's own parameters; those of a list of parameters have a number of their own."""
+    found: dict[str, Shape] = {}
+    for name in row.parameters:
+        pattern = f"{row.name}.{name}"
+        if "{}" not in name:
+            if index in shapes.get(pattern, {}):
+                found[name] = shapes[pattern][index]
+            continue
+        for whole, shape in shapes.get(pattern, {}).items():
+            if whole[: len(index)] == index:
+                found[name.format(*whole[len(index) :])] = shape
+    return found
+
+
+def _share(
+    shapes: dict[str, dict[Index, Shape]], tied: Mapping[str, str], where: str, blocks: int
+) -> dict[str, str]:
+    """Give tied parameters the shape of what they share; full name to full name."""
+    shared: dict[str, str] = {}
+    roots: set[str] = set()
+    for target, source in tied.items():
+        if target == source:
+            # One parameter of a block stands for all of it.
+            root = target.partition("{}.")[2].partition(".")[0]
+            if root not in roots:
+                roots.add(root)
+                shared.update(repeat_shared(shapes, target, blocks, where))
+            continue
+        pattern, index = template(target)
+        if index:
+            # One of several, of which the others stand alone.
+            from_pattern, from_index = template(source)
+            if from_index in shapes.get(from_pattern, {}):
+                shapes.setdefault(pattern, {})[index] = shapes[from_pattern][from_index]
+                shared[target] = source
+            continue
+        origin = shapes.get(source, {})
+        if not origin and shapes.get(target):
+            # Saved under the other name of the two.
+            shapes[source] = origin = dict(shapes[target])
+        if not origin:
+            continue
+        depth = target.count("{}")
+        if depth == source.count("{}"):
+            shapes[target] = dict(origin)
+            for index in origin:
+                shared[target.format(*index)] = source.format(*index)
+        else:
+            shape = next(iter(origin.values()))
+            for index in shapes.get(target) or ([()] if not depth else []):
+                shapes.setdefault(target, {})[index] = shape
+                shared[target.format(*index)] = source.format(*next(iter(origin)))
+    return shared
+
+
+def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str) -> Module:
+    kind = row.kind
+    if len(row.kinds) > 1:
+        # Items of one list can differ (a linear layer, a norm, an activation): the weight tells.
+        flat = len(parameters.get("weight", ())) == 2
+        kinds = [item for item in row.kinds if (item == "other") != flat]
+        if len(kinds) != 1:
+            raise UnsupportedError(
+                f"{printable(row.name)} can be of several kinds, and its weight does not tell",
+                where=where,
+            )
+        kind = kinds[0]
+    if not parameters and row.beside is not None:
+        kind = "other"  # an empty stand-in
+    weight = parameters.get("weight")
+    needed = {"linear": 2, "Conv1D": 2, "embedding": 2, "conv1d": 3, "conv2d": 4, "conv3d": 5}
+    if kind in needed and (weight is None or len(weight) != needed[kind]):
+        if weight is None and (not parameters or kind.startswith("conv")):
+            # Nothing of it is there, or it is held in another form: it cannot be adapted here.
+            kind = "other" if not parameters else "unknown"
+        else:
+            raise UnsupportedError(
+                f"{printable(row.name.format(*index))}.weight is "
+                + ("missing" if weight is None else f"of shape {list(weight)}")
+                + f", and a {kind} layer's is expected",
+                where=where,
+            )
+    return Module(
+        name=row.name.format(*index),
+        kind=kind,
+        parameters=parameters,
+        transposed=row.transposed,
+        groups=row.groups,
+    )

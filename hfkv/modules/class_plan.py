@@ -1,0 +1,360 @@
+"""A class's parameters by its config alone: which there are, and how large each one is.
+
+Plans are generated and proved against the real classes; ``hfkv/data/plans/README.md`` describes
+the format. They stand in for a header where a model has none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from hfkv.errors import UnsupportedError
+from hfkv.facts.config import MOST_LAYERS, Config
+from hfkv.modules.built import Built, Module, walk_key
+from hfkv.modules.conversion import Index, Shape
+from hfkv.modules.expressions import evaluate
+from hfkv.reading import describe
+
+__all__ = [
+    "UNPROVED",
+    "Indices",
+    "Plan",
+    "holds",
+    "kind_of",
+    "leaf_of",
+    "plan_of",
+    "planned",
+    "reader",
+    "size_of",
+]
+
+Read = Callable[[str], Any]
+#: No model has so many parameters of one name; what loops over them stays bounded.
+_MOST = 1_000_000
+#: The leaf of a tree that no config of the proof came to.
+UNPROVED = "?"
+_ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The plan of one class; see ``hfkv/data/plans/README.md``.
+
+    Attributes:
+        architecture: the class.
+        keys: every config key that the class reads, to the kinds of value that it was proved with.
+        parts: paths of nested configs to the ``model_type`` that each must have.
+        multiples: keys with what must divide them.
+        lengths: how many there are in each repeated container.
+        modules: patterns of names in module order, with trees of ``[kind, transposed, groups]``.
+        parameters: their modules' patterns, their own names, and trees of their sizes.
+        tied: patterns of parameters, with trees of the names whose storage they share.
+        input, output: trees of the embeddings' names.
+    """
+
+    architecture: str
+    keys: Mapping[str, Mapping[str, Any]]
+    parts: Mapping[str, str]
+    multiples: Sequence[tuple[str, str]]
+    lengths: Mapping[str, Any]
+    modules: Sequence[tuple[str, Any]]
+    parameters: Sequence[tuple[str, str, Any]]
+    tied: Sequence[tuple[str, Any]]
+    input: Any
+    output: Any
+
+    @classmethod
+    def parse(cls, architecture: str, raw: Mapping[str, Any]) -> Plan:
+        """The plan as the generator writes it."""
+        trees = raw["trees"]
+        return cls(
+            architecture=architecture,
+            keys=raw["keys"],
+            parts=raw["parts"],
+            multiples=tuple((key, by) for key, by in raw.get("multiples", ())),
+            lengths=raw["lengths"],
+            modules=tuple((name, trees[number]) for name, number, _ in raw["modules"]),
+            parameters=tuple(
+                (name, short, trees[number])
+                for name, _, own in raw["modules"]
+                for short, number in own.items()
+            ),
+            tied=tuple(raw["tied"].items()),
+            input=raw["input"],
+            output=raw["output"],
+        )
+
+
+@lru_cache(maxsize=16)
+def _file(model_type: str) -> Mapping[str, Any]:
+    path = resources.files("hfkv.data") / "plans" / f"{model_type}.json"
+    if not path.is_file():
+        return {}
+    classes: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["classes"]
+    return classes
+
+
+def plan_of(model_type: str, architecture: str) -> Plan:
+    """The plan of a class.
+
+    Args:
+        model_type: one that has a module table; it names a file.
+
+    Raises:
+        UnsupportedError: it has none; the reason is the generator's.
+    """
+    raw = _file(model_type).get(architecture, {"refused": "no plan was made for it"})
+    if "refused" in raw:
+        raise UnsupportedError(f"{architecture} has no proved plan ({raw['refused']})")
+    return Plan.parse(architecture, raw)
+
+
+def kind_of(value: Any) -> str:
+    """What sort of value a key has, as far as a class can take it differently; ``...`` is none."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "bool"
+    if isinstance(value, int):
+        return "int" if value > 0 else "zero" if value == 0 else "negative"
+    if isinstance(value, (float, str)):
+        return "float" if isinstance(value, float) else "str"
+    if isinstance(value, Mapping):
+        return "object"
+    if value is ...:
+        return "absent"
+    if isinstance(value, list):
+        kinds = {kind_of(item) for item in value}
+        if not kinds:
+            return "empty"
+        for name, members in (("ints", {"int", "zero"}), ("strs", {"str"}), ("bools", {"bool"})):
+            if kinds <= members:
+                return name
+    return "list"
+
+
+def size_of(text: Any, read: Read, index: Index) -> int | None:
+    """An expression's value; ``[i0]`` in it is the first index of the name, ``len()`` a list's
+    length."""
+    if isinstance(text, str):
+        if "[i" in text:
+            for place, number in enumerate(index):
+                text = text.replace(f"[i{place}]", f"[{number}]")
+        if text.startswith("len("):
+            value = read(text[4:-1])
+            return len(value) if isinstance(value, list) else None
+    return evaluate(text, read)
+
+
+def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
+    """Whether a test of a tree is true of a config and the indices in a name."""
+    kind, first, *rest = test
+    if kind == "set":
+        return bool(read(first))
+    if kind == "null":
+        return read(first) is None
+    if kind == "is":
+        value = read(first)
+        return type(value) is type(rest[0]) and value == rest[0]
+    if kind == "same":
+        one, other = read(first), read(rest[0])
+        return type(one) is int and type(other) is int and one == other
+    if kind == "over":
+        value = read(first)
+        return type(value) is int and bool(value > rest[0])
+    # The others are about one of the indices.
+    at = index[first]
+    if kind == "at":
+        return bool(at == rest[0])
+    if kind == "cycle":
+        return bool(at % rest[0] == rest[1])
+    if kind == "below":
+        limit = size_of(rest[0], read, index)
+        return limit is not None and at < limit
+    if kind == "every":
+        period, shift = read(rest[0]), rest[1]
+        shift = read(shift) if isinstance(shift, str) else shift
+        if type(period) is not int or type(shift) is not int or period < 1:
+            return False
+        return bool((at + shift) % period == 0)
+    if kind == "phase":
+        period, shift = read(rest[0]), read(rest[1])
+        return type(period) is int and period > 0 and bool(at % period == shift)
+    value = read(rest[0])
+    if not isinstance(value, list):
+        return False
+    if kind == "in":
+        return at in value
+    return at < len(value) and (bool(value[at]) if len(rest) == 1 else bool(value[at] == rest[1]))
+
+
+def leaf_of(tree: Any, read: Read, index: Index) -> Any:
+    """What a tree comes to: its nodes are ``{"if": test, "then": tree, "else": tree}``."""
+    while isinstance(tree, Mapping):
+        tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
+    if tree == UNPROVED:
+        raise UnsupportedError("no config of the proof has such a combination of keys as this one")
+    return tree
+
+
+def reader(config: Config) -> Read:
+    """Reads of a config by path, class defaults where a key is absent; ``depths[1]`` is an
+    element, None where there is no such."""
+    values: dict[str, Any] = {}
+
+    def find(path: str) -> Any:
+        found = _ELEMENT.fullmatch(path)
+        if found:
+            value, place = read(found[1]), int(found[2])
+            return value[place] if isinstance(value, list) and place < len(value) else None
+        *outer, key = path.split(".")
+        level = config
+        for part in outer:
+            level = level.nested(part)
+        return level.get(key)
+
+    def read(path: str) -> Any:
+        if path not in values:
+            values[path] = find(path)
+        return values[path]
+
+    return read
+
+
+def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
+    """The modules of the class, by its own config.
+
+    Args:
+        model_type: of the built model's config.
+
+    Raises:
+        UnsupportedError: the config has a value of a sort that the plan was not proved with.
+    """
+    _check(plan, config)
+    read = reader(config)
+    for key, divisor in plan.multiples:
+        if evaluate(f"{key} % ({divisor})", read):
+            raise UnsupportedError(
+                f"{plan.architecture} was built with no {key} that is not a multiple of {divisor}"
+            )
+    indices = Indices(plan, read)
+    shapes: dict[str, dict[Index, dict[str, Shape]]] = {}
+    for module, short, tree in plan.parameters:
+        depth = module.count("{}")
+        own = shapes.setdefault(module, {})
+        for index in indices.of(f"{module}.{short}" if module else short):
+            sizes = leaf_of(tree, read, index)
+            if sizes is None:
+                continue
+            shape = tuple(size_of(size, read, index) for size in sizes)
+            if any(size is None for size in shape):
+                raise UnsupportedError(f"it does not give the size of {module}.{short}")
+            held = own.setdefault(index[:depth], {})
+            held[short.format(*index[depth:])] = tuple(size for size in shape if size is not None)
+    order = {name: number for number, (name, _) in enumerate(plan.modules)}
+    modules: list[tuple[tuple[int, ...], Module]] = []
+    for name, tree in plan.modules:
+        for index in indices.of(name):
+            kind = leaf_of(tree, read, index)
+            if kind is not None:
+                made = Module(
+                    name=name.format(*index),
+                    kind=kind[0],
+                    parameters=shapes.get(name, {}).get(index, {}),
+                    transposed=bool(kind[1]),
+                    groups=size_of(kind[2], read, index) or 1,
+                )
+                modules.append((walk_key(name, index, order), made))
+    modules.sort(key=lambda item: item[0])
+    tied: dict[str, str] = {}
+    for name, tree in plan.tied:
+        for index in indices.of(name):
+            source = leaf_of(tree, read, index)
+            if source is not None:
+                tied[name.format(*index)] = source.format(*index)
+    return Built(
+        model_type=model_type,
+        modules=tuple(module for _, module in modules),
+        output=leaf_of(plan.output, read, ()),
+        input=leaf_of(plan.input, read, ()),
+        tied=tied,
+        loose=shapes.get("", {}).get((), {}),
+        reason="no weights were seen: which layers there are, and their sizes, is what config.json "
+        f"gives {plan.architecture}",
+    )
+
+
+class Indices:
+    """The indices that names of a pattern can have."""
+
+    def __init__(self, plan: Plan, read: Read) -> None:
+        self._plan, self._read = plan, read
+        self._known: dict[str, list[Index]] = {}
+
+    def of(self, pattern: str) -> list[Index]:
+        stem = pattern.rpartition("{}")[0]
+        if stem not in self._known:
+            self._known[stem] = self._find(stem)
+        return self._known[stem]
+
+    def _find(self, stem: str) -> list[Index]:
+        if not stem:
+            return [()]
+        container = stem.removesuffix(".")
+        found: list[Index] = []
+        tree = self._plan.lengths[container]
+        for index in self.of(container):
+            length = size_of(leaf_of(tree, self._read, index), self._read, index) or 0
+            if length > MOST_LAYERS or len(found) + length > _MOST:
+                raise UnsupportedError(f"it gives {container} {length:,} members")
+            found += [(*index, number) for number in range(length)]
+        return found
+
+
+def _check(plan: Plan, config: Config) -> None:
+    """Refuse what the class could take otherwise than it was seen to."""
+    for path in ("", *plan.parts):
+        part = _level(config, path)
+        if part is not None and part.raw.get("per_layer_config") is not None:
+            # Any key can be another one in any layer.
+            raise UnsupportedError(f"{plan.architecture} was not checked with per_layer_config")
+    for path, model_type in plan.parts.items():
+        part = _level(config, path)
+        named = None if part is None else part.raw.get("model_type")
+        if part is not None and named not in (None, model_type):
+            raise _unproved(plan, config, f"{path}.model_type", named)
+    for path, proved in plan.keys.items():
+        outer, _, key = path.rpartition(".")
+        level = _level(config, outer)
+        if level is None:
+            continue
+        if not any(name in level.raw for name in level.names(key)):
+            flat = () if level.cls is None else level.cls.flat.get(key, ())
+            if "absent" not in proved["kinds"] or any(name in level.raw for name in flat):
+                raise _unproved(plan, config, path, None)
+        for name in level.names(key):
+            if name not in level.raw:
+                continue
+            value = level.raw[name]
+            kind = kind_of(value)
+            said = [value] if kind == "str" else value if kind == "strs" else []
+            if kind not in proved["kinds"] or not set(said) <= set(proved.get("strings", ())):
+                raise _unproved(plan, config, path, value)
+
+
+def _level(config: Config, path: str) -> Config | None:
+    for key in filter(None, path.split(".")):
+        if not isinstance(config.raw.get(key), Mapping):
+            return None
+        config = config.nested(key)
+    return config
+
+
+def _unproved(plan: Plan, config: Config, path: str, value: Any) -> UnsupportedError:
+    return UnsupportedError(
+        f"{plan.architecture} was not checked with {describe(value)} for {config.path}{path}"
+    )

@@ -1,0 +1,1 @@
+"""What PEFT makes of the modules that transformers builds: LoRA and the prompt methods."""
