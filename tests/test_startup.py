@@ -55,6 +55,14 @@ def test_offline_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> No
     assert _loaded(*arguments) == "[]"
 
 
+def test_a_compare_imports_only_what_it_uses() -> None:
+    """A table needs no library, a packaged file no importlib.resources, safetensors no GGUF."""
+    unused = ("rich", "csv", "importlib.resources", "hfkv.facts.gguf", "hfkv.facts.gguf_config")
+    unused += ("hfkv.comparison.series", "hfkv.comparison.rank", "hfkv.live.build")
+    compare = ("compare", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot")
+    assert _loaded(*compare, heavy=unused) == "[]"
+
+
 def test_a_check_imports_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(Path(__file__).parents[1] / "examples" / "checked", tmp_path / "checked")
     monkeypatch.chdir(tmp_path / "checked")
