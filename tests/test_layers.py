@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,14 @@ LAYERS = [
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _imports(path: Path) -> set[str]:
     """Parts of hfkv that a file imports, also inside functions; not those for typing alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _tree(path)
     typing_only = {
         id(child)
         for node in ast.walk(tree)
@@ -80,7 +86,7 @@ def test_heavy_imports_stay_in_their_place(heavy: str) -> None:
     for path in FILES:
         if _part(path) in allowed:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_tree(path)):
             names = (
                 [node.module or ""]
                 if isinstance(node, ast.ImportFrom)
