@@ -100,7 +100,7 @@ def record(
     ``asked`` are the lengths, where they are not those of :func:`questions`.
     """
     from hfkv.live.build import build, transformers
-    from hfkv.live.cache import read_cache, run
+    from hfkv.live.filled_cache import read_cache, run
 
     stand_in_for_timm()
     overrides = {**OVERRIDES.get(model_type, {}), **OVERRIDES.get(name or "", {})}

@@ -13,7 +13,7 @@ import torch
 from hfkv.cache import plan
 from hfkv.facts.config import Config
 from hfkv.live.build import build, config_of
-from hfkv.live.values import as_if_zero
+from hfkv.live.zero_values import as_if_zero
 
 pytestmark = pytest.mark.oracle
 
