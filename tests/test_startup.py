@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -77,3 +78,17 @@ def test_import_of_the_package_imports_nothing_but_its_errors() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "['hfkv', 'hfkv.errors']"
+
+
+def test_no_test_imports_what_is_slow_before_it_runs() -> None:
+    """The default run collects the oracle tests too; importing torch takes seconds a worker."""
+    slow = ("torch", "transformers", "peft")
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            text = ast.unparse(node)
+            if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)):
+                continue
+            for name in slow:
+                said = (f"import {name}", f"from {name}", f"importorskip('{name}')")
+                assert not text.startswith(said[:2]), f"{path.name}: {text}"
+                assert said[2] not in text, f"{path.name}: {text}"

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 from hfkv.live.build import build, config_of
 from hfkv.live.filled_cache import read_cache, run
 

@@ -12,8 +12,6 @@ import hfkv
 from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
 from hfkv.render.chart import draw, save
 
-pytest.importorskip("matplotlib")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
