@@ -7,7 +7,6 @@ characters. Readers here either give the type that was asked for or raise with t
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,13 +30,14 @@ def printable(text: str, limit: int = 200) -> str:
     >>> printable("a\\x1b[31mb\\u202ec")
     'a\\\\x1b[31mb\\\\u202ec'
     """
-    out = []
-    for char in text[: limit + 1]:
-        if unicodedata.category(char) in _STEERING:
-            out.append(char.encode("unicode_escape").decode("ascii"))
-        else:
-            out.append(char)
-    shown = "".join(out)
+    shown = text[: limit + 1]
+    if not shown.isprintable():
+        from unicodedata import category
+
+        shown = "".join(
+            char.encode("unicode_escape").decode("ascii") if category(char) in _STEERING else char
+            for char in shown
+        )
     return shown if len(text) <= limit else shown[:limit] + "..."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,15 @@ LAYERS = [
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 
-def _imports(path: Path) -> set[str]:
-    """Parts of hfkv that a file imports, also inside functions; not those for typing alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _names(path: Path) -> frozenset[str]:
+    """What a file imports, in full, also inside functions; not what it does for typing alone."""
+    tree = _tree(path)
     typing_only = {
         id(child)
         for node in ast.walk(tree)
@@ -43,16 +50,16 @@ def _imports(path: Path) -> set[str]:
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "hfkv" and len(parts) > 1 and parts[1] in RANK:
-                found.add(parts[1])
-    return found
+            found |= {alias.name for alias in node.names}
+    return frozenset(found)
+
+
+def _imports(path: Path) -> set[str]:
+    """Parts of hfkv that a file imports."""
+    parts = (name.split(".") for name in _names(path))
+    return {part[1] for part in parts if part[0] == "hfkv" and part[1:2] and part[1] in RANK}
 
 
 def _part(path: Path) -> str:
@@ -80,7 +87,7 @@ def test_heavy_imports_stay_in_their_place(heavy: str) -> None:
     for path in FILES:
         if _part(path) in allowed:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_tree(path)):
             names = (
                 [node.module or ""]
                 if isinstance(node, ast.ImportFrom)
@@ -89,3 +96,24 @@ def test_heavy_imports_stay_in_their_place(heavy: str) -> None:
                 else []
             )
             assert heavy not in {name.split(".")[0] for name in names}, path
+
+
+def test_no_module_imports_what_imports_it() -> None:
+    """Not by way of others either, nor inside functions. What a circle holds is shown whole."""
+    paths = {}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        paths[".".join(parts).removesuffix(".__init__")] = path
+    graph: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        # A name is a module, or stands in one.
+        names = {name if name in paths else name.rpartition(".")[0] for name in _names(path)}
+        graph[module] = (names & set(paths)) - {module}
+    # What imports nothing that is left, or is imported by nothing, stands in no circle.
+    size = 0
+    while size != len(graph):
+        size = len(graph)
+        imported = set().union(*graph.values()) if graph else set()
+        graph = {name: tos & set(graph) for name, tos in graph.items() if name in imported and tos}
+    # The circle of the cache's rows is taken apart in a change of its own.
+    assert all(name.startswith("hfkv.cache.") for name in graph), graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -55,6 +56,14 @@ def test_offline_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> No
     assert _loaded(*arguments) == "[]"
 
 
+def test_a_compare_imports_only_what_it_uses() -> None:
+    """A table needs no library, a packaged file no importlib.resources, safetensors no GGUF."""
+    unused = ("rich", "csv", "importlib.resources", "hfkv.facts.gguf", "hfkv.facts.gguf_config")
+    unused += ("hfkv.comparison.series", "hfkv.comparison.rank", "hfkv.live.build")
+    compare = ("compare", "meta-llama/Meta-Llama-3-70B", "--source", "snapshot")
+    assert _loaded(*compare, heavy=unused) == "[]"
+
+
 def test_a_check_imports_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(Path(__file__).parents[1] / "examples" / "checked", tmp_path / "checked")
     monkeypatch.chdir(tmp_path / "checked")
@@ -69,3 +78,17 @@ def test_import_of_the_package_imports_nothing_but_its_errors() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "['hfkv', 'hfkv.errors']"
+
+
+def test_no_test_imports_what_is_slow_before_it_runs() -> None:
+    """The default run collects the oracle tests too; importing torch takes seconds a worker."""
+    slow = ("torch", "transformers", "peft")
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            text = ast.unparse(node)
+            if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)):
+                continue
+            for name in slow:
+                said = (f"import {name}", f"from {name}", f"importorskip('{name}')")
+                assert not text.startswith(said[:2]), f"{path.name}: {text}"
+                assert said[2] not in text, f"{path.name}: {text}"

@@ -13,6 +13,7 @@ import pytest
 
 from hfkv.cache import ROWS
 from hfkv.cache.registry import Row
+from hfkv.cli import output
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -35,6 +36,12 @@ GEMMA: dict[str, Any] = {
     "head_dim": 16,
     "sliding_window": 1200,
 }
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word of what takes long: the first import of a library may, on a busy machine."""
+    monkeypatch.setattr(output, "_FIRST_LINE", 3600.0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from importlib import import_module, resources
+from importlib import import_module
 from itertools import groupby, pairwise
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,8 @@ def row_place(model_type: str) -> str:
     >>> row_place("llama").split(":")[0]
     'hfkv/cache/rows/attention.py'
     """
+    from importlib import resources
+
     folder = import_module("hfkv.cache.rows")
     for module in iter_modules(folder.__path__):
         if model_type not in getattr(import_module(f"{folder.__name__}.{module.name}"), "ROWS", {}):

@@ -71,7 +71,7 @@ def kv(
         "encoder_tokens": encoder_tokens,
     }
     if basis == "live":
-        from hfkv.live.figure import live_kv_cache
+        from hfkv.live.kv_cache import live_kv_cache
 
         # The class itself answers, so there is no plan to hold against the checkpoint.
         figure = live_kv_cache(loaded.core, tokens=tokens, **arguments)

@@ -125,7 +125,7 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
     if basis != "live" or loaded.core.config is None:
         return count(loaded.core, options, dtype=dtype)
-    from hfkv.live.built import live_built
+    from hfkv.live.modules import live_built
 
     with waiting(f"building {loaded.model} on the meta device", output):
         built = live_built(loaded.core.config)

@@ -7,18 +7,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import click
 
 from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
-from hfkv.render.sheet import Sheet, print_sheets, sheets_to_markdown
+from hfkv.render.sheet import Sheet, sheets_to_markdown
 
 __all__ = ["emit", "waiting"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
+#: Seconds until a terminal shows that something is waited for, and between two frames of it.
+_FIRST_FRAME, _EACH_FRAME = 0.4, 0.1
+_FRAMES = "|/-\\"
 
 
 def emit(
@@ -39,6 +43,8 @@ def emit(
         rows: flat rows (csv, agent tables); by default the flattened JSON.
     """
     if output is Format.human:
+        from hfkv.render.terminal import print_sheets
+
         print_sheets(sheets(), sys.stdout)
         return
     click.echo(_text(output, value, sheets, quiet, rows))
@@ -76,31 +82,17 @@ def waiting(what: str, output: Format) -> Iterator[None]:
     """
     from hfkv.source.progress import listening
 
-    if output is Format.human and sys.stderr.isatty():
-        from hfkv.render.sheet import console
-
-        status = console(sys.stderr).status(what)
-        # An answer that comes at once needs no spinner, which would only flicker.
-        timer = threading.Timer(0.4, status.start)
-        timer.daemon = True
-        timer.start()
-        try:
-            with listening(lambda text: status.update(f"{what}: {text}")):
-                yield
-        finally:
-            timer.cancel()
-            status.stop()
-        return
-    latest = ["waiting"]
+    latest = [""]
     done = threading.Event()
-    lines = threading.Thread(target=_tell, args=(what, latest, done), daemon=True)
-    lines.start()
+    tell = _spin if output is Format.human and sys.stderr.isatty() else _tell
+    teller = threading.Thread(target=tell, args=(what, latest, done), daemon=True)
+    teller.start()
     try:
         with listening(lambda text: latest.__setitem__(0, text)):
             yield
     finally:
         done.set()
-        lines.join()
+        teller.join()
 
 
 def _tell(what: str, latest: list[str], done: threading.Event) -> None:
@@ -108,5 +100,22 @@ def _tell(what: str, latest: list[str], done: threading.Event) -> None:
     begin = time.monotonic()
     pause = _FIRST_LINE
     while not done.wait(pause):
-        click.echo(f"{what}: {latest[0]}, {time.monotonic() - begin:.0f} s", err=True)
+        passed = time.monotonic() - begin
+        click.echo(f"{what}: {latest[0] or 'waiting'}, {passed:.0f} s", err=True)
         pause = _EACH_LINE
+
+
+def _spin(what: str, latest: list[str], done: threading.Event) -> None:
+    """One line on a terminal that moves until ``done``, and is then gone."""
+    from hfkv.render.terminal import cells, columns_of, fold
+
+    # An answer that comes at once needs no line, which would only flicker.
+    pause, frames, width = _FIRST_FRAME, cycle(_FRAMES), 0
+    while not done.wait(pause):
+        text = f"{next(frames)} {what}" + (f": {latest[0]}" if latest[0] else "")
+        line = fold(text, max(columns_of(sys.stderr) - 1, 1))[0]
+        # Blanks over what the line before was longer; a console may know no escapes.
+        click.echo(f"\r{line}{' ' * (width - cells(line))}", nl=False, err=True)
+        pause, width = _EACH_FRAME, cells(line)
+    if width:
+        click.echo(f"\r{' ' * width}\r", nl=False, err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,6 +35,14 @@ from hfkv.render.formats import Format
     default=None,
     help="FILE.png, .svg or .pdf.  [default: hfkv-over-tokens.png or hfkv-over-rank.png]",
 )
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["chart", "json"]),
+    default="chart",
+    show_default=True,
+    help="json prints the numbers that the chart is drawn from.",
+)
 @lora_options
 @tokens_option()
 @batch_option
@@ -44,6 +53,7 @@ def plot(
     models: tuple[str, ...],
     over: str,
     output: Path | None,
+    output_format: str,
     rank: int,
     target_modules: str,
     lora_dtype: str,
@@ -58,40 +68,55 @@ def plot(
     source: str,
     token: str | None,
 ) -> int:
-    """Draw one of the two charts for one or several models.
+    """Draw one of the two charts for one or several models, or print its numbers.
 
     \b
       hfkv plot meta-llama/Meta-Llama-3-70B --over tokens -o tokens.png
       hfkv plot meta-llama/Meta-Llama-3-70B Qwen/Qwen3-8B --over rank -o rank.svg
+      hfkv plot meta-llama/Meta-Llama-3-70B --over tokens --format json
     """
+    from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
     from hfkv.errors import HfkvError
     from hfkv.model import Model, load_many
     from hfkv.peft.lora import LoraOptions
-    from hfkv.render.chart import draw, save
 
     if bits_per_token != bits_per_token:
         raise click.BadParameter("expected a number", param_hint="--bits-per-token")
-    path = output if output is not None else Path(f"hfkv-over-{over}.png")
+    if output is not None and output_format == "json":
+        raise click.UsageError("--format json prints; leave out -o.")
     with waiting(f"reading {', '.join(models[:3])}", Format.human):
         found = load_many(models, revision=revision, source=source, token=token)
     for item in found:
         if isinstance(item, HfkvError):
             raise item
     loaded = [item for item in found if isinstance(item, Model)]
-    figure = draw(
-        loaded,
-        over=over,
-        tokens=tokens,
-        batch=batch,
-        r=rank,
-        target_modules=LoraOptions.parse_targets(target_modules),
-        kv_dtype=kv_dtype,
-        lora_dtype=lora_dtype,
-        encoder_tokens=encoder_tokens,
-        crosscheck=crosscheck,
-        capacity=capacity,
-        bits_per_token=Fraction(str(bits_per_token)),
-    )
-    save(figure, path)
+    shared: dict[str, Any] = {
+        "batch": batch,
+        "target_modules": LoraOptions.parse_targets(target_modules),
+        "kv_dtype": kv_dtype,
+        "lora_dtype": lora_dtype,
+        "encoder_tokens": encoder_tokens,
+        "crosscheck": crosscheck,
+    }
+    chart: OverTokens | OverRank
+    if over == "tokens":
+        chart = over_tokens(loaded, r=rank, **shared)
+    else:
+        chart = over_rank(
+            loaded,
+            tokens=tokens,
+            capacity=capacity,
+            bits_per_token=Fraction(str(bits_per_token)),
+            **shared,
+        )
+    if output_format == "json":
+        from hfkv.render.machine import to_json
+
+        click.echo(to_json(chart.to_json()))
+        return 0
+    from hfkv.render.chart import draw, save
+
+    path = output if output is not None else Path(f"hfkv-over-{over}.png")
+    save(draw(chart), path)
     click.echo(str(path))
     return 0

@@ -1,5 +1,5 @@
 """The three ways of learning side by side, and what follows from them."""
 
-from hfkv.comparison.figure import Comparison, compare, compare_model
+from hfkv.comparison.side_by_side import Comparison, compare, compare_model
 
 __all__ = ["Comparison", "compare", "compare_model"]

@@ -1,0 +1,33 @@
+"""Tables that ship with the package, made by :mod:`hfkv.generate`, and how they are read.
+
+By plain paths: ``importlib.resources`` takes longer to import than most of these files to parse.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+__all__ = ["names_in", "read_json"]
+
+_FOLDER = os.path.dirname(__file__)
+
+
+def read_json(*path: str) -> Any:
+    """The value of a file under this folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not JSON.
+    """
+    with open(os.path.join(_FOLDER, *path), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def names_in(folder: str) -> list[str]:
+    """The names of the files in a folder under this one; none where it is not there."""
+    try:
+        return sorted(os.listdir(os.path.join(_FOLDER, folder)))
+    except FileNotFoundError:
+        return []

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.facts.gguf import interpret
 from hfkv.reading import parse_json_object
-from hfkv.source.files import Files, SourceName
-from hfkv.source.gguf import GGUF_FILE
+from hfkv.source.files import GGUF_FILE, Files, SourceName
 from hfkv.tensors import TensorTable
 
 __all__ = ["BaseCard", "Facts", "read"]
@@ -102,6 +100,8 @@ def read(files: Files) -> Facts:
     config: Mapping[str, Any] | None = parsed.pop("config.json", None)
     tensors, derived, unnamed, missing = files.tensors, "", "", dict(files.missing)
     if GGUF_FILE in parsed:
+        from hfkv.facts.gguf import interpret
+
         header = interpret(parsed[GGUF_FILE], tensors, config, where=files.model)
         config, tensors = header.config, header.tensors
         derived, unnamed = header.derived, header.unnamed

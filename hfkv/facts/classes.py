@@ -6,12 +6,12 @@ that reading one model's config reads one file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
+
+from hfkv.data import read_json
 
 __all__ = ["ConfigClass", "config_class", "known_types", "type_of_architecture"]
 
@@ -59,9 +59,7 @@ def config_class(model_type: str) -> ConfigClass | None:
     """The class of a ``model_type``; None where the pinned transformers has none."""
     if model_type not in known_types():
         return None
-    raw = json.loads(
-        (resources.files("hfkv.data") / "classes" / f"{model_type}.json").read_text("utf-8")
-    )
+    raw = read_json("classes", f"{model_type}.json")
     return ConfigClass(
         model_type=model_type,
         name=raw["class"],
@@ -80,8 +78,7 @@ def config_class(model_type: str) -> ConfigClass | None:
 
 @lru_cache(maxsize=1)
 def _index() -> Mapping[str, Any]:
-    text = (resources.files("hfkv.data") / "classes" / "INDEX.json").read_text("utf-8")
-    index: Mapping[str, Any] = json.loads(text)
+    index: Mapping[str, Any] = read_json("classes", "INDEX.json")
     return index
 
 

@@ -25,8 +25,8 @@ class Interpreted:
     """A GGUF header, read.
 
     Attributes:
-        config: the repository's own, or the one that the header's keys come to; None where they
-            come to none.
+        config: the repository's own, or the one that is made from the header's keys; None where
+            none can be.
         derived: how the config was made of the header's keys; "" for the repository's own.
         tensors: under published names where those are known, else under their names in the file.
         unnamed: why the published names are not known, or "".
@@ -68,7 +68,7 @@ def interpret(
         except HfkvError as error:
             # Without the model's name, which whoever shows the reason puts before it.
             place = error.where.removeprefix(where).removeprefix(": ")
-            missing = "the GGUF header does not come to a config: " + ": ".join(
+            missing = "no config can be made from the GGUF header: " + ": ".join(
                 part for part in (place, error.what) if part
             )
             if error.expected:

@@ -110,7 +110,7 @@ def _olmo2(metadata: Metadata) -> Config:
         return plain("olmo2")(metadata)
     if metadata.get("attention.sliding_window_pattern") is None:
         raise UnsupportedError(
-            "a window, and no key that says which layers slide",
+            "there is a window, and no key says which layers slide",
             where=metadata.place("attention.sliding_window_pattern"),
             expected="one value for each layer",
         )
@@ -123,9 +123,9 @@ def _exaone4(metadata: Metadata) -> Config:
         if metadata.number("block_count") == 64:
             # llama.cpp takes a window for this size even where the file has none.
             raise UnsupportedError(
-                "is missing in a model of 64 layers, of which the published ones slide",
+                "is missing, and the published models of 64 layers have sliding layers",
                 where=metadata.place("attention.sliding_window"),
-                expected="the window of the layers that slide",
+                expected="the window of the sliding layers",
             )
         config = plain("exaone4", sliding_window_pattern=4)(metadata)
         return {**config, "layer_types": ["full_attention"] * config["num_hidden_layers"]}

@@ -95,11 +95,12 @@ def split(model_type: str, names: Mapping[str, str] | None = None, **fixed: Any)
 
     def rule(metadata: Metadata) -> Config:
         config = decoder(metadata, model_type)
-        if head_dim_of(metadata, config) * config["num_attention_heads"] != config["hidden_size"]:
+        dim, heads = head_dim_of(metadata, config), config["num_attention_heads"]
+        if dim * heads != config["hidden_size"]:
             raise UnsupportedError(
-                "heads that are not the width over their number",
+                f"{heads} heads of {dim} in a model that is {config['hidden_size']} wide",
                 where=metadata.place("attention.key_length"),
-                expected=f"heads as {model_type} has them",
+                expected=f"the width divided by the heads, the only size that {model_type} has",
             )
         renamed = {(names or {}).get(key, key): value for key, value in config.items()}
         renamed.pop("", None)
@@ -144,7 +145,7 @@ def sliding(
             raise ConfigError(
                 "is missing",
                 where=metadata.place("attention.sliding_window"),
-                expected="the window of the layers that slide",
+                expected="the window of the sliding layers",
             )
         window = absent if window is None else window
         pattern = metadata.get("attention.sliding_window_pattern")

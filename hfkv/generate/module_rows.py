@@ -7,7 +7,7 @@ from typing import Any
 
 from hfkv.generate.symbols import expression
 from hfkv.live.embeddings import tied_names
-from hfkv.live.kinds import kind_of
+from hfkv.live.module_kind import kind_of
 
 __all__ = [
     "NUMBER",

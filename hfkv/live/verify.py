@@ -9,7 +9,7 @@ from typing import Any
 from hfkv.cache import CacheTensor, KVCache, kv_cache
 from hfkv.errors import ConfigError, CrosscheckError, UnsupportedError
 from hfkv.facts import Facts
-from hfkv.live.figure import LiveModel, live_kv_cache
+from hfkv.live.kv_cache import LiveModel, live_kv_cache
 
 __all__ = ["LayerPair", "Verification", "verify"]
 

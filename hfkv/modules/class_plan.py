@@ -6,14 +6,13 @@ the format. They stand in for a header where a model has none.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
+from hfkv.data import read_json
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import MOST_LAYERS, Config
 from hfkv.modules.built import Built, Module, walk_key
@@ -93,10 +92,10 @@ class Plan:
 
 @lru_cache(maxsize=16)
 def _file(model_type: str) -> Mapping[str, Any]:
-    path = resources.files("hfkv.data") / "plans" / f"{model_type}.json"
-    if not path.is_file():
+    try:
+        classes: Mapping[str, Any] = read_json("plans", f"{model_type}.json")["classes"]
+    except FileNotFoundError:
         return {}
-    classes: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["classes"]
     return classes
 
 

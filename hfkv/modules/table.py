@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
+from hfkv.data import read_json
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
@@ -100,18 +99,16 @@ class Table:
 @lru_cache(maxsize=1)
 def peft_facts() -> Mapping[str, Any]:
     """PEFT's default targets and its conversions of expert targets, as generated."""
-    facts: Mapping[str, Any] = json.loads(
-        (resources.files("hfkv.data") / "peft.json").read_text("utf-8")
-    )
+    facts: Mapping[str, Any] = read_json("peft.json")
     return facts
 
 
 @lru_cache(maxsize=64)
 def _classes(model_type: str) -> Mapping[str, Any] | None:
-    path = resources.files("hfkv.data") / "modules" / f"{model_type}.json"
-    if not path.is_file():
+    try:
+        classes: Mapping[str, Any] = read_json("modules", f"{model_type}.json")["classes"]
+    except FileNotFoundError:
         return None
-    classes: Mapping[str, Any] = json.loads(path.read_text("utf-8"))["classes"]
     return classes
 
 
@@ -168,9 +165,7 @@ def part_place(model_type: str) -> tuple[Table, str, str] | None:
 
 @lru_cache(maxsize=1)
 def _index() -> Mapping[str, Any]:
-    index: Mapping[str, Any] = json.loads(
-        (resources.files("hfkv.data") / "modules" / "INDEX.json").read_text("utf-8")
-    )
+    index: Mapping[str, Any] = read_json("modules", "INDEX.json")
     return index
 
 

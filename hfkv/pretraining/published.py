@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
+from hfkv.data import read_json
 from hfkv.pretraining.statement import Evidence, Pretraining
 
 __all__ = ["published"]
@@ -14,7 +13,7 @@ __all__ = ["published"]
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    raw = json.loads((resources.files("hfkv.data") / "published.json").read_text("utf-8"))
+    raw = read_json("published.json")
     return {
         model.lower(): {**entry, "model": model}
         for entry in raw["figures"]

@@ -6,17 +6,23 @@ import bisect
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfkv.comparison.breakeven import break_even
-from hfkv.comparison.rank import ranks as named_ranks
+from hfkv.comparison.rank import RANKS
+from hfkv.comparison.series import (
+    LAST_TOKENS,
+    SMALL_SHARE,
+    Band,
+    Crossing,
+    Level,
+    ModelOverTokens,
+    OverRank,
+    OverTokens,
+    RankMark,
+)
 from hfkv.errors import InputError, SourceError, UnsupportedError
-from hfkv.model import Model
-from hfkv.render.rank_marks import Mark, draw_marks, marks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,115 +34,33 @@ __all__ = ["draw", "save"]
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 #: A second way to tell models apart, for print without colour.
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: Line styles: of each LoRA rank in turn, of pretraining, and of the ranks that have a name.
+_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
+_DOTS: Any = (0, (1, 1.5))
+_MARK_LINES: dict[str, Any] = {
+    "covers": (0, (1, 2)),
+    "at_one_percent": (0, (6, 2)),
+    "at_parity": (0, (4, 2, 1, 2)),
+}
 _FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-_RANKS = tuple(2**power for power in range(11))
-#: The band of ranks worth a look: the adapter at most this share of the weights, and at least
-#: this share of the cache's bytes. Neither is exact; both are said on the chart.
-SMALL_SHARE, FAIR_SHARE = Fraction(1, 100), Fraction(1, 100)
 _MOST_MODELS = len(_COLOURS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Series:
-    """What the charts need of one model, in exact numbers."""
-
-    name: str
-    curve: Any
-    lora_bytes: dict[int, int]
-    ranks: tuple[int, ...]
-    break_even: dict[int, int | None]
-    pretraining: Fraction | None
-    sign: str
-    weight_bytes: int | None
-    batch: int
-
-
-def draw(
-    models: Sequence[Model],
-    *,
-    over: str,
-    tokens: int = 100_000,
-    batch: int = 1,
-    r: int | Sequence[int] = 32,
-    target_modules: str | Iterable[str] | None = "all-linear",
-    kv_dtype: str = "auto",
-    lora_dtype: str = "auto",
-    encoder_tokens: int | None = None,
-    crosscheck: bool = True,
-    capacity: str = "facts",
-    bits_per_token: Fraction = Fraction(2),
-) -> Figure:
-    """One chart for one or several models.
-
-    Args:
-        models: loaded models, at most seven.
-        over: ``tokens`` (bytes per token against tokens) or ``rank`` (compression against rank).
-        tokens, batch, r, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`;
-            ``r`` may be several ranks for the chart over tokens.
-        capacity, bits_per_token: as in :func:`hfkv.comparison.rank.ranks`, for the marks in the
-            chart over ranks of one model.
+def draw(chart: OverTokens | OverRank) -> Figure:
+    """The chart of one model or several, as :mod:`hfkv.comparison.series` gives its numbers.
 
     Raises:
-        InputError: an argument is not usable.
-        HfkvError: a figure that the chart needs cannot be had.
+        InputError: there are more models than can be told apart.
+        UnsupportedError: a model in the chart over ranks has no known size of its weights.
     """
-    if over not in ("tokens", "rank"):
-        raise InputError(f"cannot draw over {over!r}", expected="tokens or rank")
-    if not 1 <= len(models) <= _MOST_MODELS:
-        raise InputError(f"{len(models)} models", expected=f"1 to {_MOST_MODELS} in one chart")
-    ranks = (r,) if isinstance(r, int) else tuple(r)
-    series = []
-    for model in models:
-        cache = model.kv_cache(
-            tokens=tokens,
-            batch=batch,
-            dtype=kv_dtype,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck,
+    if not 1 <= len(chart.models) <= _MOST_MODELS:
+        raise InputError(
+            f"{len(chart.models)} models", expected=f"1 to {_MOST_MODELS} in one chart"
         )
-        wanted = set(ranks) | (set(_RANKS) if over == "rank" else set())
-        adapters = {
-            rank: model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype).bytes
-            for rank in sorted(wanted)
-        }
-        statement = model.pretraining
-        stated = statement.tokens is not None and model.weight_bytes is not None
-        series.append(
-            _Series(
-                name=model.model.rstrip("/").rpartition("/")[2] or model.model,
-                curve=cache.curve,
-                lora_bytes=adapters,
-                ranks=ranks,
-                break_even={rank: break_even(cache, adapters[rank]) for rank in ranks},
-                pretraining=Fraction(model.weight_bytes or 0, statement.tokens or 1)
-                if stated
-                else None,
-                sign={"at_least": "at most ", "about": "about ", "up_to": "at least "}.get(
-                    statement.qualifier or "", ""
-                ),
-                weight_bytes=model.weight_bytes,
-                batch=batch,
-            )
-        )
-    marks: tuple[Mark, ...] = ()
-    if over == "rank" and len(models) == 1:
-        found = named_ranks(
-            models[0],
-            tokens=tokens,
-            batch=batch,
-            target_modules=target_modules,
-            kv_dtype=kv_dtype,
-            lora_dtype=lora_dtype,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck,
-            capacity=capacity,
-            bits_per_token=bits_per_token,
-        )
-        marks = marks_of(found)
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.hashsalt": "hfkv", "font.size": 10, "axes.titlesize": 11}):
-        return _over_tokens(series) if over == "tokens" else _over_rank(series, tokens, marks)
+        return _over_tokens(chart) if isinstance(chart, OverTokens) else _over_rank(chart)
 
 
 def _figure(panels: int, entries: int) -> tuple[Figure, list[Axes]]:
@@ -154,73 +78,73 @@ def _figure(panels: int, entries: int) -> tuple[Figure, list[Axes]]:
     return figure, list(axes)
 
 
-def _lengths(bends: Sequence[int], last: int = 1_000_000) -> list[int]:
-    """Numbers of tokens to draw at: evenly spaced in the logarithm, and at every bend."""
-    even = {round(10 ** (step / 40)) for step in range(241)}
-    near = {bend + offset for bend in bends for offset in (-1, 0, 1)}
-    return sorted(length for length in even | near if 1 <= length <= last)
+def _title(axis: Axes, chart: OverTokens | OverRank) -> None:
+    question = chart.title
+    if len(chart.models) > 1:
+        text = question[0].upper() + question[1:]
+    else:
+        text = f"{chart.models[0].name}: {question}"
+    axis.set_title(text, loc="left")
 
 
-def _over_tokens(series: Sequence[_Series]) -> Figure:
-    several = len(series) > 1
-    figure, (axis,) = _figure(1, len(series) if several else 0)
+def _over_tokens(chart: OverTokens) -> Figure:
+    several = len(chart.models) > 1
+    figure, (axis,) = _figure(1, len(chart.models) if several else 0)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False):
-        lengths = _lengths(item.curve.bends)
-        context = [item.curve.bytes(n) / (n * item.batch) for n in lengths]
-        axis.plot(lengths, context, color=colour, linewidth=2, label="in context")
-        for number, rank in enumerate(item.ranks):
-            adapter = item.lora_bytes[rank]
-            axis.plot(
-                lengths,
-                [adapter / (n * item.batch) for n in lengths],
-                color=colour if several else _COLOURS[1 + number % 5],
-                linewidth=1.6,
-                linestyle=_DASHES[number % len(_DASHES)],
-                label=f"LoRA r={rank}",
-            )
-            _mark(axis, item, rank, colour, marker, labelled=not several)
+    for item, colour, marker in zip(chart.models, _COLOURS, _MARKERS, strict=False):
+        lengths = [point.tokens for point in item.context.points]
+        for number, line in enumerate((item.context, *item.adapters)):
+            style: dict[str, Any] = {"linewidth": 2, "color": colour}
+            if number:
+                style = {
+                    "color": colour if several else _COLOURS[1 + (number - 1) % 5],
+                    "linewidth": 1.6,
+                    "linestyle": _DASHES[(number - 1) % len(_DASHES)],
+                }
+            heights = [float(point.bytes_per_token) for point in line.points]
+            axis.plot(lengths, heights, label=line.label, **style)
+            if number:
+                crossing = item.break_even[number - 1]
+                rank = f" (r={crossing.r})" if len(item.adapters) > 1 else ""
+                _cross(axis, crossing, colour, marker, label=None if several else rank)
         if item.pretraining is not None:
             axis.axhline(
-                float(item.pretraining),
+                float(item.pretraining.bytes_per_token),
                 color=colour if several else "#000000",
                 linewidth=1.4,
                 linestyle=_DOTS,
-                label=f"pretraining, {item.sign}{float(item.pretraining):.2g} B",
+                label=f"pretraining, {_per_token(item.pretraining)}",
             )
-    axis.set_xlim(1, 1_000_000)
-    axis.set_xlabel("tokens")
-    axis.set_ylabel("bytes left behind per token")
-    name, how = ("", "How") if several else (f"{series[0].name}: ", "how")
-    axis.set_title(f"{name}{how} many bytes does a token leave behind?", loc="left")
+    axis.set_xlim(1, LAST_TOKENS)
+    axis.set_xlabel(chart.x.label)
+    axis.set_ylabel(chart.y[0].label)
+    _title(axis, chart)
     _scales(axis)
     if several:
-        _legend_of_models(figure, axis, series)
+        _legend_of_models(figure, axis, chart.models)
     else:
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
-#: Line styles: of each LoRA rank in turn, and of pretraining.
-_DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
-_DOTS: Any = (0, (1, 1.5))
+def _per_token(level: Level) -> str:
+    """``at most 0.0094 B``: a count of at least N tokens bounds the bytes per token from above."""
+    bounds = {"at_least": "at most ", "about": "about ", "up_to": "at least "}
+    return f"{bounds.get(level.qualifier or '', '')}{float(level.bytes_per_token):.2g} B"
 
 
-def _mark(
-    axis: Axes, item: _Series, rank: int, colour: str, marker: str, *, labelled: bool
-) -> None:
-    """The break-even of one adapter, where it lies on the chart."""
-    tokens = item.break_even[rank]
-    if tokens is None or tokens > 1_000_000:
+def _cross(axis: Axes, crossing: Crossing, colour: str, marker: str, *, label: str | None) -> None:
+    """The break-even of one adapter, where it lies on the chart; with a label unless None."""
+    point = crossing.point
+    if point is None or point.tokens > LAST_TOKENS:
         return
-    height = item.curve.bytes(tokens) / (tokens * item.batch)
-    axis.plot([tokens], [height], marker, color=colour, markersize=7, zorder=5, mec="white")
-    if labelled:
-        rank_text = f" (r={rank})" if len(item.ranks) > 1 else ""
+    height = float(point.bytes_per_token)
+    axis.plot([point.tokens], [height], marker, color=colour, markersize=7, zorder=5, mec="white")
+    if label is not None:
         axis.annotate(
-            f"break-even{rank_text}\n{tokens:,} tokens",
-            (tokens, height),
+            f"break-even{label}\n{point.tokens:,} tokens",
+            (point.tokens, height),
             xytext=(8, 8),
             textcoords="offset points",
             fontsize=8.5,
@@ -228,31 +152,31 @@ def _mark(
         )
 
 
-def _legend_of_models(figure: Figure, axis: Axes, series: Sequence[_Series]) -> None:
+def _legend_of_models(figure: Figure, axis: Axes, items: Sequence[ModelOverTokens]) -> None:
     """Styles once, inside the top right corner that falling lines leave free; models below."""
     from matplotlib.lines import Line2D
 
     styles = [Line2D([], [], color="#555555", linewidth=2, label="in context")]
     styles += [
-        Line2D([], [], color="#555555", linestyle=_DASHES[number % 4], label=f"LoRA r={rank}")
-        for number, rank in enumerate(series[0].ranks)
+        Line2D([], [], color="#555555", linestyle=_DASHES[number % 4], label=line.label)
+        for number, line in enumerate(items[0].adapters)
     ]
     styles.append(Line2D([], [], color="#555555", linestyle=_DOTS, label="pretraining"))
     axis.legend(handles=styles, loc="upper right", frameon=False, fontsize=9)
     models = [
         Line2D([], [], color=colour, marker=marker, linewidth=2, label=_summary(item))
-        for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False)
+        for item, colour, marker in zip(items, _COLOURS, _MARKERS, strict=False)
     ]
     figure.legend(handles=models, loc="outside lower center", frameon=False, fontsize=9)
 
 
-def _summary(item: _Series) -> str:
+def _summary(item: ModelOverTokens) -> str:
     """A model's line in the legend. Curves that cross would hide labels beside the marks."""
-    first = item.break_even[item.ranks[0]]
-    crossing = "no break-even" if first is None else f"break-even at {first:,} tokens"
+    first = item.break_even[0].point
+    crossing = "no break-even" if first is None else f"break-even at {first.tokens:,} tokens"
     if item.pretraining is None:
         return f"{item.name}: {crossing}; pretraining not stated"
-    return f"{item.name}: {crossing}; pretraining {item.sign}{float(item.pretraining):.2g} B"
+    return f"{item.name}: {crossing}; pretraining {_per_token(item.pretraining)}"
 
 
 def _scales(axis: Axes) -> None:
@@ -268,21 +192,24 @@ def _scales(axis: Axes) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(size))
 
 
-def _over_rank(series: Sequence[_Series], tokens: int, marks: Sequence[Mark]) -> Figure:
+def _over_rank(chart: OverRank) -> Figure:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    several = len(series) > 1
-    figure, (top, bottom) = _figure(2, len(series) if several else 0)
-    for item, colour, marker in zip(series, _COLOURS, _MARKERS, strict=False):
-        if not item.weight_bytes:
+    several = len(chart.models) > 1
+    figure, (top, bottom) = _figure(2, len(chart.models) if several else 0)
+    for item, colour, marker in zip(chart.models, _COLOURS, _MARKERS, strict=False):
+        shares = [
+            float(100 * point.share_of_weights)
+            for point in item.points
+            if point.share_of_weights is not None
+        ]
+        if not shares:
             raise UnsupportedError("the size of the weights is not known", where=item.name)
-        size = item.curve.bytes(tokens)
-        ratios = [size / item.lora_bytes[rank] for rank in _RANKS]
-        shares = [100 * item.lora_bytes[rank] / item.weight_bytes for rank in _RANKS]
-        band = _band(item, size)
+        ratios = [float(point.compression) for point in item.points]
+        band = item.sweet_spot
         for axis, values in ((top, ratios), (bottom, shares)):
             axis.plot(
-                _RANKS,
+                RANKS,
                 values,
                 color=colour,
                 marker=marker,
@@ -291,15 +218,21 @@ def _over_rank(series: Sequence[_Series], tokens: int, marks: Sequence[Mark]) ->
             )
             if band is not None and several:
                 # The bands of several models would hide each other; each lies on its own curve.
-                low, high = band
-                ends = [_between(values, low), _between(values, high)]
-                axis.plot(band, ends, color=colour, linewidth=9, alpha=0.28, solid_capstyle="butt")
+                ends = [_between(values, band.first), _between(values, band.last)]
+                axis.plot(
+                    [band.first, band.last],
+                    ends,
+                    color=colour,
+                    linewidth=9,
+                    alpha=0.28,
+                    solid_capstyle="butt",
+                )
             elif band is not None:
-                axis.axvspan(*band, color=colour, alpha=0.12, linewidth=0)
+                axis.axvspan(band.first, band.last, color=colour, alpha=0.12, linewidth=0)
     for axis in (top, bottom):
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
-        axis.set_xlim(1, 1024)
+        axis.set_xlim(RANKS[0], RANKS[-1])
     top.axhline(1, color="#555555", linewidth=1, linestyle=(0, (4, 3)))
     top.annotate(
         "as large as the cache", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
@@ -308,16 +241,14 @@ def _over_rank(series: Sequence[_Series], tokens: int, marks: Sequence[Mark]) ->
     bottom.annotate(
         "1% of the weights", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
     )
-    top.set_ylabel("KV cache / adapter")
+    top.set_ylabel(chart.y[0].label)
     top.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    bottom.set_ylabel("adapter / weights")
+    bottom.set_ylabel(chart.y[1].label)
     bottom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
-    bottom.set_xlabel("LoRA rank")
-    bottom.set_xticks(_RANKS, [str(rank) for rank in _RANKS])
+    bottom.set_xlabel(chart.x.label)
+    bottom.set_xticks(RANKS, [str(rank) for rank in RANKS])
     bottom.xaxis.set_minor_locator(NullLocator())
-    name, how = ("", "How") if several else (f"{series[0].name}: ", "how")
-    top.set_title(f"{name}{how} far does LoRA compress {tokens:,} tokens of context?", loc="left")
-    note = "adapter at most 1% of the weights and at least 1% of the cache's bytes"
+    _title(top, chart)
     if several:
         handles, labels = top.get_legend_handles_labels()
         figure.legend(
@@ -326,40 +257,51 @@ def _over_rank(series: Sequence[_Series], tokens: int, marks: Sequence[Mark]) ->
             loc="outside lower center",
             frameon=False,
             fontsize=9,
-            title=f"thick: {note}",
+            title=f"thick: {chart.sweet_spot}",
             title_fontsize=9,
         )
     else:
-        named = draw_marks((top, bottom), marks, _RANKS[-1])
-        shaded = f"shaded, {_band_text(_band(series[0], size))}: {note}"
-        bottom.set_xlabel(f"LoRA rank\n{shaded}\n{named}", fontsize=9)
+        (item,) = chart.models
+        named = _draw_marks((top, bottom), item.marks)
+        shaded = f"shaded, {_band_text(item.sweet_spot)}: {chart.sweet_spot}"
+        bottom.set_xlabel(f"{chart.x.label}\n{shaded}\n{named}", fontsize=9)
     return figure
 
 
-def _band(item: _Series, size: int) -> tuple[int, int] | None:
-    """The ranks from the first whose adapter is a fair share of a cache of ``size`` bytes to the
-    last whose adapter is a small share of the weights; None where no rank of the chart is both."""
-    low = max(1, math.ceil(_rank_at(item, size * FAIR_SHARE)))
-    high = min(_RANKS[-1], math.floor(_rank_at(item, (item.weight_bytes or 0) * SMALL_SHARE)))
-    return (low, high) if low <= high else None
-
-
-def _band_text(band: tuple[int, int] | None) -> str:
-    return "no rank" if band is None else f"ranks {band[0]} to {band[1]}"
+def _band_text(band: Band | None) -> str:
+    return "no rank" if band is None else f"ranks {band.first} to {band.last}"
 
 
 def _between(values: Sequence[float], rank: int) -> float:
     """The height of a drawn curve at a rank, straight between its points on the log-log chart."""
-    place = min(max(bisect.bisect_right(_RANKS, rank) - 1, 0), len(_RANKS) - 2)
-    share = math.log2(rank / _RANKS[place])
+    place = min(max(bisect.bisect_right(RANKS, rank) - 1, 0), len(RANKS) - 2)
+    share = math.log2(rank / RANKS[place])
     return float(values[place] ** (1 - share) * values[place + 1] ** share)
 
 
-def _rank_at(item: _Series, size: Fraction) -> Fraction:
-    """The rank whose adapter would have that size, on the line through two exact ones."""
-    first, last = item.lora_bytes[_RANKS[0]], item.lora_bytes[_RANKS[-1]]
-    slope = Fraction(last - first, _RANKS[-1] - _RANKS[0])
-    return 1 + (size - first) / slope if slope else Fraction(2**31)
+def _draw_marks(axes: Sequence[Axes], marks: Sequence[RankMark]) -> str:
+    """A line at each named rank of the chart, and the text that names all of them."""
+    parts = []
+    for mark in marks:
+        if mark.r is None:
+            parts.append(f"no rank: {mark.label}")
+            continue
+        beyond = ", beyond the chart" if mark.r > RANKS[-1] else ""
+        parts.append(f"rank {mark.r:,}{beyond}: {mark.label}")
+        if beyond:
+            continue
+        for axis in axes:
+            # Dashed differently each, so that they can be told apart without colour.
+            axis.axvline(mark.r, color="#333333", linewidth=1.2, linestyle=_MARK_LINES[mark.name])
+        axes[0].annotate(
+            f"r={mark.r:,}",
+            (mark.r, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -11),
+            textcoords="offset points",
+            fontsize=8.5,
+        )
+    return "\n".join(parts)
 
 
 def save(figure: Figure, path: Path) -> None:

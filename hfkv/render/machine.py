@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,6 +55,9 @@ def _columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 def to_csv(rows: Sequence[Mapping[str, str]]) -> str:
     """RFC 4180 text with a header line; a cell that a spreadsheet would run starts with a quote."""
+    import csv
+    import io
+
     columns = _columns(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -20,12 +20,10 @@ from typing import Any
 from hfkv.errors import HeaderError
 from hfkv.ggml import TYPES
 from hfkv.reading import describe, printable
+from hfkv.source.files import GGUF_FILE
 from hfkv.tensors import Tensor
 
 __all__ = ["GGUF_FILE", "GgufHeader", "ReadRange", "join_parts", "read_gguf"]
-
-#: Name under which the metadata stand among a model's files; no repository has such a file.
-GGUF_FILE = "gguf.json"
 
 #: ``read(begin, end)``: the bytes of that range, fewer only where the file ends.
 ReadRange = Callable[[int, int], bytes]

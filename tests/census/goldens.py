@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def record(
     ``asked`` are the lengths, where they are not those of :func:`questions`.
     """
     from hfkv.live.build import build, transformers
-    from hfkv.live.cache import read_cache, run
+    from hfkv.live.filled_cache import read_cache, run
 
     stand_in_for_timm()
     overrides = {**OVERRIDES.get(model_type, {}), **OVERRIDES.get(name or "", {})}
@@ -125,8 +126,9 @@ def record(
 _LEFT_OUT = ("id2label", "label2id", "vision_config", "transformers_version", "_name_or_path")
 
 
+@cache
 def load() -> list[dict[str, Any]]:
-    """Every recording, by name."""
+    """Every recording, by name, to be looked at and left as it is."""
     return [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
 
 

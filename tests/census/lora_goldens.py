@@ -8,15 +8,17 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 PATH = Path(__file__).parent.parent / "fixtures" / "lora_census.json.gz"
 
 
+@cache
 def records() -> list[dict[str, Any]]:
     """Every recorded class: ``model_type``, ``class``, ``config``, ``header`` and ``cases``, each
-    ``[options, what PEFT made]``."""
+    ``[options, what PEFT made]``. To be looked at and left as they are."""
     with gzip.open(PATH, "rt", encoding="utf-8") as file:
         found: list[dict[str, Any]] = json.load(file)
     return found

@@ -103,7 +103,7 @@ class Live:
             Exception: whatever the class raises on such a config.
         """
         from hfkv.live.build import build, config_of
-        from hfkv.live.cache import read_cache, run
+        from hfkv.live.filled_cache import read_cache, run
 
         stand_in_for_timm()
         config = config_of(copy.deepcopy(dict(raw)))

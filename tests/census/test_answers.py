@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 from hfkv.live.build import build, config_of
-from hfkv.live.cache import read_cache, run
+from hfkv.live.filled_cache import read_cache, run
 
 pytestmark = pytest.mark.oracle
 

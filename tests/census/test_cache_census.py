@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 from hfkv.cache import ROWS, plan
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class

@@ -6,19 +6,17 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
-import torch
-
 from hfkv.cache import plan
 from hfkv.facts.config import Config
 from hfkv.live.build import build, config_of
-from hfkv.live.values import as_if_zero
+from hfkv.live.zero_values import as_if_zero
 
 pytestmark = pytest.mark.oracle
 
 
 def zeros(*shape: int) -> Any:
+    import torch
+
     return torch.zeros(shape, dtype=torch.bfloat16, device="meta")
 
 
@@ -27,6 +25,8 @@ def planned(model_type: str) -> int | None:
 
 
 def test_whisper() -> None:
+    import torch
+
     model = build(config_of({"model_type": "whisper"}))
     with torch.no_grad():
         out = model.get_encoder()(zeros(1, 80, 3000))
@@ -34,6 +34,8 @@ def test_whisper() -> None:
 
 
 def test_blip() -> None:
+    import torch
+
     model = build(config_of({"model_type": "blip"}))
     size = model.config.vision_config.image_size
     with torch.no_grad():
@@ -42,6 +44,8 @@ def test_blip() -> None:
 
 
 def test_an_image_of_mllama() -> None:
+    import torch
+
     """What the note says that one image adds."""
     made = plan(Config({"model_type": "mllama"}, where="test"))
     model = build(config_of({"model_type": "mllama"}), name="MllamaForConditionalGeneration")

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
-
 from hfkv.cache import kv_cache, plan
 from hfkv.cache.known import known
 from hfkv.errors import HfkvError

@@ -61,7 +61,7 @@ def test_a_bare_config_is_counted_on_the_class_itself(hfkv: Run, bare: str) -> N
 )
 def test_it_counts_as_peft_does(item: dict[str, Any]) -> None:
     pytest.importorskip("peft")
-    from hfkv.live.built import live_built
+    from hfkv.live.modules import live_built
 
     config = {**item["config"], "architectures": [item["class"]]}
     facts = Facts(model="census", source="directory", config=config)

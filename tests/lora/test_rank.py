@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import hfkv
 from hfkv.comparison.rank import ranks
+from hfkv.comparison.series import over_rank
 from hfkv.peft.lora.capacity import CAPACITIES, Affine
 from hfkv.render.chart import draw
-from hfkv.render.rank_marks import marks_of
 
 LLAMA = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
 
@@ -38,16 +39,22 @@ def test_what_does_not_grow_has_no_rank() -> None:
 
 
 def test_the_marks_of_the_chart_are_the_named_ranks() -> None:
-    found = ranks(LLAMA, tokens=10**9, bits_per_token=Fraction(1), capacity="memorization")
-    covers, one_percent, parity = marks_of(found)
-    assert covers.rank == found.covers
-    assert "3.6 bits a parameter cover 1 bits a token" in covers.name
-    assert "arXiv" in covers.name
-    assert (one_percent.rank, parity.rank) == (found.at_one_percent, found.at_parity)
+    asked: dict[str, Any] = {
+        "tokens": 10**9,
+        "bits_per_token": Fraction(1),
+        "capacity": "memorization",
+    }
+    found = ranks(LLAMA, **asked)
+    (model,) = over_rank([LLAMA], **asked).models
+    covers, one_percent, parity = model.marks
+    assert covers.r == found.covers
+    assert "3.6 bits a parameter cover 1 bits a token" in covers.label
+    assert "arXiv" in covers.label
+    assert (one_percent.r, parity.r) == (found.at_one_percent, found.at_parity)
 
 
 def test_the_chart_names_all_three_and_draws_those_that_are_on_it() -> None:
-    figure = draw([LLAMA], over="rank", tokens=100_000)
+    figure = draw(over_rank([LLAMA], tokens=100_000))
     label = figure.axes[1].get_xlabel()
     assert "rank 54: 1% of the weights" in label
     assert "rank 1,265, beyond the chart: as large as the cache" in label

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hfkv
+from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
 from hfkv.render.chart import draw, save
-
-pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
@@ -29,6 +29,10 @@ def _models(*names: str) -> list[hfkv.Model]:
     return [hfkv.load(name, source="snapshot") for name in names]
 
 
+def _chart(over: str, *names: str) -> OverTokens | OverRank:
+    return over_tokens(_models(*names)) if over == "tokens" else over_rank(_models(*names))
+
+
 def _line(axis: Any, label: str) -> Any:
     return next(line for line in axis.lines if str(line.get_label()).startswith(label))
 
@@ -43,7 +47,7 @@ def _texts(figure: Any) -> str:
 
 
 def test_over_tokens_draws_the_figures_of_the_comparison() -> None:
-    figure = draw(_models(LLAMA), over="tokens")
+    figure = draw(over_tokens(_models(LLAMA)))
     (axis,) = figure.axes
     assert set(_line(axis, "in context").get_ydata()) == {327_680.0}
     adapter = dict(_line(axis, "LoRA r=32").get_xydata().tolist())
@@ -58,7 +62,7 @@ def test_over_tokens_draws_the_figures_of_the_comparison() -> None:
 
 
 def test_over_tokens_marks_each_of_several_ranks() -> None:
-    text = _texts(draw(_models(LLAMA), over="tokens", r=(8, 64)))
+    text = _texts(draw(over_tokens(_models(LLAMA), r=(8, 64))))
     assert "LoRA r=8" in text
     assert "LoRA r=64" in text
     assert "break-even (r=8)\n632 tokens" in text
@@ -66,13 +70,13 @@ def test_over_tokens_marks_each_of_several_ranks() -> None:
 
 
 def test_a_window_bends_the_curve() -> None:
-    (axis,) = draw(_models("microsoft/Phi-3-mini-4k-instruct"), over="tokens").axes
+    (axis,) = draw(over_tokens(_models("microsoft/Phi-3-mini-4k-instruct"))).axes
     heights = _line(axis, "in context").get_ydata()
     assert heights[0] > 100 * heights[-1]
 
 
 def test_over_rank_draws_ratio_and_share_and_says_what_is_shaded() -> None:
-    figure = draw(_models(LLAMA), over="rank")
+    figure = draw(over_rank(_models(LLAMA)))
     top, bottom = figure.axes
     ratios = dict(_line(top, "Meta").get_xydata().tolist())
     shares = dict(_line(bottom, "Meta").get_xydata().tolist())
@@ -86,7 +90,7 @@ def test_over_rank_draws_ratio_and_share_and_says_what_is_shaded() -> None:
 
 @pytest.mark.parametrize("over", ["tokens", "rank"])
 def test_several_models_can_be_told_apart_without_colour_and_nothing_is_clipped(over: str) -> None:
-    figure = draw(_models(*SEVERAL), over=over)
+    figure = draw(_chart(over, *SEVERAL))
     text = _texts(figure)
     for name in SEVERAL:
         assert name.rpartition("/")[2] in text
@@ -105,7 +109,7 @@ def test_several_models_can_be_told_apart_without_colour_and_nothing_is_clipped(
 
 
 def test_a_count_that_is_not_stated_is_said() -> None:
-    text = _texts(draw(_models(LLAMA, "Qwen/Qwen3-8B"), over="tokens"))
+    text = _texts(draw(over_tokens(_models(LLAMA, "Qwen/Qwen3-8B"))))
     assert "Qwen3-8B: break-even at 1,184 tokens; pretraining not stated" in text
 
 
@@ -114,7 +118,7 @@ def test_files_are_the_same_each_time(folder: Path, ending: str) -> None:
     written = []
     for number in range(2):
         path = folder / f"{number}.{ending}"
-        save(draw(_models(LLAMA), over="tokens"), path)
+        save(draw(over_tokens(_models(LLAMA))), path)
         written.append(path.read_bytes())
     assert written[0] == written[1]
     assert len(written[0]) > 1000
@@ -122,7 +126,7 @@ def test_files_are_the_same_each_time(folder: Path, ending: str) -> None:
 
 
 def test_another_ending_is_refused_with_those_that_work(folder: Path) -> None:
-    figure = draw(_models(LLAMA), over="tokens")
+    figure = draw(over_tokens(_models(LLAMA)))
     with pytest.raises(hfkv.HfkvError, match=r"\.png, \.svg or \.pdf"):
         save(figure, folder / "chart.bmp")
     assert not list(folder.iterdir())
@@ -131,7 +135,7 @@ def test_another_ending_is_refused_with_those_that_work(folder: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figure = draw(_models(LLAMA), over="tokens")
+    figure = draw(over_tokens(_models(LLAMA)))
     path = folder / "chart.png"
     path.write_bytes(b"old")
 
@@ -147,7 +151,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         save(figure, folder / "missing" / "chart.png")
 
 
-@pytest.mark.parametrize("models", [0, 8])
-def test_too_few_or_too_many_models_are_refused(models: int) -> None:
+def test_more_models_than_can_be_told_apart_are_refused() -> None:
+    chart = over_tokens(_models(LLAMA))
     with pytest.raises(hfkv.HfkvError, match="1 to 7"):
-        draw(_models(LLAMA) * models, over="tokens")
+        draw(replace(chart, models=chart.models * 8))
+
+
+def test_a_chart_over_ranks_needs_the_size_of_the_weights() -> None:
+    chart = over_rank(_models(LLAMA))
+    (model,) = chart.models
+    points = tuple(replace(point, share_of_weights=None) for point in model.points)
+    blind = replace(model, weight_bytes=None, points=points, sweet_spot=None)
+    with pytest.raises(hfkv.HfkvError, match="size of the weights is not known"):
+        draw(replace(chart, models=(blind,)))

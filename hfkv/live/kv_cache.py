@@ -12,7 +12,7 @@ from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.live.build import build, config_of, transformers
-from hfkv.live.cache import LiveLayer, read_cache, run
+from hfkv.live.filled_cache import LiveLayer, read_cache, run
 from hfkv.live.inputs import attends_to_an_encoder
 
 __all__ = ["LiveModel", "live_kv_cache"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from hfkv.live.build import config_of, transformers
 from hfkv.live.embeddings import input_raises, name_of, tie_keys, tied_names
-from hfkv.live.kinds import kind_of
 from hfkv.live.lora import build_for
+from hfkv.live.module_kind import kind_of
 from hfkv.modules.built import Built, Module
 from hfkv.modules.embeddings import tied_to
 

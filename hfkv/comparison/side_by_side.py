@@ -102,8 +102,8 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value: bytes and counts as integers, ratios as numbers."""
         pretraining = self.pretraining.to_json()
-        pretraining["bytes_per_token"] = _number(self.pretraining_bytes_per_token)
-        pretraining["bits_per_token"] = _number(_times(self.pretraining_bytes_per_token, 8))
+        pretraining["bytes_per_token"] = json_number(self.pretraining_bytes_per_token)
+        pretraining["bits_per_token"] = json_number(_times(self.pretraining_bytes_per_token, 8))
         kv_cache = None if self.kv_cache is None else self.kv_cache.to_json()
         lora = None if self.lora is None else self.lora.to_json()
         cartridge = None if self.cartridge is None else self.cartridge.to_json()
@@ -123,14 +123,14 @@ class Comparison:
             "cartridge": cartridge,
             "pretraining": pretraining,
             "bytes_per_token": {
-                "context": _number(self.context_bytes_per_token),
-                "lora": _number(self.lora_bytes_per_token),
-                "cartridge": _number(self.cartridge_bytes_per_token),
-                "pretraining": _number(self.pretraining_bytes_per_token),
+                "context": json_number(self.context_bytes_per_token),
+                "lora": json_number(self.lora_bytes_per_token),
+                "cartridge": json_number(self.cartridge_bytes_per_token),
+                "pretraining": json_number(self.pretraining_bytes_per_token),
             },
-            "compression": {name: _number(value) for name, value in self.compression.items()},
+            "compression": {name: json_number(value) for name, value in self.compression.items()},
             "break_even_tokens": self.break_even_tokens,
-            "lora_share_of_weights": _number(self.lora_share_of_weights),
+            "lora_share_of_weights": json_number(self.lora_share_of_weights),
             "rank_at_parity": self.rank_at_parity,
             "reasons": dict(self.reasons),
             "notes": list(self.model.facts.notes),
@@ -145,7 +145,7 @@ def _times(value: Fraction | None, factor: int) -> Fraction | None:
     return None if value is None else value * factor
 
 
-def _number(value: Fraction | None) -> int | float | None:
+def json_number(value: Fraction | None) -> int | float | None:
     """A JSON number: an integer where the value is whole."""
     if value is None:
         return None

@@ -1,0 +1,188 @@
+"""Sheets as text for a terminal: columns that fit, folded words, nothing that steers the screen."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from hfkv.reading import printable
+from hfkv.render.sheet import Sheet
+
+__all__ = ["cells", "columns_of", "draw", "fold", "print_sheets"]
+
+#: Columns of a pipe, a file, and of a terminal that does not say.
+_WIDTH = 80
+#: Between two columns.
+_GAP = "   "
+_BOLD, _HEAD, _CYAN = "1", "1;2", "36"
+
+
+def print_sheets(sheets: Sequence[Sheet], file: TextIO) -> None:
+    """Print tables: colour on a terminal alone, 80 columns in a pipe (``COLUMNS`` says otherwise).
+
+    ``NO_COLOR`` leaves bold and dim, ``FORCE_COLOR`` writes all of it to a pipe too; what the
+    encoding of ``file`` cannot say is written as escapes.
+    """
+    import click
+
+    forced = bool(os.environ.get("FORCE_COLOR"))
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    styled = forced or (file.isatty() and not dumb)
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    text = "\n".join(
+        draw(
+            sheets,
+            width=columns_of(file),
+            styled=styled,
+            coloured=not os.environ.get("NO_COLOR"),
+            rule="─" if encoding.lower().startswith("utf") else "-",
+        )
+    )
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    # click knows how to write styles to a console of Windows.
+    click.echo(shown, file=file, color=styled)
+
+
+def columns_of(file: TextIO) -> int:
+    """How many columns there are to write in."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked):
+        return min(int(asked), 10_000)
+    try:
+        return os.get_terminal_size(file.fileno()).columns or _WIDTH
+    except (OSError, ValueError, AttributeError):
+        return _WIDTH
+
+
+def draw(
+    sheets: Sequence[Sheet],
+    *,
+    width: int = _WIDTH,
+    styled: bool = False,
+    coloured: bool = True,
+    rule: str = "─",
+) -> Iterator[str]:
+    """The lines of the sheets, no one wider than ``width``, an empty one between two sheets.
+
+    Args:
+        styled: with the escapes for bold titles, dim headings and a first column in colour.
+        coloured: whether those of colour are among them.
+        rule: what the line under the headings is made of.
+    """
+
+    def style(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if styled and text else text
+
+    for number, sheet in enumerate(sheets):
+        if number:
+            yield ""
+        if sheet.title:
+            yield from (style(line, _BOLD) for line in fold(sheet.title, width))
+        if sheet.rows:
+            widths = _widths(sheet, width)
+            right = [bool(i) and i not in sheet.left for i in range(len(widths))]
+            for place, row in enumerate((sheet.columns, *sheet.rows)):
+                parts = [fold(cell, room) for cell, room in zip(row, widths, strict=True)]
+                height = max(map(len, parts))
+                blanks = [[""] * (height - len(part)) for part in parts]
+                # Headings stand on the rule, and the cells hang from it.
+                parts = [
+                    part + blank if place else blank + part
+                    for part, blank in zip(parts, blanks, strict=True)
+                ]
+                for line in zip(*parts, strict=True):
+                    texts = [
+                        _pad(text, room, right=side)
+                        for text, room, side in zip(line, widths, right, strict=True)
+                    ]
+                    if not place:
+                        texts = [style(text, _HEAD) for text in texts]
+                    elif coloured:
+                        texts[0] = style(texts[0], _CYAN)
+                    yield _GAP.join(texts).rstrip()
+                if not place:
+                    yield rule * (sum(widths) + len(_GAP) * (len(widths) - 1))
+        for text in sheet.lines:
+            yield from fold(text, width)
+
+
+def _widths(sheet: Sheet, width: int) -> list[int]:
+    """The width of each column: its widest cell, or less where the table would be too wide.
+
+    The widest columns give way first, until they are as wide as the next ones.
+    """
+    widths = [
+        max(cells(line) for cell in column for line in _lines(cell))
+        for column in zip(sheet.columns, *sheet.rows, strict=True)
+    ]
+    room = max(width - len(_GAP) * (len(widths) - 1), len(widths))
+    # The blanks beside a column count: there are fewer beside the outer ones.
+    beside = [1 if index in (0, len(widths) - 1) else 2 for index in range(len(widths))]
+    while sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda index: (widths[index] + beside[index], index))
+        widths[widest] -= 1
+    return widths
+
+
+def fold(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` cells, broken between words where they fit.
+
+    >>> fold("a cache of 32,768,000,000 bytes", 12)
+    ['a cache of', '32,768,000,0', '00 bytes']
+    """
+    lines = []
+    for part in _lines(text):
+        line, used = "", 0
+        for word in re.findall(r"\s*\S+\s*", part):
+            if used + cells(word.rstrip()) > width:
+                if line:
+                    lines.append(line.rstrip())
+                line = word
+                while cells(line.rstrip()) > width:
+                    cut = _cut(line, width)
+                    lines.append(line[:cut])
+                    line = line[cut:]
+                used = cells(line)
+            else:
+                line += word
+                used += cells(word)
+        lines.append(line.rstrip())
+    return lines
+
+
+def _lines(text: str) -> list[str]:
+    return [printable(line, len(line)) for line in text.split("\n")]
+
+
+def _cut(text: str, width: int) -> int:
+    """How many of its characters fit into ``width`` cells; one at least."""
+    used = 0
+    for index, char in enumerate(text):
+        used += cells(char)
+        if used > width:
+            return max(index, 1)
+    return len(text)
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cells(text))
+    return space + text if right else text + space
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal the text takes: two for a wide character, none for an accent
+    that is put on the one before.
+
+    >>> cells("abc"), cells("日本"), cells("e\\u0301")
+    (3, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(char) in ("Mn", "Me") else 2 if east_asian_width(char) in "WF" else 1
+        for char in text
+    )
