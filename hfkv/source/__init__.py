@@ -16,7 +16,7 @@ from hfkv.errors import (
 )
 from hfkv.source.directory import is_path, read_directory, read_path
 from hfkv.source.files import Files, SourceName
-from hfkv.source.many import in_background, overlap
+from hfkv.source.many_models import in_background, overlap
 from hfkv.source.store import Store, is_commit
 
 __all__ = [

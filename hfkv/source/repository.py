@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,6 @@ from hfkv.source.answers import MissingFileError, check, not_the_hub
 from hfkv.source.header import LARGEST_HEADER, header_length
 from hfkv.source.identity import find_token, user_agent
 from hfkv.source.origin import origin_of
-from hfkv.source.response import Headers
 from hfkv.source.session import Answer, Session
 from hfkv.source.store import is_commit
 
@@ -183,7 +182,7 @@ class Repository:
         """
         keep = not early
 
-        def head(status: int, headers: Headers) -> None:
+        def head(status: int, headers: Mapping[str, str]) -> None:
             nonlocal keep
             keep = keep or "X-Repo-Commit" in headers
             on_head(status if keep or status != 200 else 0)

@@ -24,7 +24,6 @@ from urllib.parse import unquote
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
-from tests.hub.http2 import converse
 
 #: Of ``localhost``, signed by itself, with its key: for tests alone.
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
@@ -183,18 +182,14 @@ class _Server(ThreadingHTTPServer):
             request.do_handshake()
             with self.hub.lock:
                 self.hub.connections += 1
-            if request.selected_alpn_protocol() == "h2":
-                converse(request, self.RequestHandlerClass, client_address, self)
-                return
         super().finish_request(request, client_address)
 
 
 @contextmanager
-def serve(hub: Hub, *, secure: bool = False, http2: bool = False) -> Iterator[Hub]:
+def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
     """Run the Hub and its CDN on two loopback ports until the block ends.
 
-    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`; with
-    ``http2`` HTTP/2 is spoken to whom it pleases.
+    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`.
     """
     servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
     for server in servers:
@@ -204,7 +199,6 @@ def serve(hub: Hub, *, secure: bool = False, http2: bool = False) -> Iterator[Hu
     if secure:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATE)
-        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         for server in servers:
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HeaderError, HfkvError, NetworkError
-from hfkv.source import fetch, fetch_many, limits
+from hfkv.source import fetch, limits
+from hfkv.source.connections import Connections
 from hfkv.source.session import Session
 from hfkv.tensors import Tensor, TensorTable
+from tests.conftest import fetch_many
 from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors
 
 MODEL = "acme/model"
@@ -379,26 +381,22 @@ def test_a_token_that_is_no_header_is_not_sent_nor_shown(target: Hub, token: str
 )
 def test_https_never_becomes_less(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over a stand-in for the exchange, which alone would need certificates."""
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, str | None]] = []
 
-    class Redirect:
-        status = 302
+    def exchange(
+        self: Connections, origin: Any, url: str, headers: dict[str, str], *rest: Any
+    ) -> Any:
+        asked.append((url, headers.get("Authorization")))
+        return 302, {"Location": location}, b""
 
-        def __init__(self) -> None:
-            self.headers = {"Location": location}
-
-    def exchange(self: Session, origin: Any, url: str, request: Any, home: bool, _: float) -> Any:
-        asked.append((url, home))
-        return Redirect(), b""
-
-    monkeypatch.setattr(Session, "_exchange", exchange)
+    monkeypatch.setattr(Connections, "exchange", exchange)
     session = Session()
     try:
         with pytest.raises(NetworkError, match=r"redirected|no address"):
             session.get("https://hub.example/a", where="x", limit=9, token="hf_secret")
     finally:
         session.close()
-    assert asked == [("https://hub.example/a", True)]
+    assert asked == [("https://hub.example/a", "Bearer hf_secret")]
 
 
 def test_a_refused_connection_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError
-from hfkv.source import fetch_many, limits
+from hfkv.source import limits
 from hfkv.source.files import Files
 from hfkv.tensors import Tensor, TensorTable
+from tests.conftest import fetch_many
 from tests.hub.server import COMMIT, Hub, Repo, safetensors, serve, sharded
 from tests.source.test_faults import FAULTS
 from tests.source.test_http2 import TEXT
