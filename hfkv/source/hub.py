@@ -230,6 +230,7 @@ class _Fetch:
             commit = answer.commit or self._repository.listing().commit
         except HfkvError:
             return None
-        if commit != listing.commit:
+        # Another host's word for it is nobody's: it is not said how long the answer is.
+        if commit != listing.commit or not answer.home:
             return None
         return read_headers(answer.body, files=set(weights), where=self._repository.model)

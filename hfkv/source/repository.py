@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -91,6 +92,8 @@ class Repository:
         self._session = session
         #: Where the redirect for a file led, and its size.
         self._led: dict[tuple[str, str], tuple[Answer, int | None]] = {}
+        #: By commit and name, the sizes that the list of files gave.
+        self._sizes: dict[tuple[str, str], int] = {}
         try:
             origin_of(self.endpoint)
         except ValueError:
@@ -139,12 +142,13 @@ class Repository:
                 raise self._not_the_hub(f"{where}: not JSON") from None
             if not isinstance(page, list):
                 raise self._not_the_hub(f"{where}: found {describe(page)}")
-            names |= {
-                item["path"]
-                for item in page
-                if isinstance(item, dict) and isinstance(item.get("path"), str)
-                if item.get("type") == "file"
-            }
+            for item in page:
+                if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+                    continue
+                if item.get("type") == "file":
+                    names.add(item["path"])
+                    if type(item.get("size")) is int:
+                        self._sizes[commit, item["path"]] = item["size"]
             following = re.search(r'<([^<>]*)>\s*;\s*rel="next"', answer.headers.get("Link", ""))
             if following is None:
                 return names
@@ -167,6 +171,9 @@ class Repository:
         except MissingFileError:
             return None
         self._same(name, answer.commit, commit)
+        if not answer.home:
+            body = answer.body
+            self._check_served(name, answer, answer.linked, len(body), commit, body)
         return Text(body=answer.body, commit=answer.commit)
 
     # -- headers ---------------------------------------------------------------------------
@@ -209,7 +216,13 @@ class Repository:
         where = f"{self.model}: {printable(name)}"
         first = limits.LIMITS.first
         answer, raw, size = self._range(
-            self._url(name, commit), name, 0, first, wanted=_up_to_header, limit=8 + LARGEST_HEADER
+            self._url(name, commit),
+            name,
+            0,
+            first,
+            commit=commit,
+            wanted=_up_to_header,
+            limit=8 + LARGEST_HEADER,
         )
         self._same(name, answer.commit, commit)
         length = header_length(raw, where=where, file_size=size)
@@ -231,16 +244,19 @@ class Repository:
     def _more(
         self, answer: Answer, name: str, commit: str | None, begin: int, end: int, size: int | None
     ) -> bytes:
+        at = commit or answer.commit
         if answer.redirected:
+            linked = None if answer.home else answer.linked
             try:
-                _, raw, again = self._range(answer.url, name, begin, end, token=answer.home)
+                _, raw, again = self._range(
+                    answer.url, name, begin, end, commit=at, token=answer.home, linked=linked
+                )
             except HfkvError:
                 pass  # an address that has expired; the Hub gives a new one
             else:
                 if size in (None, again):
                     return raw
-        at = commit or answer.commit
-        _, raw, again = self._range(self._url(name, at), name, begin, end)
+        _, raw, again = self._range(self._url(name, at), name, begin, end, commit=at)
         if size is not None and again != size:
             raise self._not_the_hub(f"{name}: first of {size} bytes, then of {again}")
         return raw
@@ -254,7 +270,7 @@ class Repository:
         if known is not None:
             answer, size = known
             return self._more(answer, name, commit, begin, end, size), size
-        answer, raw, size = self._range(self._url(name, commit), name, begin, end)
+        answer, raw, size = self._range(self._url(name, commit), name, begin, end, commit=commit)
         self._same(name, answer.commit, commit)
         self._led[name, commit] = (answer, size)
         return raw, size
@@ -266,11 +282,33 @@ class Repository:
         begin: int,
         end: int,
         *,
+        commit: str | None,
         token: bool = True,
+        linked: Mapping[str, str] | None = None,
         wanted: Callable[[bytearray], int] | None = None,
         limit: int | None = None,
     ) -> tuple[Answer, bytes, int | None]:
-        """A range's answer, its bytes, and the size of the whole file, where the server says it."""
+        """A range's answer, its bytes, and the size of the whole file, where that is known.
+
+        ``linked`` is what the Hub said of the file, where ``url`` is the place it redirected to.
+        """
+        answer, raw, size = self._ask_range(url, name, begin, end, token, wanted, limit)
+        if linked is not None or not answer.home:
+            size = self._check_served(
+                name, answer, answer.linked if linked is None else linked, size, commit
+            )
+        return answer, raw, size
+
+    def _ask_range(
+        self,
+        url: str,
+        name: str,
+        begin: int,
+        end: int,
+        token: bool,
+        wanted: Callable[[bytearray], int] | None,
+        limit: int | None,
+    ) -> tuple[Answer, bytes, int | None]:
         answer = self._get(
             url,
             limit=end - begin if limit is None else limit,
@@ -362,8 +400,75 @@ class Repository:
         if asked is not None and found not in (None, asked):
             raise self._not_the_hub(f"{name} is of another commit than was asked for")
 
+    def _check_served(
+        self,
+        name: str,
+        answer: Answer,
+        linked: Mapping[str, str],
+        size: int | None,
+        commit: str | None,
+        body: bytes | None = None,
+    ) -> int | None:
+        """Refuse what another host than the Hub serves, if it is not the file that the Hub named.
+
+        Args:
+            name: of the file.
+            answer: that host's.
+            linked: what the Hub said as it redirected there.
+            size: of the whole file, as that host says.
+            commit: the commit of the file, where it was asked by that.
+            body: the whole file, where it was read.
+
+        Returns:
+            The file's size, where either of them says it.
+        """
+        said = linked.get("X-Linked-Size", "")
+        told = int(said) if re.fullmatch(r"[0-9]{1,19}", said) else None
+        if told is None and commit is not None:
+            told = self._sizes.get((commit, name))
+        mine = _etag(linked.get("X-Linked-ETag"))
+        theirs = _etag(answer.headers.get("ETag")) if answer.status < 300 else ""
+        if body is not None and re.fullmatch(_ETAG_KINDS[0], mine):
+            theirs = sha256(body).hexdigest()
+        found = expected = ""
+        if told is not None and size is not None and told != size:
+            found, expected = f"{size} bytes", f"{told}"
+        elif _comparable(mine, theirs) and theirs not in (mine, linked.get("X-Xet-Hash")):
+            found, expected = f"the ETag {printable(theirs, 80)}", printable(mine, 80)
+        if not found:
+            return told if size is None else size
+        place = urlsplit(answer.url)
+        raise NetworkError(
+            f"{place.scheme}://{place.netloc} serves another file than the Hub named: {found}",
+            where=f"{self.model}: {printable(name)}",
+            expected=f"{expected}, as the Hub says",
+            hint="try again later; something between may have changed it",
+        )
+
     def _not_the_hub(self, what: str) -> NetworkError:
         return not_the_hub(what, endpoint=self.endpoint, model=self.model)
+
+
+#: Kinds of ETag by how they are written: SHA-256, SHA-1 of git, MD5 as S3 writes it.
+_ETAG_KINDS = ("[0-9a-f]{64}", "[0-9a-f]{40}", "[0-9a-f]{32}(?:-[0-9]+)?")
+
+
+def _etag(text: str | None) -> str:
+    """An ETag without its quotation marks; "" where there is none."""
+    return (text or "").strip().removeprefix("W/").strip('"')
+
+
+def _comparable(one: str, other: str) -> bool:
+    """Whether two ETags of the same file would be the same.
+
+    The Hub's is a file's SHA-256; a store such as S3 has one of its own kind, which says nothing
+    of it.
+    """
+    kinds = [
+        next((kind for kind in _ETAG_KINDS if re.fullmatch(kind, text, re.IGNORECASE)), "")
+        for text in (one, other)
+    ]
+    return bool(one and other) and kinds[0] == kinds[1]
 
 
 def _up_to_header(body: bytearray) -> int:
