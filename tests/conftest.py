@@ -14,7 +14,7 @@ from hfkv.errors import HfkvError
 from hfkv.source import fetch, limits, overlap
 from hfkv.source.connections import tls
 from hfkv.source.files import Files
-from hfkv.source.snapshot import read_snapshot
+from hfkv.source.snapshot import FOLDER, read_snapshot
 from tests.hub.server import CERTIFICATE, Hub, Repo, Sparse, serve, sharded
 
 LLAMA = "meta-llama/Meta-Llama-3-70B"
@@ -31,6 +31,11 @@ sources. The fine-tuning data includes over 10M human-annotated examples.
 def fetch_many(models: Sequence[str], **options: Any) -> list[Files | HfkvError]:
     """The raw files of several models, or the errors that kept them from being read."""
     return overlap(lambda model: fetch(model, **options), models)
+
+
+def snapshot_names() -> list[str]:
+    """Hub ids that have a snapshot."""
+    return sorted(path.stem.replace("--", "/") for path in FOLDER.glob("*.json"))
 
 
 @pytest.fixture(autouse=True)

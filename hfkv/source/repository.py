@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from hfkv.errors import HeaderError, HfkvError, NetworkError, NotFoundError
+from hfkv.errors import HeaderError, HfkvError, NetworkError
 from hfkv.reading import describe, parse_json_object, printable
 from hfkv.source import limits
-from hfkv.source.answers import MissingFileError, check, not_the_hub
-from hfkv.source.header import LARGEST_HEADER, header_length
+from hfkv.source.files import is_commit
+from hfkv.source.hub_errors import MissingFileError, check, not_the_hub
 from hfkv.source.identity import find_token, user_agent
+from hfkv.source.model_name import is_id
 from hfkv.source.origin import origin_of
+from hfkv.source.safetensors_header import LARGEST_HEADER, header_length
 from hfkv.source.session import Answer, Session
-from hfkv.source.store import is_commit
 
-__all__ = ["Header", "Listing", "Once", "Repository", "Text"]
+__all__ = ["Header", "Listing", "Repository", "Text"]
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 #: From so many files on, the repository's page may name only a part of them.
 _PAGE = 1000
@@ -63,8 +61,7 @@ class Repository:
     """One repository of the endpoint, asked over one session.
 
     Raises:
-        NotFoundError: the id is not one.
-        NetworkError: offline mode is on.
+        NetworkError: the endpoint is no address.
     """
 
     def __init__(
@@ -72,17 +69,6 @@ class Repository:
     ) -> None:
         from huggingface_hub import constants
 
-        if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
-            raise NotFoundError(
-                f"'{printable(model)}' is neither a path that exists nor a Hub id",
-                expected="an id such as meta-llama/Meta-Llama-3-70B",
-            )
-        if constants.HF_HUB_OFFLINE:
-            raise NetworkError(
-                "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
-                where=model,
-                hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
-            )
         self.model = model
         self.revision = revision or constants.DEFAULT_REVISION
         self.moves_with_main = self.revision == constants.DEFAULT_REVISION
@@ -127,7 +113,7 @@ class Repository:
         }
         if len(siblings) >= _PAGE:
             names |= self._tree(commit)
-        known = name if isinstance(name, str) and _REPO.fullmatch(name) else self.model
+        known = name if isinstance(name, str) and is_id(name) else self.model
         return Listing(id=known, commit=commit, names=frozenset(names))
 
     def _tree(self, commit: str) -> set[str]:
@@ -292,11 +278,18 @@ class Repository:
 
         ``linked`` is what the Hub said of the file, where ``url`` is the place it redirected to.
         """
-        answer, raw, size = self._ask_range(url, name, begin, end, token, wanted, limit)
-        if linked is not None or not answer.home:
-            size = self._check_served(
-                name, answer, answer.linked if linked is None else linked, size, commit
-            )
+        for tries in range(2):
+            answer, raw, size = self._ask_range(url, name, begin, end, token, wanted, limit)
+            if linked is None and answer.home:
+                break
+            said = answer.linked if linked is None else linked
+            try:
+                size = self._check_served(name, answer, said, size, commit)
+                break
+            except NetworkError:
+                # It may have been a fault that passes, in what it said of its size.
+                if tries:
+                    raise
         return answer, raw, size
 
     def _ask_range(
@@ -474,21 +467,3 @@ def _comparable(one: str, other: str) -> bool:
 def _up_to_header(body: bytearray) -> int:
     """Bytes of a safetensors file that are wanted: its length, then as much as that says."""
     return 8 if len(body) < 8 else 8 + int.from_bytes(body[:8], "little")
-
-
-class Once:
-    """A value that another thread gives, once."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._value: Any = None
-
-    def give(self, value: Any) -> None:
-        """Set it, if it was not."""
-        if not self._event.is_set():
-            self._value = value
-            self._event.set()
-
-    def wait(self, seconds: float) -> Any:
-        """The value, or None where it has not come in time."""
-        return self._value if self._event.wait(seconds) else None

@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from importlib import resources
+from dataclasses import replace
+from pathlib import Path
 
 from hfkv.errors import NotFoundError, RecordError
 from hfkv.source.files import Files
 from hfkv.source.record import load_record
 
-__all__ = ["read_snapshot", "snapshot_names"]
+__all__ = ["FOLDER", "read_snapshot"]
 
-
-@lru_cache(maxsize=1)
-def _index() -> dict[str, str]:
-    """Hub id in lower case to file name; the names alone say both."""
-    folder = resources.files("hfkv.data") / "snapshots"
-    if not folder.is_dir():
-        return {}
-    return {
-        entry.name.removesuffix(".json").replace("--", "/").lower(): entry.name
-        for entry in folder.iterdir()
-        if entry.name.endswith(".json")
-    }
-
-
-def snapshot_names() -> list[str]:
-    """Hub ids that have a snapshot."""
-    return sorted(name.removesuffix(".json").replace("--", "/") for name in _index().values())
+FOLDER = Path(__file__).parent.parent / "data" / "snapshots"
 
 
 def read_snapshot(model: str) -> Files:
-    """The bundled snapshot of a model.
+    """The bundled snapshot of a model, its id in any case.
 
     Raises:
         NotFoundError: the package has none of that id.
         RecordError: the file is damaged.
     """
-    name = _index().get(model.lower())
-    if name is None:
+    wanted = model.lower().replace("/", "--") + ".json"
+    names = [path.name for path in FOLDER.glob("*.json") if path.name.lower() == wanted]
+    if not names or model.count("/") != 1:
         raise NotFoundError("the package ships no snapshot of it", where=model)
-    text = (resources.files("hfkv.data") / "snapshots" / name).read_text("utf-8")
     try:
-        record = json.loads(text)
+        record = json.loads((FOLDER / names[0]).read_text("utf-8"))
     except ValueError:
-        raise RecordError("not JSON", where=f"snapshot {name}") from None
-    files = load_record(record, source="snapshot", where=f"snapshot {name}")
+        raise RecordError("not JSON", where=f"snapshot {names[0]}") from None
+    files = load_record(record, source="snapshot", where=f"snapshot {names[0]}")
     note = f"a snapshot that ships with hfkv, not fetched: {record['provenance']}"
-    return Files(
-        **{
-            **{slot: getattr(files, slot) for slot in Files.__dataclass_fields__},
-            "notes": (note, *files.notes),
-        }
-    )
+    return replace(files, notes=(note, *files.notes))

@@ -6,8 +6,8 @@ import pytest
 
 from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.source import fetch, fetch_card
-from hfkv.source.header import parse_header
 from hfkv.source.repository import Listing, Repository
+from hfkv.source.safetensors_header import parse_header
 from tests.conftest import LLAMA, fetch_many
 from tests.hub.server import COMMIT, Hub, Repo, Sparse
 

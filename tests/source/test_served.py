@@ -116,7 +116,7 @@ def test_a_range_that_follows_comes_of_the_same_file(
 ) -> None:
     """The first range is the right file's, those after it another's."""
     monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, first=64))
-    monkeypatch.setattr("hfkv.source.otherwise._FIRST", 64)
+    monkeypatch.setattr("hfkv.source.other_formats._FIRST", 64)
     hub.repos[MODEL] = Repo(files=_files(kind, right=True))
     wrong = next(item for item in _files(kind, right=False).values() if isinstance(item, Sparse))
 

@@ -10,7 +10,6 @@ from hfkv.reading import describe, parse_json_object, printable
 
 __all__ = [
     "INDEX",
-    "SIDE_FILES",
     "choose_weights",
     "needs_index",
     "no_config",
@@ -18,13 +17,6 @@ __all__ = [
     "shards_of",
 ]
 
-#: Small files beside ``config.json`` that figures read.
-SIDE_FILES = (
-    "generation_config.json",
-    "quantize_config.json",
-    "hf_quant_config.json",
-    "adapter_config.json",
-)
 #: The file that says which tensor is in which shard.
 INDEX = "model.safetensors.index.json"
 _MOST_SHARDS = 10_000

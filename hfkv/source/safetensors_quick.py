@@ -2,7 +2,8 @@
 
 The quick way takes only what is beyond doubt: no escapes, no key that stands twice, every entry
 with its three keys, plain integers, known dtypes, data without gaps. Anything else goes through
-:func:`hfkv.source.header.parse_header`, which decides what is right and says what is wrong.
+:func:`hfkv.source.safetensors_header.parse_header`, which decides what is right and says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.dtypes import BITS, nbytes
-from hfkv.source.header import MOST_TENSORS, parse_header
+from hfkv.source.safetensors_header import MOST_TENSORS, parse_header
 from hfkv.tensors import TableBuilder
 
 __all__ = ["add_header", "read_headers"]
@@ -51,7 +52,7 @@ def add_header(
         data_size: bytes of data after the header, where the file's size is known.
 
     Raises:
-        HeaderError: as :func:`hfkv.source.header.parse_header`.
+        HeaderError: as :func:`hfkv.source.safetensors_header.parse_header`.
     """
     found = _plain(raw, data_size)
     if found is None:
