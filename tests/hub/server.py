@@ -2,7 +2,8 @@
 
 It counts what it was asked, and in how many rounds: a request is one round later than the latest
 answer that had gone out before it came. With ``latency`` it answers that many seconds late, as a
-server far away does, and rounds are then what a client really waits for.
+server far away does. With ``together`` it answers no request of a round before all of that round
+have come, so that whether a client waits for an answer too many does not hang on time.
 """
 
 from __future__ import annotations
@@ -95,6 +96,9 @@ class Hub:
     #: Old ids of repositories to their new ones.
     renamed: dict[str, str] = field(default_factory=dict)
     latency: float = 0.0
+    #: How many requests each round has; ``apart`` counts those whose round never was complete.
+    together: tuple[int, ...] = ()
+    apart: int = 0
     #: Looks at a request first; True where it has answered it, in whatever way.
     hook: Callable[[Any], bool] | None = None
     #: By repository and commit, all headers in one answer.
@@ -106,7 +110,7 @@ class Hub:
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
     _finished: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
 
     def forget(self) -> None:
         """Begin counting anew."""
@@ -118,9 +122,22 @@ class Hub:
         """Count a request; its round."""
         with self.lock:
             self.requests.append((method, path, token))
+            if self.together:
+                self._gather(len(self.requests))
+                return 0
             mine = self._finished + 1
             self.rounds = max(self.rounds, mine)
         return mine
+
+    def _gather(self, number: int) -> None:
+        """Wait until the round of the request of this number is complete."""
+        wanted, round_ = 0, 0
+        while wanted < number and round_ < len(self.together):
+            wanted, round_ = wanted + self.together[round_], round_ + 1
+        self.rounds = max(self.rounds, round_ if wanted >= number else round_ + 1)
+        self.lock.notify_all()
+        if not self.lock.wait_for(lambda: len(self.requests) >= wanted, 20):
+            self.apart += 1
 
     def answered(self, mine: int) -> None:
         """Note that the answer to a request of round ``mine`` goes out."""

@@ -7,7 +7,7 @@ bounds, reads no weights, writes nothing half, and the token stays at home.
 from __future__ import annotations
 
 import threading
-import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -147,7 +147,6 @@ def test_a_fault_that_stays_is_one_clear_error(
     target: Hub, home: Path, kind: str, fault: str
 ) -> None:
     _hit(target, kind, FAULTS[fault])
-    begin = time.monotonic()
     (files,) = fetch_many([MODEL], source="hub", token="hf_secret")
     if isinstance(files, HfkvError):
         assert MODEL in str(files)
@@ -158,7 +157,9 @@ def test_a_fault_that_stays_is_one_clear_error(
         # A header says by itself where it ends, so that some of this does not matter to it.
         assert _right(files)
         assert kind in ("header", "list")
-    assert time.monotonic() - begin < 8
+    # Each is tried no more often than the bounds let it, also where it leads around in a circle.
+    tries = Counter(path for _, path, _ in target.requests)
+    assert max(tries.values()) <= (limits.LIMITS.retries + 1) * (limits.LIMITS.redirects + 1)
     assert target.sent < 5_000_000
     assert target.cdn_tokens == []
 
@@ -189,14 +190,17 @@ def test_a_server_that_drips_is_given_up(
     bounds = replace(limits.LIMITS, whole=0.4, retries=0)
     monkeypatch.setattr(limits, "LIMITS", bounds)
 
+    whole: list[str] = []
+
     def drip(handler: Any) -> None:
         handler.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + bytes(9000), 0.02)
+        whole.append(handler.path)
 
     _hit(target, kind, drip)
-    begin = time.monotonic()
     with pytest.raises(NetworkError, match=r"in time|too long"):
         fetch(MODEL, source="hub")
-    assert time.monotonic() - begin < 3
+    # All of it would take minutes.
+    assert whole == []
 
 
 def test_a_sign_in_page_is_not_the_hub(target: Hub) -> None:
@@ -404,11 +408,12 @@ def test_https_never_becomes_less(location: str, monkeypatch: pytest.MonkeyPatch
 def test_a_refused_connection_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
+    pauses: list[float] = []
+    monkeypatch.setattr(Session, "_sleep", lambda self, seconds, where: pauses.append(seconds))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    begin = time.monotonic()
     with pytest.raises(NetworkError, match="refused"):
         fetch(MODEL, source="hub")
-    assert time.monotonic() - begin < 1
+    assert pauses == []
 
 
 @pytest.mark.parametrize(
