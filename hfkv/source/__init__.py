@@ -185,5 +185,5 @@ def _cached_card(model: str) -> tuple[str, str | None]:
 
     files = read_cache(model)
     if "README.md" not in files.texts:
-        raise NotFoundError("the local cache has no card of it", where=model)
+        raise NotFoundError("the local cache has no model card (README.md) of it", where=model)
     return files.texts["README.md"].decode("utf-8", "replace"), files.commit

@@ -125,7 +125,7 @@ class _Incoming(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the answer took too long")
         if exchange.allowance <= 0:
-            raise _WireError("more came in than the answer may hold")
+            raise _WireError("more bytes came than the answer may have")
         self._socket.settimeout(min(left, limits.LIMITS.read))
         count: int = self._raw.readinto(buffer) or 0
         exchange.allowance -= count
@@ -199,7 +199,7 @@ class _Response(http.client.HTTPResponse):
                 break
             self.headers = self.msg = None  # type: ignore[assignment]  # another head follows
         else:
-            raise _WireError("one interim answer after another")
+            raise _WireError("nothing but interim answers came")
         if self.status > 599:
             raise _WireError("what answered does not speak HTTP/1.1")
         # What the parser of mail forgives, as it forgives much.
@@ -301,7 +301,7 @@ class Connections:
             RefusedError: it would fail again.
         """
         if not all(value.isprintable() for value in headers.values()):
-            raise RefusedError("cannot be asked: a header with control characters")
+            raise RefusedError("the request cannot be sent: a header has control characters")
         under_way = _NOW.exchange = _Exchange(self, until)
         response: BaseHTTPResponse | None = None
         try:
@@ -314,7 +314,7 @@ class Connections:
             raise
         except ValueError as error:
             # A header or address that cannot be sent; the error may quote the value.
-            raise RefusedError(f"cannot be asked: {type(error).__name__}") from None
+            raise RefusedError(f"the request cannot be sent: {type(error).__name__}") from None
         except (HTTPError, http.client.HTTPException, OSError, _WireError) as error:
             raise FaultError(_words(_cause(error))) from None
         finally:
@@ -465,7 +465,7 @@ def _read_body(response: BaseHTTPResponse, asked: Request, exchange: _Exchange) 
     # Nothing packed was asked for, and unpacking is what a bomb waits for.
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):
-        raise RefusedError(f"an answer packed as {encoding}, which was not asked for")
+        raise RefusedError(f"an answer compressed as {encoding}, which was not asked for")
     wanted = asked.wanted
     # An error's words, or a redirect's page, are of no use beyond the first of it.
     limit = asked.limit if response.status < 300 else limits.LIMITS.error
@@ -482,13 +482,13 @@ def _read_body(response: BaseHTTPResponse, asked: Request, exchange: _Exchange) 
     length = response.length_remaining
     told = length is not None or "Transfer-Encoding" in response.headers
     if length is not None and length > limit:
-        raise RefusedError(f"{length} bytes where {limit} is the most")
+        raise RefusedError(f"an answer of {length} bytes, where at most {limit} are read")
     while piece := response.read(min(_PIECE, limit + 1 - len(body))):
         body += piece
         if len(body) > limit:
             raise RefusedError(f"an answer of more than {limit} bytes")
     if not told:
-        raise FaultError("an answer without a length: whether it is whole cannot be told")
+        raise FaultError("an answer without a length, which may not be whole")
     if exchange.goes_on:
         raise FaultError("the answer goes on beyond its length")
     return bytes(body)

@@ -104,7 +104,7 @@ def read_directory(
         # The cache holds what was asked for once, and need not hold all of it.
         if source != "cache":
             raise
-        weights, reason = [], f"the local cache has not all of them: {error.what}"
+        weights, reason = [], f"the local cache does not have all of them: {error.what}"
     tensors = None
     if weights:
         builder = TableBuilder(where=model)

@@ -5,6 +5,7 @@ list, the config, the card, the first bytes of ``model.safetensors`` and, on ``m
 request that gives every header of a sharded model. Then what the list adds: side files, and the
 headers of the shards where that one request gave none. All of it is of one commit: what was asked
 by a branch's name before its commit was known is taken only if the server says that it is of it.
+What reads the answers is imported while they are on their way.
 """
 
 from __future__ import annotations
@@ -12,22 +13,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import HeaderError, HfkvError, NotFoundError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.files import SIDE_FILES, Files, is_commit
 from hfkv.source.hub_errors import MissingFileError
-from hfkv.source.hub_weights import HubReader, add_file, missing_file
 from hfkv.source.model_name import split_rendering
-from hfkv.source.other_formats import Weights, from_gguf, other_weights
 from hfkv.source.progress import say
 from hfkv.source.repository import Header, Listing, Repository, Text
-from hfkv.source.safetensors_quick import read_headers
 from hfkv.source.session import Answer, Session, session
-from hfkv.source.weight_files import INDEX, choose_weights, needs_index, no_config
 from hfkv.tensors import TableBuilder, TensorTable
+
+if TYPE_CHECKING:
+    from hfkv.source.other_formats import Weights
 
 __all__ = ["fetch_card_text", "fetch_hub"]
 
@@ -114,6 +114,8 @@ class _Fetch:
             self._single = net.submit(repository.header, _SINGLE, at)
 
     def files(self) -> Files:
+        from hfkv.source.weight_files import no_config
+
         repository = self._repository
         # The list says which errors are the repository's own, so it is heard first.
         listing = self._asked.result() if self._listing is None else self._listing
@@ -143,6 +145,10 @@ class _Fetch:
         )
 
     def _weights(self, listing: Listing) -> Weights:
+        from hfkv.source.hub_weights import HubReader
+        from hfkv.source.other_formats import Weights, from_gguf, other_weights
+        from hfkv.source.weight_files import choose_weights
+
         repository, names = self._repository, sorted(listing.names)
         reader = HubReader(repository, self._net, listing.commit)
         if self._rendering is not None:
@@ -160,11 +166,13 @@ class _Fetch:
 
     def _index(self, listing: Listing) -> bytes | None:
         """The index of shards, where their names alone do not tell; it costs one round more."""
+        from hfkv.source.weight_files import INDEX, needs_index
+
         if not needs_index(listing.names):
             return None
         text = self._repository.text(INDEX, listing.commit)
         if text is None:
-            raise missing_file(self._repository, INDEX)
+            raise self._repository.missing_file(INDEX)
         return text.body
 
     def _read_texts(self, listing: Listing) -> dict[str, bytes]:
@@ -181,12 +189,14 @@ class _Fetch:
             found[name] = job.result()
         lacking = next((name for name, text in found.items() if text is None), None)
         if lacking is not None:
-            raise missing_file(self._repository, lacking)
+            raise self._repository.missing_file(lacking)
         return {name: text.body for name, text in found.items() if text is not None}
 
     # -- headers ---------------------------------------------------------------------------
 
     def _tensors(self, weights: list[str], listing: Listing) -> TensorTable:
+        from hfkv.source.hub_weights import HubReader, add_file
+
         if weights == [_SINGLE] and self._single is not None:
             header = self._first(self._single, listing)
             if header is not None:
@@ -233,6 +243,8 @@ class _Fetch:
         # Another host's word for it is nobody's: it is not said how long the answer is.
         if commit != listing.commit or not answer.home:
             return None
+        from hfkv.source.safetensors_quick import read_headers
+
         return read_headers(answer.body, files=set(weights), where=self._repository.model)
 
 

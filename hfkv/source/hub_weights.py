@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from hfkv.errors import NotFoundError
 from hfkv.reading import printable
 from hfkv.source.hub_errors import MissingFileError
 from hfkv.source.repository import Header, Repository
@@ -14,7 +13,7 @@ from hfkv.source.safetensors_quick import add_header
 from hfkv.source.session import Session
 from hfkv.tensors import TableBuilder, TensorTable
 
-__all__ = ["HubReader", "add_file", "missing_file"]
+__all__ = ["HubReader", "add_file"]
 
 _T = TypeVar("_T")
 
@@ -42,7 +41,7 @@ class HubReader:
             try:
                 add_file(self._repository, name, job.result(), builder)
             except MissingFileError:
-                raise missing_file(self._repository, name) from None
+                raise self._repository.missing_file(name) from None
         return builder.table()
 
     def range(self, name: str, begin: int, end: int) -> tuple[bytes, int | None]:
@@ -50,7 +49,7 @@ class HubReader:
         try:
             return self._repository.read_range(name, begin, end, self._commit)
         except MissingFileError:
-            raise missing_file(self._repository, name) from None
+            raise self._repository.missing_file(name) from None
 
     def each(self, read: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         """``read`` of each file, at once; in order."""
@@ -81,13 +80,4 @@ def add_file(repository: Repository, name: str, header: Header, builder: TableBu
         builder,
         where=f"{repository.model}: {printable(name)}",
         data_size=header.data_size,
-    )
-
-
-def missing_file(repository: Repository, name: str) -> NotFoundError:
-    """The error for a file that the list names and the repository does not have."""
-    return NotFoundError(
-        "the file list names it, but it is not there",
-        where=f"{repository.model}: {printable(name)}",
-        hint="try again: the repository may just be changing",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, urljoin, urlsplit
 
-from hfkv.errors import HeaderError, HfkvError, NetworkError
+from hfkv.errors import HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.reading import describe, parse_json_object, printable
 from hfkv.source import limits
 from hfkv.source.files import is_commit
@@ -244,7 +244,7 @@ class Repository:
                     return raw
         _, raw, again = self._range(self._url(name, at), name, begin, end, commit=at)
         if size is not None and again != size:
-            raise self._not_the_hub(f"{name}: first of {size} bytes, then of {again}")
+            raise self._not_the_hub(f"{name}: it had {size} bytes, then {again}")
         return raw
 
     def read_range(self, name: str, begin: int, end: int, commit: str) -> tuple[bytes, int | None]:
@@ -314,15 +314,15 @@ class Repository:
             # Nothing lies there: the file ends at or before the first byte asked for.
             found = re.fullmatch(r"bytes \*/([0-9]{1,19})", answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) > begin:
-                raise self._not_the_hub(f"{name}: a range refused that exists")
+                raise self._not_the_hub(f"{name}: it refuses a range of bytes that exists")
             return answer, b"", int(found[1])
         if answer.status == 206:
             found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != begin or int(found[2]) < begin:
-                raise self._not_the_hub(f"{name}: a range that was not asked for")
+                raise self._not_the_hub(f"{name}: it sent a range of bytes that was not asked for")
             size = None if found[3] == "*" else int(found[3])
             if size is not None and int(found[2]) >= size:
-                raise self._not_the_hub(f"{name}: a range beyond the end of the file")
+                raise self._not_the_hub(f"{name}: it sent a range beyond the end of the file")
             return answer, answer.body[: int(found[2]) + 1 - begin], size
         # A server that ignores ranges sends the whole file: only its beginning is of use, and
         # reading has stopped there.
@@ -358,7 +358,7 @@ class Repository:
             return self._get(url, limit=limits.LIMITS.text)
         except MissingFileError:
             raise self._not_the_hub(
-                "a file is said to be missing, and none was asked for"
+                "it says that a file is missing, though none was asked for"
             ) from None
 
     def _get(
@@ -436,6 +436,14 @@ class Repository:
             where=f"{self.model}: {printable(name)}",
             expected=f"{expected}, as the Hub says",
             hint="try again later; something between may have changed it",
+        )
+
+    def missing_file(self, name: str) -> NotFoundError:
+        """The error for a file that the list names and the repository does not have."""
+        return NotFoundError(
+            "the file list names it, but it is not there",
+            where=f"{self.model}: {printable(name)}",
+            hint="try again: the repository may just be changing",
         )
 
     def _not_the_hub(self, what: str) -> NetworkError:

@@ -1,6 +1,6 @@
 """Headers at the speed of the JSON parser: a large model has twelve megabytes of them.
 
-The quick way takes only what is beyond doubt: no escapes, no key that stands twice, every entry
+The quick way takes only what is beyond doubt: no escapes, no key that appears twice, every entry
 with its three keys, plain integers, known dtypes, data without gaps. Anything else goes through
 :func:`hfkv.source.safetensors_header.parse_header`, which decides what is right and says what is
 wrong.
@@ -146,7 +146,7 @@ def _plain(raw: bytes, data_size: int | None) -> _Found | None:
         read = _entries(json.loads(text), {}, data_size)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    # A key that stands twice leaves marks in the text that no parsed key accounts for.
+    # A key that appears twice leaves marks in the text that no parsed key accounts for.
     return None if read is None or text.count('"') != read[1] else read[0]
 
 

@@ -168,7 +168,7 @@ class Session:
             try:
                 origin = origin_of(url)
             except ValueError:
-                raise RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
+                raise RefusedError(f"{printable(url, 80)} is not an address") from None
             home = home or origin
             # Once a redirect has led away, the token stays behind, also if another leads back.
             at_home = at_home and origin == home

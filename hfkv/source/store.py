@@ -124,7 +124,7 @@ class Store:
         try:
             record = dump_record(
                 files,
-                provenance=f"read off the Hub at commit {files.commit}",
+                provenance=f"read from the Hub at commit {files.commit}",
                 raw=True,
                 written_by=_writer(),
             )

@@ -398,7 +398,7 @@ def test_https_never_becomes_less(location: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Connections, "exchange", exchange)
     session = Session()
     try:
-        with pytest.raises(NetworkError, match=r"redirected|no address"):
+        with pytest.raises(NetworkError, match=r"redirected|not an address"):
             session.get("https://hub.example/a", where="x", limit=9, token="hf_secret")
     finally:
         session.close()
