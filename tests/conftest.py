@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hfkv.source import limits
+from hfkv.data import names_in
+from hfkv.errors import HfkvError
+from hfkv.source import fetch, limits, overlap
+from hfkv.source.connections import tls
+from hfkv.source.files import Files
 from hfkv.source.snapshot import read_snapshot
-from hfkv.source.wire import tls
 from tests.hub.server import CERTIFICATE, Hub, Repo, Sparse, serve, sharded
 
 LLAMA = "meta-llama/Meta-Llama-3-70B"
@@ -24,6 +27,16 @@ license: llama3
 **Overview** Llama 3 was pretrained on over 15 trillion tokens of data from publicly available
 sources. The fine-tuning data includes over 10M human-annotated examples.
 """
+
+
+def fetch_many(models: Sequence[str], **options: Any) -> list[Files | HfkvError]:
+    """The raw files of several models, or the errors that kept them from being read."""
+    return overlap(lambda model: fetch(model, **options), models)
+
+
+def snapshot_names() -> list[str]:
+    """Hub ids that have a snapshot."""
+    return [name.removesuffix(".json").replace("--", "/") for name in names_in("snapshots")]
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ def cache(model: str | None, clear: bool) -> int:
     """
     from hfkv.errors import NotFoundError
     from hfkv.render.cache import sheets, to_json
-    from hfkv.source import Store
+    from hfkv.source.store import Store
 
     store = Store()
     output = chosen_format()

@@ -1,36 +1,20 @@
-"""The only part that touches the network or the disk. Every source gives the same raw files."""
+"""The only part that touches the network or the disk. Every source gives the same raw files.
+
+What a source needs is imported where it is chosen: an answer from this machine costs nothing of
+the network's part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from hfkv.errors import (
-    GatedError,
-    HfkvError,
-    InputError,
-    NetworkError,
-    NotFoundError,
-    SourceError,
-)
-from hfkv.source.directory import is_path, read_directory, read_path
-from hfkv.source.files import Files, SourceName
-from hfkv.source.many import in_background, overlap
-from hfkv.source.store import Store, is_commit
+from hfkv.errors import GatedError, InputError, NetworkError, NotFoundError, SourceError
+from hfkv.source.files import Files, SourceName, is_commit
+from hfkv.source.many_models import in_background, overlap
+from hfkv.source.model_name import check_id, is_path
 
-__all__ = [
-    "Files",
-    "SourceName",
-    "Store",
-    "fetch",
-    "fetch_card",
-    "fetch_many",
-    "in_background",
-    "is_path",
-    "overlap",
-    "read_directory",
-]
+__all__ = ["Files", "SourceName", "fetch", "fetch_card", "in_background", "is_path", "overlap"]
 
 SOURCES = ("auto", "hub", "cache", "directory", "snapshot")
 
@@ -58,6 +42,8 @@ def fetch(
             f"unknown source {source!r}", where="source", expected="one of " + ", ".join(SOURCES)
         )
     if source == "directory" or (source == "auto" and is_path(model)):
+        from hfkv.source.directory import read_path
+
         return read_path(model)
     if source == "snapshot":
         return _snapshot(model, revision)
@@ -66,42 +52,58 @@ def fetch(
 
         return read_cache(model, revision=revision)
     if source == "hub":
-        return _from_hub(model, revision, token)
-    store = Store()
+        return _from_hub(model, revision, token, anew=True)
     if revision is not None and is_commit(revision):
+        from hfkv.source.store import Store
+
         # A commit never changes: what was read of it once is as good as reading it again.
-        files = store.read(model, revision)
+        files = Store().read(model, revision)
         if files is not None:
             return replace(files, revision=revision)
     try:
-        return _from_hub(model, revision, token, store)
+        return _from_hub(model, revision, token)
     except (NetworkError, GatedError) as error:
         return _instead(model, revision, error)
 
 
 def _from_hub(
-    model: str, revision: str | None, token: str | bool | None, store: Store | None = None
+    model: str, revision: str | None, token: str | bool | None, *, anew: bool = False
 ) -> Files:
-    """Ask the Hub, and keep what it said; with ``store``, ask only what that does not have."""
+    """Ask the Hub, and keep what it said; unless ``anew``, only what the store does not have."""
+    check_id(model)
+    _check_online(model)
     from hfkv.source.hub import fetch_hub
+    from hfkv.source.store import Store
 
+    store = Store()
     stored: list[Files] = []
 
     def known(commit: str) -> Files | None:
-        files = None if store is None else store.read(model, commit)
+        files = store.read(model, commit)
         if files is not None:
             stored.append(files)
         return files
 
-    ask = known if store is not None and store.has_any(model) else None
+    ask = known if not anew and store.has_any(model) else None
     files = fetch_hub(model, revision=revision, token=token, known=ask)
     if stored:
         wanted = revision or "main"
         with suppress(OSError):
-            Store().point(model, wanted, files.commit or "")
+            store.point(model, wanted, files.commit or "")
         return replace(files, revision=wanted)
-    failed = Store().write(files)
+    failed = store.write(files)
     return files if failed is None else replace(files, notes=(*files.notes, failed))
+
+
+def _check_online(model: str) -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise NetworkError(
+            "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
+            where=model,
+            hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
+        )
 
 
 def _instead(model: str, revision: str | None, error: SourceError) -> Files:
@@ -132,19 +134,6 @@ def _snapshot(model: str, revision: str | None) -> Files:
     return read_snapshot(model)
 
 
-def fetch_many(
-    models: Sequence[str],
-    *,
-    revision: str | None = None,
-    source: str = "auto",
-    token: str | bool | None = None,
-) -> list[Files | HfkvError]:
-    """:func:`fetch` for many models, overlapped; one entry per model, its files or its error."""
-    return overlap(
-        lambda model: fetch(model, revision=revision, source=source, token=token), models
-    )
-
-
 def fetch_card(
     model: str,
     *,
@@ -165,6 +154,8 @@ def fetch_card(
     Raises:
         SourceError: it could not be had.
     """
+    from hfkv.source.store import Store
+
     store = Store()
     if beside is not None and source != "hub":
         found = store.read_bases(*beside).get(model)
@@ -172,9 +163,11 @@ def fetch_card(
             return found
     if source == "cache":
         return _cached_card(model)
-    from hfkv.source.hub import fetch_card_text
-
     try:
+        check_id(model)
+        _check_online(model)
+        from hfkv.source.hub import fetch_card_text
+
         card, commit = fetch_card_text(model, token=token)
     except (NetworkError, GatedError):
         if source == "hub":
@@ -192,5 +185,5 @@ def _cached_card(model: str) -> tuple[str, str | None]:
 
     files = read_cache(model)
     if "README.md" not in files.texts:
-        raise NotFoundError("the local cache has no card of it", where=model)
+        raise NotFoundError("the local cache has no model card (README.md) of it", where=model)
     return files.texts["README.md"].decode("utf-8", "replace"), files.commit

@@ -35,7 +35,7 @@ class Conversion:
     def note(self) -> str:
         """What a reader must be told."""
         return (
-            "the weights are only there as pytorch_model.bin; their headers were read from the "
+            "the weights are there only as pytorch_model.bin; their headers were read from the "
             f"safetensors conversion that the Hub's bot offers as {self.reference}"
         )
 

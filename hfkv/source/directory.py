@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfkv.errors import HeaderError, NotFoundError, SourceError
-from hfkv.source.bulk import add_header
-from hfkv.source.choose import INDEX, SIDE_FILES, choose_weights, no_config
-from hfkv.source.choose_gguf import choose_gguf
-from hfkv.source.files import Files, SourceName
+from hfkv.source.files import SIDE_FILES, Files, SourceName
 from hfkv.source.gguf import GGUF_FILE, GgufHeader, join_parts, read_gguf
-from hfkv.source.header import header_length
-from hfkv.source.rendering import split_rendering
+from hfkv.source.gguf_files import choose_gguf
+from hfkv.source.safetensors_header import header_length
+from hfkv.source.safetensors_quick import add_header
+from hfkv.source.weight_files import INDEX, choose_weights, no_config
 from hfkv.tensors import TableBuilder, TensorTable
 
-__all__ = ["is_path", "read_directory", "read_path"]
+__all__ = ["read_directory", "read_path"]
 
 #: Larger than any real config or card.
 LARGEST_TEXT = 32 * 2**20
@@ -28,21 +27,6 @@ _MOST_INSIDE = 1_000
 _HINT = (
     "MODEL is a Hub id, a directory with config.json, or the path of a config.json or a GGUF file"
 )
-
-
-def is_path(model: str) -> bool:
-    """Whether a MODEL argument is meant as a path: it exists, or is written like one."""
-    if split_rendering(model)[1] is not None:
-        return False
-    return (
-        model.startswith(("./", "../", "/", "~", ".\\"))
-        or model in (".", "..")
-        or os.path.isabs(model)
-        or model.endswith(".json")
-        # "org/name.gguf" can be a repository as well, if there is no such file.
-        or (model.lower().endswith(".gguf") and (os.path.isfile(model) or model.count("/") != 1))
-        or os.path.isdir(model)
-    )
 
 
 def read_path(model: str) -> Files:
@@ -120,7 +104,7 @@ def read_directory(
         # The cache holds what was asked for once, and need not hold all of it.
         if source != "cache":
             raise
-        weights, reason = [], f"the local cache has not all of them: {error.what}"
+        weights, reason = [], f"the local cache does not have all of them: {error.what}"
     tensors = None
     if weights:
         builder = TableBuilder(where=model)

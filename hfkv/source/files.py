@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hfkv.tensors import TensorTable
 
-__all__ = ["GGUF_FILE", "Files", "SourceName"]
+__all__ = ["GGUF_FILE", "SIDE_FILES", "Files", "SourceName", "is_commit"]
 
 #: Name under which the metadata of a GGUF file stand among a model's texts; no repository has it.
 GGUF_FILE = "gguf.json"
 
+#: Small files beside ``config.json`` that figures read.
+SIDE_FILES = (
+    "generation_config.json",
+    "quantize_config.json",
+    "hf_quant_config.json",
+    "adapter_config.json",
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
 SourceName = Literal["hub", "cache", "directory", "snapshot", "lock"]
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a full commit hash, which never moves."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

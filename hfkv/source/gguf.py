@@ -192,7 +192,7 @@ def read_gguf(read: ReadRange, *, where: str, size: int | None = None) -> GgufHe
     for _ in range(keys):
         key = cursor.text("a key", _LONGEST_KEY)
         if key in metadata:
-            raise HeaderError(f"the key '{printable(key)}' stands twice", where=where)
+            raise HeaderError(f"the key '{printable(key)}' appears twice", where=where)
         metadata[key] = _value(cursor, int(cursor.number("I")), f"{where}: {printable(key)}")
     tensors, extents = _tensors(cursor, count, where)
     cursor.settle()
@@ -254,7 +254,7 @@ def _tensors(
         name = cursor.text("a tensor's name", _LONGEST_NAME)
         place = f"{where}: {printable(name)}"
         if name in seen:
-            raise HeaderError("the name stands twice", where=place, expected="each name once")
+            raise HeaderError("the name appears twice", where=place, expected="each name once")
         seen.add(name)
         depth = int(cursor.number("I"))
         if depth > _MOST_DIMENSIONS:

@@ -5,29 +5,29 @@ list, the config, the card, the first bytes of ``model.safetensors`` and, on ``m
 request that gives every header of a sharded model. Then what the list adds: side files, and the
 headers of the shards where that one request gave none. All of it is of one commit: what was asked
 by a branch's name before its commit was known is taken only if the server says that it is of it.
+What reads the answers is imported while they are on their way.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import HeaderError, HfkvError, NotFoundError
 from hfkv.reading import printable
 from hfkv.source import limits
-from hfkv.source.answers import MissingFileError
-from hfkv.source.beside import Beside
-from hfkv.source.bulk import read_headers
-from hfkv.source.choose import INDEX, SIDE_FILES, choose_weights, needs_index, no_config
-from hfkv.source.files import Files
-from hfkv.source.otherwise import Otherwise, from_gguf, otherwise
+from hfkv.source.files import SIDE_FILES, Files, is_commit
+from hfkv.source.hub_errors import MissingFileError
+from hfkv.source.model_name import split_rendering
 from hfkv.source.progress import say
-from hfkv.source.rendering import split_rendering
-from hfkv.source.repository import Header, Listing, Once, Repository, Text
+from hfkv.source.repository import Header, Listing, Repository, Text
 from hfkv.source.session import Answer, Session, session
-from hfkv.source.shards import add_file, gone, read_shards
-from hfkv.source.store import is_commit
 from hfkv.tensors import TableBuilder, TensorTable
+
+if TYPE_CHECKING:
+    from hfkv.source.other_formats import Weights
 
 __all__ = ["fetch_card_text", "fetch_hub"]
 
@@ -46,7 +46,7 @@ def fetch_hub(
 
     Args:
         model: the Hub id, perhaps with one of its GGUF files
-            (:func:`hfkv.source.rendering.split_rendering`).
+            (:func:`hfkv.source.model_name.split_rendering`).
         revision: branch, tag, ref, short or full commit.
         token: as in :func:`hfkv.source.identity.find_token`.
         known: gives the files of a commit that were read before. Where given, the commit alone is
@@ -99,7 +99,7 @@ class _Fetch:
         pinned = repository.revision if is_commit(repository.revision) else None
         self._at = at = pinned if listing is None else listing.commit
         self._listing = listing
-        self._head = Once()
+        self._head = _Once()
         self._whole: Future[Answer] | None = None
         if listing is None:
             self._asked = net.submit(repository.listing)
@@ -114,6 +114,8 @@ class _Fetch:
             self._single = net.submit(repository.header, _SINGLE, at)
 
     def files(self) -> Files:
+        from hfkv.source.weight_files import no_config
+
         repository = self._repository
         # The list says which errors are the repository's own, so it is heard first.
         listing = self._asked.result() if self._listing is None else self._listing
@@ -142,9 +144,13 @@ class _Fetch:
             settled=found.settled,
         )
 
-    def _weights(self, listing: Listing) -> Otherwise:
+    def _weights(self, listing: Listing) -> Weights:
+        from hfkv.source.hub_weights import HubReader
+        from hfkv.source.other_formats import Weights, from_gguf, other_weights
+        from hfkv.source.weight_files import choose_weights
+
         repository, names = self._repository, sorted(listing.names)
-        reader = Beside(repository, self._net, listing.commit)
+        reader = HubReader(repository, self._net, listing.commit)
         if self._rendering is not None:
             found = from_gguf(names, reader=reader, where=repository.model, wanted=self._rendering)
             assert found is not None  # or it was said not to be there
@@ -153,18 +159,20 @@ class _Fetch:
             listing.names, where=repository.model, index=self._index(listing)
         )
         if weights:
-            return Otherwise(tensors=self._tensors(weights, listing))
-        return otherwise(
+            return Weights(tensors=self._tensors(weights, listing))
+        return other_weights(
             names, reason, commit=listing.commit, reader=reader, where=repository.model
         )
 
     def _index(self, listing: Listing) -> bytes | None:
         """The index of shards, where their names alone do not tell; it costs one round more."""
+        from hfkv.source.weight_files import INDEX, needs_index
+
         if not needs_index(listing.names):
             return None
         text = self._repository.text(INDEX, listing.commit)
         if text is None:
-            raise gone(self._repository, INDEX)
+            raise self._repository.missing_file(INDEX)
         return text.body
 
     def _read_texts(self, listing: Listing) -> dict[str, bytes]:
@@ -181,12 +189,14 @@ class _Fetch:
             found[name] = job.result()
         lacking = next((name for name, text in found.items() if text is None), None)
         if lacking is not None:
-            raise gone(self._repository, lacking)
+            raise self._repository.missing_file(lacking)
         return {name: text.body for name, text in found.items() if text is not None}
 
     # -- headers ---------------------------------------------------------------------------
 
     def _tensors(self, weights: list[str], listing: Listing) -> TensorTable:
+        from hfkv.source.hub_weights import HubReader, add_file
+
         if weights == [_SINGLE] and self._single is not None:
             header = self._first(self._single, listing)
             if header is not None:
@@ -196,7 +206,7 @@ class _Fetch:
         found = self._from_one_answer(weights, listing)
         if found is not None:
             return found.table()
-        return read_shards(self._repository, self._net, weights, listing.commit)
+        return HubReader(self._repository, self._net, listing.commit).safetensors(weights)
 
     def _first(self, job: Future[Header], listing: Listing) -> Header | None:
         """What was asked before the commit was known, if it is of that commit."""
@@ -206,7 +216,7 @@ class _Fetch:
             return None
         return header if self._at or header.commit == listing.commit else None
 
-    def _ask_whole(self, head: Once, early: bool) -> Answer:
+    def _ask_whole(self, head: _Once, early: bool) -> Answer:
         try:
             return self._repository.all_headers(head.give, early)
         finally:
@@ -220,7 +230,7 @@ class _Fetch:
         if status == 0:
             # It does not name its commit: only asked after one list and before another, which
             # agree, is it known.
-            head = Once()
+            head = _Once()
             self._whole = self._net.submit(self._ask_whole, head, False)
             status = head.wait(limits.LIMITS.hedge)
         if status != 200:
@@ -230,6 +240,27 @@ class _Fetch:
             commit = answer.commit or self._repository.listing().commit
         except HfkvError:
             return None
-        if commit != listing.commit:
+        # Another host's word for it is nobody's: it is not said how long the answer is.
+        if commit != listing.commit or not answer.home:
             return None
+        from hfkv.source.safetensors_quick import read_headers
+
         return read_headers(answer.body, files=set(weights), where=self._repository.model)
+
+
+class _Once:
+    """A value that another thread gives, once."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._value: Any = None
+
+    def give(self, value: Any) -> None:
+        """Set it, if it was not."""
+        if not self._event.is_set():
+            self._value = value
+            self._event.set()
+
+    def wait(self, seconds: float) -> Any:
+        """The value, or None where it has not come in time."""
+        return self._value if self._event.wait(seconds) else None

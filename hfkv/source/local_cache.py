@@ -5,19 +5,15 @@ No network.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from hfkv.errors import NotFoundError, SourceError
-from hfkv.source.directory import read_directory
-from hfkv.source.files import Files
-from hfkv.source.rendering import split_rendering
+from hfkv.source.files import Files, is_commit
+from hfkv.source.model_name import split_rendering
 from hfkv.source.store import Store
 
 __all__ = ["read_cache"]
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_cache(model: str, *, revision: str | None = None) -> Files:
@@ -42,6 +38,8 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
             return replace(stored, revision=wanted)
         snapshot = folder / "snapshots" / commit
         if snapshot.is_dir():
+            from hfkv.source.directory import read_directory
+
             return read_directory(
                 snapshot,
                 model=model,
@@ -61,7 +59,7 @@ def read_cache(model: str, *, revision: str | None = None) -> Files:
 
 
 def _commit(folder: Path, revision: str) -> str | None:
-    if _COMMIT.fullmatch(revision):
+    if is_commit(revision):
         return revision
     reference = folder / "refs" / revision
     # A revision may hold slashes (refs/pr/1) but must not lead out of the folder.
@@ -73,4 +71,4 @@ def _commit(folder: Path, revision: str) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot be read: {error}", where=str(reference)) from None
-    return text if _COMMIT.fullmatch(text) else None
+    return text if is_commit(text) else None

@@ -1,35 +1,20 @@
-"""Scheme, host and port of an address."""
+"""Scheme, host and port of an address: what a connection, and a token, belong to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-__all__ = ["Origin", "origin_of", "sendable"]
-
-#: What a path and query may hold as it is; a redirect may name others.
-_PLAIN = "/%:=&?~#+!$,;'@()*[]-._"
+__all__ = ["Origin", "origin_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what a connection, and a token, belong to."""
+    """Scheme, host and port."""
 
     scheme: str
     host: str
     port: int
-
-    @property
-    def place(self) -> str:
-        """Host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @property
-    def authority(self) -> str:
-        """Host and port as a request names them: without a port that the scheme implies."""
-        usual = 443 if self.scheme == "https" else 80
-        return self.place.removesuffix(f":{usual}") if self.port == usual else self.place
 
 
 def origin_of(url: str) -> Origin:
@@ -38,18 +23,13 @@ def origin_of(url: str) -> Origin:
     Raises:
         ValueError: any other URL.
 
-    >>> origin_of("https://huggingface.co/api/models").authority
-    'huggingface.co'
-    >>> origin_of("http://[::1]:8000/").authority
-    '[::1]:8000'
+    >>> origin_of("https://huggingface.co/api/models")
+    Origin(scheme='https', host='huggingface.co', port=443)
+    >>> origin_of("http://[::1]:8000/").port
+    8000
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not an http or https address")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return Origin(parts.scheme, parts.hostname, port)
-
-
-def sendable(target: str) -> str:
-    """A path and query as a request may hold them."""
-    return quote(target, safe=_PLAIN)

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
 from urllib.parse import quote, urljoin, urlsplit
 
 from hfkv.errors import HeaderError, HfkvError, NetworkError, NotFoundError
 from hfkv.reading import describe, parse_json_object, printable
 from hfkv.source import limits
-from hfkv.source.answers import MissingFileError, check, not_the_hub
-from hfkv.source.header import LARGEST_HEADER, header_length
+from hfkv.source.files import is_commit
+from hfkv.source.hub_errors import MissingFileError, check, not_the_hub
 from hfkv.source.identity import find_token, user_agent
+from hfkv.source.model_name import is_id
 from hfkv.source.origin import origin_of
-from hfkv.source.response import Headers
+from hfkv.source.safetensors_header import LARGEST_HEADER, header_length
 from hfkv.source.session import Answer, Session
-from hfkv.source.store import is_commit
 
-__all__ = ["Header", "Listing", "Once", "Repository", "Text"]
+__all__ = ["Header", "Listing", "Repository", "Text"]
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)?", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 #: From so many files on, the repository's page may name only a part of them.
 _PAGE = 1000
@@ -63,8 +61,7 @@ class Repository:
     """One repository of the endpoint, asked over one session.
 
     Raises:
-        NotFoundError: the id is not one.
-        NetworkError: offline mode is on.
+        NetworkError: the endpoint is no address.
     """
 
     def __init__(
@@ -72,17 +69,6 @@ class Repository:
     ) -> None:
         from huggingface_hub import constants
 
-        if not _REPO.fullmatch(model) or ".." in model or len(model) > 200:
-            raise NotFoundError(
-                f"'{printable(model)}' is neither a path that exists nor a Hub id",
-                expected="an id such as meta-llama/Meta-Llama-3-70B",
-            )
-        if constants.HF_HUB_OFFLINE:
-            raise NetworkError(
-                "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
-                where=model,
-                hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
-            )
         self.model = model
         self.revision = revision or constants.DEFAULT_REVISION
         self.moves_with_main = self.revision == constants.DEFAULT_REVISION
@@ -92,6 +78,8 @@ class Repository:
         self._session = session
         #: Where the redirect for a file led, and its size.
         self._led: dict[tuple[str, str], tuple[Answer, int | None]] = {}
+        #: By commit and name, the sizes that the list of files gave.
+        self._sizes: dict[tuple[str, str], int] = {}
         try:
             origin_of(self.endpoint)
         except ValueError:
@@ -125,7 +113,7 @@ class Repository:
         }
         if len(siblings) >= _PAGE:
             names |= self._tree(commit)
-        known = name if isinstance(name, str) and _REPO.fullmatch(name) else self.model
+        known = name if isinstance(name, str) and is_id(name) else self.model
         return Listing(id=known, commit=commit, names=frozenset(names))
 
     def _tree(self, commit: str) -> set[str]:
@@ -140,12 +128,13 @@ class Repository:
                 raise self._not_the_hub(f"{where}: not JSON") from None
             if not isinstance(page, list):
                 raise self._not_the_hub(f"{where}: found {describe(page)}")
-            names |= {
-                item["path"]
-                for item in page
-                if isinstance(item, dict) and isinstance(item.get("path"), str)
-                if item.get("type") == "file"
-            }
+            for item in page:
+                if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+                    continue
+                if item.get("type") == "file":
+                    names.add(item["path"])
+                    if type(item.get("size")) is int:
+                        self._sizes[commit, item["path"]] = item["size"]
             following = re.search(r'<([^<>]*)>\s*;\s*rel="next"', answer.headers.get("Link", ""))
             if following is None:
                 return names
@@ -168,6 +157,9 @@ class Repository:
         except MissingFileError:
             return None
         self._same(name, answer.commit, commit)
+        if not answer.home:
+            body = answer.body
+            self._check_served(name, answer, answer.linked, len(body), commit, body)
         return Text(body=answer.body, commit=answer.commit)
 
     # -- headers ---------------------------------------------------------------------------
@@ -183,7 +175,7 @@ class Repository:
         """
         keep = not early
 
-        def head(status: int, headers: Headers) -> None:
+        def head(status: int, headers: Mapping[str, str]) -> None:
             nonlocal keep
             keep = keep or "X-Repo-Commit" in headers
             on_head(status if keep or status != 200 else 0)
@@ -210,7 +202,13 @@ class Repository:
         where = f"{self.model}: {printable(name)}"
         first = limits.LIMITS.first
         answer, raw, size = self._range(
-            self._url(name, commit), name, 0, first, wanted=_up_to_header, limit=8 + LARGEST_HEADER
+            self._url(name, commit),
+            name,
+            0,
+            first,
+            commit=commit,
+            wanted=_up_to_header,
+            limit=8 + LARGEST_HEADER,
         )
         self._same(name, answer.commit, commit)
         length = header_length(raw, where=where, file_size=size)
@@ -232,18 +230,21 @@ class Repository:
     def _more(
         self, answer: Answer, name: str, commit: str | None, begin: int, end: int, size: int | None
     ) -> bytes:
+        at = commit or answer.commit
         if answer.redirected:
+            linked = None if answer.home else answer.linked
             try:
-                _, raw, again = self._range(answer.url, name, begin, end, token=answer.home)
+                _, raw, again = self._range(
+                    answer.url, name, begin, end, commit=at, token=answer.home, linked=linked
+                )
             except HfkvError:
                 pass  # an address that has expired; the Hub gives a new one
             else:
                 if size in (None, again):
                     return raw
-        at = commit or answer.commit
-        _, raw, again = self._range(self._url(name, at), name, begin, end)
+        _, raw, again = self._range(self._url(name, at), name, begin, end, commit=at)
         if size is not None and again != size:
-            raise self._not_the_hub(f"{name}: first of {size} bytes, then of {again}")
+            raise self._not_the_hub(f"{name}: it had {size} bytes, then {again}")
         return raw
 
     def read_range(self, name: str, begin: int, end: int, commit: str) -> tuple[bytes, int | None]:
@@ -255,7 +256,7 @@ class Repository:
         if known is not None:
             answer, size = known
             return self._more(answer, name, commit, begin, end, size), size
-        answer, raw, size = self._range(self._url(name, commit), name, begin, end)
+        answer, raw, size = self._range(self._url(name, commit), name, begin, end, commit=commit)
         self._same(name, answer.commit, commit)
         self._led[name, commit] = (answer, size)
         return raw, size
@@ -267,11 +268,40 @@ class Repository:
         begin: int,
         end: int,
         *,
+        commit: str | None,
         token: bool = True,
+        linked: Mapping[str, str] | None = None,
         wanted: Callable[[bytearray], int] | None = None,
         limit: int | None = None,
     ) -> tuple[Answer, bytes, int | None]:
-        """A range's answer, its bytes, and the size of the whole file, where the server says it."""
+        """A range's answer, its bytes, and the size of the whole file, where that is known.
+
+        ``linked`` is what the Hub said of the file, where ``url`` is the place it redirected to.
+        """
+        for tries in range(2):
+            answer, raw, size = self._ask_range(url, name, begin, end, token, wanted, limit)
+            if linked is None and answer.home:
+                break
+            said = answer.linked if linked is None else linked
+            try:
+                size = self._check_served(name, answer, said, size, commit)
+                break
+            except NetworkError:
+                # It may have been a fault that passes, in what it said of its size.
+                if tries:
+                    raise
+        return answer, raw, size
+
+    def _ask_range(
+        self,
+        url: str,
+        name: str,
+        begin: int,
+        end: int,
+        token: bool,
+        wanted: Callable[[bytearray], int] | None,
+        limit: int | None,
+    ) -> tuple[Answer, bytes, int | None]:
         answer = self._get(
             url,
             limit=end - begin if limit is None else limit,
@@ -284,15 +314,15 @@ class Repository:
             # Nothing lies there: the file ends at or before the first byte asked for.
             found = re.fullmatch(r"bytes \*/([0-9]{1,19})", answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) > begin:
-                raise self._not_the_hub(f"{name}: a range refused that exists")
+                raise self._not_the_hub(f"{name}: it refuses a range of bytes that exists")
             return answer, b"", int(found[1])
         if answer.status == 206:
             found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != begin or int(found[2]) < begin:
-                raise self._not_the_hub(f"{name}: a range that was not asked for")
+                raise self._not_the_hub(f"{name}: it sent a range of bytes that was not asked for")
             size = None if found[3] == "*" else int(found[3])
             if size is not None and int(found[2]) >= size:
-                raise self._not_the_hub(f"{name}: a range beyond the end of the file")
+                raise self._not_the_hub(f"{name}: it sent a range beyond the end of the file")
             return answer, answer.body[: int(found[2]) + 1 - begin], size
         # A server that ignores ranges sends the whole file: only its beginning is of use, and
         # reading has stopped there.
@@ -328,7 +358,7 @@ class Repository:
             return self._get(url, limit=limits.LIMITS.text)
         except MissingFileError:
             raise self._not_the_hub(
-                "a file is said to be missing, and none was asked for"
+                "it says that a file is missing, though none was asked for"
             ) from None
 
     def _get(
@@ -363,28 +393,85 @@ class Repository:
         if asked is not None and found not in (None, asked):
             raise self._not_the_hub(f"{name} is of another commit than was asked for")
 
+    def _check_served(
+        self,
+        name: str,
+        answer: Answer,
+        linked: Mapping[str, str],
+        size: int | None,
+        commit: str | None,
+        body: bytes | None = None,
+    ) -> int | None:
+        """Refuse what another host than the Hub serves, if it is not the file that the Hub named.
+
+        Args:
+            name: of the file.
+            answer: that host's.
+            linked: what the Hub said as it redirected there.
+            size: of the whole file, as that host says.
+            commit: the commit of the file, where it was asked by that.
+            body: the whole file, where it was read.
+
+        Returns:
+            The file's size, where either of them says it.
+        """
+        said = linked.get("X-Linked-Size", "")
+        told = int(said) if re.fullmatch(r"[0-9]{1,19}", said) else None
+        if told is None and commit is not None:
+            told = self._sizes.get((commit, name))
+        mine = _etag(linked.get("X-Linked-ETag"))
+        theirs = _etag(answer.headers.get("ETag")) if answer.status < 300 else ""
+        if body is not None and re.fullmatch(_ETAG_KINDS[0], mine):
+            theirs = sha256(body).hexdigest()
+        found = expected = ""
+        if told is not None and size is not None and told != size:
+            found, expected = f"{size} bytes", f"{told}"
+        elif _comparable(mine, theirs) and theirs not in (mine, linked.get("X-Xet-Hash")):
+            found, expected = f"the ETag {printable(theirs, 80)}", printable(mine, 80)
+        if not found:
+            return told if size is None else size
+        place = urlsplit(answer.url)
+        raise NetworkError(
+            f"{place.scheme}://{place.netloc} serves another file than the Hub named: {found}",
+            where=f"{self.model}: {printable(name)}",
+            expected=f"{expected}, as the Hub says",
+            hint="try again later; something between may have changed it",
+        )
+
+    def missing_file(self, name: str) -> NotFoundError:
+        """The error for a file that the list names and the repository does not have."""
+        return NotFoundError(
+            "the file list names it, but it is not there",
+            where=f"{self.model}: {printable(name)}",
+            hint="try again: the repository may just be changing",
+        )
+
     def _not_the_hub(self, what: str) -> NetworkError:
         return not_the_hub(what, endpoint=self.endpoint, model=self.model)
+
+
+#: Kinds of ETag by how they are written: SHA-256, SHA-1 of git, MD5 as S3 writes it.
+_ETAG_KINDS = ("[0-9a-f]{64}", "[0-9a-f]{40}", "[0-9a-f]{32}(?:-[0-9]+)?")
+
+
+def _etag(text: str | None) -> str:
+    """An ETag without its quotation marks; "" where there is none."""
+    return (text or "").strip().removeprefix("W/").strip('"')
+
+
+def _comparable(one: str, other: str) -> bool:
+    """Whether two ETags of the same file would be the same.
+
+    The Hub's is a file's SHA-256; a store such as S3 has one of its own kind, which says nothing
+    of it.
+    """
+    kinds = [
+        next((kind for kind in _ETAG_KINDS if re.fullmatch(kind, text, re.IGNORECASE)), "")
+        for text in (one, other)
+    ]
+    return bool(one and other) and kinds[0] == kinds[1]
 
 
 def _up_to_header(body: bytearray) -> int:
     """Bytes of a safetensors file that are wanted: its length, then as much as that says."""
     return 8 if len(body) < 8 else 8 + int.from_bytes(body[:8], "little")
-
-
-class Once:
-    """A value that another thread gives, once."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._value: Any = None
-
-    def give(self, value: Any) -> None:
-        """Set it, if it was not."""
-        if not self._event.is_set():
-            self._value = value
-            self._event.set()
-
-    def wait(self, seconds: float) -> Any:
-        """The value, or None where it has not come in time."""
-        return self._value if self._event.wait(seconds) else None

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -20,21 +19,19 @@ from urllib.parse import urljoin, urlsplit
 from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
-from hfkv.source.body import FaultError, RefusedError, Request, read_body, words
-from hfkv.source.channel import Incoming
+from hfkv.source.connections import Connections, FaultError, RefusedError, Request
+from hfkv.source.many_models import SHARED
 from hfkv.source.origin import Origin, origin_of
-from hfkv.source.pool import Pool
 from hfkv.source.progress import say
-from hfkv.source.response import Headers, WireError
-from hfkv.source.waiting import asked_wait, spent
+from hfkv.source.retry_after import asked_wait, spent
 from hfkv.source.workers import Workers
 
 __all__ = ["Answer", "Session", "session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
-#: Times that a request may go unheard over connections that others used before it.
-_UNHEARD = 8
+#: What the Hub says of a large file as it redirects to where that is.
+_LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
 _TRY_AGAIN = (408, 500, 502, 503, 504)
 
 
@@ -50,15 +47,18 @@ class Answer:
         home: whether that is where the token may go.
         commit: the first ``X-Repo-Commit`` on the way.
         redirected: whether a redirect was followed.
+        linked: what the origin asked first said of the file that it redirected to: the headers
+            ``X-Linked-Size``, ``X-Linked-ETag`` and ``X-Xet-Hash`` that it gave.
     """
 
     status: int
-    headers: Headers
+    headers: Mapping[str, str]
     body: bytes
     url: str
     home: bool
     commit: str | None
     redirected: bool
+    linked: Mapping[str, str]
 
 
 class Session:
@@ -66,7 +66,7 @@ class Session:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pool = Pool()
+        self._connections = Connections()
         self._workers = Workers(_most_connections())
         self._stop = threading.Event()
         #: By origin and kind of address, when a server that asked to wait may be asked again.
@@ -81,13 +81,13 @@ class Session:
     def cancel(self) -> None:
         """End all requests now; they fail, and no more are made. From any thread."""
         self._stop.set()
-        self._pool.cut()
+        self._connections.cut()
 
     def close(self) -> None:
         """End what is still under way and close every connection."""
         self.cancel()
         self._workers.close(wait=1.0)
-        self._pool.close()
+        self._connections.close()
 
     # -- one request -----------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Session:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
         wanted: Callable[[bytearray], int] | None = None,
-        on_head: Callable[[int, Headers], None] | None = None,
+        on_head: Callable[[int, Mapping[str, str]], None] | None = None,
     ) -> Answer:
         """GET, with redirects followed, faults tried again and askings to wait honoured.
 
@@ -162,27 +162,34 @@ class Session:
     def _follow(self, url: str, asked: Request, until: float) -> Answer:
         home: Origin | None = None
         commit: str | None = None
+        linked: dict[str, str] = {}
         at_home = True
         for hop in range(limits.LIMITS.redirects + 1):
             try:
                 origin = origin_of(url)
             except ValueError:
-                raise RefusedError(f"sent to {printable(url, 80)}, which is no address") from None
+                raise RefusedError(f"{printable(url, 80)} is not an address") from None
             home = home or origin
             # Once a redirect has led away, the token stays behind, also if another leads back.
             at_home = at_home and origin == home
-            response, body = self._exchange(origin, url, asked, at_home, until)
-            commit = commit or (response.headers.get("X-Repo-Commit") if at_home else None)
-            target = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not target:
+            headers = {"Accept-Encoding": "identity", **asked.headers}
+            if at_home and asked.token is not None:
+                headers["Authorization"] = f"Bearer {asked.token}"
+            status, said, body = self._connections.exchange(origin, url, headers, asked, until)
+            if at_home:
+                commit = commit or said.get("X-Repo-Commit")
+                linked.update({name: said[name] for name in _LINKED if name in said})
+            target = said.get("Location")
+            if status not in _REDIRECTS or not target:
                 return Answer(
-                    status=response.status,
-                    headers=response.headers,
+                    status=status,
+                    headers=said,
                     body=body,
                     url=url,
                     home=at_home,
                     commit=commit,
                     redirected=hop > 0,
+                    linked=linked,
                 )
             try:
                 target = urljoin(url, target)
@@ -193,35 +200,6 @@ class Session:
                 raise RefusedError(f"redirected from {origin.scheme} to {printable(target, 80)}")
             url = target
         raise RefusedError(f"redirected more than {limits.LIMITS.redirects} times")
-
-    def _exchange(
-        self, origin: Origin, url: str, asked: Request, at_home: bool, until: float
-    ) -> tuple[Incoming, bytes]:
-        parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"Accept-Encoding": "identity", **asked.headers}
-        if at_home and asked.token is not None:
-            headers["Authorization"] = f"Bearer {asked.token}"
-        for unheard in range(_UNHEARD + 1):
-            channel, fresh = self._pool.take(origin)
-            try:
-                response: Incoming = channel.ask(target, headers, until)
-                if asked.on_head is not None and response.status not in _REDIRECTS:
-                    asked.on_head(response.status, response.headers)
-                return response, read_body(channel, response, asked)
-            except (BrokenPipeError, ConnectionResetError) as error:
-                # The server may have ended an old connection just now, or have no room for one
-                # more request on it; a new one tells.
-                if fresh or unheard == _UNHEARD or self._stop.is_set():
-                    raise FaultError(words(error)) from None
-            except (WireError, OSError) as error:
-                raise FaultError(words(error)) from None
-            except ValueError as error:
-                # A header or address that cannot be sent; the error may quote the value.
-                raise RefusedError(f"cannot be asked: {type(error).__name__}") from None
-            finally:
-                self._pool.give_back(channel)
-        raise AssertionError("the last one is a fault")
 
     # -- waiting ---------------------------------------------------------------------------
 
@@ -289,20 +267,16 @@ def _most_connections() -> int:
     return most if allowed == resource.RLIM_INFINITY else max(4, min(most, allowed // 2))
 
 
-_CURRENT: ContextVar[Session | None] = ContextVar("hfkv_session", default=None)
-
-
 @contextmanager
-def session(own: Session | None = None) -> Iterator[Session]:
-    """The session of this call: the one around it, else ``own`` or a new one, closed at the end."""
-    current = _CURRENT.get()
-    if current is not None:
-        yield current
+def session() -> Iterator[Session]:
+    """The session that :func:`hfkv.source.many_models.overlap` shares, else one of its own, closed
+    at the end."""
+    shared = SHARED.get()
+    if shared is not None:
+        yield shared.session()
         return
-    made = Session() if own is None else own
-    reset = _CURRENT.set(made)
+    made = Session()
     try:
         yield made
     finally:
-        _CURRENT.reset(reset)
         made.close()

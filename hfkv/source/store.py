@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,20 +20,13 @@ from urllib.parse import quote, unquote
 
 from hfkv import __version__
 from hfkv.errors import HfkvError, NotFoundError, RecordError, SourceError
-from hfkv.source.choose import SIDE_FILES
-from hfkv.source.files import Files
+from hfkv.source.files import SIDE_FILES, Files, is_commit
 from hfkv.source.record import dump_record, load_record
 
-__all__ = ["Entry", "Store", "is_commit"]
+__all__ = ["Entry", "Store"]
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Larger than any record: the longest cards and configs, and tables of the strangest names.
 _LARGEST = 256 * 2**20
-
-
-def is_commit(revision: str | None) -> bool:
-    """Whether a revision is a full commit hash, which never moves."""
-    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +71,7 @@ class Store:
         if commit is None:
             with suppress(OSError, ValueError):
                 text = self._ref(model, revision).read_text("ascii").strip()
-                commit = text if _COMMIT.fullmatch(text) else None
+                commit = text if is_commit(text) else None
         files = None if commit is None else self.read(model, commit)
         if files is None:
             raise NotFoundError(f"the store has no revision {revision} of it", where=model)
@@ -89,7 +81,7 @@ class Store:
         """Whether any commit of a model is there, so that asking for the commit may suffice."""
         try:
             with os.scandir(self._folder(model)) as entries:
-                return any(_COMMIT.fullmatch(entry.name.removesuffix(".json")) for entry in entries)
+                return any(is_commit(entry.name.removesuffix(".json")) for entry in entries)
         except OSError:
             return False
 
@@ -132,7 +124,7 @@ class Store:
         try:
             record = dump_record(
                 files,
-                provenance=f"read off the Hub at commit {files.commit}",
+                provenance=f"read from the Hub at commit {files.commit}",
                 raw=True,
                 written_by=_writer(),
             )
@@ -175,7 +167,7 @@ class Store:
                     commit = reference.read_text("ascii").strip()
                     revisions.setdefault(commit, []).append(unquote(reference.name))
             for path in sorted(folder.glob("*.json")):
-                if _COMMIT.fullmatch(path.stem):
+                if is_commit(path.stem):
                     with suppress(OSError):
                         found.append(
                             Entry(

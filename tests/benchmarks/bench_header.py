@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hfkv.source.gguf import read_gguf
-from hfkv.source.header import parse_header
+from hfkv.source.safetensors_header import parse_header
 from hfkv.source.snapshot import read_snapshot
 from tests.fuzz.gguf_bytes import gguf, text
 from tests.hub.server import safetensors

@@ -39,12 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--whole", action="store_true")
-    parser.add_argument("--http2", action="store_true", help="over TLS, HTTP/2 for who wants it")
+    parser.add_argument("--tls", action="store_true", help="over TLS")
     parser.add_argument("--latency", type=float, default=0.05)
     options = parser.parse_args()
     hub = Hub(repos={options.model: repo(options.model, whole=options.whole)})
     hub.latency = options.latency
-    with serve(hub, secure=options.http2, http2=options.http2):
+    with serve(hub, secure=options.tls):
         print(json.dumps({"url": hub.url, "commit": COMMIT}), flush=True)
         for _ in sys.stdin:
             stats = {

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError, TargetError
-from hfkv.source.snapshot import snapshot_names
 from tests.check.conftest import QWEN, Project, from_snapshots
+from tests.conftest import snapshot_names
 
 ADAPTERS = Path(__file__).parents[3] / "shared" / "data" / "adapters"
 GOOD: dict[str, Any] = {

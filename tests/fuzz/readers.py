@@ -14,11 +14,11 @@ from hfkv.facts import Facts, read
 from hfkv.model import Model
 from hfkv.pretraining import base_models, read_card
 from hfkv.reading import parse_json_object
-from hfkv.source.bulk import add_header
-from hfkv.source.choose import choose_weights
 from hfkv.source.files import Files
 from hfkv.source.gguf import GGUF_FILE, read_gguf
-from hfkv.source.header import header_length, parse_header
+from hfkv.source.safetensors_header import header_length, parse_header
+from hfkv.source.safetensors_quick import add_header
+from hfkv.source.weight_files import choose_weights
 from hfkv.tensors import TableBuilder, TensorTable
 
 __all__ = ["READERS"]

@@ -2,7 +2,8 @@
 
 It counts what it was asked, and in how many rounds: a request is one round later than the latest
 answer that had gone out before it came. With ``latency`` it answers that many seconds late, as a
-server far away does, and rounds are then what a client really waits for.
+server far away does. With ``together`` it answers no request of a round before all of that round
+have come, so that whether a client waits for an answer too many does not hang on time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from urllib.parse import unquote
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
-from tests.hub.http2 import converse
 
 #: Of ``localhost``, signed by itself, with its key: for tests alone.
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
@@ -96,6 +96,9 @@ class Hub:
     #: Old ids of repositories to their new ones.
     renamed: dict[str, str] = field(default_factory=dict)
     latency: float = 0.0
+    #: How many requests each round has; ``apart`` counts those whose round never was complete.
+    together: tuple[int, ...] = ()
+    apart: int = 0
     #: Looks at a request first; True where it has answered it, in whatever way.
     hook: Callable[[Any], bool] | None = None
     #: By repository and commit, all headers in one answer.
@@ -107,7 +110,7 @@ class Hub:
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
     _finished: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
 
     def forget(self) -> None:
         """Begin counting anew."""
@@ -119,9 +122,22 @@ class Hub:
         """Count a request; its round."""
         with self.lock:
             self.requests.append((method, path, token))
+            if self.together:
+                self._gather(len(self.requests))
+                return 0
             mine = self._finished + 1
             self.rounds = max(self.rounds, mine)
         return mine
+
+    def _gather(self, number: int) -> None:
+        """Wait until the round of the request of this number is complete."""
+        wanted, round_ = 0, 0
+        while wanted < number and round_ < len(self.together):
+            wanted, round_ = wanted + self.together[round_], round_ + 1
+        self.rounds = max(self.rounds, round_ if wanted >= number else round_ + 1)
+        self.lock.notify_all()
+        if not self.lock.wait_for(lambda: len(self.requests) >= wanted, 20):
+            self.apart += 1
 
     def answered(self, mine: int) -> None:
         """Note that the answer to a request of round ``mine`` goes out."""
@@ -183,18 +199,14 @@ class _Server(ThreadingHTTPServer):
             request.do_handshake()
             with self.hub.lock:
                 self.hub.connections += 1
-            if request.selected_alpn_protocol() == "h2":
-                converse(request, self.RequestHandlerClass, client_address, self)
-                return
         super().finish_request(request, client_address)
 
 
 @contextmanager
-def serve(hub: Hub, *, secure: bool = False, http2: bool = False) -> Iterator[Hub]:
+def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
     """Run the Hub and its CDN on two loopback ports until the block ends.
 
-    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`; with
-    ``http2`` HTTP/2 is spoken to whom it pleases.
+    With ``secure`` over TLS, as ``localhost``, by the certificate :data:`CERTIFICATE`.
     """
     servers = [_Server(("127.0.0.1", 0), _handler(hub, cdn)) for cdn in (False, True)]
     for server in servers:
@@ -204,7 +216,6 @@ def serve(hub: Hub, *, secure: bool = False, http2: bool = False) -> Iterator[Hu
     if secure:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATE)
-        context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         for server in servers:
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False

@@ -7,7 +7,7 @@ bounds, reads no weights, writes nothing half, and the token stays at home.
 from __future__ import annotations
 
 import threading
-import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HeaderError, HfkvError, NetworkError
-from hfkv.source import fetch, fetch_many, limits
+from hfkv.source import fetch, limits
+from hfkv.source.connections import Connections
 from hfkv.source.session import Session
 from hfkv.tensors import Tensor, TensorTable
+from tests.conftest import fetch_many
 from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors
 
 MODEL = "acme/model"
@@ -145,7 +147,6 @@ def test_a_fault_that_stays_is_one_clear_error(
     target: Hub, home: Path, kind: str, fault: str
 ) -> None:
     _hit(target, kind, FAULTS[fault])
-    begin = time.monotonic()
     (files,) = fetch_many([MODEL], source="hub", token="hf_secret")
     if isinstance(files, HfkvError):
         assert MODEL in str(files)
@@ -156,7 +157,9 @@ def test_a_fault_that_stays_is_one_clear_error(
         # A header says by itself where it ends, so that some of this does not matter to it.
         assert _right(files)
         assert kind in ("header", "list")
-    assert time.monotonic() - begin < 8
+    # Each is tried no more often than the bounds let it, also where it leads around in a circle.
+    tries = Counter(path for _, path, _ in target.requests)
+    assert max(tries.values()) <= (limits.LIMITS.retries + 1) * (limits.LIMITS.redirects + 1)
     assert target.sent < 5_000_000
     assert target.cdn_tokens == []
 
@@ -187,14 +190,17 @@ def test_a_server_that_drips_is_given_up(
     bounds = replace(limits.LIMITS, whole=0.4, retries=0)
     monkeypatch.setattr(limits, "LIMITS", bounds)
 
+    whole: list[str] = []
+
     def drip(handler: Any) -> None:
         handler.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + bytes(9000), 0.02)
+        whole.append(handler.path)
 
     _hit(target, kind, drip)
-    begin = time.monotonic()
     with pytest.raises(NetworkError, match=r"in time|too long"):
         fetch(MODEL, source="hub")
-    assert time.monotonic() - begin < 3
+    # All of it would take minutes.
+    assert whole == []
 
 
 def test_a_sign_in_page_is_not_the_hub(target: Hub) -> None:
@@ -257,6 +263,7 @@ def test_a_file_that_changes_its_size_between_ranges_is_refused(
     assert isinstance(content, Sparse)
 
     def grows(handler: Any) -> None:
+        # The Hub itself serves it, so that nothing was said of its size before.
         begin, end = map(int, handler.headers.get("Range").removeprefix("bytes=").split("-"))
         size = content.size + begin
         handler.answer(
@@ -265,6 +272,7 @@ def test_a_file_that_changes_its_size_between_ranges_is_refused(
             {"Content-Range": f"bytes {begin}-{end}/{size}"},
         )
 
+    monkeypatch.setitem(KINDS, "header", "/model.safetensors")
     _hit(target, "header", grows)
     with pytest.raises(NetworkError, match="bytes, then"):
         fetch(MODEL, source="hub")
@@ -379,36 +387,33 @@ def test_a_token_that_is_no_header_is_not_sent_nor_shown(target: Hub, token: str
 )
 def test_https_never_becomes_less(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over a stand-in for the exchange, which alone would need certificates."""
-    asked: list[tuple[str, bool]] = []
+    asked: list[tuple[str, str | None]] = []
 
-    class Redirect:
-        status = 302
+    def exchange(
+        self: Connections, origin: Any, url: str, headers: dict[str, str], *rest: Any
+    ) -> Any:
+        asked.append((url, headers.get("Authorization")))
+        return 302, {"Location": location}, b""
 
-        def __init__(self) -> None:
-            self.headers = {"Location": location}
-
-    def exchange(self: Session, origin: Any, url: str, request: Any, home: bool, _: float) -> Any:
-        asked.append((url, home))
-        return Redirect(), b""
-
-    monkeypatch.setattr(Session, "_exchange", exchange)
+    monkeypatch.setattr(Connections, "exchange", exchange)
     session = Session()
     try:
-        with pytest.raises(NetworkError, match=r"redirected|no address"):
+        with pytest.raises(NetworkError, match=r"redirected|not an address"):
             session.get("https://hub.example/a", where="x", limit=9, token="hf_secret")
     finally:
         session.close()
-    assert asked == [("https://hub.example/a", True)]
+    assert asked == [("https://hub.example/a", "Bearer hf_secret")]
 
 
 def test_a_refused_connection_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
+    pauses: list[float] = []
+    monkeypatch.setattr(Session, "_sleep", lambda self, seconds, where: pauses.append(seconds))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    begin = time.monotonic()
     with pytest.raises(NetworkError, match="refused"):
         fetch(MODEL, source="hub")
-    assert time.monotonic() - begin < 1
+    assert pauses == []
 
 
 @pytest.mark.parametrize(

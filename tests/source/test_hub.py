@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hfkv.errors import GatedError, HeaderError, HfkvError, NetworkError, NotFoundError
-from hfkv.source import fetch, fetch_card, fetch_many
-from hfkv.source.header import parse_header
+from hfkv.source import fetch, fetch_card
 from hfkv.source.repository import Listing, Repository
-from tests.conftest import LLAMA
+from hfkv.source.safetensors_header import parse_header
+from tests.conftest import LLAMA, fetch_many
 from tests.hub.server import COMMIT, Hub, Repo, Sparse
 
 CONFIG = b'{"model_type": "llama"}'

@@ -46,7 +46,7 @@ def test_shards_that_the_cache_lacks_cost_the_table_alone(home: Path, offline: N
     weights = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (snapshot / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
     (snapshot / weights["a"]).write_bytes(b"")
-    assert "has not all of them" in fetch("acme/small").missing["tensors"]
+    assert "does not have all of them" in fetch("acme/small").missing["tensors"]
 
 
 @pytest.mark.parametrize("revision", ["v2", "../../x", "/etc", "0" * 40])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,13 +18,14 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError, NetworkError
-from hfkv.source import fetch, fetch_many
+from hfkv.source import fetch, overlap
+from hfkv.source.connections import _proxy_for, tls
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.session import _most_connections
-from hfkv.source.wire import _proxy_for, connect, tls
 from tests.conftest import LLAMA
 from tests.hub.server import Hub, Repo, safetensors
 from tests.source.test_rounds import _table
+from tests.source.test_tls import _copy
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -55,34 +58,33 @@ def test_ctrl_c_at_any_moment_ends_with_130(hub: Hub, home: Path, after: float) 
         while time.monotonic() < deadline and not (maps.exists() and "hfkv" in maps.read_text()):
             time.sleep(0.005)
         time.sleep(0.3 + after)
-        begin = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        took = time.monotonic() - begin
     if process.returncode != 0:  # it was faster than the interrupt
         assert process.returncode == 130, err
         assert "Traceback" not in err
         assert "Aborted" in err
         assert out == ""
-    assert took < 5
     assert not list(home.rglob(".writing-*"))
 
 
 def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
     arrived = threading.Event()
+    answered: list[str] = []
 
     def hook(handler: Any) -> bool:
         arrived.set()
         handler.hang()
+        answered.append(handler.path)
         return True
 
     hub.hook = hook
     with _start(hub, home, "kv", LLAMA) as process:
         assert arrived.wait(30)
-        begin = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 3
+    # It ended while the server still said nothing.
+    assert answered == []
     assert process.returncode == 130
     assert err.strip() == "Aborted."
 
@@ -121,7 +123,7 @@ def test_few_file_descriptors_suffice(hub: Hub) -> None:
         # The test's own server takes as many again.
         resource.setrlimit(resource.RLIMIT_NOFILE, (in_use + 40, hard))
         assert _most_connections() <= (in_use + 40) // 2
-        (found,) = fetch_many([LLAMA], token="hf_test")
+        (found,) = overlap(lambda model: fetch(model, token="hf_test"), [LLAMA])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if isinstance(found, HfkvError):
@@ -149,9 +151,7 @@ def test_the_proxy_of_the_environment(
         monkeypatch.delenv(name)
     monkeypatch.setenv(variable, value)
     proxy = _proxy_for(Origin("http", "hub.example", 80))
-    assert (proxy is not None) is used
-    if used and proxy is not None:
-        assert (proxy.hostname, proxy.port) == ("proxy.example", 3128)
+    assert proxy == ("http://proxy.example:3128" if used else None)
 
 
 def test_requests_go_through_the_proxy(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +181,61 @@ def test_requests_go_through_the_proxy(hub: Hub, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_proxy_of_another_kind_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "gopher://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(NetworkError, match="gopher"):
+        fetch(LLAMA, source="hub")
+
+
+@pytest.mark.parametrize("kind", ["socks5", "socks5h"])
+def test_requests_go_through_a_socks_proxy(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    hub.repos["acme/one"] = Repo(files={"model.safetensors": safetensors(_table())})
+    asked: list[bytes] = []
+
+    def serve(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.recv(100)  # which logins it offers
+            client.sendall(b"\5\0")
+            asked.append(head := client.recv(300))
+            # The address is four bytes, or a name with its length before it; then the port.
+            port = int.from_bytes(head[-2:], "big")
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                client.sendall(b"\5\0\0\1" + bytes(6))
+                back = threading.Thread(target=_copy, args=(server, client), daemon=True)
+                back.start()
+                _copy(client, server)
+                back.join()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("all_proxy", f"{kind}://127.0.0.1:{listener.getsockname()[1]}")
+    try:
+        assert fetch("acme/one", source="hub").tensors == _table()
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    assert len(asked) >= 2
+
+
+def test_a_socks_proxy_without_its_package_names_the_extra(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(NetworkError, match="socks5"):
+    with pytest.raises(NetworkError, match=r"hfkv\[socks\]"):
         fetch(LLAMA, source="hub")
 
 
@@ -202,22 +253,3 @@ def test_certificates_are_checked() -> None:
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         origin_of(url)
-
-
-def test_an_idle_connection_that_was_closed_is_not_used(hub: Hub) -> None:
-    connection = connect(origin_of(hub.url))
-    connection.open()
-    response = connection.ask("/x", {"Connection": "close"}, time.monotonic() + 5)
-    while response.read():
-        pass
-    deadline = time.monotonic() + 2
-    while connection.usable() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert not connection.usable()
-    connection.close()
-    other = connect(origin_of(hub.url))
-    other.open()
-    assert other.usable()
-    other.cut()
-    assert not other.usable()
-    other.close()

@@ -18,8 +18,6 @@ from tests.hub.server import COMMIT, Hub, Repo, safetensors, sharded
 
 CONFIG = b'{"model_type": "llama"}'
 OLDER = "f" * 40
-#: Long enough that requests which go out together also arrive before the first is answered.
-FAR = 0.2
 
 
 def _table(dtype: str = "BF16", layers: int = 4) -> TensorTable:
@@ -33,38 +31,43 @@ def _asked(hub: Hub) -> list[str]:
 
 @pytest.fixture
 def far(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The Hub, with the Llama open to all, some round trip away."""
+    """The Hub, with the Llama open to all, and time to wait for whole rounds."""
     hub.repos[LLAMA].gated = False
-    hub.latency = FAR
-    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, hedge=2.0))
+    bounds = replace(limits.LIMITS, hedge=30.0, read=30.0, whole=60.0)
+    monkeypatch.setattr(limits, "LIMITS", bounds)
     return hub
+
+
+def _in_rounds(hub: Hub, sizes: tuple[int, ...], model: str) -> Files:
+    """The files of a model, read in rounds of so many requests, answered when all are there."""
+    hub.together = sizes
+    files = fetch(model)
+    assert (hub.apart, hub.rounds, len(hub.requests)) == (0, len(sizes), sum(sizes))
+    hub.together = ()
+    return files
 
 
 # -- rounds --------------------------------------------------------------------------------
 
 
 def test_a_sharded_model_takes_three_rounds(far: Hub) -> None:
-    files = fetch(LLAMA)
-    assert far.rounds == 3
-    # List, config, card, the single file and the one request for all headers; then each shard.
-    assert len(far.requests) == 5 + 2 * 30
+    # List, config, card, the single file and the one request for all headers; then each shard, at
+    # the Hub and where that redirects to.
+    files = _in_rounds(far, (5, 30, 30), LLAMA)
     assert files.tensors == read_snapshot(LLAMA).tensors
 
 
-@pytest.mark.parametrize(("whole", "rounds", "requests"), [("named", 1, 5), (True, 3, 7)])
-def test_all_headers_in_one_answer(far: Hub, whole: bool | str, rounds: int, requests: int) -> None:
-    far.repos[LLAMA].whole = whole
-    files = fetch(LLAMA)
+@pytest.mark.parametrize(("whole", "rounds"), [("named", (5,)), (True, (5, 1, 1))])
+def test_all_headers_in_one_answer(far: Hub, whole: bool | str, rounds: tuple[int, ...]) -> None:
     # Where it does not name its commit, it is asked between two lists, which have to agree.
-    assert (far.rounds, len(far.requests)) == (rounds, requests)
-    assert files.tensors == read_snapshot(LLAMA).tensors
+    far.repos[LLAMA].whole = whole
+    assert _in_rounds(far, rounds, LLAMA).tensors == read_snapshot(LLAMA).tensors
 
 
 def test_a_single_file_takes_two_rounds(far: Hub) -> None:
     single = {"config.json": CONFIG, "model.safetensors": safetensors(_table())}
     far.repos["acme/one"] = Repo(files={**single, "generation_config.json": b"{}"})
-    files = fetch("acme/one")
-    assert far.rounds == 2
+    files = _in_rounds(far, (5, 2), "acme/one")
     assert files.tensors == _table()
     assert set(files.texts) == {"config.json", "generation_config.json"}
 
@@ -74,10 +77,16 @@ def test_a_longer_header_takes_one_range_more_and_no_redirect_more(
 ) -> None:
     monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, first=100))
     far.repos["acme/one"] = Repo(files={"model.safetensors": safetensors(_table())})
-    assert fetch("acme/one").tensors == _table()
-    assert far.rounds == 3
+    assert _in_rounds(far, (5, 1, 1), "acme/one").tensors == _table()
     assert [path.startswith("/cdn/") for path in _asked(far)].count(True) == 2
     assert sum("/resolve/main/model.safetensors" in path for path in _asked(far)) == 1
+
+
+def test_many_shards_take_no_round_more(far: Hub) -> None:
+    """Above a hundred, as many go out at once."""
+    table = _table(layers=163)
+    far.repos["acme/many"] = Repo(files={"config.json": CONFIG, **sharded(table, 163)})
+    assert _in_rounds(far, (5, 163, 163), "acme/many").tensors == table
 
 
 def test_a_pinned_commit_is_not_asked_again_and_a_branch_once(far: Hub) -> None:

@@ -15,10 +15,11 @@ import pytest
 
 import hfkv as library
 from hfkv.errors import NotFoundError
-from hfkv.source import Store, fetch
+from hfkv.source import fetch
 from hfkv.source import store as module
 from hfkv.source.files import Files
 from hfkv.source.record import dump_record, load_record
+from hfkv.source.store import Store
 from hfkv.tensors import Tensor, TensorTable
 from tests.hub.server import COMMIT, Hub, Repo, safetensors
 
@@ -140,7 +141,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
 def test_many_processes_write_and_read_at_once(home: Path) -> None:
     code = (
         "import sys\n"
-        "from hfkv.source import Store\n"
+        "from hfkv.source.store import Store\n"
         "from hfkv.source.files import Files\n"
         f"text = {{'README.md': sys.argv[1].encode() * 200000}}\n"
         f"files = Files(model={MODEL!r}, source='hub', revision='main', commit={COMMIT!r}, "

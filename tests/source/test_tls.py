@@ -12,7 +12,7 @@ import pytest
 
 from hfkv.errors import NetworkError
 from hfkv.source import fetch
-from hfkv.source.wire import tls
+from hfkv.source.connections import tls
 from tests.hub.server import Hub, Repo, serve, sharded
 from tests.source.test_rounds import CONFIG, _table
 

@@ -86,7 +86,9 @@ def parse_header(
     for name, value in _entries(text, where):
         if name in names:
             raise HeaderError(
-                f"the name '{printable(name)}' stands twice", where=where, expected="each name once"
+                f"the name '{printable(name)}' appears twice",
+                where=where,
+                expected="each name once",
             )
         names.add(name)
         if name == "__metadata__":
@@ -185,7 +187,7 @@ def _tensor(
         )
     fields = dict(entry)
     if len(fields) != len(entry):
-        raise HeaderError("a key stands twice", where=f"{where}: {printable(name)}")
+        raise HeaderError("a key appears twice", where=f"{where}: {printable(name)}")
     dtype, shape, offsets = (fields.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str):
         raise HeaderError(
@@ -248,7 +250,7 @@ def _check_spans(spans: list[tuple[int, int, str]], where: str, data_size: int |
             raise HeaderError(
                 f"the data of '{printable(name)}' {fault}",
                 where=f"{where}: data_offsets",
-                expected=f"a begin of {end}",
+                expected=f"that they begin at {end}",
             )
         end = stop
     if data_size is not None and end != data_size:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from hfkv.errors import HeaderError
 from hfkv.source import fetch
-from hfkv.source.bulk import add_header
-from hfkv.source.header import LARGEST_HEADER, header_length, parse_header
+from hfkv.source.safetensors_header import LARGEST_HEADER, header_length, parse_header
+from hfkv.source.safetensors_quick import add_header
 from hfkv.tensors import TableBuilder, TensorTable
 
 GOOD = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}

@@ -1,8 +1,9 @@
 """Headers at the speed of the JSON parser: a large model has twelve megabytes of them.
 
-The quick way takes only what is beyond doubt: no escapes, no key that stands twice, every entry
+The quick way takes only what is beyond doubt: no escapes, no key that appears twice, every entry
 with its three keys, plain integers, known dtypes, data without gaps. Anything else goes through
-:func:`hfkv.source.header.parse_header`, which decides what is right and says what is wrong.
+:func:`hfkv.source.safetensors_header.parse_header`, which decides what is right and says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.dtypes import BITS, nbytes
-from hfkv.source.header import MOST_TENSORS, parse_header
+from hfkv.source.safetensors_header import MOST_TENSORS, parse_header
 from hfkv.tensors import TableBuilder
 
 __all__ = ["add_header", "read_headers"]
@@ -51,7 +52,7 @@ def add_header(
         data_size: bytes of data after the header, where the file's size is known.
 
     Raises:
-        HeaderError: as :func:`hfkv.source.header.parse_header`.
+        HeaderError: as :func:`hfkv.source.safetensors_header.parse_header`.
     """
     found = _plain(raw, data_size)
     if found is None:
@@ -145,7 +146,7 @@ def _plain(raw: bytes, data_size: int | None) -> _Found | None:
         read = _entries(json.loads(text), {}, data_size)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    # A key that stands twice leaves marks in the text that no parsed key accounts for.
+    # A key that appears twice leaves marks in the text that no parsed key accounts for.
     return None if read is None or text.count('"') != read[1] else read[0]
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hfkv.dtypes import BITS, nbytes
 from hfkv.errors import HeaderError
-from hfkv.source import bulk
-from hfkv.source.bulk import add_header, read_headers
-from hfkv.source.header import parse_header
+from hfkv.source import safetensors_quick as bulk
+from hfkv.source.safetensors_header import parse_header
+from hfkv.source.safetensors_quick import add_header, read_headers
 from hfkv.tensors import TableBuilder, TensorTable
 
 ENTRY = {"dtype": "BF16", "shape": [2, 3], "data_offsets": [0, 12]}

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,12 @@ import pytest
 
 from hfkv.errors import HeaderError, HfkvError
 from hfkv.model import load
-from hfkv.source import fetch
+from hfkv.source import fetch, limits
 from hfkv.source.conversion import find_conversion
 from hfkv.source.store import Store
 from hfkv.tensors import Tensor, TensorTable
 from tests.facts.test_gguf import CASES
 from tests.hub.server import COMMIT, Hub, Repo, Sparse, safetensors, sharded
-from tests.source.test_rounds import FAR
 
 NAME = "acme/old"
 PR = "refs/pr/3"
@@ -221,7 +221,7 @@ def test_a_rendering_by_its_file_in_a_folder(hub: Hub) -> None:
         assert load(f"acme/q:{name}").weight_bytes == load_case("qwen3_moe-q8").weight_bytes
 
 
-def test_parts_are_read_at_once(hub: Hub) -> None:
+def test_parts_are_read_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.repos["acme/split"] = Repo(
         files={
             case.replace("llama-split", "m") + ".gguf": _gguf(case)
@@ -229,10 +229,12 @@ def test_parts_are_read_at_once(hub: Hub) -> None:
             if "-split-" in case
         }
     )
-    hub.latency = FAR
-    load("acme/split")
+    parts = len(hub.repos["acme/split"].files)
+    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, read=30.0, whole=60.0))
     # The list and what goes with it; the redirects; the headers.
-    assert hub.rounds == 3
+    hub.together = (5, parts, parts)
+    load("acme/split")
+    assert (hub.apart, len(hub.requests)) == (0, 5 + 2 * parts)
 
 
 def load_case(case: str) -> Any:

@@ -10,7 +10,6 @@ from hfkv.reading import describe, parse_json_object, printable
 
 __all__ = [
     "INDEX",
-    "SIDE_FILES",
     "choose_weights",
     "needs_index",
     "no_config",
@@ -18,13 +17,6 @@ __all__ = [
     "shards_of",
 ]
 
-#: Small files beside ``config.json`` that figures read.
-SIDE_FILES = (
-    "generation_config.json",
-    "quantize_config.json",
-    "hf_quant_config.json",
-    "adapter_config.json",
-)
 #: The file that says which tensor is in which shard.
 INDEX = "model.safetensors.index.json"
 _MOST_SHARDS = 10_000
@@ -70,7 +62,7 @@ def choose_weights(
     if index is not None:
         files = shards_of(index, where=where)
         if found.isdisjoint(files):
-            return [], f"{INDEX} is there, and none of the {len(files)} files that it names"
+            return [], f"{INDEX} is there, but none of the {len(files)} files that it names is"
         _refuse_missing(files, found, where)
         return files, ""
     shards: dict[int, dict[int, str]] = {}
@@ -177,21 +169,21 @@ def _reason(found: set[str]) -> str:
     )
     if variants:
         shown = ", ".join(printable(name, 20) for name in variants[:4])
-        return f"there is only a variant of the weights ({shown}), which is not loaded unasked"
+        return f"there is only a variant of the weights ({shown}), which is not loaded by default"
     top = sorted(name for name in found if name.endswith(".safetensors") and "/" not in name)
     if any(name.startswith("consolidated") for name in top):
         return (
-            "the weights are only there as consolidated.safetensors, a copy for another library "
+            "the weights are there only as consolidated.safetensors, a copy for another library "
             "under other names"
         )
     folders = _folders(found)
     # A whole model in another form comes before safetensors of parts.
     for form, word in _OTHER_FORMS[:2]:
         if any(form.fullmatch(name) for name in found):
-            return f"the weights are only there as {word}"
+            return f"the weights are there only as {word}"
     if top:
         shown = ", ".join(printable(name, 60) for name in top[:3])
-        return f"there is no model.safetensors; what there is goes by other names: {shown}"
+        return f"there is no model.safetensors; the safetensors files have other names: {shown}"
     if folders:
         return (
             f"the weights are in subfolders ({', '.join(folders[:6])}), each a model or a copy "
@@ -199,7 +191,7 @@ def _reason(found: set[str]) -> str:
         )
     for form, word in _OTHER_FORMS[2:]:
         if any(form.fullmatch(name) for name in found):
-            return f"the weights are only there as {word}"
+            return f"the weights are there only as {word}"
     return "there are no safetensors files"
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from hfkv.errors import HeaderError
 from hfkv.source import fetch
-from hfkv.source.choose import INDEX, choose_weights, needs_index, no_config, only_pytorch
-from hfkv.source.choose_gguf import choose_gguf
+from hfkv.source.gguf_files import choose_gguf
+from hfkv.source.weight_files import INDEX, choose_weights, needs_index, no_config, only_pytorch
 
 SIDE = ["config.json", "README.md", "tokenizer.json", ".gitattributes"]
 

@@ -14,12 +14,12 @@ import pytest
 
 import hfkv as library
 from hfkv.errors import HfkvError, NetworkError
-from hfkv.source import fetch, fetch_many, limits
+from hfkv.source import fetch, limits
 from hfkv.source.progress import listening
+from hfkv.source.retry_after import asked_wait, spent
 from hfkv.source.session import session
-from hfkv.source.waiting import asked_wait, spent
 from hfkv.source.workers import Workers
-from tests.conftest import LLAMA
+from tests.conftest import LLAMA, fetch_many
 from tests.hub.server import Hub, Repo
 
 Run = Callable[..., tuple[int, str, str]]
@@ -39,12 +39,11 @@ def _threads() -> int:
 
 
 def test_fifty_models_overlap_and_failures_stay_beside(hub: Hub, fifty: list[str]) -> None:
-    hub.latency = 0.05
+    # The first are answered when so many have come that no one model can ask them.
+    hub.together = (60,)
     fifty[7], fifty[30] = "acme/none", "not a model!"
-    begin = time.monotonic()
     found = library.load_many(fifty)
-    # One after another they would take 50 x 2 x 0.05 s at the least.
-    assert time.monotonic() - begin < 3
+    assert hub.apart == 0
     kinds = [type(item).__name__ for item in found]
     assert kinds[7] == kinds[30] == "NotFoundError"
     assert kinds.count("Model") == 48
@@ -107,65 +106,95 @@ def test_compare_prints_the_successes_and_lists_the_errors(hfkv: Run, hub: Hub) 
 # -- servers that ask to wait --------------------------------------------------------------
 
 
-def _limited(hub: Hub, seconds: float, headers: dict[str, str]) -> list[float]:
-    """Refuse everything with 429 until ``seconds`` after the first; when each request came."""
-    came: list[float] = []
+class _Clock:
+    """Time that passes where somebody waits; in place of a session's clock and its stop."""
 
-    def hook(handler: Any) -> bool:
-        came.append(time.monotonic())
-        if came[-1] - came[0] >= seconds:
-            return False
-        handler.answer(429, b"", headers)
-        return True
+    def __init__(self) -> None:
+        self.waits: list[float] = []
 
-    hub.hook = hook
-    return came
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.waits)
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return False
+
+    def is_set(self) -> bool:
+        return False
+
+    def set(self) -> None:
+        pass
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    made = _Clock()
+    bounds = replace(limits.LIMITS, patience=5000.0)
+    monkeypatch.setattr(limits, "LIMITS", bounds)
+    monkeypatch.setattr("hfkv.source.session.time", made)
+    return made
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Retry-After": "1"}, {"RateLimit": '"api";r=0;t=1'}, {"ratelimit": '"resolvers";r=0;t=1'}],
+    [
+        {"Retry-After": "900"},
+        {"RateLimit": '"api";r=0;t=900'},
+        {"ratelimit": '"resolvers";r=0;t=900'},
+    ],
 )
 def test_a_server_that_asks_to_wait_is_waited_for(
-    hub: Hub, fifty: list[str], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    hub: Hub, clock: _Clock, headers: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, patience=5.0))
-    came = _limited(hub, 0.9, headers)
+    """By all requests of that kind, each asked no more than once again; and told of."""
+
+    def hook(handler: Any) -> bool:
+        refused = len(hub.requests) == 1
+        handler.answer(429 if refused else 200, b"{}", headers if refused else {})
+        return True
+
+    hub.hook = hook
     heard: list[str] = []
-    with listening(heard.append):
-        found = fetch_many(fifty[:5])
-    assert not any(isinstance(item, HfkvError) for item in found)
-    # Between the first refusal and the end of the wait, nothing new was asked.
-    late = [moment - came[0] for moment in came if 0.5 < moment - came[0] < 0.9]
-    assert late == []
+    with session() as net, listening(heard.append):
+        net._stop = clock  # type: ignore[assignment]
+        assert net.get(f"{hub.url}/api/x", where="x", limit=9).status == 200
+        assert len(hub.requests) == 2
+        assert 800 < sum(clock.waits) <= 900
+        net._hold(f"{hub.url}/api/x", 900, "x")
+        # What is not of this kind goes on meanwhile.
+        net.get(f"{hub.url}/x", where="x", limit=9)
+        assert sum(clock.waits) <= 900
+        net.get(f"{hub.url}/api/y", where="y", limit=9)
+        assert 1700 < sum(clock.waits) <= 1800
+    assert "the Hub asks to wait 900 s" in heard
+    assert len(hub.requests) == 4
 
 
 def test_a_wait_beyond_patience_is_said_at_once(hub: Hub, fifty: list[str]) -> None:
-    _limited(hub, 1000, {"Retry-After": "300"})
-    begin = time.monotonic()
+    hub.hook = lambda handler: handler.answer(429, b"", {"Retry-After": "300"}) or True
     found = fetch_many(fifty[:10], source="hub")
-    assert time.monotonic() - begin < 3
     assert all(isinstance(item, NetworkError) for item in found)
     assert "300 s" in str(found[0])
+    # Nothing was asked a second time.
+    assert len({path for _, path, _ in hub.requests}) == len(hub.requests)
 
 
-def test_a_spent_budget_is_respected_before_it_is_exceeded(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, patience=5.0))
-    came: list[float] = []
+def test_a_spent_budget_is_respected_before_it_is_exceeded(hub: Hub, clock: _Clock) -> None:
+    before: list[float] = []
 
     def hook(handler: Any) -> bool:
-        came.append(time.monotonic())
-        handler.answer(200, b"{}", {"RateLimit": f'"api";r={2 - len(came)};t=1'})
+        before.append(sum(clock.waits))
+        left = 2 - len(hub.requests)
+        handler.answer(200, b"{}", {"RateLimit": f'"api";r={left};t=900'} if left >= 0 else {})
         return True
 
     hub.hook = hook
     with session() as net:
+        net._stop = clock  # type: ignore[assignment]
         for _ in range(3):
             net.get(f"{hub.url}/api/x", where="x", limit=9)
-    assert came[1] - came[0] < 0.5
-    assert came[2] - came[1] > 0.9
+    assert before[:2] == [0, 0]
+    assert 800 < before[2] <= 900
 
 
 def test_what_servers_ask_for() -> None:
@@ -184,45 +213,64 @@ def test_what_servers_ask_for() -> None:
 
 
 def test_the_event_loop_goes_on_meanwhile(hub: Hub, fifty: list[str]) -> None:
-    hub.latency = 0.1
+    """No request is answered before the loop has gone on since it came."""
+    goes_on = threading.Semaphore(0)
+    stood_still: list[str] = []
 
-    async def both() -> tuple[Any, Any, int]:
-        ticks = 0
+    def hook(handler: Any) -> bool:
+        if not goes_on.acquire(timeout=10):
+            stood_still.append(handler.path)
+        return False
 
+    hub.hook = hook
+
+    async def both() -> tuple[Any, Any]:
         async def tick() -> None:
-            nonlocal ticks
             while True:
-                await asyncio.sleep(0.01)
-                ticks += 1
+                await asyncio.sleep(0)
+                goes_on.release()
+                await asyncio.sleep(0.001)
 
         ticking = asyncio.ensure_future(tick())
         one, many = await asyncio.gather(
             library.aload(fifty[0]), library.aload_many([*fifty[1:3], "acme/none"])
         )
         ticking.cancel()
-        return one, many, ticks
+        return one, many
 
-    one, many, ticks = asyncio.run(both())
+    one, many = asyncio.run(both())
+    assert stood_still == []
     assert one.model == fifty[0]
     assert [type(item).__name__ for item in many] == ["Model", "Model", "NotFoundError"]
-    assert ticks > 3
+    hub.hook = None
     with pytest.raises(library.NotFoundError):
         asyncio.run(library.aload("acme/none"))
 
 
 def test_cancelling_ends_the_requests(hub: Hub, fifty: list[str]) -> None:
-    hub.hook = lambda handler: handler.hang() or True
+    arrived = threading.Event()
+    answered: list[str] = []
+
+    def hook(handler: Any) -> bool:
+        arrived.set()
+        handler.hang()
+        answered.append(handler.path)
+        return True
+
+    hub.hook = hook
 
     async def impatient() -> None:
-        await asyncio.wait_for(library.aload_many(fifty), 0.2)
+        loading = asyncio.ensure_future(library.aload_many(fifty))
+        await asyncio.get_running_loop().run_in_executor(None, arrived.wait)
+        loading.cancel()
+        await loading
 
-    begin = time.monotonic()
-    with pytest.raises(asyncio.TimeoutError):
+    with pytest.raises(asyncio.CancelledError):
         asyncio.run(impatient())
-    assert time.monotonic() - begin < 1.5
-    while _threads() and time.monotonic() - begin < 5:
+    while _threads() and not answered:
         time.sleep(0.01)
-    assert _threads() == 0
+    # All threads ended, and the server had still said nothing to any of them.
+    assert (_threads(), answered) == (0, [])
 
 
 def test_nothing_is_left_behind(hub: Hub, fifty: list[str]) -> None:

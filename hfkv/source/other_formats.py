@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from hfkv.errors import HfkvError
-from hfkv.source.choose import choose_weights, only_pytorch
-from hfkv.source.choose_gguf import choose_gguf
 from hfkv.source.conversion import find_conversion
 from hfkv.source.gguf import GGUF_FILE, GgufHeader, join_parts, read_gguf
+from hfkv.source.gguf_files import choose_gguf
+from hfkv.source.weight_files import choose_weights, only_pytorch
 from hfkv.tensors import TensorTable
 
-__all__ = ["Otherwise", "Reader", "from_gguf", "otherwise"]
+__all__ = ["Reader", "Weights", "from_gguf", "other_weights"]
 
 _T = TypeVar("_T")
 _FIRST = 2**20
@@ -40,7 +40,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Otherwise:
+class Weights:
     """What was found.
 
     Attributes:
@@ -59,14 +59,14 @@ class Otherwise:
     settled: bool = True
 
 
-def otherwise(
+def other_weights(
     names: Sequence[str], reason: str, *, commit: str, reader: Reader, where: str
-) -> Otherwise:
+) -> Weights:
     """Tensors of a repository that has none as safetensors.
 
     Args:
         names: of its files.
-        reason: why :func:`~hfkv.source.choose.choose_weights` found none.
+        reason: why :func:`~hfkv.source.weight_files.choose_weights` found none.
         commit: the commit at hand.
 
     Raises:
@@ -75,7 +75,7 @@ def otherwise(
     converted = ""
     if only_pytorch(names):
         offered = _converted(commit, reader, where)
-        if isinstance(offered, Otherwise):
+        if isinstance(offered, Weights):
             return offered
         converted = f"; {offered}"
     found = from_gguf(names, reader=reader, where=where)
@@ -83,12 +83,12 @@ def otherwise(
         return replace(found, settled=not converted)
     if converted:
         converted += "; what config.json alone decides is answered (the KV cache, often LoRA)"
-    return Otherwise(reason=reason + converted, settled=not converted)
+    return Weights(reason=reason + converted, settled=not converted)
 
 
 def from_gguf(
     names: Sequence[str], *, reader: Reader, where: str, wanted: str | None = None
-) -> Otherwise | None:
+) -> Weights | None:
     """What the header of a GGUF file says; None where there is none.
 
     Args:
@@ -104,12 +104,12 @@ def from_gguf(
         return None
     parts = reader.each(lambda name: _gguf(reader, name, where), files)
     header = join_parts(parts, where=where)
-    return Otherwise(
+    return Weights(
         tensors=TensorTable(header.tensors), texts={GGUF_FILE: header.to_json()}, notes=(note,)
     )
 
 
-def _converted(commit: str, reader: Reader, where: str) -> Otherwise | str:
+def _converted(commit: str, reader: Reader, where: str) -> Weights | str:
     """The bot's conversion, or why it is not used."""
     try:
         offer = find_conversion(reader.ask, commit)
@@ -127,7 +127,7 @@ def _converted(commit: str, reader: Reader, where: str) -> Otherwise | str:
     weights, _ = choose_weights(names, where=f"{where}@{offer.reference}")
     if not weights:
         return f"the conversion that is offered ({offer.reference}) holds no safetensors files"
-    return Otherwise(tensors=read(weights), notes=(offer.note,))
+    return Weights(tensors=read(weights), notes=(offer.note,))
 
 
 def _gguf(reader: Reader, name: str, where: str) -> GgufHeader:

@@ -1,0 +1,125 @@
+"""Many models at once: one session for all, each one's failure beside the others' results."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+from hfkv.errors import HfkvError
+
+if TYPE_CHECKING:
+    from hfkv.source.session import Session
+
+__all__ = ["SHARED", "Shared", "in_background", "overlap"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Shared:
+    """The session of several threads, made when the first of them has something to ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._stopped = False
+
+    def session(self) -> Session:
+        """The session itself."""
+        from hfkv.source.session import Session
+
+        with self._lock:
+            if self._session is None:
+                self._session = Session()
+                if self._stopped:
+                    self._session.cancel()
+            return self._session
+
+    def cancel(self) -> None:
+        """End all requests now, and make no more."""
+        with self._lock:
+            self._stopped = True
+            if self._session is not None:
+                self._session.cancel()
+
+    def close(self) -> None:
+        """End what is still under way and close every connection."""
+        self.cancel()
+        if self._session is not None:
+            self._session.close()
+
+
+#: The session of this call, where several share one.
+SHARED: ContextVar[Shared | None] = ContextVar("hfkv_session", default=None)
+
+
+@contextmanager
+def _sharing(own: Shared | None = None) -> Iterator[None]:
+    """Share the session of the call around this one, else ``own`` or a new one."""
+    if SHARED.get() is not None:
+        yield
+        return
+    made = Shared() if own is None else own
+    reset = SHARED.set(made)
+    try:
+        yield
+    finally:
+        SHARED.reset(reset)
+        made.close()
+
+
+def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvError]:
+    """``read`` of every model, overlapped; in order, its result or the error it ended in.
+
+    All share one session, so one limit of connections and one answer to a server that asks to
+    wait; no more than ``limits.models`` are under way at once.
+    """
+
+    def one(model: str) -> _T | HfkvError:
+        try:
+            return read(model)
+        except HfkvError as error:
+            return error
+
+    if len(models) == 1:
+        return [one(models[0])]
+    # Imported where it is needed: most answers come from one model, often without a network.
+    from hfkv.source import limits
+    from hfkv.source.workers import Workers
+
+    with _sharing():
+        workers = Workers(limits.LIMITS.models)
+        try:
+            jobs = [workers.submit(one, model) for model in models]
+            found = [job.result() for job in jobs]
+        except BaseException:
+            workers.close()
+            raise
+        workers.close(wait=1.0)
+        return found
+
+
+async def in_background(read: Callable[[], _R]) -> _R:
+    """``read()`` in a thread, while the event loop goes on.
+
+    Where the task is cancelled, the requests end at once, and with them the thread.
+    """
+    import asyncio
+
+    from hfkv.source.workers import Workers
+
+    own = Shared()
+
+    def job() -> _R:
+        with _sharing(own):
+            return read()
+
+    worker = Workers(1)
+    try:
+        return await asyncio.wrap_future(worker.submit(job))
+    finally:
+        own.cancel()
+        worker.close()
