@@ -7,7 +7,27 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Built", "Module", "leaf", "target_name", "walk_key"]
+__all__ = [
+    "CONVOLUTIONS",
+    "LINEAR",
+    "UNCLEAR",
+    "Built",
+    "Module",
+    "leaf",
+    "target_name",
+    "walk_key",
+]
+
+#: Kinds of modules as PEFT's dispatch sees them.
+LINEAR = ("linear", "Conv1D")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+
+#: Kinds of modules without a module table, where what is known leaves two open.
+UNCLEAR = {
+    "router": "a linear layer or a plain parameter",
+    "vocabulary": "a linear layer or an embedding",
+    "head": "a linear layer or of a class of its own",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +37,13 @@ class Module:
     Attributes:
         name: its full name; never "".
         kind: as PEFT's dispatch sees it: ``linear``, ``Conv1D`` (swapped axes), ``embedding``,
-            ``conv1d``, ``conv2d``, ``conv3d``, ``attention`` or ``other``.
+            ``conv1d``, ``conv2d``, ``conv3d``, ``attention`` or ``other``; of remote code also
+            one of :data:`UNCLEAR`, and ``unknown``.
         parameters: the shapes of the parameters that it holds itself.
         transposed: 3-D parameters are (experts, in, out) instead of (experts, out, in).
         groups: of a convolution.
         stated: the sizes of its weight that a tied layer states, where they are not those that the
-            weight has; several where they hang on what is not known here. PEFT goes by them.
+            weight has; several where they depend on what is not known here. PEFT goes by them.
     """
 
     name: str

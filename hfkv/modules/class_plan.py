@@ -23,8 +23,8 @@ from hfkv.reading import describe
 
 __all__ = [
     "UNPROVED",
+    "ClassPlan",
     "Indices",
-    "Plan",
     "holds",
     "kind_of",
     "leaf_of",
@@ -43,7 +43,7 @@ _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ClassPlan:
     """The plan of one class; see ``hfkv/data/plans/README.md``.
 
     Attributes:
@@ -70,7 +70,7 @@ class Plan:
     output: Any
 
     @classmethod
-    def parse(cls, architecture: str, raw: Mapping[str, Any]) -> Plan:
+    def parse(cls, architecture: str, raw: Mapping[str, Any]) -> ClassPlan:
         """The plan as the generator writes it."""
         trees = raw["trees"]
         return cls(
@@ -100,7 +100,7 @@ def _file(model_type: str) -> Mapping[str, Any]:
     return classes
 
 
-def plan_of(model_type: str, architecture: str) -> Plan:
+def plan_of(model_type: str, architecture: str) -> ClassPlan:
     """The plan of a class.
 
     Args:
@@ -112,7 +112,7 @@ def plan_of(model_type: str, architecture: str) -> Plan:
     raw = _file(model_type).get(architecture, {"refused": "no plan was made for it"})
     if "refused" in raw:
         raise UnsupportedError(f"{architecture} has no proved plan ({raw['refused']})")
-    return Plan.parse(architecture, raw)
+    return ClassPlan.parse(architecture, raw)
 
 
 def kind_of(value: Any) -> str:
@@ -225,7 +225,7 @@ def reader(config: Config) -> Read:
     return read
 
 
-def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
+def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     """The modules of the class, by its own config.
 
     Args:
@@ -291,7 +291,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
 class Indices:
     """The indices that names of a pattern can have."""
 
-    def __init__(self, plan: Plan, read: Read) -> None:
+    def __init__(self, plan: ClassPlan, read: Read) -> None:
         self._plan, self._read = plan, read
         self._known: dict[str, list[Index]] = {}
 
@@ -315,7 +315,7 @@ class Indices:
         return found
 
 
-def _check(plan: Plan, config: Config) -> None:
+def _check(plan: ClassPlan, config: Config) -> None:
     """Refuse what the class could take otherwise than it was seen to."""
     for path in ("", *plan.parts):
         part = _level(config, path)
@@ -354,7 +354,7 @@ def _level(config: Config, path: str) -> Config | None:
     return config
 
 
-def _unproved(plan: Plan, config: Config, path: str, value: Any) -> UnsupportedError:
+def _unproved(plan: ClassPlan, config: Config, path: str, value: Any) -> UnsupportedError:
     return UnsupportedError(
         f"{plan.architecture} was not checked with {describe(value)} for {config.path}{path}"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.modules.table import Row, Table, TieRule, part_place, tables_of
+from hfkv.modules.table import ModuleRow, Table, TieRule, part_place, tables_of
 from hfkv.reading import printable
 
 __all__ = ["with_parts"]
@@ -33,7 +33,7 @@ _WHOLE = ("BertLMHeadModel", "GPT2LMHeadModel")
 class _Donor:
     """A model to be put in a part's place; names are relative to it, "" is the model itself."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ModuleRow, ...]
     input: str | None
     output: str | None = None
     tied: Mapping[str, str] | None = None
@@ -155,7 +155,7 @@ def _join(*parts: str) -> str:
 
 def _exchange(table: Table, name: str, path: str, donor: _Donor) -> Table:
     start = f"{name}."
-    rows: list[Row] = []
+    rows: list[ModuleRow] = []
     placed = False
     for row in table.rows:
         if row.name != name and not row.name.startswith(start):

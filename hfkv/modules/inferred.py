@@ -100,7 +100,7 @@ def inferred(
 
 def guess(header: Header, raw: Mapping[str, Any], heads: Collection[str] = ()) -> dict[str, str]:
     """The kinds of modules with a weight of two or more dimensions, by names and sizes alone:
-    ``unknown``, or one of :data:`hfkv.peft.lora.work.UNCLEAR`, where these do not tell."""
+    ``unknown``, or one of :data:`hfkv.modules.built.UNCLEAR`, where these do not tell."""
     routers = _routers(header, raw)
     vocabulary = _vocabulary(raw)
     found = {}

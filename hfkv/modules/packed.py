@@ -187,7 +187,7 @@ def _rule(
     raise UnsupportedError(
         f"the weights are packed by '{printable(method, 40)}', whose rule is not known here",
         where=where,
-        hint="ask of the model that it was quantized from",
+        hint="ask about the model that it was quantized from",
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hfkv.modules.built import Built, leaf
 from hfkv.modules.table import peft_facts
-from hfkv.peft.lora.inject import Injection, near_names
+from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
+from hfkv.peft.targets import near_names
 from hfkv.reading import printable
 
 __all__ = ["notes"]
