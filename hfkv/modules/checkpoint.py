@@ -8,9 +8,9 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.modules.built import Built, Module, walk_key
+from hfkv.modules.built import CONVOLUTIONS, Built, Module, walk_key
 from hfkv.modules.conversion import Index, Loaded, Shape, load_names
-from hfkv.modules.geometry import restore, size_by_config
+from hfkv.modules.geometry import groups_by_config, restore, size_by_config
 from hfkv.modules.table import ModuleRow, Table, nested_at, table_of
 from hfkv.modules.ties import with_ties
 from hfkv.reading import printable
@@ -69,7 +69,7 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
     _refuse_left(loaded, table, own, where)
-    built = _assemble(table, loaded, _tied(table, own), where, blocks=_blocks(own))
+    built = _assemble(table, loaded, own, where)
     return replace(
         with_ties(built, table, own),
         # The rule of the packing (or of GGUF's names) is documented; no such model was built to
@@ -162,11 +162,9 @@ def _tied(table: Table, config: Config) -> Mapping[str, str]:
     return tied
 
 
-def _assemble(
-    table: Table, loaded: Loaded, tied: Mapping[str, str], where: str, *, blocks: int
-) -> Built:
+def _assemble(table: Table, loaded: Loaded, config: Config, where: str) -> Built:
     shapes = loaded.shapes
-    shared = _share(shapes, tied, where, blocks)
+    shared = _share(shapes, _tied(table, config), where, _blocks(config))
     # Which indices each module has: those of its parameters, and those of what lies below it.
     present: dict[str, set[Index]] = {}
     for pattern, found in shapes.items():
@@ -200,11 +198,11 @@ def _assemble(
             if row.parameters or row.name.endswith("{}"):
                 continue
             where_found = present.get(parent, set()) if parent else {()}
+        groups = 1 if row.groups == 1 else groups_by_config(row, table, config)
         for index in where_found:
             parameters = _held(row, index, shapes)
-            modules.append(
-                (walk_key(row.name, index, order), _module(row, index, parameters, where))
-            )
+            module = _module(row, index, parameters, groups, where)
+            modules.append((walk_key(row.name, index, order), module))
     modules.sort(key=lambda item: item[0])
     return Built(
         model_type=table.config_type,
@@ -276,7 +274,13 @@ def _share(
     return shared
 
 
-def _module(row: ModuleRow, index: Index, parameters: Mapping[str, Shape], where: str) -> Module:
+def _module(
+    row: ModuleRow,
+    index: Index,
+    parameters: Mapping[str, Shape],
+    groups: int | None,
+    where: str,
+) -> Module:
     kind = row.kind
     if len(row.kinds) > 1:
         # Items of one list can differ (a linear layer, a norm, an activation): the weight tells.
@@ -303,10 +307,12 @@ def _module(row: ModuleRow, index: Index, parameters: Mapping[str, Shape], where
                 + f", and a {kind} layer's is expected",
                 where=where,
             )
+    elif kind in CONVOLUTIONS and weight is not None and (not groups or weight[0] % groups):
+        kind = "unknown"  # the config does not tell its groups
     return Module(
         name=row.name.format(*index),
         kind=kind,
         parameters=parameters,
         transposed=row.transposed,
-        groups=row.groups,
+        groups=groups or 1,
     )

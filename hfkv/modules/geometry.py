@@ -20,7 +20,7 @@ from hfkv.modules.table import ModuleRow, Table
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["FLAT", "flat_columns", "restore", "size_by_config"]
+__all__ = ["FLAT", "flat_columns", "groups_by_config", "restore", "size_by_config"]
 
 #: The dtype given to a column whose shape is lost. One of its elements is one of the layer's, and
 #: a size of -1 marks it through the stacking and joining that loading does.
@@ -106,6 +106,11 @@ def size_by_config(table: Table, pattern: str, at: int, config: Config) -> int |
         if at < len(shape)
     }
     return found.pop() if len(found) == 1 else None
+
+
+def groups_by_config(row: ModuleRow, table: Table, config: Config) -> int | None:
+    """The groups of a convolution by the config; None where they are not known."""
+    return _size(row.groups, row, table, config)
 
 
 def _is_key(item: str | int | None) -> bool:

@@ -43,7 +43,8 @@ class ModuleRow:
         parameters: those it holds, to the shapes that they can have: numbers, expressions over
             config keys, or None; no shapes where the generator could not follow them.
         path: where in the class's config the expressions' keys are.
-        transposed, groups: as there.
+        transposed: as there.
+        groups: as there, or an expression over config keys.
         stated: the shapes that a tied layer says its weight has, where under some config they are
             not the weight's; as those of ``parameters``.
         beside: for a module that can be an empty stand-in, one that is there whenever it is.
@@ -55,7 +56,7 @@ class ModuleRow:
     parameters: Mapping[str, tuple[tuple[str | int | None, ...], ...]]
     path: str
     transposed: bool
-    groups: int
+    groups: str | int
     stated: tuple[tuple[str | int | None, ...], ...] = ()
     beside: str | None = None
 

@@ -74,17 +74,27 @@ def test_ranks(name: str, ranks: dict[str, int]) -> None:
     assert rank_of(ranks, name, 8) == ranks.get(get_pattern_key(ranks.keys(), name), 8)
 
 
+#: Expressions that adapters on the Hub have.
+IN_USE = [
+    r".*(q_proj|v_proj)$",
+    r"(?:.*?(?:language|text).*?(?:self_attn|mlp).*?(?:q_proj|up_proj))",
+    r"^model\.layers\.\d{1,2}\.self_attn\.[qkvo]_proj",
+    r"(?!.*vision).*\.(q|k)_proj",
+]
+
+
 @pytest.mark.parametrize(
-    "pattern",
+    ("name", "matched"),
     [
-        r".*(q_proj|v_proj)$",
-        r"(?:.*?(?:language|text).*?(?:self_attn|mlp).*?(?:q_proj|up_proj))",
-        r"^model\.layers\.\d{1,2}\.self_attn\.[qkvo]_proj",
-        r"(?!.*vision).*\.(q|k)_proj",
+        ("model.layers.0.self_attn.q_proj", {0, 2, 3}),
+        ("model.layers.123.self_attn.v_proj", {0}),
+        ("model.language_model.layers.0.self_attn.q_proj", {0, 1, 3}),
+        ("model.language_model.layers.0.mlp.up_proj", {1}),
+        ("model.vision_tower.layers.0.self_attn.k_proj", set()),
     ],
 )
-def test_expressions_in_use_are_taken(pattern: str) -> None:
-    matches(pattern, "model.layers.0.self_attn.q_proj")
+def test_expressions_in_use_are_taken_for_the_whole_name(name: str, matched: set[int]) -> None:
+    assert {number for number, item in enumerate(IN_USE) if matches(item, name)} == matched
 
 
 def test_a_repeat_of_a_repeat_is_not() -> None:

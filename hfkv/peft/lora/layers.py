@@ -82,8 +82,9 @@ def _adapt(module: Module, draft: Draft) -> Adapted:
     elif module.kind in ("attention", "unknown"):
         raise UnsupportedError(
             f"the adapter of {printable(module.name)} is not counted: its weight is held in "
-            "another form",
+            "another form, or its sizes are not known",
             where=draft.where,
+            hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
     else:
         raise TargetError(
