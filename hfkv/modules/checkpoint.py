@@ -199,10 +199,11 @@ def _assemble(table: Table, loaded: Loaded, config: Config, where: str) -> Built
                 continue
             where_found = present.get(parent, set()) if parent else {()}
         groups = 1 if row.groups == 1 else groups_by_config(row, table, config)
+        key = walk_key(row.name, order)
         for index in where_found:
             parameters = _held(row, index, shapes)
             module = _module(row, index, parameters, groups, where)
-            modules.append((walk_key(row.name, index, order), module))
+            modules.append((key(index), module))
     modules.sort(key=lambda item: item[0])
     return Built(
         model_type=table.config_type,

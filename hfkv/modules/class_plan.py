@@ -258,6 +258,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     order = {name: number for number, (name, _) in enumerate(plan.modules)}
     modules: list[tuple[tuple[int, ...], Module]] = []
     for name, tree in plan.modules:
+        walk = walk_key(name, order)
         for index in indices.of(name):
             kind = leaf_of(tree, read, index)
             if kind is not None:
@@ -268,7 +269,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
                     transposed=bool(kind[1]),
                     groups=size_of(kind[2], read, index) or 1,
                 )
-                modules.append((walk_key(name, index, order), made))
+                modules.append((walk(index), made))
     modules.sort(key=lambda item: item[0])
     tied: dict[str, str] = {}
     for name, tree in plan.tied:

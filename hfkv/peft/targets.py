@@ -15,6 +15,7 @@ from hfkv.peft.matching import compiled, excluded, layer_chosen, matches_list
 from hfkv.reading import printable
 
 __all__ = [
+    "EMBEDDINGS",
     "Targeting",
     "default_targets",
     "linear_names",
@@ -24,6 +25,8 @@ __all__ = [
     "unmatched",
 ]
 
+#: PEFT's ``EMBEDDING_LAYER_NAMES``.
+EMBEDDINGS = ("embed_tokens", "lm_head")
 _HEADS = ("score", "classifier")
 #: PEFT's classes for these tasks train the heads of these names whole.
 _TASK_HEADS = {

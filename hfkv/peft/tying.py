@@ -15,23 +15,21 @@ from hfkv.errors import TargetError, UnsupportedError
 from hfkv.modules.built import Built, leaf
 from hfkv.peft.matching import compiled
 from hfkv.peft.modules_to_save import Saved
-from hfkv.peft.targets import Targeting
+from hfkv.peft.targets import EMBEDDINGS, Targeting
 from hfkv.reading import printable
 
-__all__ = ["EMBEDDINGS", "copy_tied", "tie"]
-
-#: PEFT's ``EMBEDDING_LAYER_NAMES``.
-EMBEDDINGS = ("embed_tokens", "lm_head")
+__all__ = ["copy_tied", "tie"]
 
 
 def tie(built: Built, targeting: Targeting) -> None:
-    """Rewrite the targets or the modules to save, and note what is to be tied to the embedding.
+    """What ``ensure_weight_tying`` does: rewrite the targets or the modules to save, and note what
+    is to be tied to the embedding.
 
     Raises:
         UnsupportedError: it is not known what is tied to the embedding, or the outcome depends on
             the order of a set.
     """
-    if not targeting.tying or not built.may_tie:
+    if not built.may_tie:
         return
     saved = [name for name in targeting.saved or () if leaf(name) in EMBEDDINGS]
     targets = targeting.targets
@@ -100,8 +98,6 @@ def copy_tied(built: Built, targeting: Targeting, saved: Saved, adapted: set[str
         TargetError: the embedding is not copied, or one of the layers is adapted.
         UnsupportedError: a module around them is copied as well.
     """
-    if not targeting.copied:
-        return saved
     if built.input not in saved.trained:
         raise TargetError(
             f"PEFT ties to the copy of the input embedding {printable(built.input or '')}, and "

@@ -18,9 +18,7 @@ from hfkv.peft.lora.layers import adapt_modules, adapt_parameters, adapt_tied
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.peft.lora.rank_line import RankLine
 from hfkv.peft.lora.rows_and_biases import biases, saved_embeddings, token_rows, written_biases
-from hfkv.peft.modules_to_save import saved_modules
 from hfkv.peft.targets import default_targets, linear_names, near_names, resolve, unmatched
-from hfkv.peft.tying import copy_tied, tie
 from hfkv.reading import printable
 
 __all__ = ["Injection", "inject"]
@@ -97,7 +95,10 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
             where=where,
             hint="with tie_word_embeddings false in config.json PEFT does not ask",
         )
-    tie(built, draft)
+    if draft.tying:
+        from hfkv.peft.tying import tie
+
+        tie(built, draft)
     if draft.targets is None:
         draft.targets = default_targets(built, peft_facts()["default_targets"], where)
     if options.layer_replication:
@@ -113,8 +114,17 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
         raise _nothing(built, draft)
     elements = built.elements()
     taken = {item.name for item in adapted}
-    copies = copy_tied(built, draft, saved_modules(built, draft, taken), taken)
-    saved = copies.trained
+    saved: dict[str, int] = {}
+    idle = written = 0
+    if draft.saved:
+        from hfkv.peft.modules_to_save import saved_modules
+
+        copies = saved_modules(built, draft, taken)
+        if draft.copied:
+            from hfkv.peft.tying import copy_tied
+
+            copies = copy_tied(built, draft, copies, taken)
+        saved, idle, written = copies.trained, copies.idle, copies.written
     freed = biases(built, draft, adapted, elements, saved)
     whole = {**saved, **token_rows(built, draft, saved, taken)}
     slope = sum(item.slope for item in adapted)
@@ -128,10 +138,8 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
         saved=whole,
         biases=freed,
         base=sum(elements.values()),
-        idle=copies.idle,
-        copied=copies.written
-        - sum(saved.values())
-        + written_biases(built, draft, adapted, freed, saved),
+        idle=idle,
+        copied=written - sum(saved.values()) + written_biases(built, draft, adapted, freed, saved),
         embeddings=saved_embeddings(built, draft, taken),
         unmatched=unmatched(built, named),
         converted=draft.converted,

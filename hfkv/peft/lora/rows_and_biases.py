@@ -8,7 +8,7 @@ from hfkv.errors import TargetError, UnsupportedError
 from hfkv.modules.built import LINEAR, Built, Module, leaf
 from hfkv.peft.lora.draft import Adapted, Draft
 from hfkv.peft.matching import compiled
-from hfkv.peft.tying import EMBEDDINGS
+from hfkv.peft.targets import EMBEDDINGS
 from hfkv.reading import printable
 
 __all__ = ["biases", "saved_embeddings", "token_rows", "written_biases"]
