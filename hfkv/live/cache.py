@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from hfkv.live.build import build, config_of, transformers
+from hfkv.live.build import transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.formats import Kept, kept, kept_by, step_inputs, steps
 from hfkv.live.inputs import inputs_of
 from hfkv.live.values import as_if_zero
 
-__all__ = ["LiveLayer", "live_cache", "read_cache", "run"]
+__all__ = ["LiveLayer", "read_cache", "run"]
 
 #: One layer: (tensor name, shape, torch dtype name), in a fixed order.
 LiveLayer = list[tuple[str, tuple[int, ...], str]]
@@ -33,14 +33,6 @@ _ATTRIBUTES = (
     "conv_states",
     "recurrent_states",
 )
-
-
-def live_cache(
-    raw: Mapping[str, Any], *, tokens: int, batch: int = 1, encoder_tokens: int | None = None
-) -> list[LiveLayer]:
-    """Build the model of a ``config.json`` on the meta device and read its cache."""
-    model = build(config_of(raw))
-    return read_cache(run(model, tokens, batch=batch, encoder_tokens=encoder_tokens))
 
 
 def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None = None) -> Any:
