@@ -20,6 +20,7 @@ __all__ = ["METHODS", "Adapter", "Method", "method_of"]
 METHODS: Mapping[str, str] = {
     "LORA": "hfkv.peft.lora.method",
     "CARTRIDGE": "hfkv.peft.prompts.method",
+    "P_TUNING": "hfkv.peft.prompts.method",
     "PREFIX_TUNING": "hfkv.peft.prompts.method",
     "PROMPT_TUNING": "hfkv.peft.prompts.method",
 }

@@ -45,6 +45,7 @@ def count(method: str, **fields: Any) -> Prompt:
         ),
         ("PROMPT_TUNING", {}, 8 * 64, 8 * 64),
         ("PROMPT_TUNING", {"task_type": "SEQ_2_SEQ_LM"}, 16 * 64, 16 * 64),
+        ("P_TUNING", {"encoder_hidden_size": 16}, 8 * 64 + 65 * 16 + 17 * 16 + 17 * 64, 8 * 64),
     ],
 )
 def test_counts(method: str, fields: dict[str, Any], trained: int, saved: int) -> None:
@@ -81,7 +82,19 @@ def test_what_the_models_cache_does_not_hold_is_refused() -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"peft_type": "P_TUNING"}, UnsupportedError),
+        ({"peft_type": "CPT"}, UnsupportedError),
+        (
+            {
+                "peft_type": "P_TUNING",
+                "num_virtual_tokens": 2,
+                "encoder_reparameterization_type": "GRU",
+            },
+            InputError,
+        ),
+        (
+            {"peft_type": "CARTRIDGE", "num_virtual_tokens": 2, "encoder_num_layers": 3},
+            UnsupportedError,
+        ),
         ({"peft_type": "CARTRIDGE"}, InputError),
         ({"peft_type": "CARTRIDGE", "num_virtual_tokens": 0}, InputError),
         ({"peft_type": "CARTRIDGE", "num_virtual_tokens": True}, InputError),
@@ -125,6 +138,17 @@ def test_an_adapters_own_header_is_a_witness() -> None:
         ("PREFIX_TUNING", {"prefix_projection": True, "encoder_hidden_size": 48}),
         ("PROMPT_TUNING", {}),
         ("PROMPT_TUNING", {"num_transformer_submodules": 2}),
+        ("P_TUNING", {}),
+        ("P_TUNING", {"encoder_hidden_size": 48, "num_transformer_submodules": 2}),
+        ("P_TUNING", {"encoder_reparameterization_type": "LSTM"}),
+        (
+            "P_TUNING",
+            {
+                "encoder_reparameterization_type": "LSTM",
+                "encoder_num_layers": 3,
+                "encoder_hidden_size": 24,
+            },
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

@@ -13,7 +13,7 @@ from hfkv.facts import Facts
 from hfkv.modules.table import has_table, own_config, table_of
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import adapter_dtype
-from hfkv.peft.prompts.options import PromptOptions
+from hfkv.peft.prompts.options import IN_EVERY_LAYER, PromptOptions
 from hfkv.peft.prompts.sizes import Sizes, sizes_of
 from hfkv.tensors import TensorTable
 
@@ -26,7 +26,7 @@ class Prompt:
 
     Attributes:
         model: the base model's id or path.
-        method: ``CARTRIDGE``, ``PREFIX_TUNING`` or ``PROMPT_TUNING``.
+        method: its ``peft_type``.
         virtual_tokens: how many.
         parameters: trained, the first number of ``print_trainable_parameters()``.
         saved_parameters: what PEFT writes to disk: the tokens themselves, frozen ones included,
@@ -86,7 +86,8 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     facts = base.facts
     config = own_config(base.config)
     cache_bytes, reason, element = None, "", ""
-    if options.method != "PROMPT_TUNING":
+    in_layers = options.method in IN_EVERY_LAYER
+    if in_layers:
         asked = dtype if dtype == "auto" else canonical(dtype, where="dtype")
         try:
             cache = kv_cache(facts, tokens=1, dtype=asked)
@@ -97,22 +98,20 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     element = element or adapter_dtype(facts, base.config, dtype)
     sizes = sizes_of(config, options)
     tokens = options.num_virtual_tokens
-    if options.method == "PROMPT_TUNING":
-        tokens *= options.submodules
-        each = sizes.width
-    else:
+    if in_layers:
         each = sizes.layers * 2 * sizes.width
         _fits(facts, options, sizes, nbytes(each, element), cache_bytes, reason)
+    else:
+        tokens *= options.submodules
+        each = sizes.width
     saved = tokens * each
     trained = saved - options.num_frozen_tokens * each
     loose = _loose(base)
     notes = []
-    if options.prefix_projection:
-        trained = (
-            tokens * sizes.width
-            + (sizes.width + 1) * sizes.inner
-            + (sizes.inner + 1) * sizes.layers * 2 * sizes.width
-        )
+    network = _network(options, sizes)
+    if network:
+        # The tokens are then of one width, and the network makes of them what is saved.
+        trained = tokens * sizes.width + network
         notes.append(
             f"the network around the tokens is trained ({trained:,} parameters) and not saved"
         )
@@ -142,6 +141,21 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
         basis="exact" if base.config.cls is not None else "documented",
         notes=tuple(notes),
     )
+
+
+def _network(options: PromptOptions, sizes: Sizes) -> int:
+    """Parameters of the network that the tokens pass through; 0 without one."""
+    width, inner = sizes.width, sizes.inner
+    if options.prefix_projection:
+        return (width + 1) * inner + (inner + 1) * sizes.layers * 2 * width
+    if options.method != "P_TUNING":
+        return 0
+    if options.encoder_reparameterization_type == "MLP":
+        return (width + 1) * inner + (inner + 1) * inner + (inner + 1) * width
+    # Four gates in two directions; the layers after the first read both.
+    first = 8 * inner * (width + inner + 2)
+    others = (options.encoder_num_layers - 1) * 8 * inner * (2 * inner + inner + 2)
+    return first + others + (2 * inner + 1) * 2 * inner + (2 * inner + 1) * width
 
 
 def _loose(base: Base) -> int:
