@@ -101,8 +101,8 @@ def _left_note(loaded: Loaded, table: Table) -> str:
     if not names:
         return ""
     return (
-        f"{len(names):,} weights of the checkpoint are no part of {table.architecture} and get no "
-        f"adapter, such as {printable(names[0])}"
+        f"{len(names):,} weights of the checkpoint do not belong to {table.architecture} and get "
+        f"no adapter, such as {printable(names[0])}"
     )
 
 
@@ -145,8 +145,7 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
         if table.exchanged or any(name.endswith(ending) for name in missing):
             raise UnsupportedError(
                 f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
-                f"{list(shape)}), which is no parameter of {table.architecture} by the module "
-                "table",
+                f"{list(shape)}), and {table.architecture} has no such parameter",
                 where=where,
             )
 
@@ -289,7 +288,7 @@ def _module(
         kinds = [item for item in row.kinds if (item == "other") != flat]
         if len(kinds) != 1:
             raise UnsupportedError(
-                f"{printable(row.name)} can be of several kinds, and its weight does not tell",
+                f"{printable(row.name)} can be of several kinds, and its weight does not say which",
                 where=where,
             )
         kind = kinds[0]
@@ -305,7 +304,7 @@ def _module(
             raise UnsupportedError(
                 f"{printable(row.name.format(*index))}.weight is "
                 + ("missing" if weight is None else f"of shape {list(weight)}")
-                + f", and a {kind} layer's is expected",
+                + f", where a {kind} layer is expected",
                 where=where,
             )
     elif kind in CONVOLUTIONS and weight is not None and (not groups or weight[0] % groups):

@@ -197,7 +197,7 @@ def leaf_of(tree: Any, read: Read, index: Index) -> Any:
     while isinstance(tree, Mapping):
         tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
     if tree == UNPROVED:
-        raise UnsupportedError("no config of the proof has such a combination of keys as this one")
+        raise UnsupportedError("its plan was not proved with such a combination of keys")
     return tree
 
 
@@ -239,7 +239,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     for key, divisor in plan.multiples:
         if evaluate(f"{key} % ({divisor})", read):
             raise UnsupportedError(
-                f"{plan.architecture} was built with no {key} that is not a multiple of {divisor}"
+                f"{plan.architecture} was checked only where {key} is a multiple of {divisor}"
             )
     indices = Indices(plan, read)
     shapes: dict[str, dict[Index, dict[str, Shape]]] = {}
@@ -317,7 +317,7 @@ class Indices:
 
 
 def _check(plan: ClassPlan, config: Config) -> None:
-    """Refuse what the class could take otherwise than it was seen to."""
+    """Refuse what the class could take in another way than it was seen to."""
     for path in ("", *plan.parts):
         part = _level(config, path)
         if part is not None and part.raw.get("per_layer_config") is not None:

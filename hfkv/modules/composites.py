@@ -62,8 +62,8 @@ def with_parts(table: Table, config: Config) -> Table:
         donor = _donor(found) if cls.endswith("Model") and cls not in _WHOLE else _whole(found)
         if donor is None:
             raise UnsupportedError(
-                f"{printable(name)} is a {printable(found)} here, and the module table of "
-                f"{table.architecture} knows it as {known}",
+                f"{printable(name)} is a {printable(found)} here, and {table.architecture} is "
+                f"known only with a {known} in its place",
                 where=f"{config.where}: config.json: {path}.model_type",
             )
         changed.append(name)

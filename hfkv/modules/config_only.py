@@ -31,7 +31,7 @@ def by_plan(facts: Facts, config: Config) -> Built:
     except UnsupportedError as error:
         raise UnsupportedError(
             f"LoRA's layers are counted from the safetensors headers: {absent}; and config.json "
-            f"alone does not tell them: {error.what}",
+            f"alone is not enough: {error.what}",
             where=facts.model,
             hint="use the repository or a directory with the weights; with the verify extra "
             "hfkv lora --basis live builds the class instead",

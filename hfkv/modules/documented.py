@@ -166,8 +166,8 @@ def _reason(model_type: str, reading: _Reading, strange: list[str]) -> str:
         )
     if strange:
         text += (
-            f"; of {len(strange):,} weights beside them, such as {printable(strange[0])}, it does "
-            "not tell, and they are read off their names and shapes"
+            f"; it says nothing of {len(strange):,} other weights, such as "
+            f"{printable(strange[0])}, which are read off their names and shapes"
         )
     return text
 

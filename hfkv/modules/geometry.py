@@ -140,7 +140,7 @@ def _fitting(
     if len(chosen) != 1:
         raise UnsupportedError(
             f"{printable(row.name)}.{short} is stored as a column of {count:,} elements, and the "
-            f"sizes that config.json gives for it come to {len(chosen)} shapes of as many",
+            f"sizes that config.json gives for it fit {len(chosen)} shapes",
             where=where,
             hint="ask about the model that it was quantized from",
         )

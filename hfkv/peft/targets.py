@@ -127,8 +127,8 @@ def matched(built: Built, targeting: Targeting) -> Iterator[Module]:
         and any("." in name for name in targets)
     ):
         raise UnsupportedError(
-            "PEFT shortens long lists of full names, and layers_to_transform then means another "
-            "thing",
+            "PEFT shortens long lists of full names, and layers_to_transform then means something "
+            "else",
             where=targeting.where,
             hint="give short names",
         )

@@ -130,9 +130,7 @@ def test_weights_beside_the_rule_make_it_inferred() -> None:
     figure = count(seen)
     assert figure.basis == "inferred"
     assert figure.parameters == count(CASE["qwen"].facts()).parameters + 4 * (32 + 16)
-    assert any(
-        "of 2 weights beside them, such as transformer.visual" in note for note in figure.notes
-    )
+    assert any("of 2 other weights, such as transformer.visual" in note for note in figure.notes)
     with pytest.raises(UnsupportedError, match=r"visual\.conv1"):
         count(seen, target_modules=["conv1"])
 

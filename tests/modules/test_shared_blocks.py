@@ -37,7 +37,7 @@ def test_layers_take_the_blocks_in_turn(stored: list[int], blocks: int) -> None:
 def test_what_the_checkpoint_does_not_tell_is_refused(stored: list[int]) -> None:
     found = shapes(stored)
     found["m.layers.{}.norm.weight"] = {(0,): (4,)}
-    with pytest.raises(UnsupportedError, match="does not tell"):
+    with pytest.raises(UnsupportedError, match="does not show"):
         repeat_shared(found, BLOCK, 1, "tiny")
 
 

@@ -129,7 +129,7 @@ def _refuse_stated(module: Module, draft: Draft) -> None:
         raise UnsupportedError(
             f"{printable(module.name)} has a weight of "
             f"{list(module.parameters['weight'])} and states {list(next(iter(module.stated)))}: "
-            "a variant or a start that reads the weight is not counted there",
+            "a variant of LoRA, or a start that reads the weight, is not counted there",
             where=draft.where,
             hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
@@ -170,7 +170,7 @@ def _attention(module: Module, draft: Draft) -> list[Adapted]:
     """The adapters of the joint input projection, under the module's name, and of ``out_proj``.
 
     Raises:
-        TargetError: query, key and value have widths of their own, or a variant is asked for.
+        TargetError: query, key and value have different widths, or a variant is asked for.
         UnsupportedError: the start is one that is not known here for it.
     """
     options = draft.options
@@ -178,7 +178,7 @@ def _attention(module: Module, draft: Draft) -> list[Adapted]:
     joint = module.parameters.get("in_proj_weight")
     if joint is None:
         raise TargetError(
-            f"PEFT does not adapt {name}, whose query, key and value have widths of their own",
+            f"PEFT does not adapt {name}, whose query, key and value have different widths",
             where=draft.where,
         )
     variants = requested(options)
@@ -308,7 +308,7 @@ def _parameter(module: Module, full: str, shape: tuple[int, ...], draft: Draft) 
 def adapt_tied(built: Built, draft: Draft, adapted: list[Adapted]) -> list[Adapted]:
     """The adapters of layers that are tied to the embedding, after all others.
 
-    A linear layer at the top of the model gets the embedding's two matrices, turned over; they are
+    A linear layer at the top of the model gets the embedding's two matrices, transposed; they are
     parameters of its own as far as PEFT counts. One further down gets an adapter like any other.
     """
     if not draft.tied:
@@ -325,7 +325,7 @@ def adapt_tied(built: Built, draft: Draft, adapted: list[Adapted]) -> list[Adapt
         if source is None:
             raise TargetError(
                 f"PEFT ties the adapter of {printable(module.name)} to that of the input "
-                f"embedding, and {printable(built.input or '')} gets none",
+                f"embedding {printable(built.input or '')}, which gets none",
                 where=draft.where,
             )
         item = _adapt(replace(module, stated=frozenset()), draft)
@@ -333,8 +333,8 @@ def adapt_tied(built: Built, draft: Draft, adapted: list[Adapted]) -> list[Adapt
             options = draft.options
             if set(requested(options)) - {"use_dora"} or isinstance(options.init_lora_weights, str):
                 raise UnsupportedError(
-                    "ensure_weight_tying with a variant of LoRA or a start of its own is not "
-                    "counted",
+                    "ensure_weight_tying is not counted together with a variant of LoRA or with "
+                    "init_lora_weights by name",
                     where=draft.where,
                 )
             more = item.parameters - item.rank * (item.inputs + item.outputs)
