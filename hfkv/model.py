@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hfkv.errors import ConfigError, HfkvError, InputError, UnsupportedError
+from hfkv.errors import ConfigError, HfkvError, InputError
 from hfkv.facts import BaseCard, Facts, read
 from hfkv.reading import describe
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.modules.built import Built
+    from hfkv.peft.base import Base
     from hfkv.peft.lora import Lora
+    from hfkv.peft.methods import Adapter
     from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
     from hfkv.source.files import Files, SourceName
@@ -67,6 +70,22 @@ class Model:
     def core(self) -> Facts:
         """The facts that figures are computed from: of an adapter repository, its base model's."""
         return self.facts if self.facts.base is None else self.facts.base
+
+    @cached_property
+    def base(self) -> Base:
+        """The same as adapters are put on it: its modules are made once, for all of them."""
+        from hfkv.peft.base import Base
+
+        return Base(self.core)
+
+    @property
+    def built(self) -> Built:
+        """The modules that transformers would build.
+
+        Raises:
+            UnsupportedError: they cannot be told.
+        """
+        return self.base.built
 
     @property
     def model_type(self) -> str | None:
@@ -125,7 +144,8 @@ class Model:
 
         Args:
             config: a PEFT ``LoraConfig`` (or a mapping of its fields, as in
-                ``adapter_config.json``); the other options are then left out.
+                ``adapter_config.json``, or the :class:`~hfkv.peft.lora.LoraOptions` read from
+                one); the other options are then left out.
             r: the rank; 32 unless given.
             target_modules: ``"all-linear"``, ``None`` for PEFT's default mapping, a list of
                 names, or a regular expression as PEFT takes it.
@@ -136,15 +156,17 @@ class Model:
             HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
                 be counted.
         """
-        from hfkv.peft.lora import LoraOptions, lora
+        from hfkv.peft.lora import LoraOptions, count
 
         if config is None:
             chosen = LoraOptions.from_options(
                 r=32 if r is None else r, target_modules=target_modules, **options
             )
+        elif isinstance(config, LoraOptions):
+            chosen = config
         else:
             chosen = LoraOptions.from_config(config)
-        return lora(self.core, chosen, dtype=dtype)
+        return count(self.base, chosen, dtype=dtype)
 
     def cartridge(self, *, tokens: int, dtype: str = "auto", **options: Any) -> Prompt:
         """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.
@@ -167,57 +189,33 @@ class Model:
         Raises:
             HfkvError: a field is not usable, or PEFT's class does not fit this model.
         """
-        from hfkv.dtypes import canonical
-        from hfkv.facts.config import Config
-        from hfkv.modules.checkpoint import loose_of, own_config
-        from hfkv.peft.lora.count import adapter_dtype
-        from hfkv.peft.prompts import PromptOptions, prompt
+        from hfkv.peft.prompts import PromptOptions, count
 
-        core = self.core
-        if core.config is None:
-            raise UnsupportedError(
-                core.missing.get("config.json", "there is no config.json"), where=core.model
-            )
         options = config if isinstance(config, PromptOptions) else PromptOptions.from_config(config)
-        cache: KVCache | None = None
-        reason = ""
-        if options.method != "PROMPT_TUNING":
-            asked = dtype if dtype == "auto" else canonical(dtype, where="dtype")
-            try:
-                cache = self.kv_cache(tokens=1, dtype=asked)
-            except UnsupportedError as error:
-                reason = str(error)
-        own = Config(core.config, where=core.model)
-        return prompt(
-            core,
-            own_config(own),
-            options,
-            element=cache.element if cache else adapter_dtype(core, own, dtype),
-            cache_bytes=cache.bytes if cache else None,
-            cache_reason=reason,
-            loose=loose_of(core, own),
-            exact=own.cls is not None,
-        )
+        return count(self.base, options, dtype=dtype)
 
-    def adapter(self, *, dtype: str = "auto") -> Lora | Prompt:
-        """The adapter of an adapter repository: its own config on its base model, and its own
-        header as a witness.
+    def adapter(self, config: Mapping[str, Any] | None = None, *, dtype: str = "auto") -> Adapter:
+        """An adapter by any of PEFT's methods that are counted.
+
+        Args:
+            config: its ``adapter_config.json``. Without it this model is an adapter repository:
+                its own config is counted on its base model, with its own header as a witness.
+            dtype: element type of the adapter; ``auto`` is the model's own.
 
         Raises:
-            InputError: this is not an adapter repository.
+            InputError: no config is given, and this is not an adapter repository.
             CrosscheckError: the adapter's tensors are not what its config makes.
+            HfkvError: PEFT refuses the config, or it cannot be counted.
         """
-        from hfkv.peft.lora import LoraOptions, adapter
-        from hfkv.peft.prompts import METHODS, check_header
+        from hfkv.peft.methods import method_of
 
-        config = self.facts.extra.get("adapter_config.json")
-        if config is None:
+        fields = self.facts.extra.get("adapter_config.json") if config is None else config
+        if fields is None:
             raise InputError("not an adapter repository", where=self.model)
-        if config.get("peft_type") in METHODS:
-            return check_header(self.prompt(config, dtype=dtype), self.facts.tensors)
-        return adapter(
-            self.core, LoraOptions.from_config(config), witness=self.facts.tensors, dtype=dtype
-        )
+        method = method_of(fields)
+        figure = method.count(self.base, method.read(fields), dtype=dtype)
+        witness = self.facts.tensors if config is None else None
+        return figure if witness is None else method.agree(figure, witness)
 
     @cached_property
     def pretraining(self) -> Pretraining:

@@ -13,11 +13,10 @@ from hfkv.check.finding import Finding, said
 from hfkv.check.models import Models, Unavailable
 from hfkv.check.targets import Base, Flaw, flaws
 from hfkv.errors import CrosscheckError, HfkvError, InputError, TargetError, UnsupportedError
-from hfkv.facts.config import Config
 from hfkv.model import Model
 from hfkv.modules.built import leaf
-from hfkv.modules.checkpoint import built_of
-from hfkv.peft.lora import Lora, LoraOptions, adapter, lora
+from hfkv.peft.lora import Lora, LoraOptions
+from hfkv.peft.lora.witness import agree
 from hfkv.reading import printable
 from hfkv.source.directory import read_directory
 from hfkv.tensors import TensorTable
@@ -45,9 +44,9 @@ class Checked:
         """The adapter in parameters and bytes.
 
         Raises:
-            HfkvError: as :func:`hfkv.peft.lora.lora`.
+            HfkvError: as :meth:`hfkv.Model.lora`.
         """
-        return lora(self.base.core, self.options, dtype=self.asked.dtype)
+        return self.base.lora(self.options, dtype=self.asked.dtype)
 
 
 class Adapters:
@@ -158,12 +157,7 @@ class Adapters:
     def _base(self, model: Model) -> Base:
         facts = model.core
         if id(facts) not in self._bases:
-            if facts.config is None:
-                raise UnsupportedError(
-                    facts.missing.get("config.json", "there is no config.json"), where=facts.model
-                )
-            built = built_of(facts, Config(facts.config, where=facts.model))
-            self._bases[id(facts)] = Base(built, printable(facts.model))
+            self._bases[id(facts)] = Base(model.built, printable(facts.model))
         return self._bases[id(facts)]
 
     @staticmethod
@@ -177,7 +171,7 @@ class Adapters:
         try:
             witness = _own_tensors(folder)
             if witness is not None:
-                adapter(model.core, options, witness=witness, dtype=asked.dtype)
+                agree(model.lora(options, dtype=asked.dtype), witness)
         except CrosscheckError as error:
             yield at((), "HFKV106", f"adapter_model.safetensors: {said(error)}")
         except TargetError:

@@ -17,9 +17,9 @@ from hfkv.errors import HfkvError, TargetError
 from hfkv.modules.built import Built, leaf, target_name
 from hfkv.modules.table import peft_facts
 from hfkv.peft.lora import LoraOptions
+from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
-from hfkv.peft.lora.matching import compiled, layer_chosen, matches_list, rank_of
-from hfkv.peft.lora.work import Adapted
+from hfkv.peft.matching import compiled, layer_chosen, matches_list, rank_of
 from hfkv.reading import printable
 
 __all__ = ["Base", "Flaw", "flaws"]

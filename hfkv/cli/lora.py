@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,6 +14,7 @@ from hfkv.errors import ConfigError, NotFoundError
 if TYPE_CHECKING:
     from hfkv.model import Model
     from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.methods import Adapter
     from hfkv.render.formats import Format
 
 
@@ -78,7 +79,7 @@ def lora(
     """
     from hfkv.model import load
     from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.peft.prompts import METHODS, Prompt
+    from hfkv.peft.prompts import Prompt
     from hfkv.render.lora import sheets
     from hfkv.render.prompt import sheets as prompt_sheets
 
@@ -90,13 +91,13 @@ def lora(
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
     with waiting(f"reading {model}", output):
         loaded = load(model, revision=revision, source=source, token=token)
-    figure: Lora | Prompt
+    figure: Adapter
     if adapter_config is not None:
         config = read_adapter_config(adapter_config)
-        if config.get("peft_type") in METHODS:
-            figure = loaded.prompt(config, dtype=lora_dtype)
-        else:
+        if basis == "live" and config.get("peft_type", "LORA") == "LORA":
             figure = _count(loaded, LoraOptions.from_config(config), lora_dtype, basis, output)
+        else:
+            figure = loaded.adapter(config, dtype=lora_dtype)
     elif "adapter_config.json" in loaded.facts.extra and not options:
         figure = loaded.adapter(dtype=lora_dtype)
     else:
@@ -113,7 +114,7 @@ def lora(
         sheets=lambda: (
             prompt_sheets(loaded, figure)
             if isinstance(figure, Prompt)
-            else sheets(loaded, figure, by_layer=by_layer)
+            else sheets(loaded, cast("Lora", figure), by_layer=by_layer)
         ),
         quiet=lambda: [str(figure.parameters)],
     )
@@ -121,15 +122,15 @@ def lora(
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:
-    from hfkv.peft.lora import lora as count
-
     if basis != "live" or loaded.core.config is None:
-        return count(loaded.core, options, dtype=dtype)
+        return loaded.lora(options, dtype=dtype)
     from hfkv.live.modules import live_built
+    from hfkv.peft.base import Base
+    from hfkv.peft.lora import count
 
     with waiting(f"building {loaded.model} on the meta device", output):
         built = live_built(loaded.core.config)
-    return count(loaded.core, options, dtype=dtype, built=built)
+    return count(Base(loaded.core, known=built), options, dtype=dtype)
 
 
 def _options(flags: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from hfkv.dtypes import BITS
 from hfkv.errors import InputError
 from hfkv.model import Model
-from hfkv.peft.lora import LoraOptions, lora
-from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Affine, Capacity
+from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Capacity
+from hfkv.peft.lora.rank_line import RankLine
 
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
@@ -61,7 +62,7 @@ class Ranks:
         dtype: element type of the adapter.
         kv_cache_bytes: of the cache after so many tokens.
         weight_bytes: of the checkpoint; None without a header.
-        rows: rank 1 to 1024.
+        rows: rank 1 to 1024, of them those that PEFT takes.
         at_parity: the largest rank whose adapter is no larger than the cache.
         at_one_percent: the largest rank whose adapter is no more than 1% of the weights.
         covers: the smallest rank whose capacity covers the tokens, by the capacity model.
@@ -141,28 +142,26 @@ def ranks(
         crosscheck=crosscheck,
     )
     tokens *= batch
-    low, high = (
-        lora(
-            model.core,
-            LoraOptions.from_options(r=r, target_modules=target_modules),
-            dtype=lora_dtype,
-        )
-        for r in (1024, 2048)
-    )
-    line = Affine.through(1024, low.parameters, 2048, high.parameters)
-    width = Fraction(low.bytes, low.parameters)
+    # Counted once: every other rank is on its line.
+    adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
+    line = adapter.line
+    width = Fraction(BITS[adapter.element], 8)
     weights = model.weight_bytes
     chosen = CAPACITIES[capacity]
     return Ranks(
         model=model.model,
         tokens=tokens,
-        dtype=low.dtype,
+        dtype=adapter.dtype,
         kv_cache_bytes=cache.bytes,
         weight_bytes=weights,
-        rows=tuple(_row(r, line, width, cache.bytes, weights, tokens, chosen.bits) for r in RANKS),
+        rows=tuple(
+            _row(r, line, width, cache.bytes, weights, tokens, chosen.bits)
+            for r in RANKS
+            if line.takes(r)
+        ),
         at_parity=line.largest(cache.bytes / width),
         at_one_percent=None if weights is None else line.largest(weights / width / 100),
-        covers=line.covers(tokens, bits_per_token, chosen),
+        covers=line.smallest(tokens * bits_per_token / chosen.bits),
         capacity=chosen,
         bits_per_token=bits_per_token,
     )
@@ -170,7 +169,7 @@ def ranks(
 
 def _row(
     r: int,
-    line: Affine,
+    line: RankLine,
     width: Fraction,
     cache: int,
     weights: int | None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hfkv.comparison.breakeven import break_even, rank_at_parity
+from hfkv.comparison.breakeven import break_even
 from hfkv.errors import HfkvError, InputError, TargetError
 from hfkv.model import Model, load_many
 
@@ -38,7 +38,7 @@ class Comparison:
         break_even_tokens: the smallest number of tokens (per sequence, at this batch) whose cache
             is at least as large as the adapter; None where it never is, or a figure is missing.
         rank_at_parity: the largest rank whose adapter is no larger than the cache; None where
-            even rank 1 is larger, or a figure is missing.
+            even the smallest is larger, or a figure is missing.
         reasons: figure name to why it is missing.
     """
 
@@ -267,20 +267,12 @@ def compare_model(
         crossing = break_even(cache, adapter.bytes)
         if crossing is None:
             reasons["break_even_tokens"] = "the cache never grows to the size of the adapter"
-        parity = attempt(
-            "rank_at_parity",
-            lambda: rank_at_parity(
-                cache.bytes,
-                lambda rank: (
-                    model.lora(
-                        r=rank, target_modules=target_modules, dtype=lora_dtype, **options
-                    ).bytes
-                ),
-            ),
-        )
+        parity = adapter.largest_rank(cache.bytes)
         if parity is None:
-            reasons.setdefault(
-                "rank_at_parity", "even the adapter of rank 1 is larger than the cache"
+            reasons["rank_at_parity"] = (
+                f"even the adapter of rank {adapter.line.step} is larger than the cache"
+                if adapter.line.slope
+                else "the size of the adapter does not depend on r"
             )
     return Comparison(
         model=model,

@@ -17,9 +17,9 @@ from hfkv.generate.symbols import Int, expression, recorded, symbolic
 from hfkv.live.build import config_of
 from hfkv.live.embeddings import name_of
 from hfkv.live.lora import build_for, own_config
-from hfkv.modules.checkpoint import own_config as own_of
 from hfkv.modules.class_plan import reader
 from hfkv.modules.conversion import Index
+from hfkv.modules.table import own_config as own_of
 
 __all__ = ["Sample", "plain", "sample", "without_values"]
 

@@ -11,9 +11,9 @@ from typing import Any
 from hfkv.facts.config import Config
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put
-from hfkv.modules.checkpoint import own_config
 from hfkv.modules.class_plan import reader
 from hfkv.modules.expressions import evaluate
+from hfkv.modules.table import own_config
 
 __all__ = ["multiples"]
 

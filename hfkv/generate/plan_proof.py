@@ -15,13 +15,13 @@ from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
 from hfkv.live.embeddings import name_of
-from hfkv.modules.checkpoint import own_config
-from hfkv.modules.class_plan import UNPROVED, Indices, Plan, holds, kind_of, planned, reader
+from hfkv.modules.class_plan import UNPROVED, ClassPlan, Indices, holds, kind_of, planned, reader
+from hfkv.modules.table import own_config
 
 __all__ = ["Proof", "difference", "prove", "pruned", "seen_keys"]
 
 
-def difference(raw: Mapping[str, Any], model: Any, plan: Plan) -> str:
+def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
     """What of the model differs from what the plan says of its config file; "" where nothing."""
     config = own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
     built = planned(plan, config, model_type=model.config.model_type)
@@ -73,7 +73,7 @@ def prove(
         pool: configs that the class takes.
         count: how many random configs must bear the plan out, beside those that are aimed at it.
     """
-    proof = Proof(space, Plan.parse(space.name, {**content, "keys": {}, "parts": {}}))
+    proof = Proof(space, ClassPlan.parse(space.name, {**content, "keys": {}, "parts": {}}))
     proof.show(space.first())
     proof.show(pool[0])
     for values in _singly(space, pool, chance):
@@ -109,7 +109,7 @@ class Proof:
         proved: groups of like trees, by their tests, to the leaves that were borne out.
     """
 
-    def __init__(self, space: Space, plan: Plan) -> None:
+    def __init__(self, space: Space, plan: ClassPlan) -> None:
         self.space, self.plan = space, plan
         self.wrong: list[Values] = []
         self.good: list[Values] = []

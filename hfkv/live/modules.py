@@ -10,7 +10,7 @@ from hfkv.live.embeddings import input_raises, name_of, tie_keys, tied_names
 from hfkv.live.lora import build_for
 from hfkv.live.module_kind import kind_of
 from hfkv.modules.built import Built, Module
-from hfkv.modules.embeddings import tied_to
+from hfkv.modules.ties import tied_to
 
 __all__ = ["live_built"]
 

@@ -9,8 +9,9 @@ from hfkv.errors import ConfigError, TargetError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.live.build import transformers
 from hfkv.live.lora import live_lora, peft
-from hfkv.peft.lora import Lora, LoraOptions, lora
-from hfkv.peft.lora.snippet import keywords
+from hfkv.peft.base import Base
+from hfkv.peft.lora import Lora, LoraOptions, count
+from hfkv.peft.lora.options import keywords
 
 __all__ = ["LoraVerification", "verify_lora"]
 
@@ -109,7 +110,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
     planned: Lora | None = None
     reason = ""
     try:
-        planned = lora(facts, options)
+        planned = count(Base(facts), options)
     except (UnsupportedError, ConfigError, TargetError) as error:
         reason = str(error)
     refused = live.get("error")

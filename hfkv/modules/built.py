@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Built", "Module", "leaf", "target_name", "walk_key"]
+__all__ = [
+    "CONVOLUTIONS",
+    "LINEAR",
+    "UNCLEAR",
+    "Built",
+    "Module",
+    "leaf",
+    "target_name",
+    "walk_key",
+]
+
+#: Kinds of modules as PEFT's dispatch sees them.
+LINEAR = ("linear", "Conv1D")
+CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+
+#: Kinds of modules without a module table, where what is known leaves two open.
+UNCLEAR = {
+    "router": "a linear layer or a plain parameter",
+    "vocabulary": "a linear layer or an embedding",
+    "head": "a linear layer or of a class of its own",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +37,13 @@ class Module:
     Attributes:
         name: its full name; never "".
         kind: as PEFT's dispatch sees it: ``linear``, ``Conv1D`` (swapped axes), ``embedding``,
-            ``conv1d``, ``conv2d``, ``conv3d``, ``attention`` or ``other``.
+            ``conv1d``, ``conv2d``, ``conv3d``, ``attention`` or ``other``; of remote code also
+            one of :data:`UNCLEAR`, and ``unknown``.
         parameters: the shapes of the parameters that it holds itself.
         transposed: 3-D parameters are (experts, in, out) instead of (experts, out, in).
         groups: of a convolution.
         stated: the sizes of its weight that a tied layer states, where they are not those that the
-            weight has; several where they hang on what is not known here. PEFT goes by them.
+            weight has; several where they depend on what is not known here. PEFT goes by them.
     """
 
     name: str
@@ -109,17 +130,28 @@ def target_name(name: str) -> str:
     return parts[-1] if parts else name
 
 
-def walk_key(name: str, index: Sequence[int], order: Mapping[str, int]) -> tuple[int, ...]:
-    """What to sort modules by, for the order of a walk through the model.
+def walk_key(name: str, order: Mapping[str, int]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """What to sort the modules of a pattern by, for the order of a walk through the model.
 
     Args:
-        name: the module's, with ``{}`` for each number in it.
-        index: those numbers.
-        order: where each such name stands in the class.
+        name: the pattern, with ``{}`` for each number in it.
+        order: where each pattern stands in the class.
+
+    Returns:
+        A function of the numbers of one module.
+
+    >>> key = walk_key("layers.{}.mlp", {"layers": 1, "layers.{}": 2, "layers.{}.mlp": 5})
+    >>> key((7,))
+    (1, 0, 2, 7, 5, 0)
     """
-    key: list[int] = []
-    numbers = iter(index)
     parts = name.split(".")
-    for end, part in enumerate(parts, 1):
-        key += (order.get(".".join(parts[:end]), 0), next(numbers, 0) if part == "{}" else 0)
-    return tuple(key)
+    places = [order.get(".".join(parts[:end]), 0) for end in range(1, len(parts) + 1)]
+
+    def key(index: Sequence[int]) -> tuple[int, ...]:
+        numbers = iter(index)
+        found: list[int] = []
+        for place, part in zip(places, parts, strict=True):
+            found += (place, next(numbers, 0) if part == "{}" else 0)
+        return tuple(found)
+
+    return key

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from hfkv.errors import UnsupportedError
-from hfkv.facts import Facts
 from hfkv.facts.config import Config
-from hfkv.modules.built import Built, Module, walk_key
-from hfkv.modules.composites import with_parts
-from hfkv.modules.config_only import bare, sizes
+from hfkv.modules.built import CONVOLUTIONS, Built, Module, walk_key
 from hfkv.modules.conversion import Index, Loaded, Shape, load_names
-from hfkv.modules.documented import by_header
-from hfkv.modules.embeddings import as_declared
-from hfkv.modules.geometry import FLAT, restore, size_by_config
-from hfkv.modules.packed import unpack
-from hfkv.modules.shared_blocks import repeat_shared
-from hfkv.modules.stated_sizes import with_stated
-from hfkv.modules.table import Row, Table, has_table, table_of
+from hfkv.modules.geometry import groups_by_config, restore, size_by_config
+from hfkv.modules.table import ModuleRow, Table, nested_at, table_of
+from hfkv.modules.ties import with_ties
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable, template
 
-__all__ = ["built_of", "loose_of", "own_config"]
+__all__ = ["by_table"]
 
 
 #: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
@@ -36,36 +28,26 @@ _NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     }
 }
 
-_GGUF_NOTE = (
-    "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
-    "the adapter is the one of the unquantized class"
-)
 
+def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = "") -> Built:
+    """Join the class's module table with the checkpoint's header.
 
-def built_of(facts: Facts, config: Config) -> Built:
-    """Join the class's module table with the checkpoint's header; without one, follow the plan of
-    the class, where it has one.
+    Args:
+        config: the model's, of a type with a table.
+        tensors: the header, with packed weights unpacked.
+        where: the model, for errors.
+        note: by which rule the sizes were read off the header, where they are not plain; "" else.
 
     Raises:
-        UnsupportedError: there is neither, the weights are packed, or a part of the model is of
-            a type whose table does not fit.
+        UnsupportedError: the table and the header are at odds, or a part of the model is of a type
+            whose table does not fit.
     """
-    if facts.tensors is None:
-        return bare(facts, config)
-    if facts.unnamed:
-        raise UnsupportedError(
-            facts.unnamed,
-            where=facts.model,
-            hint="ask of the repository that the file was made from",
-        )
-    tensors, note = (facts.tensors, _GGUF_NOTE) if facts.from_gguf else unpack(facts, facts.tensors)
-    if not has_table(config):
-        _refuse_flat(tensors, config, facts.model)
-        built = by_header(config.model_type, config.raw, tensors, facts.model)
-        return replace(built, reason="; ".join(filter(None, (built.reason, note))))
     table = table_of(config)
-    own = _inside(config, table.config_path)
-    table = with_parts(table, own)
+    own = nested_at(config, table.config_path)
+    if table.parts:
+        from hfkv.modules.composites import with_parts
+
+        table = with_parts(table, own)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
@@ -81,15 +63,15 @@ def built_of(facts: Facts, config: Config) -> Built:
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    if restore(loaded, table, own, facts.model, lambda: sizes(config)):
+    if restore(loaded, table, own, where, lambda: _by_plan(config)):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
-    _refuse_left(loaded, table, own, facts.model)
-    built = _assemble(table, loaded, _tied(table, own), facts.model, blocks=_blocks(own))
+    _refuse_left(loaded, table, own, where)
+    built = _assemble(table, loaded, own, where)
     return replace(
-        as_declared(with_stated(built, table, own), table, own),
+        with_ties(built, table, own),
         # The rule of the packing (or of GGUF's names) is documented; no such model was built to
         # check it against.
         basis="documented" if note else built.basis,
@@ -97,19 +79,15 @@ def built_of(facts: Facts, config: Config) -> Built:
     )
 
 
+def _by_plan(config: Config) -> Mapping[str, Shape] | None:
+    from hfkv.modules.config_only import sizes_by_plan
+
+    return sizes_by_plan(config)
+
+
 def _blocks(config: Config) -> int:
     blocks = config.get("num_mem_blocks")
     return blocks if type(blocks) is int and blocks > 0 else 1
-
-
-def _refuse_flat(tensors: TensorTable, config: Config, where: str) -> None:
-    if FLAT in tensors.dtypes:
-        raise UnsupportedError(
-            "4-bit bitsandbytes stores flat columns, and the sizes of the layers of "
-            f"model_type '{printable(config.model_type)}' are not known here",
-            where=where,
-            hint="ask of the model that it was quantized from",
-        )
 
 
 def _left_note(loaded: Loaded, table: Table) -> str:
@@ -123,39 +101,15 @@ def _left_note(loaded: Loaded, table: Table) -> str:
     if not names:
         return ""
     return (
-        f"{len(names):,} weights of the checkpoint are no part of {table.architecture} and get no "
-        f"adapter, such as {printable(names[0])}"
+        f"{len(names):,} weights of the checkpoint do not belong to {table.architecture} and get "
+        f"no adapter, such as {printable(names[0])}"
     )
-
-
-def own_config(config: Config) -> Config:
-    """What the class that the table is of takes: the whole, or its text part."""
-    return _inside(config, table_of(config).config_path) if has_table(config) else config
-
-
-def loose_of(facts: Facts, config: Config) -> int:
-    """Elements of the parameters that the model holds itself, outside all its modules.
-
-    Raises:
-        UnsupportedError: as :func:`built_of`, where the class can have any.
-    """
-    if not has_table(config):
-        return 0
-    if not any(not row.name and row.parameters for row in table_of(config).rows):
-        return 0
-    return sum(math.prod(shape) for shape in built_of(facts, config).loose.values())
-
-
-def _inside(config: Config, path: str) -> Config:
-    for key in filter(None, path.split(".")):
-        config = config.nested(key)
-    return config
 
 
 def _at(config: Config, path: str) -> Any:
     """The value of a path such as ``text_config.num_hidden_layers``, with class defaults."""
     *outer, key = path.split(".")
-    return _inside(config, ".".join(outer)).get(key)
+    return nested_at(config, ".".join(outer)).get(key)
 
 
 def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
@@ -191,8 +145,7 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
         if table.exchanged or any(name.endswith(ending) for name in missing):
             raise UnsupportedError(
                 f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
-                f"{list(shape)}), which is no parameter of {table.architecture} by the module "
-                "table",
+                f"{list(shape)}), and {table.architecture} has no such parameter",
                 where=where,
             )
 
@@ -208,11 +161,9 @@ def _tied(table: Table, config: Config) -> Mapping[str, str]:
     return tied
 
 
-def _assemble(
-    table: Table, loaded: Loaded, tied: Mapping[str, str], where: str, *, blocks: int
-) -> Built:
+def _assemble(table: Table, loaded: Loaded, config: Config, where: str) -> Built:
     shapes = loaded.shapes
-    shared = _share(shapes, tied, where, blocks)
+    shared = _share(shapes, _tied(table, config), where, _blocks(config))
     # Which indices each module has: those of its parameters, and those of what lies below it.
     present: dict[str, set[Index]] = {}
     for pattern, found in shapes.items():
@@ -246,11 +197,12 @@ def _assemble(
             if row.parameters or row.name.endswith("{}"):
                 continue
             where_found = present.get(parent, set()) if parent else {()}
+        groups = 1 if row.groups == 1 else groups_by_config(row, table, config)
+        key = walk_key(row.name, order)
         for index in where_found:
             parameters = _held(row, index, shapes)
-            modules.append(
-                (walk_key(row.name, index, order), _module(row, index, parameters, where))
-            )
+            module = _module(row, index, parameters, groups, where)
+            modules.append((key(index), module))
     modules.sort(key=lambda item: item[0])
     return Built(
         model_type=table.config_type,
@@ -262,7 +214,9 @@ def _assemble(
     )
 
 
-def _held(row: Row, index: Index, shapes: Mapping[str, Mapping[Index, Shape]]) -> dict[str, Shape]:
+def _held(
+    row: ModuleRow, index: Index, shapes: Mapping[str, Mapping[Index, Shape]]
+) -> dict[str, Shape]:
     """A module's own parameters; those of a list of parameters have a number of their own."""
     found: dict[str, Shape] = {}
     for name in row.parameters:
@@ -289,6 +243,8 @@ def _share(
             root = target.partition("{}.")[2].partition(".")[0]
             if root not in roots:
                 roots.add(root)
+                from hfkv.modules.shared_blocks import repeat_shared
+
                 shared.update(repeat_shared(shapes, target, blocks, where))
             continue
         pattern, index = template(target)
@@ -318,7 +274,13 @@ def _share(
     return shared
 
 
-def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str) -> Module:
+def _module(
+    row: ModuleRow,
+    index: Index,
+    parameters: Mapping[str, Shape],
+    groups: int | None,
+    where: str,
+) -> Module:
     kind = row.kind
     if len(row.kinds) > 1:
         # Items of one list can differ (a linear layer, a norm, an activation): the weight tells.
@@ -326,7 +288,7 @@ def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str)
         kinds = [item for item in row.kinds if (item == "other") != flat]
         if len(kinds) != 1:
             raise UnsupportedError(
-                f"{printable(row.name)} can be of several kinds, and its weight does not tell",
+                f"{printable(row.name)} can be of several kinds, and its weight does not say which",
                 where=where,
             )
         kind = kinds[0]
@@ -342,13 +304,15 @@ def _module(row: Row, index: Index, parameters: Mapping[str, Shape], where: str)
             raise UnsupportedError(
                 f"{printable(row.name.format(*index))}.weight is "
                 + ("missing" if weight is None else f"of shape {list(weight)}")
-                + f", and a {kind} layer's is expected",
+                + f", where a {kind} layer is expected",
                 where=where,
             )
+    elif kind in CONVOLUTIONS and weight is not None and (not groups or weight[0] % groups):
+        kind = "unknown"  # the config does not tell its groups
     return Module(
         name=row.name.format(*index),
         kind=kind,
         parameters=parameters,
         transposed=row.transposed,
-        groups=row.groups,
+        groups=groups or 1,
     )

@@ -22,8 +22,8 @@ from hfkv.reading import describe
 
 __all__ = [
     "UNPROVED",
+    "ClassPlan",
     "Indices",
-    "Plan",
     "holds",
     "kind_of",
     "leaf_of",
@@ -42,7 +42,7 @@ _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ClassPlan:
     """The plan of one class; see ``hfkv/data/plans/README.md``.
 
     Attributes:
@@ -69,7 +69,7 @@ class Plan:
     output: Any
 
     @classmethod
-    def parse(cls, architecture: str, raw: Mapping[str, Any]) -> Plan:
+    def parse(cls, architecture: str, raw: Mapping[str, Any]) -> ClassPlan:
         """The plan as the generator writes it."""
         trees = raw["trees"]
         return cls(
@@ -99,7 +99,7 @@ def _file(model_type: str) -> Mapping[str, Any]:
     return classes
 
 
-def plan_of(model_type: str, architecture: str) -> Plan:
+def plan_of(model_type: str, architecture: str) -> ClassPlan:
     """The plan of a class.
 
     Args:
@@ -111,7 +111,7 @@ def plan_of(model_type: str, architecture: str) -> Plan:
     raw = _file(model_type).get(architecture, {"refused": "no plan was made for it"})
     if "refused" in raw:
         raise UnsupportedError(f"{architecture} has no proved plan ({raw['refused']})")
-    return Plan.parse(architecture, raw)
+    return ClassPlan.parse(architecture, raw)
 
 
 def kind_of(value: Any) -> str:
@@ -196,7 +196,7 @@ def leaf_of(tree: Any, read: Read, index: Index) -> Any:
     while isinstance(tree, Mapping):
         tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
     if tree == UNPROVED:
-        raise UnsupportedError("no config of the proof has such a combination of keys as this one")
+        raise UnsupportedError("its plan was not proved with such a combination of keys")
     return tree
 
 
@@ -224,7 +224,7 @@ def reader(config: Config) -> Read:
     return read
 
 
-def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
+def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     """The modules of the class, by its own config.
 
     Args:
@@ -238,7 +238,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
     for key, divisor in plan.multiples:
         if evaluate(f"{key} % ({divisor})", read):
             raise UnsupportedError(
-                f"{plan.architecture} was built with no {key} that is not a multiple of {divisor}"
+                f"{plan.architecture} was checked only where {key} is a multiple of {divisor}"
             )
     indices = Indices(plan, read)
     shapes: dict[str, dict[Index, dict[str, Shape]]] = {}
@@ -257,6 +257,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
     order = {name: number for number, (name, _) in enumerate(plan.modules)}
     modules: list[tuple[tuple[int, ...], Module]] = []
     for name, tree in plan.modules:
+        walk = walk_key(name, order)
         for index in indices.of(name):
             kind = leaf_of(tree, read, index)
             if kind is not None:
@@ -267,7 +268,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
                     transposed=bool(kind[1]),
                     groups=size_of(kind[2], read, index) or 1,
                 )
-                modules.append((walk_key(name, index, order), made))
+                modules.append((walk(index), made))
     modules.sort(key=lambda item: item[0])
     tied: dict[str, str] = {}
     for name, tree in plan.tied:
@@ -290,7 +291,7 @@ def planned(plan: Plan, config: Config, *, model_type: str) -> Built:
 class Indices:
     """The indices that names of a pattern can have."""
 
-    def __init__(self, plan: Plan, read: Read) -> None:
+    def __init__(self, plan: ClassPlan, read: Read) -> None:
         self._plan, self._read = plan, read
         self._known: dict[str, list[Index]] = {}
 
@@ -314,8 +315,8 @@ class Indices:
         return found
 
 
-def _check(plan: Plan, config: Config) -> None:
-    """Refuse what the class could take otherwise than it was seen to."""
+def _check(plan: ClassPlan, config: Config) -> None:
+    """Refuse what the class could take in another way than it was seen to."""
     for path in ("", *plan.parts):
         part = _level(config, path)
         if part is not None and part.raw.get("per_layer_config") is not None:
@@ -353,7 +354,7 @@ def _level(config: Config, path: str) -> Config | None:
     return config
 
 
-def _unproved(plan: Plan, config: Config, path: str, value: Any) -> UnsupportedError:
+def _unproved(plan: ClassPlan, config: Config, path: str, value: Any) -> UnsupportedError:
     return UnsupportedError(
         f"{plan.architecture} was not checked with {describe(value)} for {config.path}{path}"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.modules.table import Row, Table, TieRule, part_place, tables_of
+from hfkv.modules.table import ModuleRow, Table, TieRule, part_place, tables_of
 from hfkv.reading import printable
 
 __all__ = ["with_parts"]
@@ -33,7 +33,7 @@ _WHOLE = ("BertLMHeadModel", "GPT2LMHeadModel")
 class _Donor:
     """A model to be put in a part's place; names are relative to it, "" is the model itself."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ModuleRow, ...]
     input: str | None
     output: str | None = None
     tied: Mapping[str, str] | None = None
@@ -62,8 +62,8 @@ def with_parts(table: Table, config: Config) -> Table:
         donor = _donor(found) if cls.endswith("Model") and cls not in _WHOLE else _whole(found)
         if donor is None:
             raise UnsupportedError(
-                f"{printable(name)} is a {printable(found)} here, and the module table of "
-                f"{table.architecture} knows it as {known}",
+                f"{printable(name)} is a {printable(found)} here, and {table.architecture} is "
+                f"known only with a {known} in its place",
                 where=f"{config.where}: config.json: {path}.model_type",
             )
         changed.append(name)
@@ -155,7 +155,7 @@ def _join(*parts: str) -> str:
 
 def _exchange(table: Table, name: str, path: str, donor: _Donor) -> Table:
     start = f"{name}."
-    rows: list[Row] = []
+    rows: list[ModuleRow] = []
     placed = False
     for row in table.rows:
         if row.name != name and not row.name.startswith(start):

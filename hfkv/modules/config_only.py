@@ -1,4 +1,4 @@
-"""The modules of a model that shows no weights: by its config alone, where its class has a plan."""
+"""The modules of a model by its config alone, where its class has a plan: no weights are seen."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.modules.built import Built
 from hfkv.modules.class_plan import plan_of, planned
-from hfkv.modules.embeddings import as_declared
-from hfkv.modules.stated_sizes import with_stated
 from hfkv.modules.table import has_table, table_of
+from hfkv.modules.ties import with_ties
 from hfkv.reading import printable
 
-__all__ = ["bare", "sizes"]
+__all__ = ["by_plan", "sizes_by_plan"]
 
 _QUANTIZED = "; the adapter is the one of the unquantized class"
 
 
-def bare(facts: Facts, config: Config) -> Built:
+def by_plan(facts: Facts, config: Config) -> Built:
     """What transformers would build for this config.
 
     Raises:
@@ -32,7 +31,7 @@ def bare(facts: Facts, config: Config) -> Built:
     except UnsupportedError as error:
         raise UnsupportedError(
             f"LoRA's layers are counted from the safetensors headers: {absent}; and config.json "
-            f"alone does not tell them: {error.what}",
+            f"alone is not enough: {error.what}",
             where=facts.model,
             hint="use the repository or a directory with the weights; with the verify extra "
             "hfkv lora --basis live builds the class instead",
@@ -45,7 +44,7 @@ def bare(facts: Facts, config: Config) -> Built:
     )
 
 
-def sizes(config: Config) -> Mapping[str, tuple[int, ...]] | None:
+def sizes_by_plan(config: Config) -> Mapping[str, tuple[int, ...]] | None:
     """Each parameter's shape by the config; None where the config does not tell."""
     try:
         built = _built(config)
@@ -76,4 +75,4 @@ def _built(config: Config) -> Built:
             f"a {table.config_type}"
         )
     built = planned(plan, own, model_type=table.config_type)
-    return as_declared(with_stated(built, table, own), table, own)
+    return with_ties(built, table, own)

@@ -331,12 +331,12 @@ def _operate(
             work = halves
         else:
             raise UnsupportedError(
-                f"loading {target} does {operation}, which is not followed here",
+                f"transformers loads {target} by {operation}, which is not known here",
                 where="safetensors header",
             )
     flat = [items[0] for items in work]
     if len(flat) != count:
-        raise UnsupportedError(f"loading {target} is not followed here", where="header")
+        raise UnsupportedError(f"how transformers loads {target} is not known here", where="header")
     return flat
 
 

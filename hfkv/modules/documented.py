@@ -14,10 +14,11 @@ from typing import Any
 from hfkv.errors import UnsupportedError
 from hfkv.modules.built import Built, Module
 from hfkv.modules.expressions import evaluate
+from hfkv.modules.geometry import FLAT
 from hfkv.modules.header import Header, Index, Shape, family, read_header
 from hfkv.modules.inferred import guess, inferred
-from hfkv.modules.rule import Rule, Weight
 from hfkv.modules.rules import RULES
+from hfkv.modules.rules.rule import Rule, Weight
 from hfkv.modules.table import is_known
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
@@ -47,6 +48,13 @@ def by_header(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, whe
         UnsupportedError: the checkpoint does not agree with its type's rule, or there is no rule
             and its names leave a doubt.
     """
+    if FLAT in tensors.dtypes:
+        raise UnsupportedError(
+            "4-bit bitsandbytes stores flat columns, and the sizes of the layers of "
+            f"model_type '{printable(model_type)}' are not known here",
+            where=where,
+            hint="ask about the model that it was quantized from",
+        )
     header = read_header(tensors)
     rules = RULES.get(model_type, ())
     if not rules:
@@ -158,8 +166,8 @@ def _reason(model_type: str, reading: _Reading, strange: list[str]) -> str:
         )
     if strange:
         text += (
-            f"; of {len(strange):,} weights beside them, such as {printable(strange[0])}, it does "
-            "not tell, and they are read off their names and shapes"
+            f"; it says nothing of {len(strange):,} other weights, such as "
+            f"{printable(strange[0])}, which are read off their names and shapes"
         )
     return text
 

@@ -16,11 +16,11 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.modules.conversion import Loaded, Shape
 from hfkv.modules.expressions import evaluate
-from hfkv.modules.table import Row, Table
+from hfkv.modules.table import ModuleRow, Table
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["FLAT", "flat_columns", "restore", "size_by_config"]
+__all__ = ["FLAT", "flat_columns", "groups_by_config", "restore", "size_by_config"]
 
 #: The dtype given to a column whose shape is lost. One of its elements is one of the layer's, and
 #: a size of -1 marks it through the stacking and joining that loading does.
@@ -89,7 +89,7 @@ def _checked(shape: Shape, count: int, name: str, where: str) -> Shape:
             f"{printable(name)} is stored as a column of {count:,} elements, and config.json makes "
             f"it {list(shape)}, {math.prod(shape):,} elements",
             where=where,
-            hint="ask of the model that it was quantized from",
+            hint="ask about the model that it was quantized from",
         )
     return shape
 
@@ -108,11 +108,18 @@ def size_by_config(table: Table, pattern: str, at: int, config: Config) -> int |
     return found.pop() if len(found) == 1 else None
 
 
+def groups_by_config(row: ModuleRow, table: Table, config: Config) -> int | None:
+    """The groups of a convolution by the config; None where they are not known."""
+    return _size(row.groups, row, table, config)
+
+
 def _is_key(item: str | int | None) -> bool:
     return isinstance(item, str) and item.replace(".", "_").isidentifier()
 
 
-def _fitting(row: Row, short: str, count: int, table: Table, config: Config, where: str) -> Shape:
+def _fitting(
+    row: ModuleRow, short: str, count: int, table: Table, config: Config, where: str
+) -> Shape:
     stated: set[Shape] = set()
     solved: set[Shape] = set()
     for shape in row.parameters[short]:
@@ -133,14 +140,14 @@ def _fitting(row: Row, short: str, count: int, table: Table, config: Config, whe
     if len(chosen) != 1:
         raise UnsupportedError(
             f"{printable(row.name)}.{short} is stored as a column of {count:,} elements, and the "
-            f"sizes that config.json gives for it come to {len(chosen)} shapes of as many",
+            f"sizes that config.json gives for it fit {len(chosen)} shapes",
             where=where,
-            hint="ask of the model that it was quantized from",
+            hint="ask about the model that it was quantized from",
         )
     return chosen[0]
 
 
-def _size(item: str | int | None, row: Row, table: Table, config: Config) -> int | None:
+def _size(item: str | int | None, row: ModuleRow, table: Table, config: Config) -> int | None:
     def read(path: str) -> Any:
         return _read(config, f"{row.path}.{path}" if row.path else path, table)
 

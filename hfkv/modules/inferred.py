@@ -2,11 +2,11 @@
 
 A repository with code of its own keeps its own names, and a tensor ``X.weight`` of two dimensions
 is the weight of a module ``X``. That is enough for what a LoRA adapter adds to it. What it does not
-say is told, or refused where the answer would hang on it:
+say is told, or refused where the answer would depend on it:
 
 - which module is the output embedding, that ``all-linear`` leaves out: the one head by name;
 - which are embeddings: those named so, and tables as long as the vocabulary;
-- whether a mixture's router is a linear layer or a plain parameter: not to be told, so that
+- whether a mixture's router is a linear layer or a plain parameter: that cannot be seen, so that
   ``all-linear`` is refused unless it is excluded;
 - the shape of convolutions: not used, and refused as a target.
 """
@@ -89,7 +89,7 @@ def inferred(
             + ": the modules are read off "
             "the checkpoint's names and shapes, every weight of two dimensions as a linear layer "
             + (
-                f"but the embeddings ({printable(', '.join(embeddings), 120)}) "
+                f"except the embeddings ({printable(', '.join(embeddings), 120)}) "
                 if embeddings
                 else ""
             )
@@ -100,7 +100,7 @@ def inferred(
 
 def guess(header: Header, raw: Mapping[str, Any], heads: Collection[str] = ()) -> dict[str, str]:
     """The kinds of modules with a weight of two or more dimensions, by names and sizes alone:
-    ``unknown``, or one of :data:`hfkv.peft.lora.work.UNCLEAR`, where these do not tell."""
+    ``unknown``, or one of :data:`hfkv.modules.built.UNCLEAR`, where these do not tell."""
     routers = _routers(header, raw)
     vocabulary = _vocabulary(raw)
     found = {}

@@ -103,7 +103,7 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
     rule = _rule(method, quantization, tensors, where)
     if rule is None:
         return tensors.mapped(lambda item: None if item.name.endswith(_BESIDE) else item), ""
-    by_name = method == "mlx"  # which layers are packed, and how, hangs on their neighbours
+    by_name = method == "mlx"  # which layers are packed, and how, depends on their neighbours
     return (
         TensorTable(_apply(tensors, rule)) if by_name else tensors.mapped(_kept(rule)),
         (
@@ -118,19 +118,19 @@ def _on_it(method: str, quantization: Mapping[str, Any]) -> str:
     if method == "bitnet" and quantization.get("linear_class") != "autobitlinear":
         return (
             "; on the packed model itself all-linear passes these layers over and PEFT refuses "
-            "them by name, since transformers' BitLinear is no torch.nn.Linear"
+            "them by name, since transformers' BitLinear is not a torch.nn.Linear"
         )
     if method in ("gptq", "awq", "auto-round"):
         return (
             "; on the packed model itself PEFT takes no DoRA, and whether all-linear finds the "
-            "layers hangs on gptqmodel's classes"
+            "layers depends on gptqmodel's classes"
         )
     if method == "mxfp4":
         return "; PEFT's target_parameters need the experts unpacked"
     if method in ("modelopt", "modelopt_fp4", "modelopt_mixed", "nvfp4"):
         return (
             "; the pinned transformers does not load such a checkpoint, and its own NVFP4 layer "
-            "is no torch.nn.Linear, so that all-linear would pass it over"
+            "is not a torch.nn.Linear, so that all-linear would pass it over"
         )
     return ""
 
@@ -187,7 +187,7 @@ def _rule(
     raise UnsupportedError(
         f"the weights are packed by '{printable(method, 40)}', whose rule is not known here",
         where=where,
-        hint="ask of the model that it was quantized from",
+        hint="ask about the model that it was quantized from",
     )
 
 

@@ -43,7 +43,7 @@ def repeat_shared(
     kept = layers[:blocks]
     if not layers or set(kept) - set(stored):
         raise UnsupportedError(
-            f"layers share {printable(pattern)}, and the checkpoint does not tell which",
+            f"layers share {printable(pattern)}, and the checkpoint does not show which layers do",
             where=where,
         )
     shared: dict[str, str] = {}

@@ -13,11 +13,13 @@ from hfkv.facts.config import Config
 from hfkv.reading import printable
 
 __all__ = [
-    "Row",
+    "ModuleRow",
     "Table",
     "TieRule",
     "has_table",
     "is_known",
+    "nested_at",
+    "own_config",
     "part_place",
     "peft_facts",
     "table_of",
@@ -31,7 +33,7 @@ TieRule = tuple[str, bool, Mapping[str, "str | None"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ModuleRow:
     """One module, ``{}`` for each number in its name.
 
     Attributes:
@@ -40,7 +42,8 @@ class Row:
         parameters: those it holds, to the shapes that they can have: numbers, expressions over
             config keys, or None; no shapes where the generator could not follow them.
         path: where in the class's config the expressions' keys are.
-        transposed, groups: as there.
+        transposed: as there.
+        groups: as there, or an expression over config keys.
         stated: the shapes that a tied layer says its weight has, where under some config they are
             not the weight's; as those of ``parameters``.
         beside: for a module that can be an empty stand-in, one that is there whenever it is.
@@ -52,7 +55,7 @@ class Row:
     parameters: Mapping[str, tuple[tuple[str | int | None, ...], ...]]
     path: str
     transposed: bool
-    groups: int
+    groups: str | int
     stated: tuple[tuple[str | int | None, ...], ...] = ()
     beside: str | None = None
 
@@ -72,7 +75,7 @@ class Table:
     output: str | None
     tied: Mapping[str, str]
     ties: tuple[TieRule, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ModuleRow, ...]
     counts: Mapping[str, Any]
     parts: tuple[tuple[str, str, str, str], ...]
     conversions: tuple[Mapping[str, Any], ...]
@@ -80,6 +83,11 @@ class Table:
     tie_keys: Mapping[str, str]
     input_raises: bool = False
     exchanged: tuple[str, ...] = ()
+
+    @property
+    def has_loose(self) -> bool:
+        """Whether the class can hold parameters itself, outside all modules."""
+        return any(not row.name and row.parameters for row in self.rows)
 
     @property
     def old(self) -> tuple[Mapping[str, Any], ...]:
@@ -146,6 +154,18 @@ def table_of(config: Config) -> Table:
     return _table(name, known[name])
 
 
+def own_config(config: Config) -> Config:
+    """What the class that the table is of takes: the whole, or its text part."""
+    return nested_at(config, table_of(config).config_path) if has_table(config) else config
+
+
+def nested_at(config: Config, path: str) -> Config:
+    """The config at a path such as ``thinker_config.text_config``; the config itself for ""."""
+    for key in filter(None, path.split(".")):
+        config = config.nested(key)
+    return config
+
+
 def tables_of(model_type: str) -> tuple[Table, ...]:
     """The tables of a known type's classes; none where there is no file."""
     if not is_known(model_type):
@@ -189,10 +209,10 @@ def _table(name: str, raw: Mapping[str, Any]) -> Table:
     )
 
 
-def _row(item: list[Any]) -> Row:
+def _row(item: list[Any]) -> ModuleRow:
     name, kind, parameters = item[:3]
     marks = item[3] if len(item) > 3 else {}
-    return Row(
+    return ModuleRow(
         name=name,
         kind=kind,
         kinds=frozenset([kind, *marks.get("kinds", ())]),

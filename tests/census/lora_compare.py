@@ -8,7 +8,8 @@ from typing import Any
 
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
-from hfkv.peft.lora import LoraOptions, lora
+from hfkv.model import Model
+from hfkv.peft.lora import LoraOptions
 from hfkv.tensors import Tensor, TensorTable
 
 #: A group of tensors: name pattern, dtype, shape, and for each index place its values (all
@@ -54,7 +55,7 @@ def counted(facts: Facts, options: Mapping[str, Any]) -> dict[str, Any]:
     """What hfkv says, in the same form; its refusals with their reason."""
     given = {"r": 8, "target_modules": None, **options}
     try:
-        figure = lora(facts, LoraOptions.from_options(**given), dtype="bf16")
+        figure = Model(facts).lora(LoraOptions.from_options(**given), dtype="bf16")
     except HfkvError as error:
         return {"error": type(error).__name__, "reason": str(error)}
     return {

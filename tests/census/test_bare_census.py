@@ -17,7 +17,8 @@ import pytest
 
 import hfkv
 from hfkv.errors import UnsupportedError
-from hfkv.peft.lora import LoraOptions, lora
+from hfkv.model import Model
+from hfkv.peft.lora import LoraOptions
 from tests.census.lora_compare import counted, disagreement, facts_of, unpack
 from tests.census.lora_goldens import records
 from tests.conftest import snapshot_names
@@ -96,9 +97,9 @@ def test_the_config_of_a_known_model_gives_what_its_header_gives(name: str) -> N
     alone = dataclasses.replace(facts, tensors=None)
     options = LoraOptions.from_options(r=8, target_modules="all-linear")
     try:
-        mine = lora(alone, options, dtype="bf16")
+        mine = Model(alone).lora(options, dtype="bf16")
     except UnsupportedError as error:
         pytest.skip(f"no plan: {error}")
-    theirs = lora(facts, options, dtype="bf16")
+    theirs = Model(facts).lora(options, dtype="bf16")
     for figure in ("parameters", "all_parameters", "per_target", "modules"):
         assert getattr(mine, figure) == getattr(theirs, figure), figure

@@ -11,8 +11,7 @@ import pytest
 from hfkv.check.targets import Base, Flaw, flaws
 from hfkv.errors import HfkvError
 from hfkv.facts import read
-from hfkv.facts.config import Config
-from hfkv.modules.checkpoint import built_of
+from hfkv.modules.build import build
 from hfkv.peft.lora import LoraOptions
 from hfkv.source.directory import read_directory
 
@@ -59,7 +58,7 @@ CASES: list[dict[str, Any]] = [
 def base() -> Base:
     facts = read(read_directory(TINY, model="tiny", source="directory"))
     assert facts.config is not None
-    return Base(built_of(facts, Config(facts.config, where="tiny")), "tiny")
+    return Base(build(facts), "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -151,12 +150,10 @@ def test_every_linear_layer_is_named_as_trainers_name_it(name: str) -> None:
     from hfkv.live.build import build, config_of
     from hfkv.model import load
 
-    facts = load(name, source="snapshot").facts
+    loaded = load(name, source="snapshot")
+    facts = loaded.facts
     assert facts.config is not None
-    config = Config(facts.config, where=name)
-    ours = _every_linear(
-        Base(built_of(facts, config), name), EveryLinear(but=("lm_head", "embed_out"))
-    )
+    ours = _every_linear(Base(loaded.built, name), EveryLinear(but=("lm_head", "embed_out")))
     # axolotl's rule: torch's Linear, or a class that is called so, without the output embedding.
     leaves = {
         full.rpartition(".")[2]

@@ -9,9 +9,9 @@ read have no rule, and stay ``inferred``.
 
 from __future__ import annotations
 
-from hfkv.modules.rule import Rule
-from hfkv.modules.rules import llamas, mixtures, others
+from hfkv.modules.rules import gpts, llamas, mixtures
+from hfkv.modules.rules.rule import Rule
 
 __all__ = ["RULES"]
 
-RULES: dict[str, tuple[Rule, ...]] = {**llamas.RULES, **mixtures.RULES, **others.RULES}
+RULES: dict[str, tuple[Rule, ...]] = {**llamas.RULES, **mixtures.RULES, **gpts.RULES}

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from hfkv.modules.rule import Rule
-from hfkv.modules.rules.names import HEAD, HIDDEN, LAYER, MLP, SELF, attention, gated, head, weights
+from hfkv.modules.rules.rule import (
+    HEAD,
+    HIDDEN,
+    LAYER,
+    MLP,
+    SELF,
+    Rule,
+    attention,
+    gated,
+    head,
+    weights,
+)
 
 __all__ = ["RULES"]
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from hfkv.modules.rule import Rule, Size, Weight
-from hfkv.modules.rules.names import HIDDEN, LAYER, MLP, SELF, attention, gated, head, weights
+from hfkv.modules.rules.rule import (
+    HIDDEN,
+    LAYER,
+    MLP,
+    SELF,
+    Rule,
+    Size,
+    Weight,
+    attention,
+    gated,
+    head,
+    weights,
+)
 
 __all__ = ["RULES"]
 

@@ -1,25 +1,48 @@
-"""One adapter: what PEFT makes of a module that matched, or of a plain parameter."""
+"""One adapter: what PEFT makes of a module that matched, of a plain parameter, of a tied layer."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.modules.built import Built, Module, leaf
-from hfkv.peft.lora.matching import matches_list, rank_of
+from hfkv.modules.built import CONVOLUTIONS, LINEAR, UNCLEAR, Built, Module, leaf
+from hfkv.peft.lora.draft import Adapted, Draft, Rank
 from hfkv.peft.lora.options import LoraOptions
-from hfkv.peft.lora.variants import buffers, low_rank, requested, start_is_possible
-from hfkv.peft.lora.work import CONVOLUTIONS, LINEAR, UNCLEAR, Adapted, Work
+from hfkv.peft.lora.variants import Size, buffers, low_rank, requested, start_step
+from hfkv.peft.matching import matches_list
+from hfkv.peft.targets import matched
 from hfkv.reading import printable
 
-__all__ = ["adapt", "adapt_parameters", "refuse_mamba"]
+__all__ = ["adapt_modules", "adapt_parameters", "adapt_tied"]
 
 #: PEFT's own lists (``tuners_utils.py``, ``constants.py``).
 _MAMBA_TYPES = frozenset(["falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"])
 _MAMBA_REFUSED = frozenset(["out_proj", "conv1d"])
 
 
-def refuse_mamba(built: Built, name: str, where: str) -> None:
+def adapt_modules(built: Built, draft: Draft) -> list[Adapted]:
+    """The adapters of all modules that are chosen, in the model's order."""
+    found: list[Adapted] = []
+    attentions: set[str] = set()
+    for module in matched(built, draft):
+        _refuse_mamba(built, module.name, draft.where)
+        if module.name.rpartition(".")[0] in attentions:
+            raise UnsupportedError(
+                f"{printable(module.name)} is a target, and so is the MultiheadAttention around "
+                "it: an adapter on an adapter is not counted",
+                where=draft.where,
+                hint="name one of them",
+            )
+        if module.kind == "attention":
+            attentions.add(module.name)
+            found += _attention(module, draft)
+        else:
+            found.append(_adapt(module, draft))
+    return found
+
+
+def _refuse_mamba(built: Built, name: str, where: str) -> None:
     if built.model_type in _MAMBA_TYPES and leaf(name) in _MAMBA_REFUSED:
         raise TargetError(
             f"PEFT refuses '{printable(leaf(name))}' in Mamba-like models "
@@ -29,77 +52,85 @@ def refuse_mamba(built: Built, name: str, where: str) -> None:
         )
 
 
-def adapt(module: Module, work: Work) -> Adapted:
+def _adapt(module: Module, draft: Draft) -> Adapted:
     """The adapter of a module that matched."""
-    options = work.options
-    rank = rank_of(work.ranks, module.name, options.r)
-    _refuse_stated(module, work)
+    options = draft.options
+    rank = draft.rank(module.name)
+    _refuse_stated(module, draft)
     if module.kind in LINEAR:
         # PEFT sets the field right for the layer at hand, and leaves it so.
-        work.fan_in_fan_out = module.kind == "Conv1D"
+        draft.fan_in_fan_out = module.kind == "Conv1D"
         inputs, outputs = module.features
     elif module.kind == "embedding":
         inputs, outputs = module.features
         if options.lora_bias:
             raise TargetError(
                 f"PEFT does not take lora_bias on an embedding ({printable(module.name)})",
-                where=work.where,
+                where=draft.where,
             )
     elif module.kind in CONVOLUTIONS:
-        return _convolution(module, rank, work)
+        return _convolution(module, rank, draft)
     elif module.kind == "vocabulary" and _alike(options):
         inputs, outputs = module.features
     elif module.kind in UNCLEAR:
         raise UnsupportedError(
-            f"whether {printable(module.name)} is {UNCLEAR[module.kind]} is not to be told from "
-            "the checkpoint",
-            where=work.where,
+            f"whether {printable(module.name)} is {UNCLEAR[module.kind]} cannot be "
+            "seen in the checkpoint",
+            where=draft.where,
             hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
     elif module.kind in ("attention", "unknown"):
         raise UnsupportedError(
             f"the adapter of {printable(module.name)} is not counted: its weight is held in "
-            "another form",
-            where=work.where,
+            "another form, or its sizes are not known",
+            where=draft.where,
+            hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
     else:
         raise TargetError(
             f"PEFT does not support the module {printable(module.name)}, which is neither a "
             "linear layer nor an embedding nor a convolution",
-            where=work.where,
+            where=draft.where,
             hint="name the layers inside it",
         )
-    start_is_possible(options, module.kind, module.name, rank, work.where)
-    trained, frozen = low_rank(
-        options, module.kind, module.name, inputs, outputs, rank, where=work.where
-    )
+    size = _size(module, inputs, outputs, rank, draft)
     return Adapted(
         name=module.name,
         inputs=inputs,
         outputs=outputs,
-        rank=rank,
-        parameters=trained,
-        frozen=frozen,
-        buffers=buffers(options, inputs, rank),
+        rank=rank.value,
+        parameters=size.trained,
+        slope=rank.times * size.slope,
+        frozen=size.frozen,
+        buffers=buffers(options, inputs, rank.value),
     )
 
 
-def _refuse_stated(module: Module, work: Work) -> None:
+def _size(module: Module, inputs: int, outputs: int, rank: Rank, draft: Draft) -> Size:
+    """What the variant asked for makes of the layer, and which ranks it takes there."""
+    options, name, where = draft.options, module.name, draft.where
+    draft.restrict(rank, step=start_step(options, module.kind, name, rank.value, where))
+    size = low_rank(options, module.kind, name, inputs, outputs, rank.value, where=where)
+    draft.restrict(rank, step=size.step, most=size.most)
+    return size
+
+
+def _refuse_stated(module: Module, draft: Draft) -> None:
     """A tied layer can state other sizes than its weight has. PEFT goes by what it states, and
     fails where it sets the two against each other."""
     if len(module.stated) > 1:
         raise UnsupportedError(
             f"the sizes that {printable(module.name)} states beside its tied weight are not known",
-            where=work.where,
+            where=draft.where,
             hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
-    start = work.options.init_lora_weights
-    if module.stated and (requested(work.options) or isinstance(start, str)):
+    start = draft.options.init_lora_weights
+    if module.stated and (requested(draft.options) or isinstance(start, str)):
         raise UnsupportedError(
             f"{printable(module.name)} has a weight of "
             f"{list(module.parameters['weight'])} and states {list(next(iter(module.stated)))}: "
-            "a variant or a start that reads the weight is not counted there",
-            where=work.where,
+            "a variant of LoRA, or a start that reads the weight, is not counted there",
+            where=draft.where,
             hint=f"leave it out with exclude_modules={leaf(module.name)}",
         )
 
@@ -110,35 +141,78 @@ def _alike(options: LoraOptions) -> bool:
     return named and not requested(options) and not options.lora_bias
 
 
-def _convolution(module: Module, rank: int, work: Work) -> Adapted:
+def _convolution(module: Module, rank: Rank, draft: Draft) -> Adapted:
     shape = module.parameters["weight"]
     outputs, groups = shape[0], module.groups
-    if rank % groups:
+    if rank.value % groups:
         raise TargetError(
             f"PEFT needs a rank divisible by the {groups} groups of {printable(module.name)}",
-            where=work.where,
-            expected=f"a multiple of {groups}, found {rank}",
+            where=draft.where,
+            expected=f"a multiple of {groups}, found {rank.value}",
         )
     # lora_A has all inputs and the kernel; lora_B is 1 x 1 and grouped as the layer is.
     inputs = shape[1] * groups * math.prod(shape[2:])
-    start_is_possible(work.options, module.kind, module.name, rank, work.where)
-    # The variant's own addition; the rest is counted below, by the groups.
-    trained, _frozen = low_rank(
-        work.options, module.kind, module.name, inputs, outputs, rank, where=work.where
-    )
-    extra = trained - rank * (inputs + outputs)
+    draft.restrict(rank, step=groups)
+    size = _size(module, inputs, outputs, rank, draft)
+    # What a group of lora_B lacks of a whole one.
+    lacking = outputs - outputs // groups
     return Adapted(
         name=module.name,
         inputs=inputs,
         outputs=outputs,
-        rank=rank,
-        parameters=rank * inputs + (rank // groups) * outputs + extra,
+        rank=rank.value,
+        parameters=size.trained - rank.value * lacking,
+        slope=rank.times * (size.slope - lacking),
     )
 
 
-def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapted]:
+def _attention(module: Module, draft: Draft) -> list[Adapted]:
+    """The adapters of the joint input projection, under the module's name, and of ``out_proj``.
+
+    Raises:
+        TargetError: query, key and value have different widths, or a variant is asked for.
+        UnsupportedError: the start is one that is not known here for it.
+    """
+    options = draft.options
+    name = printable(module.name)
+    joint = module.parameters.get("in_proj_weight")
+    if joint is None:
+        raise TargetError(
+            f"PEFT does not adapt {name}, whose query, key and value have different widths",
+            where=draft.where,
+        )
+    variants = requested(options)
+    if variants:
+        raise TargetError(
+            f"PEFT has no {', '.join(variants)} for {name}, a MultiheadAttention",
+            where=draft.where,
+            hint="exclude it, or leave the variant out",
+        )
+    start = options.init_lora_weights
+    if isinstance(start, str) and start.lower() != "gaussian":
+        raise UnsupportedError(
+            f"init_lora_weights='{printable(start, 40)}' on {name}, a MultiheadAttention, is not "
+            "counted: it has no weight of its own to start from",
+            where=draft.where,
+        )
+    rank = draft.rank(module.name)
+    width = joint[1]
+    return [
+        Adapted(
+            name=full,
+            inputs=width,
+            outputs=outputs,
+            rank=rank.value,
+            parameters=rank.value * (width + outputs) + (outputs if options.lora_bias else 0),
+            slope=rank.times * (width + outputs),
+        )
+        for full, outputs in ((f"{module.name}.out_proj", width), (module.name, 3 * width))
+    ]
+
+
+def adapt_parameters(built: Built, draft: Draft, adapted: set[str]) -> list[Adapted]:
     """Adapters of plain parameters (``target_parameters``)."""
-    wanted = frozenset(work.parameters)
+    wanted = frozenset(draft.parameters)
     if not wanted:
         return []
     found = []
@@ -147,7 +221,7 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
         if matches_list(wanted, f".{name}"):
             raise TargetError(
                 f"PEFT cannot target a parameter of the model itself ({printable(name)})",
-                where=work.where,
+                where=draft.where,
             )
     for module in built.modules:
         for short, shape in module.parameters.items():
@@ -160,7 +234,7 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
                 raise TargetError(
                     f"PEFT cannot adapt {printable(full)} and a parameter of {printable(around)}, "
                     "the module around it",
-                    where=work.where,
+                    where=draft.where,
                     hint="name the parameters of one of them",
                 )
             wrapped.add(module.name)
@@ -168,11 +242,11 @@ def adapt_parameters(built: Built, work: Work, adapted: set[str]) -> list[Adapte
                 raise TargetError(
                     f"{printable(full)} is targeted as a parameter, and its module by "
                     "target_modules as well: PEFT refuses that",
-                    where=work.where,
+                    where=draft.where,
                     hint="leave one of them out",
                 )
-            refuse_mamba(built, module.name, work.where)
-            found.append(_parameter(module, full, shape, work))
+            _refuse_mamba(built, module.name, draft.where)
+            found.append(_parameter(module, full, shape, draft))
     return found
 
 
@@ -184,32 +258,32 @@ def _around(name: str, modules: set[str]) -> str:
     return outer
 
 
-def _parameter(module: Module, full: str, shape: tuple[int, ...], work: Work) -> Adapted:
-    options = work.options
+def _parameter(module: Module, full: str, shape: tuple[int, ...], draft: Draft) -> Adapted:
+    options = draft.options
     for field_name in ("lora_dropout", "fan_in_fan_out", "lora_bias", "use_dora"):
-        if getattr(work if field_name == "fan_in_fan_out" else options, field_name):
+        if getattr(draft if field_name == "fan_in_fan_out" else options, field_name):
             raise TargetError(
                 f"PEFT does not take {field_name} on plain parameters such as {printable(full)}",
-                where=work.where,
-                hint="the experts of this model are such parameters" if work.converted else "",
+                where=draft.where,
+                hint="the experts of this model are such parameters" if draft.converted else "",
             )
     variants = requested(options)
     if variants:
         raise TargetError(
             f"PEFT does not take {', '.join(variants)} on plain parameters such as "
             f"{printable(full)}",
-            where=work.where,
-            hint="the experts of this model are such parameters" if work.converted else "",
+            where=draft.where,
+            hint="the experts of this model are such parameters" if draft.converted else "",
         )
     if len(shape) not in (2, 3):
         raise TargetError(
             f"PEFT adapts parameters of 2 or 3 dimensions, and {printable(full)} has {len(shape)}",
-            where=work.where,
+            where=draft.where,
         )
     experts = shape[0] if len(shape) == 3 else 1
     rows, columns = shape[-2:]
     inputs, outputs = (rows, columns) if module.transposed and experts > 1 else (columns, rows)
-    rank = rank_of(work.ranks, full, options.r)
+    rank = draft.rank(full)
     start = options.init_lora_weights
     if isinstance(start, str) and "weight" not in module.parameters:
         # These look at the weight of the module that holds the parameter.
@@ -218,13 +292,53 @@ def _parameter(module: Module, full: str, shape: tuple[int, ...], work: Work) ->
             raise TargetError(
                 f"PEFT cannot start {printable(full)} by init_lora_weights="
                 f"'{printable(start, 40)}'",
-                where=work.where,
+                where=draft.where,
             )
     return Adapted(
         name=full,
         inputs=inputs,
         outputs=outputs,
         experts=experts,
-        rank=rank,
-        parameters=experts * rank * (inputs + outputs),
+        rank=rank.value,
+        parameters=experts * rank.value * (inputs + outputs),
+        slope=experts * rank.times * (inputs + outputs),
     )
+
+
+def adapt_tied(built: Built, draft: Draft, adapted: list[Adapted]) -> list[Adapted]:
+    """The adapters of layers that are tied to the embedding, after all others.
+
+    A linear layer at the top of the model gets the embedding's two matrices, transposed; they are
+    parameters of its own as far as PEFT counts. One further down gets an adapter like any other.
+    """
+    if not draft.tied:
+        return []
+    source = next((item for item in adapted if item.name == built.input), None)
+    found = []
+    for module in built.modules:
+        if not matches_list(draft.tied, module.name):
+            continue
+        _refuse_mamba(built, module.name, draft.where)
+        if leaf(module.name) not in draft.tied:
+            found.append(_adapt(module, draft))
+            continue
+        if source is None:
+            raise TargetError(
+                f"PEFT ties the adapter of {printable(module.name)} to that of the input "
+                f"embedding {printable(built.input or '')}, which gets none",
+                where=draft.where,
+            )
+        item = _adapt(replace(module, stated=frozenset()), draft)
+        if module.kind in LINEAR:
+            options = draft.options
+            if set(requested(options)) - {"use_dora"} or isinstance(options.init_lora_weights, str):
+                raise UnsupportedError(
+                    "ensure_weight_tying is not counted together with a variant of LoRA or with "
+                    "init_lora_weights by name",
+                    where=draft.where,
+                )
+            more = item.parameters - item.rank * (item.inputs + item.outputs)
+            size = source.rank * (source.inputs + source.outputs)
+            item = replace(item, rank=source.rank, parameters=size + more, slope=source.slope)
+        found.append(item)
+    return found

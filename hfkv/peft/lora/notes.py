@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hfkv.modules.built import Built, leaf
 from hfkv.modules.table import peft_facts
-from hfkv.peft.lora.inject import Injection, near_names
+from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
+from hfkv.peft.targets import near_names
 from hfkv.reading import printable
 
 __all__ = ["notes"]
@@ -27,8 +28,7 @@ def notes(
     tied = sorted(name for name in injection.saved if f"{name}.weight" in built.tied)
     if tied:
         found.append(
-            f"{', '.join(tied)} shares its weight with another layer, and is trained as a full "
-            "copy of its own"
+            f"{', '.join(tied)} shares its weight with another layer, and is trained as a full copy"
         )
     found += _experts(built, injection, options)
     if injection.embeddings:
@@ -42,13 +42,13 @@ def notes(
     if injection.unmatched:
         near = near_names(built, injection.unmatched)
         found.append(
-            f"no module is named {', '.join(map(printable, injection.unmatched[:6]))}, and PEFT "
-            "goes on without" + (f"; near names: {', '.join(near)}" if near else "")
+            f"no module is named {', '.join(map(printable, injection.unmatched[:6]))}: PEFT goes "
+            "on without" + (f"; near names: {', '.join(near)}" if near else "")
         )
     if options.task_type in ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS") and not injection.saved:
         found.append(
-            f"counted on the class that generates text: a model for {options.task_type} has a head "
-            "of its own, by the number of labels, which PEFT trains whole"
+            f"counted on the class that generates text: a model for {options.task_type} has "
+            "another head, sized by the number of labels, which PEFT trains whole"
         )
     if options.init_lora_weights == "eva":
         found.append("initialize_lora_eva_weights moves rank between layers, and changes the count")

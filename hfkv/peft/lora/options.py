@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from hfkv.errors import InputError, TargetError, UnsupportedError
 from hfkv.peft.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED, read_rank, read_targets
 from hfkv.reading import describe, printable
 
-__all__ = ["LoraOptions"]
+__all__ = ["LoraOptions", "keywords", "snippet"]
+
+#: Fields kept as pairs; PEFT takes a variant's config as a dict.
+_MAPPINGS = ("rank_pattern", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +173,43 @@ def _check(options: LoraOptions) -> None:
         raise TargetError(
             "PEFT takes lora_bias only with init_lora_weights true or false", where="LoraConfig"
         )
+
+
+def snippet(options: LoraOptions) -> str:
+    """The Python that makes an adapter, with every field that is not at its default.
+
+    >>> snippet(LoraOptions(r=8, target_modules=("q_proj",), use_dora=True))
+    "LoraConfig(r=8, target_modules=['q_proj'], use_dora=True, task_type='CAUSAL_LM')"
+    """
+    given = {**keywords(options), "task_type": options.task_type or "CAUSAL_LM"}
+    return f"LoraConfig({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
+
+def keywords(options: LoraOptions) -> dict[str, Any]:
+    """The same as keyword arguments of ``LoraConfig``, in plain Python types."""
+    found: dict[str, Any] = {"r": options.r}
+    if options.target_modules is not None:
+        found["target_modules"] = _listed(options.target_modules)
+    for item in fields(options):
+        if item.name in ("r", "target_modules", "ignored", "lora_dropout"):
+            continue
+        value = getattr(options, item.name)
+        if item.default is not MISSING and value == item.default:
+            continue
+        found[item.name] = _listed(_plain(item.name, value))
+    return found
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in _MAPPINGS:
+        return {key: list(item) if isinstance(item, tuple) else item for key, item in value}
+    if name == "layer_replication":
+        return [list(pair) for pair in value]
+    if name == "trainable_token_indices":
+        found = {key: list(indices) for key, indices in value}
+        return found[""] if list(found) == [""] else found
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

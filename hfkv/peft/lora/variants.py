@@ -13,13 +13,14 @@ one at a time, on linear layers; DoRA also on embeddings and convolutions, MiCA 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hfkv.errors import TargetError
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.reading import printable
 
-__all__ = ["VARIANTS", "buffers", "low_rank", "requested", "start_is_possible"]
+__all__ = ["VARIANTS", "Size", "buffers", "low_rank", "requested", "start_step"]
 
 #: Field of ``LoraConfig`` to the kinds of modules on which PEFT has that variant.
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -31,6 +32,23 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "alora_invocation_tokens": ("linear", "Conv1D"),
     "velora_config": ("linear", "Conv1D"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """One adapter of a linear layer or an embedding.
+
+    Attributes:
+        trained, frozen: its parameters.
+        slope: trained ones that one more rank adds.
+        step, most: the rank must be a multiple of ``step`` and at most ``most``.
+    """
+
+    trained: int
+    frozen: int = 0
+    slope: int
+    step: int = 1
+    most: int | None = None
 
 
 def requested(options: LoraOptions) -> tuple[str, ...]:
@@ -53,16 +71,18 @@ def low_rank(
     rank: int,
     *,
     where: str,
-) -> tuple[int, int]:
-    """(trained, frozen) parameters of one adapter of a linear layer or an embedding.
+) -> Size:
+    """One adapter of a linear layer or an embedding.
 
     Raises:
         TargetError: PEFT refuses the variant here.
     """
     variants = requested(options)
+    each = inputs + outputs
+    bias = outputs if options.lora_bias else 0
+    plain = rank * each + bias
     if not variants:
-        bias = outputs if options.lora_bias else 0
-        return rank * (inputs + outputs) + bias, 0
+        return Size(trained=plain, slope=each)
     if len(variants) > 1 or kind not in VARIANTS[variants[0]]:
         raise TargetError(
             f"PEFT has no {' with '.join(variants)} for {printable(name)}, a layer of kind {kind}",
@@ -70,31 +90,30 @@ def low_rank(
             hint="exclude it, or leave the variant out",
         )
     (variant,) = variants
-    bias = outputs if options.lora_bias else 0
-    plain = rank * (inputs + outputs) + bias
     if variant == "use_dora":
-        return plain + outputs, 0
+        return Size(trained=plain + outputs, slope=each)
     if variant == "kasa_config":
-        _below(variant, rank, min(inputs, outputs) - 1, name, where)
-        return plain + rank, 0
+        most = _below(variant, rank, min(inputs, outputs) - 1, name, where)
+        return Size(trained=plain + rank, slope=each + 1, most=most)
     if variant == "mica":
-        _below(variant, rank, min(inputs, outputs), name, where)
-        return rank * inputs, rank * outputs + bias
+        most = _below(variant, rank, min(inputs, outputs), name, where)
+        return Size(trained=rank * inputs, frozen=rank * outputs + bias, slope=inputs, most=most)
     if variant == "monteclora_config":
         samples = dict(options.monteclora_config or ()).get("num_samples", 8)
-        return plain + rank + int(samples), 0
+        return Size(trained=plain + rank + int(samples), slope=each + 1)
     if variant == "use_bdlora":
-        return _blocks(dict(options.use_bdlora or ()), name, inputs, outputs, rank, bias, where), 0
-    return plain, 0
+        return _blocks(dict(options.use_bdlora or ()), name, inputs, outputs, rank, bias, where)
+    return Size(trained=plain, slope=each)
 
 
-def _below(variant: str, rank: int, most: int, name: str, where: str) -> None:
+def _below(variant: str, rank: int, most: int, name: str, where: str) -> int:
     if rank > most:
         raise TargetError(
             f"PEFT needs a rank of at most {most} at {printable(name)} for {variant}",
             where=where,
             expected=f"at most {most}, found {rank}",
         )
+    return most
 
 
 def _blocks(
@@ -105,7 +124,7 @@ def _blocks(
     rank: int,
     bias: int,
     where: str,
-) -> int:
+) -> Size:
     """BD-LoRA: of a block-diagonal matrix only the blocks are held; a block-diagonal B has no
     bias."""
     count = int(config.get("nblocks", 1))
@@ -123,7 +142,7 @@ def _blocks(
                 where=where,
                 hint="match_strict=False takes plain LoRA there",
             )
-        return rank * (inputs + outputs) + bias
+        return Size(trained=rank * (inputs + outputs) + bias, slope=inputs + outputs)
     for size in (rank, inputs if first else outputs):
         if size % count:
             raise TargetError(
@@ -131,9 +150,8 @@ def _blocks(
                 where=where,
                 expected=f"a multiple of {count}, found {size}",
             )
-    if first:
-        return rank * (inputs // count) + rank * outputs + bias
-    return rank * inputs + outputs * (rank // count)
+    each = inputs // count + outputs if first else inputs + outputs // count
+    return Size(trained=rank * each + (bias if first else 0), slope=each, step=count)
 
 
 def buffers(options: LoraOptions, inputs: int, rank: int) -> int:
@@ -152,15 +170,15 @@ _STARTS = ("gaussian", "olora", "mica")
 _EXACT = ("eva", "loftq", "orthogonal", "lora_ga")
 
 
-def start_is_possible(options: LoraOptions, kind: str, name: str, rank: int, where: str) -> None:
-    """Whether PEFT can start a layer's adapter as ``init_lora_weights`` says.
+def start_step(options: LoraOptions, kind: str, name: str, rank: int, where: str) -> int:
+    """What a rank must be a multiple of, for PEFT to start the layer as ``init_lora_weights`` says.
 
     Raises:
         TargetError: it cannot, and makes no adapter.
     """
     start = options.init_lora_weights
     if not isinstance(start, str) or kind == "embedding":
-        return
+        return 1
     if kind.startswith("conv"):
         known = start.lower() == "gaussian" or start == "lora_ga"
     else:
@@ -176,8 +194,11 @@ def start_is_possible(options: LoraOptions, kind: str, name: str, rank: int, whe
             f"PEFT cannot start {printable(name)} by init_lora_weights='{printable(start, 40)}'",
             where=where,
         )
-    if start == "orthogonal" and rank % 2:
+    if start != "orthogonal":
+        return 1
+    if rank % 2:
         raise TargetError(
             f"PEFT needs an even rank for an orthogonal start, found {rank} at {printable(name)}",
             where=where,
         )
+    return 2

@@ -1,6 +1,6 @@
 """PEFT's prompt learning: trained virtual tokens in place of trained layers."""
 
-from hfkv.peft.prompts.figure import Prompt, check_header, prompt
-from hfkv.peft.prompts.options import METHODS, PromptOptions
+from hfkv.peft.prompts.adapter import Prompt, count
+from hfkv.peft.prompts.options import PromptOptions
 
-__all__ = ["METHODS", "Prompt", "PromptOptions", "check_header", "prompt"]
+__all__ = ["Prompt", "PromptOptions", "count"]

@@ -9,22 +9,27 @@ from typing import Any
 from hfkv.errors import InputError, TargetError, UnsupportedError
 from hfkv.reading import describe, printable
 
-__all__ = ["METHODS", "PromptOptions"]
+__all__ = ["IN_EVERY_LAYER", "METHODS", "PromptOptions"]
 
-#: ``peft_type`` to what is trained.
+#: ``peft_type`` to PEFT's config class.
 METHODS = {
-    "CARTRIDGE": "a key and a value of each virtual token in every layer",
-    "PREFIX_TUNING": "a key and a value of each virtual token in every layer",
-    "PROMPT_TUNING": "an embedding of each virtual token",
+    "CARTRIDGE": "CartridgeConfig",
+    "P_TUNING": "PromptEncoderConfig",
+    "PREFIX_TUNING": "PrefixTuningConfig",
+    "PROMPT_TUNING": "PromptTuningConfig",
 }
+#: Those of them that train a key and a value of each virtual token in every layer; the others train
+#: an embedding of each.
+IN_EVERY_LAYER = frozenset(["CARTRIDGE", "PREFIX_TUNING"])
+_ENCODERS = ("MLP", "LSTM")
 #: More virtual tokens than any cache holds; a larger number is damage.
 _MOST = 10**9
 _SIZES = ("token_dim", "num_layers", "num_attention_heads", "encoder_hidden_size")
 #: Fields that say nothing about the number of parameters.
 _IRRELEVANT = frozenset(
-    """auto_mapping base_model_name_or_path inference_mode init_weights peft_type peft_version
-    prompt_tuning_init prompt_tuning_init_text revision tokenizer_kwargs
-    tokenizer_name_or_path""".split()
+    """auto_mapping base_model_name_or_path encoder_dropout inference_mode init_weights
+    peft_type peft_version prompt_tuning_init prompt_tuning_init_text revision
+    tokenizer_kwargs tokenizer_name_or_path""".split()
 )
 _TASKS = (
     "SEQ_CLS",
@@ -41,13 +46,16 @@ class PromptOptions:
     """A prompt-learning adapter's configuration, by the names that PEFT has for it.
 
     Attributes:
-        method: ``CARTRIDGE``, ``PREFIX_TUNING`` or ``PROMPT_TUNING``.
+        method: a key of :data:`METHODS`.
         num_virtual_tokens: how many tokens are trained.
         num_frozen_tokens: of a cartridge: so many at its start are kept as they are.
         token_dim, num_layers, num_attention_heads, encoder_hidden_size: the base model's sizes;
             None is what PEFT reads from the model's config.
         prefix_projection: of prefix tuning: the tokens pass through a network of two layers,
             which is trained and not saved.
+        encoder_reparameterization_type: of p-tuning: the network that its tokens pass through,
+            which is trained and not saved: ``MLP`` or ``LSTM``.
+        encoder_num_layers: layers of that LSTM.
         num_transformer_submodules: 2 for models of an encoder and a decoder; None is by the task.
         task_type: as there.
     """
@@ -60,6 +68,8 @@ class PromptOptions:
     num_attention_heads: int | None = None
     encoder_hidden_size: int | None = None
     prefix_projection: bool = False
+    encoder_reparameterization_type: str = "MLP"
+    encoder_num_layers: int = 2
     num_transformer_submodules: int | None = None
     task_type: str | None = "CAUSAL_LM"
 
@@ -90,6 +100,12 @@ class PromptOptions:
                 if not isinstance(value, bool):
                     raise _fail(name, value, "true or false")
                 known[name] = value
+            elif name == "encoder_reparameterization_type" and method == "P_TUNING":
+                known[name] = value = getattr(value, "value", value)
+                if value not in _ENCODERS:
+                    raise _fail(name, value, " or ".join(_ENCODERS))
+            elif name == "encoder_num_layers" and method == "P_TUNING":
+                known[name] = _count(name, value, least=1) or 2
             elif name == "task_type":
                 task = getattr(value, "value", value)
                 if task is not None and task not in _TASKS:
@@ -122,11 +138,6 @@ class PromptOptions:
 
     def snippet(self) -> str:
         """The Python that makes exactly this adapter."""
-        name = {
-            "CARTRIDGE": "CartridgeConfig",
-            "PREFIX_TUNING": "PrefixTuningConfig",
-            "PROMPT_TUNING": "PromptTuningConfig",
-        }[self.method]
         parts = [f"num_virtual_tokens={self.num_virtual_tokens}"]
         if self.method == "CARTRIDGE":
             parts.append(f"num_frozen_tokens={self.num_frozen_tokens}")
@@ -135,8 +146,11 @@ class PromptOptions:
                 parts.append(f"{key}={getattr(self, key)}")
         if self.prefix_projection:
             parts.append("prefix_projection=True")
+        if self.encoder_reparameterization_type == "LSTM":
+            parts.append("encoder_reparameterization_type='LSTM'")
+            parts.append(f"encoder_num_layers={self.encoder_num_layers}")
         parts.append(f"task_type={self.task_type!r}")
-        return f"{name}({', '.join(parts)})"
+        return f"{METHODS[self.method]}({', '.join(parts)})"
 
 
 def _fail(name: str, value: object, expected: str) -> InputError:

@@ -10,7 +10,7 @@ from hfkv.errors import TargetError
 from hfkv.facts.config import Config
 from hfkv.modules.expressions import evaluate
 from hfkv.modules.table import has_table, tables_of
-from hfkv.peft.prompts.options import PromptOptions
+from hfkv.peft.prompts.options import IN_EVERY_LAYER, PromptOptions
 
 __all__ = ["Sizes", "sizes_of"]
 
@@ -34,7 +34,7 @@ class Sizes:
     Attributes:
         layers: layers that get it.
         width: elements of its embedding, or of its keys in one layer.
-        inner: width of the network that prefix tuning's tokens can pass through.
+        inner: width of the network that the tokens of prefix tuning and p-tuning can pass through.
     """
 
     layers: int
@@ -63,7 +63,7 @@ def sizes_of(config: Config, options: PromptOptions) -> Sizes:
         layers = _number(config, "num_hidden_layers")
         if config.model_type in _COMPUTED:
             layers = evaluate(_COMPUTED[config.model_type], config.get)
-            if layers is None and options.method == "PROMPT_TUNING":
+            if layers is None and options.method not in IN_EVERY_LAYER:
                 layers = 0
         if layers is None:
             layers = _first(text, _LAYERS, "num_layers", config)
@@ -74,7 +74,7 @@ def sizes_of(config: Config, options: PromptOptions) -> Sizes:
     if heads is None:
         heads = _first(text, _HEADS, "num_attention_heads", config)
     grouped = _number(text, "num_key_value_heads") if _has(text, "num_key_value_heads") else None
-    if options.method != "PROMPT_TUNING" and grouped is not None:
+    if options.method in IN_EVERY_LAYER and grouped is not None:
         head = _number(text, "head_dim") if _has(text, "head_dim") else None
         width = (head if head is not None else width // heads) * grouped
     inner = options.encoder_hidden_size

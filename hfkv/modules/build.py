@@ -1,0 +1,74 @@
+"""What transformers would build for a model's files: the one way from facts to modules.
+
+There are four ways to know it, and each gives the same value:
+
+- :mod:`hfkv.modules.checkpoint`: the class's generated table, joined with the header (``exact``);
+- :mod:`hfkv.modules.config_only`: the proved plan of the class and its config, without a header;
+- :mod:`hfkv.modules.documented`: the header under the rule that was read off a repository's code;
+- :mod:`hfkv.modules.inferred`: the header's names and shapes, where nobody knows the type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.config import Config
+from hfkv.modules.built import Built
+from hfkv.modules.table import has_table
+
+__all__ = ["build", "config_of"]
+
+_GGUF_NOTE = (
+    "the layers' sizes are read from the GGUF header, its names turned back to the published ones; "
+    "the adapter is the one of the unquantized class"
+)
+
+
+def build(facts: Facts) -> Built:
+    """The modules that transformers would build.
+
+    Raises:
+        UnsupportedError: there is no config; neither a table nor a plan, a rule or a header that
+            tells; the weights are packed in a way that loses their sizes; or a part of the model
+            is of a type whose table does not fit.
+    """
+    config = config_of(facts)
+    # Each way is imported where it is gone: most models need one of the four.
+    if facts.tensors is None:
+        from hfkv.modules.config_only import by_plan
+
+        return by_plan(facts, config)
+    if facts.unnamed:
+        raise UnsupportedError(
+            facts.unnamed,
+            where=facts.model,
+            hint="ask about the repository that the file was made from",
+        )
+    tensors, note = facts.tensors, _GGUF_NOTE
+    if not facts.from_gguf:
+        from hfkv.modules.packed import unpack
+
+        tensors, note = unpack(facts, tensors)
+    if has_table(config):
+        from hfkv.modules.checkpoint import by_table
+
+        return by_table(config, tensors, where=facts.model, note=note)
+    from hfkv.modules.documented import by_header
+
+    built = by_header(config.model_type, config.raw, tensors, facts.model)
+    return replace(built, reason="; ".join(filter(None, (built.reason, note))))
+
+
+def config_of(facts: Facts) -> Config:
+    """The reader of a model's config.
+
+    Raises:
+        UnsupportedError: there is no config.
+    """
+    if facts.config is None:
+        raise UnsupportedError(
+            facts.missing.get("config.json", "there is no config.json"), where=facts.model
+        )
+    return Config(facts.config, where=facts.model)

@@ -1,0 +1,261 @@
+"""The adapter that PEFT would make, in parameters and bytes, per target module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from hfkv.dtypes import ALIASES, BITS, canonical, nbytes, torch_name
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.facts.config import Config
+from hfkv.ggml import has_blocks
+from hfkv.modules.built import target_name
+from hfkv.peft.base import Base
+from hfkv.peft.lora.draft import Adapted
+from hfkv.peft.lora.inject import Injection, inject
+from hfkv.peft.lora.notes import notes
+from hfkv.peft.lora.options import LoraOptions, snippet
+from hfkv.peft.lora.rank_line import RankLine
+
+#: What adapters are trained and kept in.
+_DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
+
+__all__ = ["Lora", "Target", "adapter_dtype", "count"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Modules of one name and size that are adapted alike.
+
+    Attributes:
+        name: the leaf name; fused experts as ``experts.gate_up_proj``.
+        modules: how many.
+        shape: ``in x out`` of one, with the number of experts before it.
+        rank: LoRA's rank there.
+        parameters: of all of them together.
+    """
+
+    name: str
+    modules: int
+    shape: str
+    rank: int
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """An adapter.
+
+    Attributes:
+        model: the base model's id or path.
+        r: the rank that was asked for.
+        target_modules: what was asked for; None is PEFT's default mapping.
+        parameters: trained parameters, all told.
+        bytes: of them, in ``dtype``.
+        dtype: element type (torch's name).
+        modules: adapted modules and plain parameters.
+        targets: per leaf name and size.
+        per_layer: (layer, modules, parameters).
+        saved: modules trained whole, and trained token rows, to their parameters.
+        biases: parameters of the base model's biases that are trained.
+        frozen: parameters of the adapter itself that are saved and not trained.
+        saved_parameters: what PEFT writes to disk.
+        all_parameters: of the base model in memory and the adapter together.
+        element: the safetensors name of ``dtype``.
+        line: parameters as a function of the rank.
+        options: everything that was asked for.
+        basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
+        notes: what a reader must be told, one sentence each.
+    """
+
+    model: str
+    r: int
+    target_modules: str | tuple[str, ...] | None
+    parameters: int
+    bytes: int
+    dtype: str
+    modules: int
+    targets: tuple[Target, ...]
+    per_layer: tuple[tuple[str, int, int], ...] = field(default=(), repr=False)
+    saved: tuple[tuple[str, int], ...] = ()
+    biases: int = 0
+    frozen: int = 0
+    saved_parameters: int
+    all_parameters: int
+    element: str = field(repr=False)
+    line: RankLine = field(repr=False)
+    options: LoraOptions = field(repr=False)
+    basis: str = "exact"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """PEFT's ``peft_type``."""
+        return "LORA"
+
+    @property
+    def per_target(self) -> dict[str, int]:
+        """Parameters of the low-rank part by leaf name."""
+        found: dict[str, int] = {}
+        for target in self.targets:
+            found[target.name] = found.get(target.name, 0) + target.parameters
+        return found
+
+    @property
+    def trainable_parameters(self) -> int:
+        """The first number of ``print_trainable_parameters()``."""
+        return self.parameters
+
+    @property
+    def trainable_percent(self) -> float:
+        """The third number of ``print_trainable_parameters()``."""
+        return float(Fraction(100 * self.parameters, self.all_parameters))
+
+    @property
+    def bytes_by_dtype(self) -> dict[str, int]:
+        """Bytes of the trained parameters in each dtype that adapters are held in."""
+        return {torch_name(dtype): nbytes(self.parameters, dtype) for dtype in _DTYPES}
+
+    def largest_rank(self, size: int) -> int | None:
+        """The largest rank at which it has no more than ``size`` bytes; None where it has more at
+        every rank, or its size does not depend on the rank."""
+        return self.line.largest(Fraction(8 * size, BITS[self.element]))
+
+    def snippet(self) -> str:
+        """Python that makes exactly this adapter."""
+        return snippet(self.options)
+
+    def to_json(self, *, layers: bool = False) -> dict[str, Any]:
+        """The documented JSON value; ``layers`` adds the counts layer by layer."""
+        asked = self.target_modules
+        value: dict[str, Any] = {
+            "model": self.model,
+            "r": self.r,
+            "target_modules": list(asked) if isinstance(asked, tuple) else asked,
+            "parameters": self.parameters,
+            "bytes": self.bytes,
+            "dtype": self.dtype,
+            "bytes_by_dtype": self.bytes_by_dtype,
+            "saved_parameters": self.saved_parameters,
+            "per_target": self.per_target,
+            "modules": self.modules,
+            "trainable_percent": self.trainable_percent,
+            "all_parameters": self.all_parameters,
+            "saved": dict(self.saved),
+            "biases": self.biases,
+            "basis": self.basis,
+            "notes": list(self.notes),
+        }
+        if layers:
+            value["per_layer"] = [
+                {"layer": name, "modules": modules, "parameters": parameters}
+                for name, modules, parameters in self.per_layer
+            ]
+        return value
+
+
+def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
+    """The adapter that PEFT would make on this model.
+
+    Args:
+        base: the model.
+        options: the adapter.
+        dtype: its element type; ``auto`` is the model's own.
+
+    Raises:
+        TargetError: a target matches nothing, or PEFT itself refuses it.
+        UnsupportedError: the layers cannot be counted honestly.
+    """
+    facts = base.facts
+    element = adapter_dtype(facts, base.config, dtype)
+    if options.use_qalora:
+        _refuse_qalora(facts)
+    built = base.built
+    injection = inject(built, options, where=facts.model)
+    total = injection.trainable
+    return Lora(
+        model=facts.model,
+        r=options.r,
+        target_modules=options.target_modules,
+        parameters=total,
+        bytes=nbytes(total, element),
+        dtype=torch_name(element),
+        modules=len(injection.adapted),
+        targets=_targets(injection),
+        per_layer=_per_layer(injection.adapted),
+        saved=tuple((name, size) for name, size in injection.saved.items() if size),
+        biases=sum(injection.biases.values()),
+        frozen=injection.frozen,
+        saved_parameters=injection.written,
+        all_parameters=injection.all,
+        element=element,
+        line=injection.line,
+        options=options,
+        basis=built.basis,
+        notes=notes(built, injection, options, element),
+    )
+
+
+def _refuse_qalora(facts: Facts) -> None:
+    from hfkv.modules.packed import quantization_of
+
+    if quantization_of(facts) is not None:
+        raise UnsupportedError(
+            "use_qalora shrinks the adapters of GPTQ's layers and is not counted on packed weights",
+            where=facts.model,
+            hint="on an unpacked model it changes nothing",
+        )
+
+
+def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
+    """The safetensors name of the adapter's element type: what was asked for, or the model's own.
+
+    Raises:
+        InputError: ``asked`` is not a dtype.
+        UnsupportedError: nothing says which dtype the model has.
+    """
+    if asked != "auto":
+        return canonical(asked, where="--lora-dtype")
+    for part in (config, config.text()):
+        for key in ("dtype", "torch_dtype"):
+            value = part.raw.get(key)
+            name = value.removeprefix("torch.").lower() if isinstance(value, str) else ""
+            if name in ALIASES:
+                return ALIASES[name]
+    if facts.tensors is not None and has_blocks(facts.tensors.dtypes):
+        # As transformers loads a quantized GGUF (quantizer_gguf.py).
+        return "F32"
+    if facts.tensors is not None:
+        for dtype in facts.tensors.dtypes:
+            if dtype in ("BF16", "F16", "F32"):
+                return dtype
+    raise UnsupportedError(
+        "neither config.json nor the header says the model's dtype",
+        where=facts.model,
+        hint="give one, such as --lora-dtype bf16",
+    )
+
+
+def _targets(injection: Injection) -> tuple[Target, ...]:
+    groups: dict[tuple[str, str, int], list[int]] = {}
+    for item in injection.adapted:
+        times = f"{item.experts} x " if item.experts > 1 else ""
+        shape = f"{times}{item.inputs} x {item.outputs}"
+        key = (target_name(item.name), shape, item.rank)
+        groups.setdefault(key, []).append(item.parameters)
+    return tuple(
+        Target(name=name, modules=len(counts), shape=shape, rank=rank, parameters=sum(counts))
+        for (name, shape, rank), counts in groups.items()
+    )
+
+
+def _per_layer(adapted: tuple[Adapted, ...]) -> tuple[tuple[str, int, int], ...]:
+    layers: dict[str, list[int]] = {}
+    for item in adapted:
+        parts = item.name.split(".")
+        places = [number for number, part in enumerate(parts) if part.isdigit()]
+        layer = ".".join(parts[: places[0] + 1]) if places else "(outside layers)"
+        layers.setdefault(layer, []).append(item.parameters)
+    return tuple((layer, len(counts), sum(counts)) for layer, counts in layers.items())

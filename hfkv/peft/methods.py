@@ -1,0 +1,114 @@
+"""PEFT's methods by ``peft_type``: a row for each, and what all of them have in common.
+
+A method is a module with three functions (:class:`Method`), named in a row of :data:`METHODS`, and
+imported when an adapter of its type is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from hfkv.errors import UnsupportedError
+from hfkv.peft.base import Base
+from hfkv.reading import describe
+from hfkv.tensors import TensorTable
+
+__all__ = ["METHODS", "Adapter", "Method", "method_of"]
+
+METHODS: Mapping[str, str] = {
+    "LORA": "hfkv.peft.lora.method",
+    "CARTRIDGE": "hfkv.peft.prompts.method",
+    "P_TUNING": "hfkv.peft.prompts.method",
+    "PREFIX_TUNING": "hfkv.peft.prompts.method",
+    "PROMPT_TUNING": "hfkv.peft.prompts.method",
+}
+
+
+class Adapter(Protocol):
+    """An adapter in numbers, by whatever method: what comparisons, checks and outputs need."""
+
+    @property
+    def model(self) -> str:
+        """The base model's id or path."""
+
+    @property
+    def method(self) -> str:
+        """Its ``peft_type``."""
+
+    @property
+    def parameters(self) -> int:
+        """Trained parameters: the first number of ``print_trainable_parameters()``."""
+
+    @property
+    def saved_parameters(self) -> int:
+        """What PEFT writes to disk."""
+
+    @property
+    def bytes(self) -> int:
+        """What is compared with a cache, in ``dtype``: of LoRA the trained parameters, of virtual
+        tokens those that are saved."""
+
+    @property
+    def dtype(self) -> str:
+        """Element type (torch's name)."""
+
+    @property
+    def basis(self) -> str:
+        """How the figure is known."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must be told, one sentence each."""
+
+    def snippet(self) -> str:
+        """Python that makes exactly this adapter."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+
+
+class Method(Protocol):
+    """What a row's module has."""
+
+    def read(self, fields: Mapping[str, Any], /) -> Any:
+        """The method's options from an ``adapter_config.json``.
+
+        Raises:
+            InputError, TargetError, UnsupportedError: they cannot be used, or not be counted.
+        """
+
+    def count(self, base: Base, options: Any, /, *, dtype: str = "auto") -> Adapter:
+        """The adapter that these options make on a base model.
+
+        Args:
+            dtype: its element type; ``auto`` is the model's own.
+
+        Raises:
+            HfkvError: PEFT refuses, or it cannot be counted honestly.
+        """
+
+    def agree(self, adapter: Any, witness: TensorTable, /) -> Adapter:
+        """The same adapter, held against the header of its own file.
+
+        Raises:
+            CrosscheckError: the header holds another number of parameters.
+        """
+
+
+def method_of(fields: Mapping[str, Any]) -> Method:
+    """The method of an ``adapter_config.json``.
+
+    Raises:
+        UnsupportedError: none is known here for its ``peft_type``.
+    """
+    name = fields.get("peft_type", "LORA")
+    name = getattr(name, "value", name)
+    if not isinstance(name, str) or name not in METHODS:
+        raise UnsupportedError(
+            f"peft_type is {describe(name)}, whose parameters are not counted",
+            where="adapter_config.json: peft_type",
+            expected="one of " + ", ".join(METHODS),
+        )
+    return cast(Method, import_module(METHODS[name]))

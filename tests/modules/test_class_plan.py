@@ -1,0 +1,158 @@
+"""LoRA by the config alone: what is answered, and what is refused and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.model import Model
+from hfkv.modules.class_plan import holds, kind_of, leaf_of, size_of
+from hfkv.peft.lora import LoraOptions
+
+MISTRAL: dict[str, Any] = {
+    "model_type": "mistral",
+    "architectures": ["MistralForCausalLM"],
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 3,
+    "vocab_size": 100,
+    "dtype": "bfloat16",
+}
+
+
+def _lora(config: dict[str, Any], **missing: str) -> Any:
+    facts = Facts(model="bare", source="directory", config=config, missing=missing)
+    return Model(facts).lora(LoraOptions.from_options(r=1, target_modules=["q_proj"]))
+
+
+def test_a_config_alone_is_enough() -> None:
+    figure = _lora(MISTRAL, tensors="there are no safetensors files")
+    assert (figure.parameters, figure.basis) == (3 * (64 + 64), "exact")
+    block = 64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 96 + 2 * 64
+    assert figure.all_parameters == 2 * 100 * 64 + 3 * block + 64 + figure.parameters
+    (note,) = [note for note in figure.notes if "no weights were seen" in note]
+    assert "MistralForCausalLM (there are no safetensors files)" in note
+
+
+def test_an_absent_key_and_null_are_the_classs_own() -> None:
+    """Heads of 64 // 4 = 16, unless ``head_dim`` says otherwise."""
+    assert _lora({**MISTRAL, "head_dim": None}).parameters == 3 * (64 + 64)
+    assert _lora({**MISTRAL, "head_dim": 24}).parameters == 3 * (64 + 96)
+
+
+def test_ties_follow_the_config() -> None:
+    tied = _lora({**MISTRAL, "tie_word_embeddings": True})
+    assert _lora(MISTRAL).all_parameters - tied.all_parameters == 100 * 64
+
+
+def test_of_a_packed_model_it_is_the_unquantized_classs() -> None:
+    figure = _lora({**MISTRAL, "quantization_config": {"quant_method": "awq", "bits": 4}})
+    assert any("unquantized class" in note for note in figure.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"num_hidden_layers": [3]}, "a list of 1 for num_hidden_layers"),
+        ({"hidden_size": 64.0}, "64.0 for hidden_size"),
+        ({"hidden_act": "of-my-own"}, "'of-my-own' for hidden_act"),
+        ({"head_dim": True}, "true for head_dim"),
+        ({"per_layer_config": {"0": {}}}, "checked with per_layer_config"),
+        ({"num_hidden_layers": 10**9}, "1,000,000,000 members"),
+        ({"model_type": "never_heard_of"}, "model_type 'never_heard_of' are not known"),
+    ],
+)
+def test_what_was_not_proved_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"config\.json alone is not enough") as caught:
+        _lora({**MISTRAL, **change}, tensors="there are no safetensors files")
+    assert reason in str(caught.value)
+
+
+def test_a_division_that_the_class_refuses_is_refused() -> None:
+    """LlamaConfig takes no ``hidden_size`` that is not a multiple of the heads; Mistral does."""
+    uneven = {**MISTRAL, "hidden_size": 66}
+    assert _lora(uneven).parameters == 3 * (66 + 4 * 16)
+    llama = {**uneven, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    with pytest.raises(
+        UnsupportedError, match="only where hidden_size is a multiple of num_attention_heads"
+    ):
+        _lora(llama)
+
+
+def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
+    assert _lora({**MISTRAL, "of_my_own": {"a": [1, "b"]}}).parameters == 3 * (64 + 64)
+
+
+@pytest.mark.parametrize(
+    ("test", "index", "expected"),
+    [
+        (["set", "flag"], (), True),
+        (["set", "zero"], (), False),
+        (["null", "nothing"], (), True),
+        (["is", "flag", 1], (), False),
+        (["is", "four", 4], (), True),
+        (["same", "four", "vier"], (), True),
+        (["same", "nothing", "void"], (), False),
+        (["over", "four", 4], (), False),
+        (["at", 1, 2], (0, 2), True),
+        (["below", 0, "four - 1"], (3,), False),
+        (["cycle", 0, 2, 1], (3,), True),
+        (["every", 0, "four", 1], (3,), True),
+        (["every", 0, "zero", 1], (3,), False),
+        (["phase", 0, "four", "zero"], (8,), True),
+        (["in", 0, "places"], (2,), True),
+        (["in", 0, "nothing"], (2,), False),
+        (["listed", 0, "places"], (1,), True),
+        (["item", 0, "kinds", "b"], (1,), True),
+        (["item", 0, "kinds", "b"], (7,), False),
+    ],
+)
+def test_tests_of_a_tree(test: list[Any], index: tuple[int, ...], expected: bool) -> None:
+    values = {
+        "flag": True,
+        "zero": 0,
+        "four": 4,
+        "vier": 4,
+        "places": [0, 2],
+        "kinds": ["a", "b"],
+    }
+    assert holds(test, values.get, index) is expected
+
+
+def test_sizes_can_depend_on_the_index_and_on_a_list() -> None:
+    values: dict[str, Any] = {"widths": [3, 5], "widths[1]": 5}
+    assert size_of("2 * widths[i0]", values.get, (1,)) == 10
+    assert size_of("len(widths)", values.get, ()) == 2
+    assert size_of("len(none)", values.get, ()) is None
+
+
+def test_a_leaf_that_nothing_proved_is_refused() -> None:
+    tree = {"if": ["set", "key"], "then": [1], "else": "?"}
+    assert leaf_of(tree, {"key": 1}.get, ()) == [1]
+    with pytest.raises(UnsupportedError, match="not proved with such a combination"):
+        leaf_of(tree, {}.get, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (True, "bool"),
+        (0, "zero"),
+        (-1, "negative"),
+        (2.0, "float"),
+        ([], "empty"),
+        ([0, 1], "ints"),
+        (["a"], "strs"),
+        ([1, "a"], "list"),
+        ({}, "object"),
+        (..., "absent"),
+    ],
+)
+def test_kinds_of_value(value: Any, kind: str) -> None:
+    assert kind_of(value) == kind

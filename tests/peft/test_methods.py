@@ -1,0 +1,103 @@
+"""The registry of PEFT's methods, and how often a model is built for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import hfkv
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.model import Model
+from hfkv.peft.methods import METHODS, method_of
+from tests.peft.tiny import facts
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_row_names_a_module_with_all_that_a_method_has(name: str) -> None:
+    method = method_of({"peft_type": name})
+    assert method is import_module(METHODS[name])
+    fields = {"peft_type": name, **({"r": 8} if name == "LORA" else {"num_virtual_tokens": 8})}
+    figure = Model(facts()).adapter({**fields, "target_modules": None})
+    assert figure.method == name
+    assert min(figure.saved_parameters, figure.parameters) > 0
+    assert figure.to_json()["bytes"] == figure.bytes
+    assert (figure.dtype, figure.basis) == ("bfloat16", "exact")
+    assert "Config(" in figure.snippet()
+    assert isinstance(figure.notes, tuple)
+
+
+@pytest.mark.parametrize("name", ["NO_SUCH", None, 3, ["LORA"]])
+def test_other_types_are_refused_by_name(name: object) -> None:
+    with pytest.raises(UnsupportedError, match="not counted") as caught:
+        method_of({"peft_type": name})
+    assert "LORA" in str(caught.value)
+
+
+@pytest.mark.oracle
+def test_the_rows_are_types_of_the_pinned_peft() -> None:
+    peft = pytest.importorskip("peft")
+    assert set(METHODS) <= {item.value for item in peft.PeftType}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what was called: ``build`` and ``inject``."""
+    from hfkv.peft import base
+    from hfkv.peft.lora import adapter
+
+    made: list[str] = []
+
+    def counted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            made.append(name)
+            return real(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(base, "build", counted("build", base.build))
+    monkeypatch.setattr(adapter, "inject", counted("inject", adapter.inject))
+    return made
+
+
+def test_a_comparison_builds_and_counts_once(calls: list[str]) -> None:
+    model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    (item,) = hfkv.compare(model, cartridge=128)
+    assert item.rank_at_parity == 1265
+    assert calls == ["build", "inject"]
+    model.lora(r=8)
+    model.adapter({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 4})
+    assert calls == ["build", "inject", "inject"]
+
+
+def test_the_ranks_are_one_count(calls: list[str]) -> None:
+    from hfkv.comparison.rank import ranks
+
+    model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    assert len(ranks(model, tokens=1000).rows) == 11
+    assert calls == ["build", "inject"]
+
+
+def test_adapter_repositories_build_their_base_once(calls: list[str]) -> None:
+    config = {"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"]}
+    model = Model(
+        Facts(
+            model="me/adapter",
+            source="directory",
+            base=facts(),
+            extra={"adapter_config.json": config},
+        )
+    )
+    assert model.adapter().parameters == model.lora(r=4, target_modules=["q_proj"]).parameters
+    assert calls == ["build", "inject", "inject"]
+
+
+def test_a_size_that_does_not_depend_on_the_rank_has_no_parity() -> None:
+    model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    (item,) = hfkv.compare(model, rank_pattern={".*": 4})
+    assert item.lora is not None
+    assert item.rank_at_parity is None
+    assert "does not depend on r" in item.reasons["rank_at_parity"]

@@ -1,0 +1,117 @@
+"""Real ``adapter_config.json`` files: each is counted as PEFT does, or refused by its type."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hfkv.errors import UnsupportedError
+from hfkv.facts import Facts
+from hfkv.model import Model
+from hfkv.peft.lora import LoraOptions
+from hfkv.tensors import Tensor, TensorTable
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+FILES = sorted((DATA / "adapters").glob("*.json"))
+IDS = [path.stem for path in FILES]
+
+pytestmark = pytest.mark.skipif(not FILES, reason="no shared data beside the checkout")
+
+#: Base models by a part of their name: a config file beside the adapters, or the defaults of a
+#: type. An adapter that names no base is tried on the last.
+BASES: list[tuple[str, str]] = [
+    ("Llama-3.2-11B-Vision", "meta-llama__Llama-3.2-11B-Vision-Instruct.json"),
+    ("Llama-3.1-8B", "meta-llama__Meta-Llama-3.1-8B-Instruct.json"),
+    ("falcon-7b", "falcon"),
+    ("Llamion", "meta-llama__Meta-Llama-3.1-8B-Instruct.json"),
+    ("whisper-large", "whisper"),
+    ("bert-base", "bert"),
+    ("phi-2", "phi"),
+    ("HY-MT", "hunyuan_v1_dense"),
+    ("llama7b", "decapoda-research__llama-7b-hf.json"),
+    ("Qwen2-VL-7B", "Qwen__Qwen2-VL-7B-Instruct.json"),
+    ("wen2-VL", "Qwen__Qwen2-VL-2B-Instruct.json"),
+    ("qwen2_vl", "Qwen__Qwen2-VL-2B-Instruct.json"),
+    ("Qwen2-7B", "Qwen__Qwen2-7B-Instruct.json"),
+    ("paligemma", "paligemma"),
+    ("bloom", "bigscience__bloom-1b1.json"),
+    ("glm-4-9b", "THUDM__glm-4-9b-chat--hf.json"),
+    ("None", "meta-llama__Llama-3.2-3B-Instruct.json"),
+]
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_each_is_read_or_refused_by_its_type(path: Path) -> None:
+    raw = config_of(path)
+    if raw.get("enable_lora"):
+        # Of PEFT before 0.3, which adapted parts of a layer: the pinned one would ignore it.
+        with pytest.raises(UnsupportedError, match="enable_lora"):
+            LoraOptions.from_config(raw)
+        return
+    if raw["peft_type"] == "LORA":
+        assert LoraOptions.from_config(raw).r == raw["r"]
+        return
+    with pytest.raises(UnsupportedError, match=raw["peft_type"]):
+        LoraOptions.from_config(raw)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if config_of(path)["peft_type"] == "LORA"], ids=lambda p: p.stem
+)
+@pytest.mark.filterwarnings("ignore")
+def test_each_is_counted_as_peft_does(path: Path) -> None:
+    pytest.importorskip("peft")
+    from hfkv.generate import module_tables
+    from hfkv.live.build import class_of
+    from hfkv.live.build import config_of as live_config
+    from hfkv.live.lora import build_for
+    from tests.census.lora_cases import published
+
+    raw = config_of(path)
+    name = str(raw.get("base_model_name_or_path"))
+    base = next((file for part, file in BASES if part in name), None)
+    if base is None:
+        pytest.skip(f"the pinned transformers has no class for {name}")
+    values = (
+        json.loads((DATA / "configs" / base).read_text(encoding="utf-8"))
+        if base.endswith(".json")
+        else {"model_type": base, "dtype": "bfloat16", **module_tables.OVERRIDES.get(base, {})}
+    )
+    config = live_config(values)
+    model = build_for(config, class_of(config).__name__)
+    header = TensorTable(Tensor(name=n, dtype=d, shape=s) for n, d, s in published(model))
+    facts = Facts(model=name, source="directory", config=values, tensors=header)
+    theirs = made(model, raw)
+    if theirs is None:
+        with pytest.raises(Exception, match=r".") as refused:
+            Model(facts).lora(LoraOptions.from_config(raw))
+        assert type(refused.value).__name__ == "TargetError"
+        return
+    figure = Model(facts).lora(LoraOptions.from_config(raw))
+    assert (figure.trainable_parameters, figure.all_parameters) == theirs
+
+
+def made(model: Any, raw: dict[str, Any]) -> tuple[int, int] | None:
+    """What PEFT trains and all there is; None where it refuses."""
+    import peft
+    import torch
+
+    kwargs = dict(raw)
+    with torch.device("meta"):
+        try:
+            config = peft.PeftConfig.from_peft_type(**kwargs)
+            config.inference_mode = False
+            adapted = peft.get_peft_model(model, config, low_cpu_mem_usage=True)
+        except ValueError:
+            return None
+    trained, everything = adapted.get_nb_trainable_parameters()
+    return trained, everything
