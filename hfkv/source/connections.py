@@ -212,6 +212,8 @@ class _Response(http.client.HTTPResponse):
         codings = [text.strip().lower() for text in self.headers.get_all("Transfer-Encoding", ())]
         if codings not in ([], ["chunked"]):
             raise _WireError("a transfer coding that was not asked for")
+        if codings and lengths:  # which of them counts, not all agree
+            self.will_close = True
 
 
 class _Connection:

@@ -130,6 +130,11 @@ TAKEN = [
         b"a",
         True,
     ),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n",
+        b"",
+        False,
+    ),
 ]
 REFUSED = [
     b"",
