@@ -7,12 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hfkv.source import limits
 from hfkv.source.connections import (
     _NOW,
     Connections,
@@ -234,6 +236,25 @@ def test_what_drips_ends_at_the_deadline_also_within_a_head(said: bytes) -> None
             _get(ours, server.url, seconds=0.3)
         over.set()
     # It came to an end while more was still coming, rather than because nothing came.
+    assert sent
+
+
+def test_a_proxy_that_drips_ends_with_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, connect=0.3))
+    monkeypatch.delenv("no_proxy", raising=False)
+    over = threading.Event()
+    sent: list[int] = []
+
+    def talk(client: socket.socket, number: int) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while not over.wait(0.02):
+            sent.append(client.send(b"y"))
+
+    with _serving(talk) as server, _connections() as ours:
+        monkeypatch.setenv("https_proxy", server.url.removesuffix("/x"))
+        with pytest.raises(RefusedError, match="in time"):
+            _get(ours, "https://hub.example/x", seconds=60)
+        over.set()
     assert sent
 
 
