@@ -110,6 +110,7 @@ class _Incoming(io.RawIOBase):
     """The bytes that come in over a socket, within the bounds of the exchange."""
 
     def __init__(self, item: socket.socket) -> None:
+        self.exchange: _Exchange = _NOW.exchange
         self._socket = item
         self._raw = item.makefile("rb", buffering=0)
         self.ended = False
@@ -120,7 +121,7 @@ class _Incoming(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.ended:
             return 0
-        exchange: _Exchange = _NOW.exchange
+        exchange = self.exchange
         left = exchange.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
@@ -174,11 +175,10 @@ class _Reader(io.BufferedReader):
         return super().read(size)
 
     def close(self) -> None:
-        exchange: _Exchange | None = getattr(_NOW, "exchange", None)
-        if not self.closed and exchange is not None:
+        if not self.closed:
             self.raw.ended = True
-            exchange.goes_on = bool(self.peek(1)) or self.raw.more()
-            if exchange.goes_on:
+            self.raw.exchange.goes_on = bool(self.peek(1)) or self.raw.more()
+            if self.raw.exchange.goes_on:
                 # What is left must not be taken for the next answer.
                 self.raw.cut()
         super().close()
@@ -212,6 +212,8 @@ class _Response(http.client.HTTPResponse):
         codings = [text.strip().lower() for text in self.headers.get_all("Transfer-Encoding", ())]
         if codings not in ([], ["chunked"]):
             raise _WireError("a transfer coding that was not asked for")
+        if codings and lengths:  # which of them counts, not all agree
+            self.will_close = True
 
 
 class _Connection:
@@ -220,10 +222,12 @@ class _Connection:
     response_class = _Response
     sock: Any
     _answers = 0
+    _owner: Connections | None = None
 
     def connect(self) -> None:
         connections: Connections = _NOW.exchange.connections
-        connections.watch(self)
+        connections.open.add(self)
+        self._owner = connections
         self._answers = 0
         try:
             super().connect()  # type: ignore[misc]
@@ -255,14 +259,15 @@ class _Connection:
 
     def cut(self) -> None:
         """End it from another thread: whoever reads from it gets an error at once."""
-        if self.sock is not None:
-            _cut(self.sock)
+        item = self.sock
+        if item is not None:
+            _cut(item)
 
     def close(self) -> None:
         super().close()  # type: ignore[misc]
-        exchange: _Exchange | None = getattr(_NOW, "exchange", None)
-        if exchange is not None:
-            exchange.connections.forget(self)
+        # Without a lock: this may run at any moment, as Python frees what is no longer used.
+        if self._owner is not None:
+            self._owner.open.discard(self)
 
 
 # -- all connections of a session ----------------------------------------------------------
@@ -273,12 +278,13 @@ class Connections:
 
     Attributes:
         stopped: whether :meth:`cut` was called.
+        open: those that it ends.
     """
 
     def __init__(self) -> None:
         self.stopped = False
+        self.open: set[_Connection] = set()
         self._lock = threading.Lock()
-        self._open: set[_Connection] = set()
         #: By scheme and proxy.
         self._managers: dict[tuple[str, str | None], PoolManager] = {}
         #: Origins that could not be reached: to try again for each file would take long.
@@ -360,29 +366,20 @@ class Connections:
                 self._managers[origin.scheme, proxy] = manager
             return manager
 
-    def watch(self, connection: _Connection) -> None:
-        """Note one that :meth:`cut` is to end."""
-        with self._lock:
-            self._open.add(connection)
-
-    def forget(self, connection: _Connection) -> None:
-        """It is closed."""
-        with self._lock:
-            self._open.discard(connection)
-
     def cut(self) -> None:
         """End all that is under way, and open nothing more. From any thread."""
-        with self._lock:
-            self.stopped = True
-            found = list(self._open)
-        for connection in found:
+        self.stopped = True
+        for connection in list(self.open):
             connection.cut()
 
     def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every connection."""
         self.cut()
         for manager in self._managers.values():
             manager.clear()
+        # A pool that is cleared closes its own no sooner than Python frees it.
+        for connection in list(self.open):
+            connection.close()
 
 
 def _make_manager(scheme: str, proxy: str | None) -> PoolManager:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from hfkv.source.record import dump_record, load_record
 
 __all__ = ["Entry", "Store"]
 
+#: Seconds after which a file that was being written will not be finished.
+_ABANDONED = 3600
 #: Larger than any record: the longest cards and configs, and tables of the strangest names.
 _LARGEST = 256 * 2**20
 
@@ -249,6 +252,11 @@ def _model(folder: Path) -> str:
 def _write(path: Path, text: str) -> None:
     """Write a file so that every reader sees the old content or all of the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        for left in path.parent.glob(".writing-*"):
+            # Of a process that was killed as it wrote; one that still writes takes no such time.
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                left.unlink()
     beside = path.parent / f".writing-{os.getpid()}-{threading.get_ident()}"
     try:
         with beside.open("w", encoding="utf-8") as file:

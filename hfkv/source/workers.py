@@ -25,14 +25,17 @@ class Workers:
     def __init__(self, most: int) -> None:
         self._most = most
         self._jobs: deque[_Job] = deque()
-        self._ready = threading.Condition()
+        # The plain lock is what `with` takes: an interrupt cannot come between taking it and
+        # being in the block, as it can in a condition's own code.
+        self._lock = threading.Lock()
+        self._ready = threading.Condition(self._lock)
         self._threads = self._idle = 0
         self._closed = False
 
     def submit(self, job: Callable[..., _T], *arguments: Any) -> Future[_T]:
         """Have ``job(*arguments)`` done, in the context of the caller."""
         future: Future[_T] = Future()
-        with self._ready:
+        with self._lock:
             if self._closed:
                 future.cancel()
                 return future
@@ -46,7 +49,7 @@ class Workers:
 
     def _work(self) -> None:
         while True:
-            with self._ready:
+            with self._lock:
                 self._idle += 1
                 while not self._jobs and not self._closed:
                     self._ready.wait()
@@ -73,7 +76,7 @@ class Workers:
         Args:
             wait: seconds to wait for the threads to have ended.
         """
-        with self._ready:
+        with self._lock:
             self._closed = True
             for future, _, _ in self._jobs:
                 future.cancel()

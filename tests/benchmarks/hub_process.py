@@ -1,6 +1,6 @@
 """The local Hub in a process of its own, so that it takes no time from the client's.
 
-``python -m tests.benchmarks.hub_process MODEL [--whole] [--http2] [--latency S]``: prints its
+``python -m tests.benchmarks.hub_process MODEL [--whole] [--tls] [--latency S]``: prints its
 address, then answers each line ``stats`` on stdin with what was asked since the last one, as JSON.
 """
 

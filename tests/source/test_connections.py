@@ -7,13 +7,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfkv.source.connections import Connections, FaultError, RefusedError, Request
+from hfkv.source import limits
+from hfkv.source.connections import (
+    _NOW,
+    Connections,
+    FaultError,
+    RefusedError,
+    Request,
+    _Exchange,
+    _Incoming,
+    _Reader,
+)
 from hfkv.source.origin import origin_of
 from tests.hub.server import Hub
 
@@ -121,6 +132,11 @@ TAKEN = [
         b"a",
         True,
     ),
+    (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n0\r\n\r\n",
+        b"",
+        False,
+    ),
 ]
 REFUSED = [
     b"",
@@ -223,6 +239,25 @@ def test_what_drips_ends_at_the_deadline_also_within_a_head(said: bytes) -> None
     assert sent
 
 
+def test_a_proxy_that_drips_ends_with_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LIMITS", replace(limits.LIMITS, connect=0.3))
+    monkeypatch.delenv("no_proxy", raising=False)
+    over = threading.Event()
+    sent: list[int] = []
+
+    def talk(client: socket.socket, number: int) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while not over.wait(0.02):
+            sent.append(client.send(b"y"))
+
+    with _serving(talk) as server, _connections() as ours:
+        monkeypatch.setenv("https_proxy", server.url.removesuffix("/x"))
+        with pytest.raises(RefusedError, match="in time"):
+            _get(ours, "https://hub.example/x", seconds=60)
+        over.set()
+    assert sent
+
+
 def test_a_connection_that_was_closed_meanwhile_costs_no_try() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
     with _serving(_saying(one)) as server, _connections() as ours:
@@ -273,6 +308,37 @@ def test_cutting_ends_what_is_under_way_and_what_would_come(said: bytes) -> None
         with pytest.raises(RefusedError, match="stopped"):
             _get(ours, server.url)
         over.set()
+
+
+def test_closing_takes_no_lock_as_python_may_close_at_any_moment() -> None:
+    one = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+    with _serving(_saying(one, end=False)) as server, _connections() as ours:
+        _get(ours, server.url)
+        (connection,) = ours.open
+
+        def freed() -> None:
+            with ours._lock:
+                connection.close()
+
+        thread = threading.Thread(target=freed, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert not ours.open
+
+
+def test_an_answer_that_is_closed_late_says_nothing_of_another() -> None:
+    with _connections() as ours:
+        here, there = socket.socketpair()
+        with here, there:
+            there.sendall(b"ab")
+            first = _NOW.exchange = _Exchange(ours, time.monotonic() + 5)
+            reader = _Reader(_Incoming(here))
+            assert reader.read(1) == b"a"
+            second = _NOW.exchange = _Exchange(ours, time.monotonic() + 5)
+            reader.close()
+        _NOW.exchange = None
+    assert (first.goes_on, second.goes_on) == (True, False)
 
 
 def test_what_cannot_be_sent_is_refused_and_not_quoted(hub: Hub) -> None:

@@ -260,9 +260,8 @@ def test_a_few_rounds(hubs: list[Hub], home: Path) -> None:
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("seed", [2, 3])
-def test_many_rounds(hubs: list[Hub], home: Path, seed: int) -> None:
-    soak = _Soak(*hubs, home, random.Random(seed))
-    soak.run(rounds=150, kills=8)
+def test_many_rounds(hubs: list[Hub], home: Path) -> None:
+    soak = _Soak(*hubs, home, random.Random(2))
+    soak.run(rounds=120, kills=6)
     assert soak.counts["right"] > soak.counts["asked"] / 3
     assert min(soak.counts[kind] for kind in ("faults", "sent away", "damaged", "killed")) > 5

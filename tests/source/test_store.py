@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +137,16 @@ def test_a_write_that_fails_leaves_nothing_behind(
     assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
+def test_what_a_killed_process_left_is_removed_with_the_next_write(small: Hub, home: Path) -> None:
+    fetch(MODEL)
+    old, new = (_entry(home).parent / f".writing-{number}-1" for number in (1, 2))
+    for path in (old, new):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    fetch(MODEL, source="hub")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_many_processes_write_and_read_at_once(home: Path) -> None:
     code = (
         "import sys\n"
@@ -162,16 +171,19 @@ def test_many_processes_write_and_read_at_once(home: Path) -> None:
     ]
 
 
-def test_a_table_of_ninety_thousand_loads_in_milliseconds(home: Path) -> None:
+def test_a_table_of_ninety_thousand_is_not_expanded_as_it_loads(home: Path) -> None:
     names = [f"l.{a}.e.{b}.{c}" for a in range(61) for b in range(256) for c in "abcdef"]
     table = TensorTable(Tensor(name=name, dtype="BF16", shape=(7168, 2048)) for name in names)
     files = Files(model=MODEL, source="hub", revision="main", commit=COMMIT, tensors=table)
     Store().write(files)
     assert _entry(home).stat().st_size < 10_000
-    begin = time.process_time()
-    found = Store().read(MODEL, COMMIT)
-    # A bound against expanding the table, which takes a hundred times as long; no benchmark.
-    assert time.process_time() - begin < 0.1
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(event) if event == "call" else None)
+    try:
+        found = Store().read(MODEL, COMMIT)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < len(names) / 100
     assert found is not None
     assert found.tensors is not None
     assert (len(found.tensors), found.tensors) == (len(names), table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from hfkv.errors import NetworkError
 from hfkv.source import fetch
 from hfkv.source.connections import tls
-from tests.hub.server import Hub, Repo, serve, sharded
+from hfkv.source.session import Session
+from tests.hub.server import CERTIFICATE, Hub, Repo, serve, sharded
 from tests.source.test_rounds import CONFIG, _table
 
 MODEL = "acme/model"
@@ -84,11 +86,23 @@ def test_a_server_without_tls_is_said(secure: Hub, monkeypatch: pytest.MonkeyPat
 class _Tunnel:
     """A proxy that knows CONNECT alone, and remembers what it was sent in clear."""
 
-    def __init__(self, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
+    def __init__(
+        self,
+        answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n",
+        *,
+        secure: bool = False,
+    ) -> None:
         self.seen: list[bytes] = []
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://me:secret@127.0.0.1:{self._listener.getsockname()[1]}"
+        place = "https://me:secret@localhost" if secure else "http://me:secret@127.0.0.1"
+        self.address = f"{place}:{self._listener.getsockname()[1]}"
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+            self._listener = context.wrap_socket(
+                self._listener, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -151,3 +165,48 @@ def test_a_tunnel_hides_everything_but_the_host(
     assert all(head.startswith(b"CONNECT localhost:") for head in tunnel.seen)
     assert all(b"Proxy-Authorization: Basic bWU6c2VjcmV0" in head for head in tunnel.seen)
     assert not any(b"hf_test" in head or b"acme" in head for head in tunnel.seen)
+
+
+def test_a_proxy_may_itself_speak_tls(secure: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    tunnel = _Tunnel(secure=True)
+    monkeypatch.setenv("https_proxy", tunnel.address)
+    try:
+        assert fetch(MODEL, token="hf_test", source="hub").tensors == _table()
+        # As unknown as any other server's where its certificate is not trusted.
+        monkeypatch.delenv("SSL_CERT_FILE")
+        tls.cache_clear()
+        seen = len(tunnel.seen)
+        with pytest.raises(NetworkError, match=r"certificate|CERTIFICATE"):
+            fetch(MODEL, token="hf_test", source="hub")
+    finally:
+        tunnel.close()
+    assert len(tunnel.seen) == seen > 0
+    assert all(head.startswith(b"CONNECT localhost:") for head in tunnel.seen)
+
+
+def test_cancelling_through_a_proxy_that_speaks_tls(
+    secure: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tunnel = _Tunnel(secure=True)
+    monkeypatch.setenv("https_proxy", tunnel.address)
+    arrived = threading.Event()
+    answered: list[str] = []
+
+    def hook(handler: Any) -> bool:
+        arrived.set()
+        handler.hang()
+        answered.append(handler.path)
+        return True
+
+    secure.hook = hook
+    net = Session()
+    try:
+        job = net.submit(lambda: net.get(f"{secure.url}/x", where="x", limit=9))
+        assert arrived.wait(10)
+        net.cancel()
+        with pytest.raises(NetworkError, match="stopped"):
+            job.result(10)
+        assert answered == []
+    finally:
+        net.close()
+        tunnel.close()
