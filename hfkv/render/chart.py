@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from hfkv.comparison.rank import RANKS
 from hfkv.comparison.series import (
     LAST_TOKENS,
-    SMALL_SHARE,
     Band,
     Crossing,
     Level,
@@ -237,7 +236,12 @@ def _over_rank(chart: OverRank) -> Figure:
     top.annotate(
         "as large as the cache", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
     )
-    bottom.axhline(float(100 * SMALL_SHARE), color="#555555", linewidth=1, linestyle=(0, (4, 3)))
+    bottom.axhline(
+        float(100 * chart.rule.share_of_weights),
+        color="#555555",
+        linewidth=1,
+        linestyle=(0, (4, 3)),
+    )
     bottom.annotate(
         "1% of the weights", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
     )
@@ -257,13 +261,13 @@ def _over_rank(chart: OverRank) -> Figure:
             loc="outside lower center",
             frameon=False,
             fontsize=9,
-            title=f"thick: {chart.sweet_spot}",
+            title=f"thick: {chart.rule.label}",
             title_fontsize=9,
         )
     else:
         (item,) = chart.models
         named = _draw_marks((top, bottom), item.marks)
-        shaded = f"shaded, {_band_text(item.sweet_spot)}: {chart.sweet_spot}"
+        shaded = f"shaded, {_band_text(item.sweet_spot)}: {chart.rule.label}"
         bottom.set_xlabel(f"{chart.x.label}\n{shaded}\n{named}", fontsize=9)
     return figure
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,7 +156,9 @@ def test_json_names_the_fields_of_its_points(hfkv: Run) -> None:
         out = hfkv("plot", LLAMA, "--over", over, "--source", "snapshot", "--format", "json")[1]
         value = json.loads(out)
         (model,) = value["models"]
-        lines: list[dict[str, Any]] = model.get("lines", [model])
+        lines: list[dict[str, Any]] = [model]
+        if over == "tokens":
+            lines = [model["context"], *model["adapters"]]
         for axis in (value["x"], *value["y"]):
             assert axis["label"]
             assert axis["unit"]
@@ -164,18 +168,36 @@ def test_json_names_the_fields_of_its_points(hfkv: Run) -> None:
                 )
 
 
+def _keys(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    return set(value).union(*map(_keys, value.values())) if isinstance(value, dict) else set()
+
+
+def test_the_readme_names_every_field() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    documented = text[text.index("`plot --format json`") : text.index("## How it knows")]
+    for chart in (over_tokens([_load(LLAMA)]), over_rank([_load(LLAMA)])):
+        for key in _keys(chart.to_json()):
+            assert re.search(rf"\b{key}\b", documented), key
+
+
 def test_llama_in_json(hfkv: Run) -> None:
     out = hfkv("plot", LLAMA, "--over", "tokens", "--source", "snapshot", "--format", "json")[1]
     (model,) = json.loads(out)["models"]
-    context, adapter = model["lines"]
-    assert context["points"][0] == {"tokens": 1, "bytes": 327_680, "bytes_per_token": 327_680}
+    (adapter,) = model["adapters"]
+    assert model["context"]["points"][0] == {
+        "tokens": 1,
+        "bytes": 327_680,
+        "bytes_per_token": 327_680,
+    }
     assert adapter["points"][-1] == {
         "tokens": 1_000_000,
         "bytes": 828_375_040,
         "bytes_per_token": 828.37504,
     }
     (crossing,) = model["break_even"]
-    assert (crossing["r"], crossing["tokens"]) == (32, 2528)
+    assert (crossing["r"], crossing["point"]["tokens"]) == (32, 2528)
     assert model["pretraining"] == {
         "label": "pretraining",
         "bytes": 141_107_412_992,
