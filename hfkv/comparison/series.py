@@ -23,7 +23,6 @@ __all__ = [
     "LAST_TOKENS",
     "Axis",
     "Band",
-    "Crossing",
     "Level",
     "Line",
     "ModelOverRank",
@@ -86,6 +85,8 @@ class Line:
         dtype: element type of the cache or the adapter.
         basis: how its bytes are known.
         points: by rising number of tokens, also beside each bend of the curve.
+        break_even: of an adapter the first length whose cache is at least as large, and the cache
+            there, perhaps beyond the end of the chart; None where the cache never is.
     """
 
     label: str
@@ -93,6 +94,7 @@ class Line:
     dtype: str
     basis: str
     points: tuple[TokensPoint, ...]
+    break_even: TokensPoint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,19 +118,6 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
-    """A break-even: the first length whose cache is at least as large as the adapter.
-
-    Attributes:
-        r: the adapter's rank.
-        point: the cache there, which may lie beyond the end of the chart; None where it never is.
-    """
-
-    r: int
-    point: TokensPoint | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOverTokens:
     """One model in the chart over tokens.
 
@@ -136,7 +125,6 @@ class ModelOverTokens:
         model: what was asked; name: the last part of it, for labels.
         context: its cache; adapters: one line a rank.
         pretraining: None where no count is stated, or no header was seen.
-        break_even: one for each adapter.
     """
 
     model: str
@@ -144,7 +132,6 @@ class ModelOverTokens:
     context: Line
     adapters: tuple[Line, ...]
     pretraining: Level | None
-    break_even: tuple[Crossing, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,10 +310,15 @@ def over_tokens(
     >>> import hfkv
     >>> llama = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
     >>> (model,) = over_tokens([llama]).models
-    >>> model.context.points[0].bytes_per_token, model.break_even[0].point.tokens
+    >>> model.context.points[0].bytes_per_token, model.adapters[0].break_even.tokens
     (Fraction(327680, 1), 2528)
     """
     _any(models)
+
+    def point(tokens: int, size: int) -> TokensPoint:
+        share = Fraction(size, tokens * batch)
+        return TokensPoint(tokens=tokens, bytes=size, bytes_per_token=share)
+
     ranks = (r,) if isinstance(r, int) else tuple(r)
     found = []
     for model in models:
@@ -341,49 +333,43 @@ def over_tokens(
             model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype) for rank in ranks
         ]
 
-        def point(tokens: int, size: int) -> TokensPoint:
-            share = Fraction(size, tokens * batch)
-            return TokensPoint(tokens=tokens, bytes=size, bytes_per_token=share)
-
-        curve = cache.curve
-        lengths = _lengths(curve.bends)
+        held = cache.curve.bytes
+        lengths = _lengths(cache.curve.bends)
         crossings = [break_even(cache, adapter.bytes) for adapter in adapters]
         statement, weights = model.pretraining, model.weight_bytes
+        level = None
+        if statement.tokens is not None and weights is not None:
+            level = Level(
+                bytes=weights,
+                tokens=statement.tokens,
+                bytes_per_token=Fraction(weights, statement.tokens),
+                qualifier=statement.qualifier,
+                basis=statement.basis,
+            )
+        context = Line(
+            label="in context",
+            dtype=cache.dtype,
+            basis=cache.basis,
+            points=tuple(point(tokens, held(tokens)) for tokens in lengths),
+        )
+        lines = tuple(
+            Line(
+                label=f"LoRA r={rank}",
+                r=rank,
+                dtype=adapter.dtype,
+                basis=adapter.basis,
+                points=tuple(point(tokens, adapter.bytes) for tokens in lengths),
+                break_even=None if crossing is None else point(crossing, held(crossing)),
+            )
+            for rank, adapter, crossing in zip(ranks, adapters, crossings, strict=True)
+        )
         found.append(
             ModelOverTokens(
                 model=model.model,
                 name=_name(model),
-                context=Line(
-                    label="in context",
-                    dtype=cache.dtype,
-                    basis=cache.basis,
-                    points=tuple(point(tokens, curve.bytes(tokens)) for tokens in lengths),
-                ),
-                adapters=tuple(
-                    Line(
-                        label=f"LoRA r={rank}",
-                        r=rank,
-                        dtype=adapter.dtype,
-                        basis=adapter.basis,
-                        points=tuple(point(tokens, adapter.bytes) for tokens in lengths),
-                    )
-                    for rank, adapter in zip(ranks, adapters, strict=True)
-                ),
-                pretraining=None
-                if statement.tokens is None or weights is None
-                else Level(
-                    bytes=weights,
-                    tokens=statement.tokens,
-                    bytes_per_token=Fraction(weights, statement.tokens),
-                    qualifier=statement.qualifier,
-                    basis=statement.basis,
-                ),
-                break_even=tuple(
-                    Crossing(
-                        r=rank, point=None if tokens is None else point(tokens, curve.bytes(tokens))
-                    )
-                    for rank, tokens in zip(ranks, crossings, strict=True)
-                ),
+                context=context,
+                adapters=lines,
+                pretraining=level,
             )
         )
     return OverTokens(batch=batch, models=tuple(found))

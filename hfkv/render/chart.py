@@ -14,8 +14,8 @@ from hfkv.comparison.rank import RANKS
 from hfkv.comparison.series import (
     LAST_TOKENS,
     Band,
-    Crossing,
     Level,
+    Line,
     ModelOverTokens,
     OverRank,
     OverTokens,
@@ -104,9 +104,8 @@ def _over_tokens(chart: OverTokens) -> Figure:
             heights = [float(point.bytes_per_token) for point in line.points]
             axis.plot(lengths, heights, label=line.label, **style)
             if number:
-                crossing = item.break_even[number - 1]
-                rank = f" (r={crossing.r})" if len(item.adapters) > 1 else ""
-                _cross(axis, crossing, colour, marker, label=None if several else rank)
+                rank = f" (r={line.r})" if len(item.adapters) > 1 else ""
+                _cross(axis, line, colour, marker, label=None if several else rank)
         if item.pretraining is not None:
             axis.axhline(
                 float(item.pretraining.bytes_per_token),
@@ -133,9 +132,9 @@ def _per_token(level: Level) -> str:
     return f"{bounds.get(level.qualifier or '', '')}{float(level.bytes_per_token):.2g} B"
 
 
-def _cross(axis: Axes, crossing: Crossing, colour: str, marker: str, *, label: str | None) -> None:
+def _cross(axis: Axes, line: Line, colour: str, marker: str, *, label: str | None) -> None:
     """The break-even of one adapter, where it lies on the chart; with a label unless None."""
-    point = crossing.point
+    point = line.break_even
     if point is None or point.tokens > LAST_TOKENS:
         return
     height = float(point.bytes_per_token)
@@ -171,7 +170,7 @@ def _legend_of_models(figure: Figure, axis: Axes, items: Sequence[ModelOverToken
 
 def _summary(item: ModelOverTokens) -> str:
     """A model's line in the legend. Curves that cross would hide labels beside the marks."""
-    first = item.break_even[0].point
+    first = item.adapters[0].break_even
     crossing = "no break-even" if first is None else f"break-even at {first.tokens:,} tokens"
     if item.pretraining is None:
         return f"{item.name}: {crossing}; pretraining not stated"

@@ -69,11 +69,12 @@ def test_points_go_from_end_to_end_and_stand_at_each_bend(name: str) -> None:
 def test_marks_over_tokens_are_those_of_the_comparison(name: str) -> None:
     (found,) = over_tokens([_load(name)], batch=2).models
     (comparison,) = package.compare(name, source="snapshot", batch=2)
-    (crossing,) = found.break_even
+    (adapter,) = found.adapters
+    crossing = adapter.break_even
     assert comparison.lora is not None
-    assert (crossing.point and crossing.point.tokens) == comparison.break_even_tokens
-    if crossing.point is not None:
-        assert crossing.point.bytes >= comparison.lora.bytes
+    assert (crossing and crossing.tokens) == comparison.break_even_tokens
+    if crossing is not None:
+        assert crossing.bytes >= comparison.lora.bytes
     level = found.pretraining
     assert (level and level.bytes_per_token) == comparison.pretraining_bytes_per_token
     assert (level and level.qualifier) == comparison.pretraining.qualifier
@@ -196,8 +197,7 @@ def test_llama_in_json(hfkv: Run) -> None:
         "bytes": 828_375_040,
         "bytes_per_token": 828.37504,
     }
-    (crossing,) = model["break_even"]
-    assert (crossing["r"], crossing["point"]["tokens"]) == (32, 2528)
+    assert (adapter["r"], adapter["break_even"]["tokens"]) == (32, 2528)
     assert model["pretraining"] == {
         "label": "pretraining",
         "bytes": 141_107_412_992,
