@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+from importlib import resources
 
-from hfkv.data import names_in, read_json
 from hfkv.errors import NotFoundError, RecordError
 from hfkv.source.files import Files
 from hfkv.source.record import load_record
@@ -15,10 +16,13 @@ __all__ = ["read_snapshot", "snapshot_names"]
 @lru_cache(maxsize=1)
 def _index() -> dict[str, str]:
     """Hub id in lower case to file name; the names alone say both."""
+    folder = resources.files("hfkv.data") / "snapshots"
+    if not folder.is_dir():
+        return {}
     return {
-        name.removesuffix(".json").replace("--", "/").lower(): name
-        for name in names_in("snapshots")
-        if name.endswith(".json")
+        entry.name.removesuffix(".json").replace("--", "/").lower(): entry.name
+        for entry in folder.iterdir()
+        if entry.name.endswith(".json")
     }
 
 
@@ -37,8 +41,9 @@ def read_snapshot(model: str) -> Files:
     name = _index().get(model.lower())
     if name is None:
         raise NotFoundError("the package ships no snapshot of it", where=model)
+    text = (resources.files("hfkv.data") / "snapshots" / name).read_text("utf-8")
     try:
-        record = read_json("snapshots", name)
+        record = json.loads(text)
     except ValueError:
         raise RecordError("not JSON", where=f"snapshot {name}") from None
     files = load_record(record, source="snapshot", where=f"snapshot {name}")
