@@ -112,6 +112,18 @@ def test_a_pipe_gets_no_styles_and_80_columns() -> None:
     assert max(map(len, out.getvalue().splitlines())) == 79
 
 
+def test_nothing_is_printed_of_nothing() -> None:
+    out = io.StringIO()
+    print_sheets([], out)
+    print_sheets([Sheet(title="", columns=("a",), rows=())], out)
+    assert out.getvalue() == ""
+
+
+def test_no_column_vanishes() -> None:
+    sheet = Sheet(title="", columns=("a", "b", "c"), rows=[("12", "3", "4")])
+    assert list(draw([sheet], width=9))[-2:] == ["1   3   4", "2"]
+
+
 def test_a_terminal_gets_styles(monkeypatch: pytest.MonkeyPatch) -> None:
     out = _Screen()
     print_sheets([SHEET], out)
