@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-__all__ = ["read_json"]
+__all__ = ["names_in", "read_json"]
 
 _FOLDER = os.path.dirname(__file__)
 
@@ -23,3 +23,11 @@ def read_json(*path: str) -> Any:
     """
     with open(os.path.join(_FOLDER, *path), encoding="utf-8") as file:
         return json.load(file)
+
+
+def names_in(folder: str) -> list[str]:
+    """The names of the files in a folder under this one; none where it is not there."""
+    try:
+        return sorted(os.listdir(os.path.join(_FOLDER, folder)))
+    except FileNotFoundError:
+        return []

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from hfkv.tensors import TensorTable
 
-__all__ = ["Files", "SourceName"]
+__all__ = ["GGUF_FILE", "Files", "SourceName"]
 
-SourceName = Literal["hub", "cache", "directory", "snapshot", "lock"]
 #: Name under which the metadata of a GGUF file stand among a model's texts; no repository has it.
 GGUF_FILE = "gguf.json"
+
+SourceName = Literal["hub", "cache", "directory", "snapshot", "lock"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

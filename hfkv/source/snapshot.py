@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from importlib import resources
 
+from hfkv.data import names_in, read_json
 from hfkv.errors import NotFoundError, RecordError
 from hfkv.source.files import Files
 from hfkv.source.record import load_record
@@ -16,13 +15,10 @@ __all__ = ["read_snapshot", "snapshot_names"]
 @lru_cache(maxsize=1)
 def _index() -> dict[str, str]:
     """Hub id in lower case to file name; the names alone say both."""
-    folder = resources.files("hfkv.data") / "snapshots"
-    if not folder.is_dir():
-        return {}
     return {
-        entry.name.removesuffix(".json").replace("--", "/").lower(): entry.name
-        for entry in folder.iterdir()
-        if entry.name.endswith(".json")
+        name.removesuffix(".json").replace("--", "/").lower(): name
+        for name in names_in("snapshots")
+        if name.endswith(".json")
     }
 
 
@@ -41,9 +37,8 @@ def read_snapshot(model: str) -> Files:
     name = _index().get(model.lower())
     if name is None:
         raise NotFoundError("the package ships no snapshot of it", where=model)
-    text = (resources.files("hfkv.data") / "snapshots" / name).read_text("utf-8")
     try:
-        record = json.loads(text)
+        record = read_json("snapshots", name)
     except ValueError:
         raise RecordError("not JSON", where=f"snapshot {name}") from None
     files = load_record(record, source="snapshot", where=f"snapshot {name}")
