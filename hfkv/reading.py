@@ -6,7 +6,6 @@ characters. Readers here either give the type that was asked for or raise with t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,6 +68,8 @@ def parse_json_object(raw: bytes | str, *, where: str) -> dict[str, Any]:
     Raises:
         ConfigError: not UTF-8, not JSON, not an object, or nested deeper than any real file.
     """
+    import json
+
     try:
         text = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
         value = json.loads(text)

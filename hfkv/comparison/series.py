@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -20,12 +20,9 @@ from hfkv.errors import InputError
 from hfkv.model import Model
 
 __all__ = [
-    "FAIR_SHARE",
     "LAST_TOKENS",
-    "SMALL_SHARE",
     "Axis",
     "Band",
-    "Crossing",
     "Level",
     "Line",
     "ModelOverRank",
@@ -34,15 +31,12 @@ __all__ = [
     "OverTokens",
     "RankMark",
     "RankPoint",
+    "Rule",
     "TokensPoint",
     "over_rank",
     "over_tokens",
 ]
 
-#: The sweet spot, a convention for the eye: the adapter has at most this share of the bytes of the
-#: weights, and at least this share of those of the cache.
-SMALL_SHARE = Fraction(1, 100)
-FAIR_SHARE = Fraction(1, 100)
 #: Where the chart over tokens ends; it begins at one token.
 LAST_TOKENS = 1_000_000
 
@@ -56,16 +50,14 @@ class Axis:
         label: what to write beside the axis.
         unit: of its numbers.
         scale: how the chart spaces them.
+        domain: where the axis begins and ends; None for as far as the points go.
     """
 
     field: str
     label: str
     unit: str
     scale: Literal["log10", "log2"] = "log10"
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {name: getattr(self, name) for name in ("field", "label", "unit", "scale")}
+    domain: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,45 +74,27 @@ class TokensPoint:
     bytes: int
     bytes_per_token: Fraction
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "tokens": self.tokens,
-            "bytes": self.bytes,
-            "bytes_per_token": json_number(self.bytes_per_token),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One way of learning against the number of tokens.
 
     Attributes:
-        way: ``context`` or ``lora``.
         label: its name in a legend.
-        r: the rank of an adapter.
+        r: the rank of an adapter; None for the context.
         dtype: element type of the cache or the adapter.
         basis: how its bytes are known.
         points: by rising number of tokens, also beside each bend of the curve.
+        break_even: of an adapter the first length whose cache is at least as large, and the cache
+            there, perhaps beyond the end of the chart; None where the cache never is.
     """
 
-    way: Literal["context", "lora"]
     label: str
     r: int | None = None
     dtype: str
     basis: str
     points: tuple[TokensPoint, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "way": self.way,
-            "label": self.label,
-            "r": self.r,
-            "dtype": self.dtype,
-            "basis": self.basis,
-            "points": [point.to_json() for point in self.points],
-        }
+    break_even: TokensPoint | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,53 +102,19 @@ class Level:
     """The weights per pretraining token, the same at every length.
 
     Attributes:
+        label: its name in a legend.
         bytes: of the weights.
         tokens: of pretraining, as ``qualifier`` (exact, at_least, about, up_to) has them.
+        bytes_per_token: the height; a bound the other way round where ``tokens`` is one.
         basis: how the tokens are known.
     """
 
+    label: str = "pretraining"
     bytes: int
     tokens: int
+    bytes_per_token: Fraction
     qualifier: str | None
     basis: str
-
-    @property
-    def bytes_per_token(self) -> Fraction:
-        """The height; a bound the other way round where the count of tokens is one."""
-        return Fraction(self.bytes, self.tokens)
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "label": "pretraining",
-            "bytes": self.bytes,
-            "tokens": self.tokens,
-            "bytes_per_token": json_number(self.bytes_per_token),
-            "qualifier": self.qualifier,
-            "basis": self.basis,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
-    """A break-even: the first length whose cache is at least as large as the adapter.
-
-    Attributes:
-        r: the adapter's rank.
-        point: the cache there, which may lie beyond the end of the chart; None where it never is.
-    """
-
-    r: int
-    point: TokensPoint | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value; its numbers are null where the cache never is so large."""
-        nowhere = {"tokens": None, "bytes": None, "bytes_per_token": None}
-        return {
-            "label": "break-even",
-            "r": self.r,
-            **(nowhere if self.point is None else self.point.to_json()),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +125,6 @@ class ModelOverTokens:
         model: what was asked; name: the last part of it, for labels.
         context: its cache; adapters: one line a rank.
         pretraining: None where no count is stated, or no header was seen.
-        break_even: one for each adapter.
     """
 
     model: str
@@ -193,17 +132,6 @@ class ModelOverTokens:
     context: Line
     adapters: tuple[Line, ...]
     pretraining: Level | None
-    break_even: tuple[Crossing, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "model": self.model,
-            "name": self.name,
-            "lines": [line.to_json() for line in (self.context, *self.adapters)],
-            "pretraining": None if self.pretraining is None else self.pretraining.to_json(),
-            "break_even": [crossing.to_json() for crossing in self.break_even],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,27 +139,24 @@ class OverTokens:
     """Bytes per token against the number of tokens, for some models.
 
     Attributes:
+        title: the question that the chart answers.
+        x, y: the axes.
         batch: sequences, each of so many tokens.
         models: in the order that was asked.
     """
 
+    over: Literal["tokens"] = "tokens"
+    title: str = "how many bytes does a token leave behind?"
+    x: Axis = Axis(field="tokens", label="tokens", unit="tokens", domain=(1, LAST_TOKENS))
+    y: tuple[Axis, ...] = (
+        Axis(field="bytes_per_token", label="bytes left behind per token", unit="bytes/token"),
+    )
     batch: int
     models: tuple[ModelOverTokens, ...]
 
-    title = "how many bytes does a token leave behind?"
-    x = Axis(field="tokens", label="tokens", unit="tokens")
-    y = (Axis(field="bytes_per_token", label="bytes left behind per token", unit="bytes/token"),)
-
     def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "over": "tokens",
-            "title": self.title,
-            "x": {**self.x.to_json(), "domain": [1, LAST_TOKENS]},
-            "y": [axis.to_json() for axis in self.y],
-            "batch": self.batch,
-            "models": [model.to_json() for model in self.models],
-        }
+        """The documented JSON value, its keys named as the attributes."""
+        return _object(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,20 +176,25 @@ class RankPoint:
     compression: Fraction
     share_of_weights: Fraction | None
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "r": self.r,
-            "parameters": self.parameters,
-            "bytes": self.bytes,
-            "compression": json_number(self.compression),
-            "share_of_weights": json_number(self.share_of_weights),
-        }
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What makes a rank one of the sweet spot: a convention for the eye, not an exact figure.
+
+    Attributes:
+        label: the rule in words.
+        share_of_weights: the adapter has at most this share of the bytes of the weights,
+        share_of_cache: and at least this share of those of the cache.
+    """
+
+    label: str = "adapter at most 1% of the weights and at least 1% of the cache's bytes"
+    share_of_weights: Fraction = Fraction(1, 100)
+    share_of_cache: Fraction = Fraction(1, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """The ranks of the sweet spot, both ends among them."""
+    """The ranks of a sweet spot, both ends among them."""
 
     first: int
     last: int
@@ -275,7 +205,7 @@ class RankMark:
     """A rank with a name.
 
     Attributes:
-        name: ``covers``, ``at_one_percent`` or ``at_parity``, as in :class:`Ranks`.
+        name: as :class:`hfkv.comparison.rank.Ranks` calls it.
         label: what it is, for reading.
         r: which, also beyond the end of the chart; None where no rank is one.
     """
@@ -283,10 +213,6 @@ class RankMark:
     name: Literal["covers", "at_one_percent", "at_parity"]
     label: str
     r: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {"name": self.name, "label": self.label, "r": self.r}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,11 +222,10 @@ class ModelOverRank:
     Attributes:
         model: what was asked; name: the last part of it, for labels.
         kv_cache_bytes: of the cache after the chart's tokens; kv_cache_basis: how they are known.
+        lora_dtype: element type of the adapters; lora_basis: how their bytes are known.
         weight_bytes: of the checkpoint; None without a header.
-        dtype: element type of the adapters; lora_basis: how their bytes are known.
         points: rank 1 to 1024.
-        sweet_spot: the ranks whose adapter is a small share of the weights and yet a fair share of
-            the cache's bytes; None where no rank of the chart is both.
+        sweet_spot: the ranks that the chart's rule holds for; None where it holds for none.
         marks: the ranks that have a name.
     """
 
@@ -308,26 +233,12 @@ class ModelOverRank:
     name: str
     kv_cache_bytes: int
     kv_cache_basis: str
-    weight_bytes: int | None
-    dtype: str
+    lora_dtype: str
     lora_basis: str
+    weight_bytes: int | None
     points: tuple[RankPoint, ...]
     sweet_spot: Band | None
     marks: tuple[RankMark, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        band = self.sweet_spot
-        return {
-            "model": self.model,
-            "name": self.name,
-            "kv_cache": {"bytes": self.kv_cache_bytes, "basis": self.kv_cache_basis},
-            "lora": {"dtype": self.dtype, "basis": self.lora_basis},
-            "weight_bytes": self.weight_bytes,
-            "points": [point.to_json() for point in self.points],
-            "sweet_spot": None if band is None else {"first": band.first, "last": band.last},
-            "marks": [mark.to_json() for mark in self.marks],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,42 +246,42 @@ class OverRank:
     """Compression and share of the weights against the LoRA rank, for some models.
 
     Attributes:
+        title: the question that the chart answers.
+        x, y: the axes.
         tokens: in each sequence of the cache; batch: sequences.
+        rule: of the sweet spot.
         models: in the order that was asked.
     """
 
-    tokens: int
-    batch: int
-    models: tuple[ModelOverRank, ...]
-
-    sweet_spot = "adapter at most 1% of the weights and at least 1% of the cache's bytes"
-    x = Axis(field="r", label="LoRA rank", unit="rank", scale="log2")
-    y = (
+    over: Literal["rank"] = "rank"
+    title: str
+    x: Axis = Axis(
+        field="r", label="LoRA rank", unit="rank", scale="log2", domain=(RANKS[0], RANKS[-1])
+    )
+    y: tuple[Axis, ...] = (
         Axis(field="compression", label="KV cache / adapter", unit="ratio"),
         Axis(field="share_of_weights", label="adapter / weights", unit="ratio"),
     )
-
-    @property
-    def title(self) -> str:
-        """The question that the chart answers."""
-        return f"how far does LoRA compress {self.tokens:,} tokens of context?"
+    tokens: int
+    batch: int
+    rule: Rule = Rule()
+    models: tuple[ModelOverRank, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The documented JSON value."""
-        return {
-            "over": "rank",
-            "title": self.title,
-            "x": {**self.x.to_json(), "domain": [RANKS[0], RANKS[-1]]},
-            "y": [axis.to_json() for axis in self.y],
-            "tokens": self.tokens,
-            "batch": self.batch,
-            "sweet_spot": {
-                "label": self.sweet_spot,
-                "share_of_weights": json_number(SMALL_SHARE),
-                "share_of_cache": json_number(FAIR_SHARE),
-            },
-            "models": [model.to_json() for model in self.models],
-        }
+        """The documented JSON value, its keys named as the attributes."""
+        return _object(self)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return json_number(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return _object(value) if is_dataclass(value) else value
 
 
 def over_tokens(
@@ -399,10 +310,15 @@ def over_tokens(
     >>> import hfkv
     >>> llama = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
     >>> (model,) = over_tokens([llama]).models
-    >>> model.context.points[0].bytes_per_token, model.break_even[0].point.tokens
+    >>> model.context.points[0].bytes_per_token, model.adapters[0].break_even.tokens
     (Fraction(327680, 1), 2528)
     """
     _any(models)
+
+    def point(tokens: int, size: int) -> TokensPoint:
+        share = Fraction(size, tokens * batch)
+        return TokensPoint(tokens=tokens, bytes=size, bytes_per_token=share)
+
     ranks = (r,) if isinstance(r, int) else tuple(r)
     found = []
     for model in models:
@@ -417,50 +333,43 @@ def over_tokens(
             model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype) for rank in ranks
         ]
 
-        def point(tokens: int, size: int) -> TokensPoint:
-            share = Fraction(size, tokens * batch)
-            return TokensPoint(tokens=tokens, bytes=size, bytes_per_token=share)
-
-        curve = cache.curve
-        lengths = _lengths(curve.bends)
+        held = cache.curve.bytes
+        lengths = _lengths(cache.curve.bends)
         crossings = [break_even(cache, adapter.bytes) for adapter in adapters]
         statement, weights = model.pretraining, model.weight_bytes
+        level = None
+        if statement.tokens is not None and weights is not None:
+            level = Level(
+                bytes=weights,
+                tokens=statement.tokens,
+                bytes_per_token=Fraction(weights, statement.tokens),
+                qualifier=statement.qualifier,
+                basis=statement.basis,
+            )
+        context = Line(
+            label="in context",
+            dtype=cache.dtype,
+            basis=cache.basis,
+            points=tuple(point(tokens, held(tokens)) for tokens in lengths),
+        )
+        lines = tuple(
+            Line(
+                label=f"LoRA r={rank}",
+                r=rank,
+                dtype=adapter.dtype,
+                basis=adapter.basis,
+                points=tuple(point(tokens, adapter.bytes) for tokens in lengths),
+                break_even=None if crossing is None else point(crossing, held(crossing)),
+            )
+            for rank, adapter, crossing in zip(ranks, adapters, crossings, strict=True)
+        )
         found.append(
             ModelOverTokens(
                 model=model.model,
                 name=_name(model),
-                context=Line(
-                    way="context",
-                    label="in context",
-                    dtype=cache.dtype,
-                    basis=cache.basis,
-                    points=tuple(point(tokens, curve.bytes(tokens)) for tokens in lengths),
-                ),
-                adapters=tuple(
-                    Line(
-                        way="lora",
-                        label=f"LoRA r={rank}",
-                        r=rank,
-                        dtype=adapter.dtype,
-                        basis=adapter.basis,
-                        points=tuple(point(tokens, adapter.bytes) for tokens in lengths),
-                    )
-                    for rank, adapter in zip(ranks, adapters, strict=True)
-                ),
-                pretraining=None
-                if statement.tokens is None or weights is None
-                else Level(
-                    bytes=weights,
-                    tokens=statement.tokens,
-                    qualifier=statement.qualifier,
-                    basis=statement.basis,
-                ),
-                break_even=tuple(
-                    Crossing(
-                        r=rank, point=None if tokens is None else point(tokens, curve.bytes(tokens))
-                    )
-                    for rank, tokens in zip(ranks, crossings, strict=True)
-                ),
+                context=context,
+                adapters=lines,
+                pretraining=level,
             )
         )
     return OverTokens(batch=batch, models=tuple(found))
@@ -539,15 +448,20 @@ def over_rank(
                 name=_name(model),
                 kv_cache_bytes=cache.bytes,
                 kv_cache_basis=cache.basis,
-                weight_bytes=weights,
-                dtype=adapters[0].dtype,
+                lora_dtype=adapters[0].dtype,
                 lora_basis=adapters[0].basis,
+                weight_bytes=weights,
                 points=points,
-                sweet_spot=_sweet_spot(points, cache.bytes, weights or 0),
+                sweet_spot=_sweet_spot(Rule(), points, cache.bytes, weights or 0),
                 marks=_marks(named),
             )
         )
-    return OverRank(tokens=tokens, batch=batch, models=tuple(found))
+    return OverRank(
+        title=f"how far does LoRA compress {tokens:,} tokens of context?",
+        tokens=tokens,
+        batch=batch,
+        models=tuple(found),
+    )
 
 
 def _any(models: Sequence[Model]) -> None:
@@ -566,16 +480,16 @@ def _lengths(bends: Sequence[int]) -> list[int]:
     return sorted(length for length in even | near if 1 <= length <= LAST_TOKENS)
 
 
-def _sweet_spot(points: Sequence[RankPoint], cache: int, weights: int) -> Band | None:
-    """The ranks from the first whose adapter is a fair share of the cache to the last whose adapter
-    is a small share of the weights, on the line through the first and the last point."""
+def _sweet_spot(rule: Rule, points: Sequence[RankPoint], cache: int, weights: int) -> Band | None:
+    """The ranks from the first that is large enough to the last that is small enough, on the line
+    through the first and the last point."""
     first, last = points[0], points[-1]
     slope = Fraction(last.bytes - first.bytes, last.r - first.r)
 
     def rank_of(size: Fraction) -> Fraction | None:
         return first.r + (size - first.bytes) / slope if slope else None
 
-    fair, small = rank_of(cache * FAIR_SHARE), rank_of(weights * SMALL_SHARE)
+    fair, small = rank_of(cache * rule.share_of_cache), rank_of(weights * rule.share_of_weights)
     if fair is None or small is None:
         return None
     low, high = max(first.r, math.ceil(fair)), min(last.r, math.floor(small))

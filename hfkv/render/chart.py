@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from hfkv.comparison.rank import RANKS
 from hfkv.comparison.series import (
     LAST_TOKENS,
-    SMALL_SHARE,
     Band,
-    Crossing,
     Level,
+    Line,
     ModelOverTokens,
     OverRank,
     OverTokens,
@@ -105,9 +104,8 @@ def _over_tokens(chart: OverTokens) -> Figure:
             heights = [float(point.bytes_per_token) for point in line.points]
             axis.plot(lengths, heights, label=line.label, **style)
             if number:
-                crossing = item.break_even[number - 1]
-                rank = f" (r={crossing.r})" if len(item.adapters) > 1 else ""
-                _cross(axis, crossing, colour, marker, label=None if several else rank)
+                rank = f" (r={line.r})" if len(item.adapters) > 1 else ""
+                _cross(axis, line, colour, marker, label=None if several else rank)
         if item.pretraining is not None:
             axis.axhline(
                 float(item.pretraining.bytes_per_token),
@@ -134,9 +132,9 @@ def _per_token(level: Level) -> str:
     return f"{bounds.get(level.qualifier or '', '')}{float(level.bytes_per_token):.2g} B"
 
 
-def _cross(axis: Axes, crossing: Crossing, colour: str, marker: str, *, label: str | None) -> None:
+def _cross(axis: Axes, line: Line, colour: str, marker: str, *, label: str | None) -> None:
     """The break-even of one adapter, where it lies on the chart; with a label unless None."""
-    point = crossing.point
+    point = line.break_even
     if point is None or point.tokens > LAST_TOKENS:
         return
     height = float(point.bytes_per_token)
@@ -172,7 +170,7 @@ def _legend_of_models(figure: Figure, axis: Axes, items: Sequence[ModelOverToken
 
 def _summary(item: ModelOverTokens) -> str:
     """A model's line in the legend. Curves that cross would hide labels beside the marks."""
-    first = item.break_even[0].point
+    first = item.adapters[0].break_even
     crossing = "no break-even" if first is None else f"break-even at {first.tokens:,} tokens"
     if item.pretraining is None:
         return f"{item.name}: {crossing}; pretraining not stated"
@@ -237,7 +235,12 @@ def _over_rank(chart: OverRank) -> Figure:
     top.annotate(
         "as large as the cache", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
     )
-    bottom.axhline(float(100 * SMALL_SHARE), color="#555555", linewidth=1, linestyle=(0, (4, 3)))
+    bottom.axhline(
+        float(100 * chart.rule.share_of_weights),
+        color="#555555",
+        linewidth=1,
+        linestyle=(0, (4, 3)),
+    )
     bottom.annotate(
         "1% of the weights", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
     )
@@ -257,13 +260,13 @@ def _over_rank(chart: OverRank) -> Figure:
             loc="outside lower center",
             frameon=False,
             fontsize=9,
-            title=f"thick: {chart.sweet_spot}",
+            title=f"thick: {chart.rule.label}",
             title_fontsize=9,
         )
     else:
         (item,) = chart.models
         named = _draw_marks((top, bottom), item.marks)
-        shaded = f"shaded, {_band_text(item.sweet_spot)}: {chart.sweet_spot}"
+        shaded = f"shaded, {_band_text(item.sweet_spot)}: {chart.rule.label}"
         bottom.set_xlabel(f"{chart.x.label}\n{shaded}\n{named}", fontsize=9)
     return figure
 

@@ -31,18 +31,16 @@ def print_sheets(sheets: Sequence[Sheet], file: TextIO) -> None:
     dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     styled = forced or (file.isatty() and not dumb)
     encoding = getattr(file, "encoding", None) or "utf-8"
-    text = "\n".join(
-        draw(
-            sheets,
-            width=columns_of(file),
-            styled=styled,
-            coloured=not os.environ.get("NO_COLOR"),
-            rule="─" if encoding.lower().startswith("utf") else "-",
-        )
-    )
-    shown = text.encode(encoding, "backslashreplace").decode(encoding)
-    # click knows how to write styles to a console of Windows.
-    click.echo(shown, file=file, color=styled)
+    for line in draw(
+        sheets,
+        width=columns_of(file),
+        styled=styled,
+        coloured=not os.environ.get("NO_COLOR"),
+        rule="─" if encoding.lower().startswith("utf") else "-",
+    ):
+        shown = line.encode(encoding, "backslashreplace").decode(encoding)
+        # click knows how to write styles to a console of Windows.
+        click.echo(shown, file=file, color=styled)
 
 
 def columns_of(file: TextIO) -> int:
@@ -121,8 +119,8 @@ def _widths(sheet: Sheet, width: int) -> list[int]:
     # The blanks beside a column count: there are fewer beside the outer ones.
     beside = [1 if index in (0, len(widths) - 1) else 2 for index in range(len(widths))]
     while sum(widths) > room:
-        widest = max(range(len(widths)), key=lambda index: (widths[index] + beside[index], index))
-        widths[widest] -= 1
+        wide = [index for index in range(len(widths)) if widths[index] > 1]
+        widths[max(wide, key=lambda index: (widths[index] + beside[index], index))] -= 1
     return widths
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,11 +69,12 @@ def test_points_go_from_end_to_end_and_stand_at_each_bend(name: str) -> None:
 def test_marks_over_tokens_are_those_of_the_comparison(name: str) -> None:
     (found,) = over_tokens([_load(name)], batch=2).models
     (comparison,) = package.compare(name, source="snapshot", batch=2)
-    (crossing,) = found.break_even
+    (adapter,) = found.adapters
+    crossing = adapter.break_even
     assert comparison.lora is not None
-    assert (crossing.point and crossing.point.tokens) == comparison.break_even_tokens
-    if crossing.point is not None:
-        assert crossing.point.bytes >= comparison.lora.bytes
+    assert (crossing and crossing.tokens) == comparison.break_even_tokens
+    if crossing is not None:
+        assert crossing.bytes >= comparison.lora.bytes
     level = found.pretraining
     assert (level and level.bytes_per_token) == comparison.pretraining_bytes_per_token
     assert (level and level.qualifier) == comparison.pretraining.qualifier
@@ -154,7 +157,9 @@ def test_json_names_the_fields_of_its_points(hfkv: Run) -> None:
         out = hfkv("plot", LLAMA, "--over", over, "--source", "snapshot", "--format", "json")[1]
         value = json.loads(out)
         (model,) = value["models"]
-        lines: list[dict[str, Any]] = model.get("lines", [model])
+        lines: list[dict[str, Any]] = [model]
+        if over == "tokens":
+            lines = [model["context"], *model["adapters"]]
         for axis in (value["x"], *value["y"]):
             assert axis["label"]
             assert axis["unit"]
@@ -164,18 +169,35 @@ def test_json_names_the_fields_of_its_points(hfkv: Run) -> None:
                 )
 
 
+def _keys(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    return set(value).union(*map(_keys, value.values())) if isinstance(value, dict) else set()
+
+
+def test_the_readme_names_every_field() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    documented = text[text.index("`plot --format json`") : text.index("## How it knows")]
+    for chart in (over_tokens([_load(LLAMA)]), over_rank([_load(LLAMA)])):
+        for key in _keys(chart.to_json()):
+            assert re.search(rf"\b{key}\b", documented), key
+
+
 def test_llama_in_json(hfkv: Run) -> None:
     out = hfkv("plot", LLAMA, "--over", "tokens", "--source", "snapshot", "--format", "json")[1]
     (model,) = json.loads(out)["models"]
-    context, adapter = model["lines"]
-    assert context["points"][0] == {"tokens": 1, "bytes": 327_680, "bytes_per_token": 327_680}
+    (adapter,) = model["adapters"]
+    assert model["context"]["points"][0] == {
+        "tokens": 1,
+        "bytes": 327_680,
+        "bytes_per_token": 327_680,
+    }
     assert adapter["points"][-1] == {
         "tokens": 1_000_000,
         "bytes": 828_375_040,
         "bytes_per_token": 828.37504,
     }
-    (crossing,) = model["break_even"]
-    assert (crossing["r"], crossing["tokens"]) == (32, 2528)
+    assert (adapter["r"], adapter["break_even"]["tokens"]) == (32, 2528)
     assert model["pretraining"] == {
         "label": "pretraining",
         "bytes": 141_107_412_992,

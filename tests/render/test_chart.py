@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ LLAMA = "meta-llama/Meta-Llama-3-70B"
 SEVERAL = (LLAMA, "google/gemma-3-27b-it", "Qwen/Qwen3-8B", "microsoft/Phi-3-mini-4k-instruct")
 
 
-def _models(*names: str) -> list[hfkv.Model]:
-    return [hfkv.load(name, source="snapshot") for name in names]
+@cache
+def _models(*names: str) -> tuple[hfkv.Model, ...]:
+    return tuple(hfkv.load(name, source="snapshot") for name in names)
 
 
+@cache
 def _chart(over: str, *names: str) -> OverTokens | OverRank:
     return over_tokens(_models(*names)) if over == "tokens" else over_rank(_models(*names))
 
@@ -47,7 +50,7 @@ def _texts(figure: Any) -> str:
 
 
 def test_over_tokens_draws_the_figures_of_the_comparison() -> None:
-    figure = draw(over_tokens(_models(LLAMA)))
+    figure = draw(_chart("tokens", LLAMA))
     (axis,) = figure.axes
     assert set(_line(axis, "in context").get_ydata()) == {327_680.0}
     adapter = dict(_line(axis, "LoRA r=32").get_xydata().tolist())
@@ -70,13 +73,13 @@ def test_over_tokens_marks_each_of_several_ranks() -> None:
 
 
 def test_a_window_bends_the_curve() -> None:
-    (axis,) = draw(over_tokens(_models("microsoft/Phi-3-mini-4k-instruct"))).axes
+    (axis,) = draw(_chart("tokens", "microsoft/Phi-3-mini-4k-instruct")).axes
     heights = _line(axis, "in context").get_ydata()
     assert heights[0] > 100 * heights[-1]
 
 
 def test_over_rank_draws_ratio_and_share_and_says_what_is_shaded() -> None:
-    figure = draw(over_rank(_models(LLAMA)))
+    figure = draw(_chart("rank", LLAMA))
     top, bottom = figure.axes
     ratios = dict(_line(top, "Meta").get_xydata().tolist())
     shares = dict(_line(bottom, "Meta").get_xydata().tolist())
@@ -109,7 +112,7 @@ def test_several_models_can_be_told_apart_without_colour_and_nothing_is_clipped(
 
 
 def test_a_count_that_is_not_stated_is_said() -> None:
-    text = _texts(draw(over_tokens(_models(LLAMA, "Qwen/Qwen3-8B"))))
+    text = _texts(draw(_chart("tokens", LLAMA, "Qwen/Qwen3-8B")))
     assert "Qwen3-8B: break-even at 1,184 tokens; pretraining not stated" in text
 
 
@@ -118,7 +121,7 @@ def test_files_are_the_same_each_time(folder: Path, ending: str) -> None:
     written = []
     for number in range(2):
         path = folder / f"{number}.{ending}"
-        save(draw(over_tokens(_models(LLAMA))), path)
+        save(draw(_chart("tokens", LLAMA)), path)
         written.append(path.read_bytes())
     assert written[0] == written[1]
     assert len(written[0]) > 1000
@@ -126,7 +129,7 @@ def test_files_are_the_same_each_time(folder: Path, ending: str) -> None:
 
 
 def test_another_ending_is_refused_with_those_that_work(folder: Path) -> None:
-    figure = draw(over_tokens(_models(LLAMA)))
+    figure = draw(_chart("tokens", LLAMA))
     with pytest.raises(hfkv.HfkvError, match=r"\.png, \.svg or \.pdf"):
         save(figure, folder / "chart.bmp")
     assert not list(folder.iterdir())
@@ -135,7 +138,7 @@ def test_another_ending_is_refused_with_those_that_work(folder: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figure = draw(over_tokens(_models(LLAMA)))
+    figure = draw(_chart("tokens", LLAMA))
     path = folder / "chart.png"
     path.write_bytes(b"old")
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfkv.cli import output
+from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
 from hfkv.render.terminal import cells, draw, fold, print_sheets
 
@@ -83,13 +84,11 @@ def test_no_line_is_wider_than_the_screen_or_steers_it(
     sheet = Sheet(title=rows[0][0], columns=("name", "value"), rows=rows, lines=rows[0])
     for line in draw([sheet], width=width):
         assert cells(line) <= width
-        assert line.isprintable()
+        assert line == printable(line, len(line))
 
 
 @given(st.text(max_size=200), st.integers(2, 40))
 def test_folding_loses_nothing_but_blanks(text: str, width: int) -> None:
-    from hfkv.reading import printable
-
     shown = "".join(printable(line, len(line)) for line in text.split("\n"))
     assert "".join("".join(fold(text, width)).split()) == "".join(shown.split())
 
@@ -111,6 +110,18 @@ def test_a_pipe_gets_no_styles_and_80_columns() -> None:
     print_sheets([SHEET, Sheet(title="x " * 60, columns=(), rows=())], out)
     assert "\x1b" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) == 79
+
+
+def test_nothing_is_printed_of_nothing() -> None:
+    out = io.StringIO()
+    print_sheets([], out)
+    print_sheets([Sheet(title="", columns=("a",), rows=())], out)
+    assert out.getvalue() == ""
+
+
+def test_no_column_vanishes() -> None:
+    sheet = Sheet(title="", columns=("a", "b", "c"), rows=[("12", "3", "4")])
+    assert list(draw([sheet], width=9))[-2:] == ["1   3   4", "2"]
 
 
 def test_a_terminal_gets_styles(monkeypatch: pytest.MonkeyPatch) -> None:
