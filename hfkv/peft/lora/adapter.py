@@ -96,6 +96,15 @@ class Lora:
         return "LORA"
 
     @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """Its numbers in a table for reading, each with its name."""
+        return (
+            ("trained parameters", self.parameters),
+            ("saved parameters", self.saved_parameters),
+            (f"bytes in {self.dtype}", self.bytes),
+        )
+
+    @property
     def per_target(self) -> dict[str, int]:
         """Parameters of the low-rank part by leaf name."""
         found: dict[str, int] = {}
