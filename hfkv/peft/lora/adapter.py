@@ -127,7 +127,7 @@ class Lora:
         """Bytes of the trained parameters in each dtype that adapters are held in."""
         return {torch_name(dtype): nbytes(self.parameters, dtype) for dtype in _DTYPES}
 
-    def largest_rank(self, size: int) -> int | None:
+    def largest_rank(self, size: int | Fraction) -> int | None:
         """The largest rank at which it has no more than ``size`` bytes; None where it has more at
         every rank, or its size does not depend on the rank."""
         return self.line.largest(Fraction(8 * size, BITS[self.element]))
