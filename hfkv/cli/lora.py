@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -79,9 +79,8 @@ def lora(
     """
     from hfkv.model import load
     from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.peft.prompts import Prompt
-    from hfkv.render.lora import sheets
-    from hfkv.render.prompt import sheets as prompt_sheets
+    from hfkv.render.adapter import sheets
+    from hfkv.render.lora import sheets as lora_sheets
 
     output = chosen_format()
     options = _options(flags)
@@ -112,9 +111,9 @@ def lora(
         output,
         figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
         sheets=lambda: (
-            prompt_sheets(loaded, figure)
-            if isinstance(figure, Prompt)
-            else sheets(loaded, cast("Lora", figure), by_layer=by_layer)
+            lora_sheets(loaded, figure, by_layer=by_layer)
+            if isinstance(figure, Lora)
+            else sheets(loaded, figure)
         ),
         quiet=lambda: [str(figure.parameters)],
     )

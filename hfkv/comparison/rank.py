@@ -159,8 +159,8 @@ def ranks(
             for r in RANKS
             if line.takes(r)
         ),
-        at_parity=line.largest(cache.bytes / width),
-        at_one_percent=None if weights is None else line.largest(weights / width / 100),
+        at_parity=adapter.largest_rank(cache.bytes),
+        at_one_percent=None if weights is None else adapter.largest_rank(Fraction(weights, 100)),
         covers=line.smallest(tokens * bits_per_token / chosen.bits),
         capacity=chosen,
         bits_per_token=bits_per_token,

@@ -3,13 +3,14 @@
 There are four ways to know it, and each gives the same value:
 
 - :mod:`hfkv.modules.checkpoint`: the class's generated table, joined with the header (``exact``);
-- :mod:`hfkv.modules.config_only`: the proved plan of the class and its config, without a header;
+- :mod:`hfkv.modules.class_plan`: the proved plan of the class and its config, without a header;
 - :mod:`hfkv.modules.documented`: the header under the rule that was read off a repository's code;
 - :mod:`hfkv.modules.inferred`: the header's names and shapes, where nobody knows the type.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hfkv.errors import UnsupportedError
@@ -37,9 +38,7 @@ def build(facts: Facts) -> Built:
     config = config_of(facts)
     # Each way is imported where it is gone: most models need one of the four.
     if facts.tensors is None:
-        from hfkv.modules.config_only import by_plan
-
-        return by_plan(facts, config)
+        return _without_header(facts, config)
     if facts.unnamed:
         raise UnsupportedError(
             facts.unnamed,
@@ -59,6 +58,29 @@ def build(facts: Facts) -> Built:
 
     built = by_header(config.model_type, config.raw, tensors, facts.model)
     return replace(built, reason="; ".join(filter(None, (built.reason, note))))
+
+
+def _without_header(facts: Facts, config: Config) -> Built:
+    from hfkv.modules.class_plan import by_plan
+
+    absent = facts.missing.get("tensors", "there are none")
+    try:
+        built = by_plan(config)
+    except UnsupportedError as error:
+        raise UnsupportedError(
+            f"LoRA's layers are counted from the safetensors headers: {absent}; and config.json "
+            f"alone is not enough: {error.what}",
+            where=facts.model,
+            hint="use the repository or a directory with the weights; with the verify extra "
+            "hfkv lora --basis live builds the class instead",
+        ) from None
+    packed = isinstance(config.raw.get("quantization_config"), Mapping)
+    return replace(
+        built,
+        basis="documented" if facts.derived else built.basis,
+        reason=f"{built.reason} ({absent})"
+        + ("; the adapter is the one of the unquantized class" if packed else ""),
+    )
 
 
 def config_of(facts: Facts) -> Config:

@@ -96,13 +96,20 @@ class Built:
     basis: str = "exact"
     reason: str = ""
 
-    def elements(self) -> dict[str, int]:
-        """Elements of every parameter by full name, tied ones once."""
-        found = {name: math.prod(shape) for name, shape in self.loose.items()}
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all parameters by full name."""
+        found = dict(self.loose)
         for module in self.modules:
             for name, shape in module.parameters.items():
-                found[f"{module.name}.{name}"] = math.prod(shape)
-        return {name: count for name, count in found.items() if self.tied.get(name) not in found}
+                found[f"{module.name}.{name}"] = shape
+        return found
+
+    def elements(self) -> dict[str, int]:
+        """Elements of all parameters by full name, tied ones once."""
+        shapes, tied = self.shapes(), self.tied
+        return {
+            name: math.prod(shape) for name, shape in shapes.items() if tied.get(name) not in shapes
+        }
 
 
 def leaf(name: str) -> str:

@@ -63,7 +63,7 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    if restore(loaded, table, own, where, lambda: _by_plan(config)):
+    if restore(loaded, table, own, where, lambda: _planned(config)):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
@@ -79,10 +79,14 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     )
 
 
-def _by_plan(config: Config) -> Mapping[str, Shape] | None:
-    from hfkv.modules.config_only import sizes_by_plan
+def _planned(config: Config) -> Mapping[str, Shape] | None:
+    """Each parameter's shape by the config; None where the config does not tell."""
+    from hfkv.modules.class_plan import by_plan
 
-    return sizes_by_plan(config)
+    try:
+        return by_plan(config).shapes()
+    except UnsupportedError:
+        return None
 
 
 def _blocks(config: Config) -> int:

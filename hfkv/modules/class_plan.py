@@ -18,12 +18,15 @@ from hfkv.facts.config import MOST_LAYERS, Config
 from hfkv.modules.built import Built, Module, walk_key
 from hfkv.modules.conversion import Index, Shape
 from hfkv.modules.expressions import evaluate
-from hfkv.reading import describe
+from hfkv.modules.table import has_table, table_of
+from hfkv.modules.ties import with_ties
+from hfkv.reading import describe, printable
 
 __all__ = [
     "UNPROVED",
     "ClassPlan",
     "Indices",
+    "by_plan",
     "holds",
     "kind_of",
     "leaf_of",
@@ -222,6 +225,32 @@ def reader(config: Config) -> Read:
         return values[path]
 
     return read
+
+
+def by_plan(config: Config) -> Built:
+    """What transformers would build for a config, where its class has a plan: no weights are seen.
+
+    Raises:
+        UnsupportedError: the class has no plan, or the config goes beyond it.
+    """
+    if not has_table(config):
+        raise UnsupportedError(
+            f"the modules of model_type '{printable(config.model_type)}' are not known here"
+        )
+    table = table_of(config)
+    plan = plan_of(config.model_type, table.architecture)
+    own = config
+    for key in filter(None, table.config_path.split(".")):
+        if not isinstance(own.raw.get(key), Mapping):
+            raise UnsupportedError(f"there is no {key}, which {table.architecture} is built from")
+        own = own.nested(key)
+    if table.config_path and own.model_type != table.config_type:
+        raise UnsupportedError(
+            f"{table.config_path} is a {printable(own.model_type)}, and {table.architecture} takes "
+            f"a {table.config_type}"
+        )
+    built = planned(plan, own, model_type=table.config_type)
+    return with_ties(built, table, own)
 
 
 def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:

@@ -18,11 +18,11 @@ from hfkv.tensors import TensorTable
 __all__ = ["METHODS", "Adapter", "Method", "method_of"]
 
 METHODS: Mapping[str, str] = {
-    "LORA": "hfkv.peft.lora.method",
-    "CARTRIDGE": "hfkv.peft.prompts.method",
-    "P_TUNING": "hfkv.peft.prompts.method",
-    "PREFIX_TUNING": "hfkv.peft.prompts.method",
-    "PROMPT_TUNING": "hfkv.peft.prompts.method",
+    "LORA": "hfkv.peft.lora",
+    "CARTRIDGE": "hfkv.peft.prompts",
+    "P_TUNING": "hfkv.peft.prompts",
+    "PREFIX_TUNING": "hfkv.peft.prompts",
+    "PROMPT_TUNING": "hfkv.peft.prompts",
 }
 
 
@@ -61,6 +61,10 @@ class Adapter(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must be told, one sentence each."""
+
+    @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """Its numbers in a table for reading, each with its name."""
 
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""

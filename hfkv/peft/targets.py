@@ -16,6 +16,7 @@ from hfkv.reading import printable
 
 __all__ = [
     "EMBEDDINGS",
+    "TASKS",
     "Targeting",
     "default_targets",
     "linear_names",
@@ -28,6 +29,15 @@ __all__ = [
 #: PEFT's ``EMBEDDING_LAYER_NAMES``.
 EMBEDDINGS = ("embed_tokens", "lm_head")
 _HEADS = ("score", "classifier")
+#: PEFT's ``TaskType``.
+TASKS = (
+    "SEQ_CLS",
+    "SEQ_2_SEQ_LM",
+    "CAUSAL_LM",
+    "TOKEN_CLS",
+    "QUESTION_ANS",
+    "FEATURE_EXTRACTION",
+)
 #: PEFT's classes for these tasks train the heads of these names whole.
 _TASK_HEADS = {
     "SEQ_CLS": ("classifier", "score"),

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError, UnsupportedError
-from hfkv.facts import Facts
 from hfkv.facts.config import Config
-from hfkv.modules.class_plan import plan_of
-from hfkv.modules.config_only import by_plan
+from hfkv.modules.class_plan import by_plan, plan_of
 from hfkv.modules.table import has_table, table_of
 from hfkv.reading import parse_json_object
 
@@ -77,7 +75,7 @@ def test_a_real_config_is_answered_as_the_class_is_or_refused(path: Path) -> Non
         config = Config(raw, where=path.stem)
         if not has_table(config):
             pytest.skip("transformers has no such class")
-        by_plan(Facts(model=path.stem, source="directory", config=raw), config)
+        by_plan(config)
     except HfkvError as error:
         pytest.skip(f"refused: {error}")
     name = table_of(config).architecture

@@ -13,6 +13,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.model import Model
 from hfkv.peft.methods import METHODS, method_of
+from hfkv.render.adapter import sheets
 from tests.peft.tiny import facts
 
 
@@ -28,6 +29,10 @@ def test_a_row_names_a_module_with_all_that_a_method_has(name: str) -> None:
     assert (figure.dtype, figure.basis) == ("bfloat16", "exact")
     assert "Config(" in figure.snippet()
     assert isinstance(figure.notes, tuple)
+    assert dict(figure.rows)["trained parameters"] == figure.parameters
+    (sheet,) = sheets(Model(facts()), figure)
+    assert name in sheet.title
+    assert [tuple(row) for row in sheet.rows] == [(row, f"{n:,}") for row, n in figure.rows]
 
 
 @pytest.mark.parametrize("name", ["NO_SUCH", None, 3, ["LORA"]])

@@ -15,5 +15,8 @@ In the order in which a count goes through them:
 
 from hfkv.peft.lora.adapter import Lora, Target, count
 from hfkv.peft.lora.options import LoraOptions
+from hfkv.peft.lora.witness import agree
 
-__all__ = ["Lora", "LoraOptions", "Target", "count"]
+__all__ = ["Lora", "LoraOptions", "Target", "agree", "count", "read"]
+
+read = LoraOptions.from_config

@@ -96,6 +96,15 @@ class Lora:
         return "LORA"
 
     @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """Its numbers in a table for reading, each with its name."""
+        return (
+            ("trained parameters", self.parameters),
+            ("saved parameters", self.saved_parameters),
+            (f"bytes in {self.dtype}", self.bytes),
+        )
+
+    @property
     def per_target(self) -> dict[str, int]:
         """Parameters of the low-rank part by leaf name."""
         found: dict[str, int] = {}
@@ -118,7 +127,7 @@ class Lora:
         """Bytes of the trained parameters in each dtype that adapters are held in."""
         return {torch_name(dtype): nbytes(self.parameters, dtype) for dtype in _DTYPES}
 
-    def largest_rank(self, size: int) -> int | None:
+    def largest_rank(self, size: int | Fraction) -> int | None:
         """The largest rank at which it has no more than ``size`` bytes; None where it has more at
         every rank, or its size does not depend on the rank."""
         return self.line.largest(Fraction(8 * size, BITS[self.element]))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hfkv.errors import InputError
+from hfkv.peft.targets import TASKS
 from hfkv.reading import describe, printable
 
 __all__ = ["IRRELEVANT", "KNOWN", "READERS", "REFUSED", "read_rank", "read_targets"]
@@ -27,14 +28,6 @@ IRRELEVANT = frozenset(
 #: ``arrow_config`` routes between other adapters, ``megatron_config`` is for Megatron's own layers.
 REFUSED = frozenset("arrow_config megatron_config".split())
 _BIASES = ("none", "all", "lora_only")
-_TASKS = (
-    "SEQ_CLS",
-    "SEQ_2_SEQ_LM",
-    "CAUSAL_LM",
-    "TOKEN_CLS",
-    "QUESTION_ANS",
-    "FEATURE_EXTRACTION",
-)
 #: More virtual names or indices than any real config has; a longer list is damage.
 _MOST = 100_000
 
@@ -134,8 +127,8 @@ def _bias(name: str, value: object) -> str:
 
 
 def _task(name: str, value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or value not in _TASKS):
-        raise _fail(name, value, "one of " + ", ".join(_TASKS))
+    if value is not None and (not isinstance(value, str) or value not in TASKS):
+        raise _fail(name, value, "one of " + ", ".join(TASKS))
     return value
 
 

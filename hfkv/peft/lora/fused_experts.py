@@ -76,14 +76,9 @@ def _names(built: Built, draft: Draft, targets: str, moved: dict[str, str]) -> s
         return expression.fullmatch(name) is not None and not draft.excludes(name)
 
     # Tied parameters bear the name of the first only.
-    parameters = [
-        f"{module.name}.{short}"
-        for module in built.modules
-        for short in module.parameters
-        if f"{module.name}.{short}" not in built.tied
-    ]
+    parameters = [name for name in built.shapes() if name not in built.tied]
     found = {leaf(module.name) for module in built.modules if chosen(module.name)}
-    found |= {leaf(name) for name in (*parameters, *built.loose) if chosen(name)}
+    found |= {leaf(name) for name in parameters if chosen(name)}
     for old, new in moved.items():
         if old not in found and any(
             leaf(name) == new and chosen(f"{name.rpartition('.')[0]}.{old}") for name in parameters

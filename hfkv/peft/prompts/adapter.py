@@ -51,6 +51,17 @@ class Prompt:
     basis: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def rows(self) -> tuple[tuple[str, int], ...]:
+        """Its numbers in a table for reading, each with its name."""
+        return (
+            ("virtual tokens", self.virtual_tokens),
+            ("trained parameters", self.parameters),
+            ("saved parameters", self.saved_parameters),
+            (f"bytes in {self.dtype}", self.bytes),
+            ("bytes of one virtual token", self.bytes_per_token),
+        )
+
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""
         return self.options.snippet()

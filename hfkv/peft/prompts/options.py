@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfkv.errors import InputError, TargetError, UnsupportedError
+from hfkv.peft.targets import TASKS
 from hfkv.reading import describe, printable
 
 __all__ = ["IN_EVERY_LAYER", "METHODS", "PromptOptions"]
@@ -30,14 +31,6 @@ _IRRELEVANT = frozenset(
     """auto_mapping base_model_name_or_path encoder_dropout inference_mode init_weights
     peft_type peft_version prompt_tuning_init prompt_tuning_init_text revision
     tokenizer_kwargs tokenizer_name_or_path""".split()
-)
-_TASKS = (
-    "SEQ_CLS",
-    "SEQ_2_SEQ_LM",
-    "CAUSAL_LM",
-    "TOKEN_CLS",
-    "QUESTION_ANS",
-    "FEATURE_EXTRACTION",
 )
 
 
@@ -108,8 +101,8 @@ class PromptOptions:
                 known[name] = _count(name, value, least=1) or 2
             elif name == "task_type":
                 task = getattr(value, "value", value)
-                if task is not None and task not in _TASKS:
-                    raise _fail(name, value, "one of " + ", ".join(_TASKS))
+                if task is not None and task not in TASKS:
+                    raise _fail(name, value, "one of " + ", ".join(TASKS))
                 known[name] = task
             elif name not in _IRRELEVANT and value not in (None, False, [], {}, ""):
                 raise UnsupportedError(
