@@ -54,9 +54,12 @@ class Compressed:
             for part, dim in parts.items():
                 slots.append(Slot(f"buffer_{which}.{part}", (batch, waiting, wide * dim)))
         if self.indexer and entries:
-            for which in ("kv", "gate"):
+            # A gate comes from a position bias that the class keeps in float32 in any model of
+            # a narrower dtype (``_keep_in_fp32_modules_strict``); buffers are taken before it.
+            for which, dtype in (("kv", None), ("gate", "F32")):
                 for part, dim in parts.items():
-                    slots.append(Slot(f"overlap_{which}.{part}", (batch, self.rate, dim)))
+                    shape = (batch, self.rate, dim)
+                    slots.append(Slot(f"overlap_{which}.{part}", shape, dtype))
         return tuple(slots)
 
 
