@@ -36,7 +36,7 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
 def _published_scheme(facts: Facts, config: Config) -> tuple[str, str] | None:
     """The quantized cache that the checkpoint was made for, and where that is said."""
     places = [
-        (part.raw.get("quantization_config"), f"config.json: {part.path}quantization_config")
+        (part.peek("quantization_config"), f"config.json: {part.path}quantization_config")
         for part in dict.fromkeys((config, config.text()))
     ]
     nvidia = facts.extra.get("hf_quant_config.json", {}).get("quantization")

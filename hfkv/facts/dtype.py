@@ -73,7 +73,7 @@ def model_dtype(facts: Facts, config: Config) -> ModelDtype:
 def _stated(config: Config) -> str | None:
     """The entry of the config itself, by its newer name first; null says nothing."""
     for key in ("dtype", "torch_dtype"):
-        value = config.own(key)
+        value = config.by_name(key)
         if isinstance(value, Mapping):
             # One for each part: transformers takes that of the whole for all of them.
             value = value.get("", "float32")

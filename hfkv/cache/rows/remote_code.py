@@ -1,0 +1,415 @@
+"""Architectures whose code stands in their repositories: ``documented``, from what it does.
+
+No code from a repository is ever run: each row names where its rule is published, and the
+checkpoint's own shapes must agree with it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hfkv.cache.geometry import repeated
+from hfkv.cache.kinds import Full, Kind, State, StatePart
+from hfkv.cache.layered import PlanFunction
+from hfkv.cache.plan import Plan
+from hfkv.cache.remote_attention import attention, blocks, nothing_else, per_layer
+from hfkv.cache.row import Delegated, Row, Rule, inside, of_type, table
+from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.facts.config import Config
+from hfkv.reading import describe
+
+__all__ = ["ROWS"]
+
+#: Attention under either of the two usual sets of names.
+_either = partial(
+    attention,
+    layers=("num_hidden_layers", "n_layer"),
+    heads=("num_attention_heads", "n_head"),
+    hidden=("hidden_size", "n_embd"),
+)
+_GROUPED = attention(groups=("num_key_value_heads",), absent_groups_are_heads=True)
+#: The class's own default is none or not known: the file must say how many.
+_GROUPED_STATED = attention(groups=("num_key_value_heads",))
+_GROUPED_DIM = attention(groups=("num_key_value_heads",), dim=("head_dim",))
+
+#: Phi under both names that its code had before it came to transformers.
+_FIRST_PHI = _either(
+    groups=("n_head_kv",), absent_groups_are_heads=True, rows={".Wqkv.weight": "qkv"}
+)
+
+
+def _chatglm(config: Config) -> Plan:
+    """ChatGLM: ``multi_query_group_num`` heads with ``multi_query_attention``, else all.
+
+    The first ChatGLM-6B has neither key, and heads of ``hidden_size // num_attention_heads``.
+    """
+    nothing_else(config)
+    heads = config.int("num_attention_heads")
+    grouped = config.bool("multi_query_attention")
+    groups = config.int("multi_query_group_num") if grouped else heads
+    size = config.int("hidden_size")
+    width = config.optional_int("kv_channels")
+    if width is None:
+        if grouped or size % heads:
+            raise ConfigError(
+                "is missing", where=config.place("kv_channels"), expected="elements of a head"
+            )
+        width = size // heads
+    kind = Full(
+        heads=groups,
+        k_dim=width,
+        v_dim=width,
+        rows={".query_key_value.weight": (heads + 2 * groups) * width},
+    )
+    return Plan(kinds=[kind] * config.layers("num_layers"))
+
+
+def _qwen(config: Config) -> Plan:
+    """Qwen 1: as many key/value heads as heads; ``kv_channels`` must be what they divide into."""
+    made = _either(rows={".c_attn.weight": "qkv"})(config)
+    width = config.optional_int("kv_channels")
+    for kind in made.kinds[:1]:
+        assert isinstance(kind, Full)
+        if width is not None and width != kind.k_dim:
+            raise ConfigError(
+                f"found {width}",
+                where=config.place("kv_channels"),
+                expected=f"{kind.k_dim}, the hidden size over the heads",
+            )
+    return made
+
+
+def _refined_web(config: Config) -> Plan:
+    """Falcon's first code: one head with ``multi_query``; else each of ``n_head_kv`` heads is
+    repeated for the heads that share it before it is kept."""
+    nothing_else(config)
+    heads, size = config.int("n_head"), config.int("hidden_size")
+    if size % heads:
+        raise ConfigError(
+            f"found {size}", where=config.place("hidden_size"), expected=f"a multiple of {heads}"
+        )
+    kept = 1 if config.bool("multi_query") else heads
+    shared = config.optional_int("n_head_kv") or heads
+    kind = Full(heads=kept, k_dim=size // heads, v_dim=size // heads)
+    notes = repeated(shared, heads) if kept == heads else ()
+    return Plan(kinds=[kind] * config.layers("n_layer"), notes=notes)
+
+
+def _local_filter(config: Config) -> Kind:
+    """Yuan: the last two hidden states, which its filter over neighbouring tokens reads."""
+    if config.peek("attention_projection_size") is not None:
+        raise UnsupportedError(
+            "attention of another width than the hidden size",
+            where=config.place("attention_projection_size"),
+        )
+    return State(parts=(StatePart("hidden", (2, config.int("hidden_size"))),), name="local filter")
+
+
+def _unfactored(config: Config) -> Plan | Delegated:
+    """DeepSeek-V2's code with ``use_mla`` off: plain multi-head attention."""
+    inner = config.nested("language_config", model_type="deepseek_v2")
+    if inner.stated("use_mla") is False:
+        return attention(
+            groups=("num_key_value_heads",), absent_groups_are_heads=True, known=("use_mla",)
+        )(inner)
+    if inner.peek("kv_lora_rank") is None:
+        raise ConfigError(
+            f"found {describe(inner.peek('use_mla'))}",
+            where=inner.place("use_mla"),
+            expected="false, or a kv_lora_rank",
+        )
+    return of_type(inner, "deepseek_v2")
+
+
+def _switched(flag: str, on: PlanFunction, off: PlanFunction) -> PlanFunction:
+    """One plan where ``flag`` is set, another where it is not."""
+    return lambda config: (on if config.bool(flag) else off)(config)
+
+
+def _vila(config: Config) -> Delegated:
+    """VILA's nested ``llm_cfg`` where the file has one; LLaVA's file is a LlamaConfig itself."""
+    if config.states("llm_cfg"):
+        return inside(config, "llm_cfg")
+    return of_type(config, "llama", _GEOMETRY)
+
+
+def _step3(config: Config) -> Plan:
+    """Step3's multi-matrix factorized attention: ``num_attention_groups`` key/value heads."""
+    if config.peek("use_mfa") is False:
+        raise UnsupportedError("attention without factors", where=config.place("use_mfa"))
+    return attention(groups=("num_attention_groups",), dim=("head_dim",))(config)
+
+
+#: What the file itself must say of a class derived from one of transformers. Where it does not, it
+#: stands elsewhere in it, and the defaults would be of another model.
+_GEOMETRY = ("num_hidden_layers", "num_attention_heads", "hidden_size")
+
+
+def _documented(rule: Rule, source: str, *kinds: str) -> Row:
+    return Row(rule, basis="documented", source=source, kinds=kinds or ("full",))
+
+
+def _like(model_type: str, source: str, kind: str = "full") -> Row:
+    """A class derived from one of transformers, whose defaults and plan it keeps."""
+    return Row(
+        as_type=model_type,
+        requires=_GEOMETRY,
+        basis="documented",
+        source=source,
+        kinds=(kind,),
+    )
+
+
+def _inner(key: str, source: str = "") -> Row:
+    """A decoder in a nested config of a type of its own."""
+    return Row(
+        inner=key,
+        basis="documented",
+        source=source or f"the nested {key}'s own type; the tower adds no cache",
+        kinds=(f"by {key}",),
+    )
+
+
+_internlm2 = attention(
+    groups=("num_key_value_heads",),
+    absent_groups_are_heads=True,
+    rows={".wqkv.weight": "qkv"},
+)
+
+ROWS: dict[str, Row] = table(
+    (
+        """kimi_vl kimi_k3 andesvl-aimv2-qwen3 interns1 step3_vl eagle_3_vl locateanything
+        xgenmm""",
+        _inner("text_config"),
+    ),
+    (
+        """bailingmm h2ovl_chat Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 internvl_chat NVLM_D
+        ovis ovis2_5""",
+        _inner("llm_config"),
+    ),
+    ("aquila", _documented(_GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py")),
+    (
+        "baichuan",
+        _documented(
+            attention(rows={".W_pack.weight": "qkv"}),
+            "baichuan-inc/Baichuan2-7B-Chat: modeling_baichuan.py",
+        ),
+    ),
+    (
+        "bailing_moe",
+        _documented(
+            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+            "inclusionAI/Ling-lite: modeling_bailing_moe.py",
+        ),
+    ),
+    ("chatglm", _documented(_chatglm, "THUDM/chatglm3-6b: modeling_chatglm.py")),
+    (
+        "codeshell",
+        _documented(
+            _switched(
+                "group_query_attention",
+                _either(groups=("num_query_groups",), rows={".c_attn.weight": "qkv"}),
+                _either(rows={".c_attn.weight": "qkv"}),
+            ),
+            "WisdomShell/CodeShell-7B: modeling_codeshell.py, CodeShellAttention",
+        ),
+    ),
+    ("deepseek", _documented(_GROUPED, "deepseek-ai/deepseek-moe-16b-base: modeling_deepseek.py")),
+    (
+        "deepseek_vl_v2",
+        _documented(_unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"),
+    ),
+    (
+        "exaone",
+        _documented(
+            attention(
+                layers=("num_layers", "num_hidden_layers"),
+                groups=("num_key_value_heads",),
+                dim=("head_dim",),
+            ),
+            "LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct: modeling_exaone.py",
+        ),
+    ),
+    ("gpt_neox_reward_model", _like("gpt_neox", "the reward head on transformers' GPTNeoXModel")),
+    (
+        "hunyuan",
+        _documented(
+            attention(groups=("num_key_value_heads",), dim=("attention_head_dim", "head_dim")),
+            "tencent/Hunyuan-A13B-Instruct: modeling_hunyuan.py",
+        ),
+    ),
+    ("internlm", _documented(attention(), "internlm/internlm-chat-7b: modeling_internlm.py")),
+    (
+        "internlm2",
+        _documented(
+            _internlm2,
+            "internlm/internlm2-chat-7b: modeling_internlm2.py",
+        ),
+    ),
+    (
+        "kimi_k2",
+        Row(
+            as_type="deepseek_v3",
+            note="counted as transformers holds it for deepseek_v3, as the latent and the rotary "
+            "key; the repository's own code may expand it to full keys and values",
+            basis="documented",
+            source="moonshotai/Kimi-K2-Instruct: DeepseekV3ForCausalLM",
+            kinds=("latent",),
+        ),
+    ),
+    ("logics", _like("qwen3", "Logics-MLLM/Logics-Thinking-8B: a Qwen3 decoder")),
+    ("mimo", _like("qwen2", "XiaomiMiMo/MiMo-7B-RL: configuration_mimo.py, a Qwen2Config")),
+    ("mineru2_qwen", _like("qwen2", "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower")),
+    ("dots_ocr", _like("qwen2", "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config")),
+    ("llava_mistral", _like("mistral", "LLaVA-1.6: a MistralConfig with a tower", "sliding")),
+    (
+        "phi3_v",
+        _like("phi3", "microsoft/Phi-3-vision-128k-instruct: a Phi3Config with a tower", "sliding"),
+    ),
+    (
+        "phi4mm",
+        _like(
+            "phi3",
+            "microsoft/Phi-4-multimodal-instruct: configuration_phi4mm.py, after Phi3Config",
+            "sliding",
+        ),
+    ),
+    ("llava_qwen", _like("qwen2", "LLaVA-NeXT: a Qwen2Config with a tower")),
+    ("minicpm", _documented(_GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py")),
+    (
+        "minicpmv",
+        _documented(
+            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+            "openbmb/MiniCPM-V-2_6: modeling_minicpmv.py, the decoder's keys at the top",
+        ),
+    ),
+    (
+        "mixformer-sequential",
+        _documented(
+            _FIRST_PHI,
+            "microsoft/phi-1_5: modeling_mixformer_sequential.py",
+        ),
+    ),
+    (
+        "phi-msft",
+        _documented(
+            _FIRST_PHI,
+            "microsoft/phi-2: modeling_phi.py before it came to transformers",
+        ),
+    ),
+    (
+        "molmo",
+        _documented(
+            attention(groups=("num_key_value_heads",), rows={".att_proj.weight": "qkv"}),
+            "allenai/Molmo-7B-D-0924: modeling_molmo.py",
+        ),
+    ),
+    (
+        "moss",
+        _documented(
+            _either(rows={".qkv_proj.weight": "qkv"}),
+            "fnlp/moss-moon-003-base: modeling_moss.py",
+        ),
+    ),
+    (
+        "nemotron-nas",
+        _documented(
+            blocks,
+            "nvidia/Llama-3_1-Nemotron-51B-Instruct: modeling_decilm.py",
+            "full",
+            "nothing",
+        ),
+    ),
+    (
+        "openelm",
+        _documented(
+            per_layer("num_kv_heads", layers="num_transformer_layers", dim="head_dim"),
+            "apple/OpenELM-1_1B: modeling_openelm.py, OpenELMMultiHeadCausalAttention",
+        ),
+    ),
+    (
+        "PanguEmbedded",
+        _documented(
+            _GROUPED_STATED,
+            "FreedomIntelligence/openPangu-Embedded-7B: modeling_openpangu_dense.py",
+        ),
+    ),
+    ("phi4-siglip", _like("phi3", "microsoft/Phi-4-reasoning-vision-15B: a Phi3Config")),
+    ("qwen", _documented(_qwen, "Qwen/Qwen-7B: modeling_qwen.py, QWenAttention")),
+    ("RefinedWeb", _documented(_refined_web, "tiiuae/falcon-40b: modelling_RW.py, _split_heads")),
+    (
+        "RefinedWebModel",
+        _documented(_refined_web, "tiiuae/falcon-7b: modelling_RW.py, _split_heads"),
+    ),
+    (
+        "stablelm_epoch",
+        _documented(_GROUPED_STATED, "stabilityai/stable-code-3b: modeling_stablelm_epoch.py"),
+    ),
+    ("step3_text", _documented(_step3, "stepfun-ai/step3: modeling_step3.py")),
+    (
+        "telechat",
+        _documented(
+            _either(
+                groups=("num_key_value_heads",),
+                absent_groups_are_heads=True,
+                rows={".key_value.weight": "kv"},
+            ),
+            "Tele-AI/telechat-7B: modeling_telechat.py, TelechatAttention",
+        ),
+    ),
+    (
+        "yuan",
+        _documented(
+            attention(beside=_local_filter),
+            "IEITYuan/Yuan2-2B-hf: yuan_hf_model.py, YuanAttention",
+            "full+local filter",
+        ),
+    ),
+    ("arctic", _documented(_GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py")),
+    (
+        "bailing_moe_v2",
+        _documented(
+            attention(
+                groups=("num_key_value_heads",),
+                dim=("head_dim",),
+                rows={".query_key_value.weight": "qkv"},
+            ),
+            "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py",
+        ),
+    ),
+    (
+        "deci",
+        _documented(
+            per_layer("num_key_value_heads_per_layer", layers="num_hidden_layers"),
+            "Deci/DeciLM-7B: modeling_decilm.py, DeciLMAttention",
+        ),
+    ),
+    (
+        "internlmxcomposer2",
+        _documented(_internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"),
+    ),
+    ("jais", _documented(_either(), "core42/jais-13b: modeling_jais.py, JAISAttention")),
+    (
+        "minicpmo",
+        _documented(
+            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+            "openbmb/MiniCPM-o-2_6: modeling_minicpmo.py, the decoder's keys at the top",
+        ),
+    ),
+    ("orion", _documented(_GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py")),
+    ("skywork", _documented(_GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py")),
+    ("xverse", _documented(attention(), "xverse/XVERSE-13B: modeling_xverse.py")),
+    ("Yi", _documented(_GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py")),
+    (
+        "infimm-zephyr",
+        _inner("language", "Infi-MM/infimm-zephyr: its cross-attention layers keep nothing"),
+    ),
+    (
+        "llava_llama",
+        _documented(
+            _vila,
+            "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg; LLaVA: a LlamaConfig itself",
+            "by llm_cfg",
+        ),
+    ),
+)
