@@ -101,7 +101,6 @@ def attention(
     absent_groups_are_heads: bool = False,
     rows: Mapping[str, str] | None = None,
     beside: KindRule | None = None,
-    notes: tuple[str, ...] = (),
     known: Sequence[str] = (),
 ) -> PlanFunction:
     """Keys and values of every token in every layer.
@@ -114,7 +113,6 @@ def attention(
         absent_groups_are_heads: whether the class takes as many as heads where no key is there.
         rows: what the checkpoint must show: ending of a weight's name to ``k``, ``kv``, ``qkv``.
         beside: what a layer keeps beside its keys and values.
-        notes: what a reader must be told.
         known: keys of :func:`nothing_else` that this class does not read.
     """
 
@@ -134,7 +132,7 @@ def attention(
             kind = Together((kind, beside(config)))
         number = config.layers(next((key for key in layers if config.states(key)), layers[0]))
         first(config, layers)
-        return Plan(kinds=[kind] * number, notes=notes)
+        return Plan(kinds=[kind] * number)
 
     return plan
 

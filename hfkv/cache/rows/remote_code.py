@@ -145,13 +145,13 @@ def _step3(config: Config) -> Plan:
 _GEOMETRY = ("num_hidden_layers", "num_attention_heads", "hidden_size")
 
 
-def _documented(rule: Rule, source: str, *kinds: str) -> Row:
-    return Row(rule, basis="documented", source=source, kinds=kinds or ("full",))
+def _documented(name: str, rule: Rule, source: str, *kinds: str) -> tuple[str, Row]:
+    return name, Row(rule, basis="documented", source=source, kinds=kinds or ("full",))
 
 
-def _like(model_type: str, source: str, kind: str = "full") -> Row:
+def _like(name: str, model_type: str, source: str, kind: str = "full") -> tuple[str, Row]:
     """A class derived from one of transformers, whose defaults and plan it keeps."""
-    return Row(
+    return name, Row(
         as_type=model_type,
         requires=_GEOMETRY,
         basis="documented",
@@ -160,9 +160,9 @@ def _like(model_type: str, source: str, kind: str = "full") -> Row:
     )
 
 
-def _inner(key: str, source: str = "") -> Row:
+def _inner(names: str, key: str, source: str = "") -> tuple[str, Row]:
     """A decoder in a nested config of a type of its own."""
-    return Row(
+    return names, Row(
         inner=key,
         basis="documented",
         source=source or f"the nested {key}'s own type; the tower adds no cache",
@@ -177,75 +177,54 @@ _internlm2 = attention(
 )
 
 ROWS: dict[str, Row] = table(
-    (
+    _inner(
         """kimi_vl kimi_k3 andesvl-aimv2-qwen3 interns1 step3_vl eagle_3_vl locateanything
         xgenmm""",
-        _inner("text_config"),
+        "text_config",
     ),
-    (
+    _inner(
         """bailingmm h2ovl_chat Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 internvl_chat NVLM_D
         ovis ovis2_5""",
-        _inner("llm_config"),
+        "llm_config",
     ),
-    ("aquila", _documented(_GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py")),
-    (
+    _documented("aquila", _GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py"),
+    _documented(
         "baichuan",
-        _documented(
-            attention(rows={".W_pack.weight": "qkv"}),
-            "baichuan-inc/Baichuan2-7B-Chat: modeling_baichuan.py",
-        ),
+        attention(rows={".W_pack.weight": "qkv"}),
+        "baichuan-inc/Baichuan2-7B-Chat: modeling_baichuan.py",
     ),
-    (
-        "bailing_moe",
-        _documented(
-            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
-            "inclusionAI/Ling-lite: modeling_bailing_moe.py",
-        ),
-    ),
-    ("chatglm", _documented(_chatglm, "THUDM/chatglm3-6b: modeling_chatglm.py")),
-    (
+    _documented("bailing_moe", _GROUPED_DIM, "inclusionAI/Ling-lite: modeling_bailing_moe.py"),
+    _documented("chatglm", _chatglm, "THUDM/chatglm3-6b: modeling_chatglm.py"),
+    _documented(
         "codeshell",
-        _documented(
-            _switched(
-                "group_query_attention",
-                _either(groups=("num_query_groups",), rows={".c_attn.weight": "qkv"}),
-                _either(rows={".c_attn.weight": "qkv"}),
-            ),
-            "WisdomShell/CodeShell-7B: modeling_codeshell.py, CodeShellAttention",
+        _switched(
+            "group_query_attention",
+            _either(groups=("num_query_groups",), rows={".c_attn.weight": "qkv"}),
+            _either(rows={".c_attn.weight": "qkv"}),
         ),
+        "WisdomShell/CodeShell-7B: modeling_codeshell.py, CodeShellAttention",
     ),
-    ("deepseek", _documented(_GROUPED, "deepseek-ai/deepseek-moe-16b-base: modeling_deepseek.py")),
-    (
-        "deepseek_vl_v2",
-        _documented(_unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"),
+    _documented("deepseek", _GROUPED, "deepseek-ai/deepseek-moe-16b-base: modeling_deepseek.py"),
+    _documented(
+        "deepseek_vl_v2", _unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"
     ),
-    (
+    _documented(
         "exaone",
-        _documented(
-            attention(
-                layers=("num_layers", "num_hidden_layers"),
-                groups=("num_key_value_heads",),
-                dim=("head_dim",),
-            ),
-            "LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct: modeling_exaone.py",
+        attention(
+            layers=("num_layers", "num_hidden_layers"),
+            groups=("num_key_value_heads",),
+            dim=("head_dim",),
         ),
+        "LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct: modeling_exaone.py",
     ),
-    ("gpt_neox_reward_model", _like("gpt_neox", "the reward head on transformers' GPTNeoXModel")),
-    (
+    _like("gpt_neox_reward_model", "gpt_neox", "the reward head on transformers' GPTNeoXModel"),
+    _documented(
         "hunyuan",
-        _documented(
-            attention(groups=("num_key_value_heads",), dim=("attention_head_dim", "head_dim")),
-            "tencent/Hunyuan-A13B-Instruct: modeling_hunyuan.py",
-        ),
+        attention(groups=("num_key_value_heads",), dim=("attention_head_dim", "head_dim")),
+        "tencent/Hunyuan-A13B-Instruct: modeling_hunyuan.py",
     ),
-    ("internlm", _documented(attention(), "internlm/internlm-chat-7b: modeling_internlm.py")),
-    (
-        "internlm2",
-        _documented(
-            _internlm2,
-            "internlm/internlm2-chat-7b: modeling_internlm2.py",
-        ),
-    ),
+    _documented("internlm", attention(), "internlm/internlm-chat-7b: modeling_internlm.py"),
+    _documented("internlm2", _internlm2, "internlm/internlm2-chat-7b: modeling_internlm2.py"),
     (
         "kimi_k2",
         Row(
@@ -257,159 +236,123 @@ ROWS: dict[str, Row] = table(
             kinds=("latent",),
         ),
     ),
-    ("logics", _like("qwen3", "Logics-MLLM/Logics-Thinking-8B: a Qwen3 decoder")),
-    ("mimo", _like("qwen2", "XiaomiMiMo/MiMo-7B-RL: configuration_mimo.py, a Qwen2Config")),
-    ("mineru2_qwen", _like("qwen2", "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower")),
-    ("dots_ocr", _like("qwen2", "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config")),
-    ("llava_mistral", _like("mistral", "LLaVA-1.6: a MistralConfig with a tower", "sliding")),
-    (
+    _like("logics", "qwen3", "Logics-MLLM/Logics-Thinking-8B: a Qwen3 decoder"),
+    _like("mimo", "qwen2", "XiaomiMiMo/MiMo-7B-RL: configuration_mimo.py, a Qwen2Config"),
+    _like("mineru2_qwen", "qwen2", "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower"),
+    _like("dots_ocr", "qwen2", "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config"),
+    _like("llava_mistral", "mistral", "LLaVA-1.6: a MistralConfig with a tower", "sliding"),
+    _like(
         "phi3_v",
-        _like("phi3", "microsoft/Phi-3-vision-128k-instruct: a Phi3Config with a tower", "sliding"),
+        "phi3",
+        "microsoft/Phi-3-vision-128k-instruct: a Phi3Config with a tower",
+        "sliding",
     ),
-    (
+    _like(
         "phi4mm",
-        _like(
-            "phi3",
-            "microsoft/Phi-4-multimodal-instruct: configuration_phi4mm.py, after Phi3Config",
-            "sliding",
-        ),
+        "phi3",
+        "microsoft/Phi-4-multimodal-instruct: configuration_phi4mm.py, after Phi3Config",
+        "sliding",
     ),
-    ("llava_qwen", _like("qwen2", "LLaVA-NeXT: a Qwen2Config with a tower")),
-    ("minicpm", _documented(_GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py")),
-    (
+    _like("llava_qwen", "qwen2", "LLaVA-NeXT: a Qwen2Config with a tower"),
+    _documented("minicpm", _GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py"),
+    _documented(
         "minicpmv",
-        _documented(
-            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
-            "openbmb/MiniCPM-V-2_6: modeling_minicpmv.py, the decoder's keys at the top",
-        ),
+        _GROUPED_DIM,
+        "openbmb/MiniCPM-V-2_6: modeling_minicpmv.py, the decoder's keys at the top",
     ),
-    (
-        "mixformer-sequential",
-        _documented(
-            _FIRST_PHI,
-            "microsoft/phi-1_5: modeling_mixformer_sequential.py",
-        ),
+    _documented(
+        "mixformer-sequential", _FIRST_PHI, "microsoft/phi-1_5: modeling_mixformer_sequential.py"
     ),
-    (
-        "phi-msft",
-        _documented(
-            _FIRST_PHI,
-            "microsoft/phi-2: modeling_phi.py before it came to transformers",
-        ),
+    _documented(
+        "phi-msft", _FIRST_PHI, "microsoft/phi-2: modeling_phi.py before it came to transformers"
     ),
-    (
+    _documented(
         "molmo",
-        _documented(
-            attention(groups=("num_key_value_heads",), rows={".att_proj.weight": "qkv"}),
-            "allenai/Molmo-7B-D-0924: modeling_molmo.py",
-        ),
+        attention(groups=("num_key_value_heads",), rows={".att_proj.weight": "qkv"}),
+        "allenai/Molmo-7B-D-0924: modeling_molmo.py",
     ),
-    (
+    _documented(
         "moss",
-        _documented(
-            _either(rows={".qkv_proj.weight": "qkv"}),
-            "fnlp/moss-moon-003-base: modeling_moss.py",
-        ),
+        _either(rows={".qkv_proj.weight": "qkv"}),
+        "fnlp/moss-moon-003-base: modeling_moss.py",
     ),
-    (
+    _documented(
         "nemotron-nas",
-        _documented(
-            blocks,
-            "nvidia/Llama-3_1-Nemotron-51B-Instruct: modeling_decilm.py",
-            "full",
-            "nothing",
-        ),
+        blocks,
+        "nvidia/Llama-3_1-Nemotron-51B-Instruct: modeling_decilm.py",
+        "full",
+        "nothing",
     ),
-    (
+    _documented(
         "openelm",
-        _documented(
-            per_layer("num_kv_heads", layers="num_transformer_layers", dim="head_dim"),
-            "apple/OpenELM-1_1B: modeling_openelm.py, OpenELMMultiHeadCausalAttention",
-        ),
+        per_layer("num_kv_heads", layers="num_transformer_layers", dim="head_dim"),
+        "apple/OpenELM-1_1B: modeling_openelm.py, OpenELMMultiHeadCausalAttention",
     ),
-    (
+    _documented(
         "PanguEmbedded",
-        _documented(
-            _GROUPED_STATED,
-            "FreedomIntelligence/openPangu-Embedded-7B: modeling_openpangu_dense.py",
-        ),
+        _GROUPED_STATED,
+        "FreedomIntelligence/openPangu-Embedded-7B: modeling_openpangu_dense.py",
     ),
-    ("phi4-siglip", _like("phi3", "microsoft/Phi-4-reasoning-vision-15B: a Phi3Config")),
-    ("qwen", _documented(_qwen, "Qwen/Qwen-7B: modeling_qwen.py, QWenAttention")),
-    ("RefinedWeb", _documented(_refined_web, "tiiuae/falcon-40b: modelling_RW.py, _split_heads")),
-    (
-        "RefinedWebModel",
-        _documented(_refined_web, "tiiuae/falcon-7b: modelling_RW.py, _split_heads"),
+    _like("phi4-siglip", "phi3", "microsoft/Phi-4-reasoning-vision-15B: a Phi3Config"),
+    _documented("qwen", _qwen, "Qwen/Qwen-7B: modeling_qwen.py, QWenAttention"),
+    _documented("RefinedWeb", _refined_web, "tiiuae/falcon-40b: modelling_RW.py, _split_heads"),
+    _documented("RefinedWebModel", _refined_web, "tiiuae/falcon-7b: modelling_RW.py, _split_heads"),
+    _documented(
+        "stablelm_epoch", _GROUPED_STATED, "stabilityai/stable-code-3b: modeling_stablelm_epoch.py"
     ),
-    (
-        "stablelm_epoch",
-        _documented(_GROUPED_STATED, "stabilityai/stable-code-3b: modeling_stablelm_epoch.py"),
-    ),
-    ("step3_text", _documented(_step3, "stepfun-ai/step3: modeling_step3.py")),
-    (
+    _documented("step3_text", _step3, "stepfun-ai/step3: modeling_step3.py"),
+    _documented(
         "telechat",
-        _documented(
-            _either(
-                groups=("num_key_value_heads",),
-                absent_groups_are_heads=True,
-                rows={".key_value.weight": "kv"},
-            ),
-            "Tele-AI/telechat-7B: modeling_telechat.py, TelechatAttention",
+        _either(
+            groups=("num_key_value_heads",),
+            absent_groups_are_heads=True,
+            rows={".key_value.weight": "kv"},
         ),
+        "Tele-AI/telechat-7B: modeling_telechat.py, TelechatAttention",
     ),
-    (
+    _documented(
         "yuan",
-        _documented(
-            attention(beside=_local_filter),
-            "IEITYuan/Yuan2-2B-hf: yuan_hf_model.py, YuanAttention",
-            "full+local filter",
-        ),
+        attention(beside=_local_filter),
+        "IEITYuan/Yuan2-2B-hf: yuan_hf_model.py, YuanAttention",
+        "full+local filter",
     ),
-    ("arctic", _documented(_GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py")),
-    (
+    _documented("arctic", _GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py"),
+    _documented(
         "bailing_moe_v2",
-        _documented(
-            attention(
-                groups=("num_key_value_heads",),
-                dim=("head_dim",),
-                rows={".query_key_value.weight": "qkv"},
-            ),
-            "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py",
+        attention(
+            groups=("num_key_value_heads",),
+            dim=("head_dim",),
+            rows={".query_key_value.weight": "qkv"},
         ),
+        "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py",
     ),
-    (
+    _documented(
         "deci",
-        _documented(
-            per_layer("num_key_value_heads_per_layer", layers="num_hidden_layers"),
-            "Deci/DeciLM-7B: modeling_decilm.py, DeciLMAttention",
-        ),
+        per_layer("num_key_value_heads_per_layer", layers="num_hidden_layers"),
+        "Deci/DeciLM-7B: modeling_decilm.py, DeciLMAttention",
     ),
-    (
-        "internlmxcomposer2",
-        _documented(_internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"),
+    _documented(
+        "internlmxcomposer2", _internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"
     ),
-    ("jais", _documented(_either(), "core42/jais-13b: modeling_jais.py, JAISAttention")),
-    (
+    _documented("jais", _either(), "core42/jais-13b: modeling_jais.py, JAISAttention"),
+    _documented(
         "minicpmo",
-        _documented(
-            attention(groups=("num_key_value_heads",), dim=("head_dim",)),
-            "openbmb/MiniCPM-o-2_6: modeling_minicpmo.py, the decoder's keys at the top",
-        ),
+        _GROUPED_DIM,
+        "openbmb/MiniCPM-o-2_6: modeling_minicpmo.py, the decoder's keys at the top",
     ),
-    ("orion", _documented(_GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py")),
-    ("skywork", _documented(_GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py")),
-    ("xverse", _documented(attention(), "xverse/XVERSE-13B: modeling_xverse.py")),
-    ("Yi", _documented(_GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py")),
-    (
+    _documented("orion", _GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py"),
+    _documented("skywork", _GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py"),
+    _documented("xverse", attention(), "xverse/XVERSE-13B: modeling_xverse.py"),
+    _documented("Yi", _GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py"),
+    _inner(
         "infimm-zephyr",
-        _inner("language", "Infi-MM/infimm-zephyr: its cross-attention layers keep nothing"),
+        "language",
+        "Infi-MM/infimm-zephyr: its cross-attention layers keep nothing",
     ),
-    (
+    _documented(
         "llava_llama",
-        _documented(
-            _vila,
-            "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg; LLaVA: a LlamaConfig itself",
-            "by llm_cfg",
-        ),
+        _vila,
+        "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg; LLaVA: a LlamaConfig itself",
+        "by llm_cfg",
     ),
 )
