@@ -88,7 +88,7 @@ def infer(config: Config, tensors: TensorTable, *, where: str) -> Plan:
     else:
         raise _doubt(where, "no one pair of key and value projections in its attention layers")
     note = (
-        f"nobody here knows this architecture: read off the checkpoint, where each of {count} "
+        f"hfkv has no rule for this architecture: read off the checkpoint, where each of {count} "
         f"layers has {seen}; a class that keeps less (a window, shared layers) or more (repeated "
         "heads) is not seen in shapes"
     )

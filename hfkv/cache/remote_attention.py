@@ -69,7 +69,7 @@ def nothing_else(config: Config, *, known: Sequence[str] = ()) -> None:
 
 def _unread(config: Config, key: str, value: object) -> UnsupportedError:
     return UnsupportedError(
-        f"found {describe(value)}, and how this class then keeps its cache is not known here",
+        f"found {describe(value)}, and what this class then caches is not known here",
         where=config.place(key),
     )
 

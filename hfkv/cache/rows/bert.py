@@ -21,7 +21,7 @@ def _heads(config: Config) -> Heads:
         raise ConfigError(
             f"found {config.int('hidden_size')}",
             where=config.place("hidden_size"),
-            expected=f"a multiple of num_attention_heads ({count}), as its class does",
+            expected=f"a multiple of num_attention_heads ({count}), as its class requires",
         )
     rows = {
         f"encoder.layer.{{}}.attention.self.{name}.weight": dim * count for name in ("key", "value")
@@ -49,7 +49,7 @@ def _decoder(inner: PlanFunction) -> PlanFunction:
         if decodes:
             return made
         note = (
-            "is_decoder is false: the class was made to look both ways, and keeps a cache only "
+            "is_decoder is false: attention looks both ways, and the class keeps a cache only "
             "because generate() hands it one"
         )
         return replace(made, notes=(*made.notes, note))

@@ -45,7 +45,7 @@ def _split(
             raise ConfigError(
                 f"found {count}",
                 where=config.place(key),
-                expected=f"a divisor of the hidden size ({size}), as its class does",
+                expected=f"a divisor of the hidden size ({size}), as its class requires",
             )
         dim = size // count
         rows = _stack(f"{stack}.layers.{{}}", names, size)
@@ -263,7 +263,7 @@ def _paired(config: Config, decoder: Config, encoder: Config, plan: Plan) -> Pla
         raise ConfigError(
             f"found {width}",
             where=decoder.place("cross_attention_hidden_size"),
-            expected="the encoder's hidden_size, as its class does",
+            expected="the encoder's hidden_size, as its class requires",
         )
     return needing(plan)
 

@@ -83,7 +83,9 @@ def _zaya(sliding: bool) -> Callable[[Config], Kind]:
         before = config.int("cca_time0") - 1 + config.int("cca_time1") - 1
         if not before:
             raise UnsupportedError(
-                "convolutions over one token each", where=config.place("cca_time0")
+                "each convolution sees one token only",
+                where=config.place("cca_time0"),
+                expected="cca_time0 or cca_time1 above 1",
             )
         states = State(
             parts=(

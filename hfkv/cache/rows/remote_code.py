@@ -99,7 +99,7 @@ def _local_filter(config: Config) -> Kind:
     """Yuan: the last two hidden states, which its filter over neighbouring tokens reads."""
     if config.peek("attention_projection_size") is not None:
         raise UnsupportedError(
-            "attention of another width than the hidden size",
+            "attention is not as wide as the hidden size",
             where=config.place("attention_projection_size"),
         )
     return State(parts=(StatePart("hidden", (2, config.int("hidden_size"))),), name="local filter")
