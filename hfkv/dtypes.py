@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hfkv.errors import InputError
 
-__all__ = ["ALIASES", "BITS", "canonical", "nbytes", "torch_name"]
+__all__ = ["ALIASES", "BITS", "COMPUTE", "canonical", "nbytes", "torch_name"]
 
 #: Bits per element, by the name that safetensors headers use.
 BITS: dict[str, int] = {
@@ -37,6 +37,9 @@ BITS: dict[str, int] = {
     "F6_E2M3": 6,
     "F6_E3M2": 6,
 }
+
+#: Types a model can be loaded and compute in; what else a checkpoint stores is packed or an index.
+COMPUTE = ("BF16", "F16", "F32", "F64")
 
 #: What people and configs write, in lower case and without "torch.", to the safetensors name.
 ALIASES: dict[str, str] = {

@@ -109,7 +109,6 @@ class Model:
         tokens: int,
         batch: int = 1,
         dtype: str = "auto",
-        engine: str = "transformers",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
     ) -> KVCache:
@@ -126,7 +125,6 @@ class Model:
             tokens=tokens,
             batch=batch,
             dtype=dtype,
-            engine=engine,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )

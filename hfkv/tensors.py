@@ -7,14 +7,14 @@ boxes of ranges. A DeepSeek-V3 table of 92,000 tensors is some forty patterns, a
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 
 from hfkv.boxes import Box, Index, box_size, boxes_of, expand, holds
-from hfkv.dtypes import nbytes
+from hfkv.dtypes import COMPUTE, nbytes
 from hfkv.errors import HeaderError
 from hfkv.reading import printable
 
@@ -167,9 +167,16 @@ class TensorTable:
                 found.setdefault((new.name, new.dtype, new.shape, new.size), []).append(boxes)
         # Groups that have become alike are one.
         return TensorTable.of_groups(
-            (*like, parts[0] if len(parts) == 1 else boxes_of(expand(itertools.chain(*parts))))
+            (*like, parts[0] if len(parts) == 1 else boxes_of(expand(chain(*parts))))
             for like, parts in found.items()
         )
+
+    @property
+    def first_compute_dtype(self) -> str | None:
+        """The dtype of the first tensor that a model can be loaded in, as transformers reads:
+        by name in the first file. None where there is no such tensor."""
+        # A builder puts a group of that type before all others, and records keep the order.
+        return next((dtype for _, dtype, *_ in self._groups if dtype in COMPUTE), None)
 
     @property
     def dtypes(self) -> dict[str, int]:
@@ -233,7 +240,7 @@ class TableBuilder:
             members.append(tuple(parts[1::2]))
 
     def groups(self) -> list[tuple[str, str, tuple[int, ...], int | None, tuple[Box, ...]]]:
-        """The groups so far.
+        """The groups so far; see :attr:`TensorTable.first_compute_dtype` for which is first.
 
         Raises:
             HeaderError: a name was added twice, as when two shards hold the same tensor.
@@ -249,7 +256,26 @@ class TableBuilder:
                 if len(others) != before + len(members):
                     raise self._twice(texts)
                 found.append((_pattern(texts), dtype, shape, size, boxes_of(_indices(members))))
-        return found
+        first = self._first_compute_dtype()
+        at = next((n for n, group in enumerate(found) if group[1] == first), 0)
+        return [*found[at : at + 1], *found[:at], *found[at + 1 :]]
+
+    def _first_compute_dtype(self) -> str | None:
+        """That of the first tensor by name of the first file that a model can be loaded in."""
+        found = {like[0] for like in self._members if like[0] in COMPUTE}
+        if len(found) < 2:
+            return next(iter(found), None)
+        # Nothing was added to the nameless file where others have begun.
+        first = min(range(len(self._files) > 1, len(self._files)), key=self._files.__getitem__)
+        names = (
+            ("".join(chain(*zip_longest(texts, member, fillvalue=""))), dtype)
+            for (dtype, *_), own in self._members.items()
+            if dtype in COMPUTE
+            for texts, members in own.items()
+            for member, file in members.by_file()
+            if file == first
+        )
+        return min(names, default=("", None))[1]
 
     def _twice(self, texts: tuple[str, ...]) -> HeaderError:
         seen: dict[tuple[str, ...], int] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hfkv.cache import ROWS
+from hfkv.cache import ROWS, registry
 from hfkv.cache.registry import Row
 from hfkv.cli import output
 
@@ -112,10 +112,10 @@ def test_a_difference_is_shown_by_layer_and_exits_1(
     right = ROWS["gemma3_text"]
 
     def wrong(config: Any) -> Any:
-        made = right.plan(config)
+        made: Any = right.made(config)
         return replace(made, kinds=[*made.kinds[:-1], made.kinds[5]])
 
-    monkeypatch.setitem(ROWS, "gemma3_text", Row(wrong))
+    monkeypatch.setattr(registry, "ROWS", {**ROWS, "gemma3_text": Row(wrong)})
     code, out, _ = hfkv("verify", folder(GEMMA), "--json")
     value = json.loads(out)
     assert code == 1
@@ -134,7 +134,8 @@ def test_a_type_without_a_row_is_answered_live(
     hfkv: Run, folder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = json.loads(hfkv("kv", folder(GEMMA), "--tokens", "1500", "--layers", "--json")[1])
-    monkeypatch.delitem(ROWS, "gemma3_text")
+    others = {key: row for key, row in ROWS.items() if key != "gemma3_text"}
+    monkeypatch.setattr(registry, "ROWS", others)
     code, out, _ = hfkv("verify", folder(GEMMA), "--tokens", "1500", "--json")
     value = json.loads(out)
     assert code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hfkv.cache.registry import ROWS, Row
+from hfkv.cache.registry import ROWS, plan
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Config
@@ -50,7 +50,7 @@ def architectures() -> tuple[Architecture, ...]:
     return tuple(
         Architecture(
             model_type=model_type,
-            kinds=row.kinds or _default_kinds(model_type, row),
+            kinds=row.kinds or _default_kinds(model_type),
             basis=row.basis,
             source=row.source or _class(model_type),
         )
@@ -58,9 +58,9 @@ def architectures() -> tuple[Architecture, ...]:
     )
 
 
-def _default_kinds(model_type: str, row: Row) -> tuple[str, ...]:
+def _default_kinds(model_type: str) -> tuple[str, ...]:
     try:
-        made = row.plan(Config({"model_type": model_type}, where=model_type))
+        made = plan(Config({"model_type": model_type}, where=model_type))
     except HfkvError:
         return ()
     return tuple(dict.fromkeys(kind.name for kind in made.kinds))

@@ -4,76 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hfkv.dtypes import ALIASES, canonical
-from hfkv.errors import ConfigError, UnsupportedError
+from hfkv.dtypes import canonical
+from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
-from hfkv.ggml import has_blocks
+from hfkv.facts.dtype import model_dtype
 from hfkv.reading import describe
 
 __all__ = ["cache_dtype"]
-
-#: Types a model can compute in; what else a checkpoint stores is packed or an index.
-_COMPUTE = ("BF16", "F16", "F32", "F64")
 
 
 def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[str, ...]]:
     """The safetensors name of the cache's dtype, and notes on how it is known.
 
-    ``auto`` is the dtype of a published ``kv_cache_scheme``, else the config's ``dtype`` (or
-    ``torch_dtype``), else the floating type that most of the checkpoint is stored in, which is
-    what ``from_pretrained`` takes. Of a quantized GGUF it is float32, as ``quantizer_gguf.py`` of
-    transformers has it.
+    ``auto`` is the dtype of a published ``kv_cache_scheme``, else the model's own.
 
     Raises:
         InputError: ``asked`` is not a dtype.
-        UnsupportedError: nothing says which dtype the model has.
+        ConfigError, UnsupportedError: as :func:`hfkv.facts.dtype.model_dtype`, or a published
+            scheme is not known.
     """
     if asked != "auto":
         return canonical(asked, where="--kv-dtype"), ()
     scheme = _published_scheme(facts, config)
     if scheme is not None:
         return scheme[0], (f"the cache is {scheme[0]} by the published {scheme[1]}",)
-    stated = _stated(config)
-    if stated is not None:
-        return stated, ()
-    if facts.tensors is not None and has_blocks(facts.tensors.dtypes):
-        return "F32", (
-            "the weights are quantized GGUF, which states no dtype: transformers loads it in "
-            "float32; llama.cpp's own cache is float16 unless told otherwise (--kv-dtype fp16)",
-        )
-    stored = [] if facts.tensors is None else [d for d in facts.tensors.dtypes if d in _COMPUTE]
-    if stored:
-        return stored[0], (f"config.json states no dtype; most weights are stored as {stored[0]}",)
-    raise UnsupportedError(
-        "neither config.json nor a safetensors header says the model's dtype",
-        where=facts.model,
-        hint="give one, such as --kv-dtype bf16",
-    )
-
-
-def _stated(config: Config) -> str | None:
-    """The dtype of the text config, or of the whole: an explicit one, by its newer name first."""
-    for part in (config.text(), config):
-        for key in ("dtype", "torch_dtype"):
-            value = part.raw.get(key)
-            if value is None or value == "auto":
-                continue
-            name = value.removeprefix("torch.").lower() if isinstance(value, str) else ""
-            if ALIASES.get(name) not in _COMPUTE:
-                raise ConfigError(
-                    f"found {describe(value)}",
-                    where=part.place(key),
-                    expected="bfloat16, float16 or float32",
-                )
-            return ALIASES[name]
-    return None
+    own = model_dtype(facts, config)
+    return own.name, (own.note,) if own.note else ()
 
 
 def _published_scheme(facts: Facts, config: Config) -> tuple[str, str] | None:
     """The quantized cache that the checkpoint was made for, and where that is said."""
     places = [
-        (part.raw.get("quantization_config"), f"config.json: {part.path}quantization_config")
+        (part.peek("quantization_config"), f"config.json: {part.path}quantization_config")
         for part in dict.fromkeys((config, config.text()))
     ]
     nvidia = facts.extra.get("hf_quant_config.json", {}).get("quantization")

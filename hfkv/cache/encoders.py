@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from hfkv.cache.geometry import Geometry, Heads
-from hfkv.cache.kinds import Cross, Full, Kind, Nothing, Together
+from hfkv.cache.geometry import Geometry
+from hfkv.cache.kinds import Kind, Nothing, Together
+from hfkv.cache.layered import PlanFunction
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction
 from hfkv.errors import ConfigError, InputError, UnsupportedError
 from hfkv.facts.config import Config
 
@@ -74,25 +74,13 @@ def assumed_length(plan: Plan, given: int | None) -> tuple[str, ...]:
     )
 
 
-def full(shape: Heads) -> Full:
-    """Keys and values of every token."""
-    return Full(
-        heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows, name=shape.name
-    )
-
-
-def cross(shape: Heads) -> Cross:
-    """Keys and values of the encoder's output."""
-    return Cross(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
-
-
 def refuse_other_layers(config: Config) -> None:
     """Refuse keys of other architectures that the cache would follow nevertheless."""
     names: set[str] = set()
     if config.cls is not None:
         names = {*config.cls.defaults, *config.cls.attribute_map}
     for key in (*_OTHER_LAYERS, *_RENAMED):
-        if config.raw.get(key) is not None and key not in names:
+        if key not in names and config.peek(key) is not None:
             raise UnsupportedError(
                 "its class knows no such layers, but its cache would follow the key",
                 where=config.place(key),
@@ -135,7 +123,7 @@ def whole(
             refuse_unless_encoder_decoder(config)
         refuse_other_layers(config)
         count = config.layers(layers) if isinstance(layers, str) else layers(config)
-        kind = Together((full(own(config)), cross((other or own)(config))))
+        kind = Together((own(config).full(), (other or own)(config).cross()))
         tokens, source = (None, "") if length is None else length(config)
         return Plan(
             kinds=_in_slots(config, kind, count, slots),
@@ -159,7 +147,7 @@ def alone(
     def plan(config: Config) -> Plan:
         refuse_other_layers(config)
         shape = own(config)
-        kind = Together((full(shape), cross(shape)))
+        kind = Together((shape.full(), shape.cross()))
         return without_encoder(
             Plan(kinds=_in_slots(config, kind, config.layers(layers), slots)), "a decoder alone"
         )
@@ -194,7 +182,7 @@ def one_or_other(whole: PlanFunction, alone: PlanFunction) -> PlanFunction:
     names none and the config is no encoder-decoder's; else the whole."""
 
     def plan(config: Config) -> Plan:
-        names = config.raw.get("architectures")
+        names = config.stated("architectures")
         known = () if config.cls is None else config.cls.architectures
         for name in names if isinstance(names, list) else ():
             if name in known:
@@ -210,7 +198,7 @@ def attends(inner: PlanFunction, own: Geometry) -> PlanFunction:
 
     def plan(config: Config) -> Plan:
         made = inner(config)
-        crossing = cross(own(config))
+        crossing = own(config).cross()
         both = {id(kind): Together((kind, crossing)) for kind in made.kinds}
         return replace(made, kinds=[both[id(kind)] for kind in made.kinds], crosses=True)
 

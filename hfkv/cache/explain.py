@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from importlib import import_module
+from fractions import Fraction
 from itertools import groupby, pairwise
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from hfkv.cache.conventions import CacheTensor, Layer
+from hfkv.cache.registry import FAMILIES
 from hfkv.dtypes import BITS, torch_name
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Read
 from hfkv.reading import printable
-
-if TYPE_CHECKING:
-    from hfkv.cache.figure import KVCache
-    from hfkv.cache.plan import CacheTensor, Layer
 
 __all__ = ["explain", "ranges", "row_place"]
 
@@ -32,13 +30,31 @@ _ORIGINS = {
 }
 
 
-def explain(figure: KVCache) -> list[str]:
+def explain(
+    *,
+    layers: Sequence[Layer],
+    total: int,
+    marginal: int,
+    average: Fraction,
+    tokens: int,
+    batch: int,
+    reads: Sequence[Read],
+    rows: Iterable[tuple[str, str, str]],
+) -> list[str]:
     """Lines of at most 80 columns: each group of equal layers tensor by tensor, their sum, the
     three ways to say bytes per token, every config key that was read by where its value came
-    from, and the row of the registry with its file and line."""
+    from, and the rows of the registry with file and line.
+
+    Args:
+        layers: every layer's tensors.
+        total, marginal, average: bytes of all, of the next token, and per token.
+        tokens, batch: the question.
+        reads: what the plan has read.
+        rows: the type, the basis and the source of each row that made the plan.
+    """
     lines: list[str] = []
     sums = []
-    for indices, layer in grouped(figure.layers):
+    for indices, layer in grouped(layers):
         count = len(indices)
         lines += _wrap(f"{_layers(count)}, {layer.kind}: {ranges(indices)}")
         lines += [f"  {_product(tensor)}" for tensor in layer.tensors]
@@ -47,42 +63,37 @@ def explain(figure: KVCache) -> list[str]:
             continue
         sums.append(count * layer.bytes)
         lines.append(f"  each {layer.bytes:,} B, x {count} = {count * layer.bytes:,} B")
-    total = f"{figure.bytes:,} B"
+    whole = f"{total:,} B"
     if len(sums) > 1:
-        lines += _wrap(f"total: {' + '.join(f'{size:,}' for size in sums)} = {total}")
+        lines += _wrap(f"total: {' + '.join(f'{size:,}' for size in sums)} = {whole}")
     else:
-        lines.append(f"total: {total}")
-    sequences = f" x {figure.batch:,} sequences" if figure.batch > 1 else ""
+        lines.append(f"total: {whole}")
+    sequences = f" x {batch:,} sequences" if batch > 1 else ""
     lines += _wrap(
-        f"average: {total} / {figure.tokens:,} tokens{sequences} = "
-        f"{_decimal(figure.average_bytes_per_token)} B per token"
+        f"average: {whole} / {tokens:,} tokens{sequences} = {_decimal(average)} B per token"
     )
-    lines += _wrap(f"marginal: the next token adds {figure.bytes_per_token:,} B")
+    lines += _wrap(f"marginal: the next token adds {marginal:,} B")
     for origin, title in _ORIGINS.items():
-        reads = [read for read in figure.reads if read.origin == origin]
-        if reads:
+        found = [read for read in reads if read.origin == origin]
+        if found:
             lines.append(f"{title}:")
-            lines += [line for read in reads for line in _read(read)]
-    for model_type in figure.rows or (figure.model_type,):
-        lines += _wrap(_rule(model_type, figure))
+            lines += [line for read in found for line in _read(read)]
+    for row in rows:
+        lines += _wrap(_rule(*row))
     return lines
 
 
 def row_place(model_type: str) -> str:
-    """File and line where a row of the registry stands; "" where it is not found.
+    """File and line where a row of the registry stands; "" where there is none.
 
     >>> row_place("llama").split(":")[0]
-    'hfkv/cache/rows/attention.py'
+    'hfkv/cache/rows/full_attention.py'
     """
-    from importlib import resources
-
-    folder = import_module("hfkv.cache.rows")
-    for module in iter_modules(folder.__path__):
-        if model_type not in getattr(import_module(f"{folder.__name__}.{module.name}"), "ROWS", {}):
-            continue
-        file = resources.files(folder.__name__) / f"{module.name}.py"
-        return f"hfkv/cache/rows/{module.name}.py:{_line(file.read_text('utf-8'), model_type)}"
-    return ""
+    family = FAMILIES.get(model_type)
+    if family is None:
+        return ""
+    source = (Path(__file__).parent / "rows" / f"{family}.py").read_text("utf-8")
+    return f"hfkv/cache/rows/{family}.py:{_line(source, model_type)}"
 
 
 def _line(source: str, model_type: str) -> int:
@@ -138,8 +149,9 @@ def _product(tensor: CacheTensor) -> str:
 
 def _read(read: Read) -> list[str]:
     if read.origin == "null":
-        return _wrap(f"  {read.key}")
-    return _wrap(f"  {printable(read.key)} = {printable(_value(read.value), 600)}")
+        return _wrap(f"  {printable(read.key)}")
+    source = f", {read.of}" if read.origin == "derived" else ""
+    return _wrap(f"  {printable(read.key)} = {printable(_value(read.value), 600)}{source}")
 
 
 def _value(value: Any) -> str:
@@ -171,15 +183,14 @@ def _decimal(value: Any) -> str:
     return f"{float(value):,.2f}".rstrip("0").rstrip(".")
 
 
-def _rule(model_type: str, figure: KVCache) -> str:
+def _rule(model_type: str, basis: str, source: str) -> str:
     place = row_place(model_type)
     at = f" at {place}" if place else ""
-    source = figure.source
     if not source:
         found = config_class(model_type)
         name = found.architectures[0] if found is not None and found.architectures else ""
         source = f"transformers {pinned_version()}" + (f", {name}" if name else "")
-    return f"row {printable(model_type)} ({figure.basis}){at}: {source}"
+    return f"row {printable(model_type)} ({basis}){at}: {source}"
 
 
 def _wrap(line: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from hfkv.cache.kinds import Cross, Full, Latent, Sliding
 from hfkv.errors import ConfigError
 from hfkv.facts.config import Config
 from hfkv.reading import describe
@@ -12,6 +13,7 @@ from hfkv.reading import describe
 __all__ = [
     "Geometry",
     "Heads",
+    "LatentWidths",
     "grouped",
     "grouped_by",
     "latent",
@@ -22,20 +24,63 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heads:
-    """What one token leaves in one layer.
+    """The heads of one layer of attention.
 
     Attributes:
         count: key/value heads in the cache.
         k_dim, v_dim: elements of one head's key and value.
         rows: what the checkpoint must show for it: ending of a weight's name to its rows.
-        name: the word for tables.
     """
 
     count: int
     k_dim: int
     v_dim: int
     rows: Mapping[str, int] = field(default_factory=dict)
-    name: str = "full"
+
+    def full(self) -> Full:
+        """Such a layer that attends to every token."""
+        return Full(heads=self.count, k_dim=self.k_dim, v_dim=self.v_dim, rows=self.rows)
+
+    def within(self, window: int, *, chunked: bool = False) -> Sliding:
+        """Such a layer that attends to a window, or to a chunk."""
+        return Sliding(
+            window=window,
+            heads=self.count,
+            k_dim=self.k_dim,
+            v_dim=self.v_dim,
+            chunked=chunked,
+            rows=self.rows,
+        )
+
+    def cross(self, *, alone: bool = False) -> Cross:
+        """Such a layer that attends to an encoder's output."""
+        return Cross(
+            heads=self.count, k_dim=self.k_dim, v_dim=self.v_dim, alone=alone, rows=self.rows
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatentWidths:
+    """The widths of one layer of MLA.
+
+    Attributes:
+        rank, rotary: elements of the latent and of the rotary key.
+        rows: as in :class:`Heads`.
+    """
+
+    rank: int
+    rotary: int
+    rows: Mapping[str, int]
+
+    def full(self) -> Latent:
+        """Such a layer that attends to every token."""
+        return Latent(rank=self.rank, rotary=self.rotary, rows=self.rows)
+
+    def within(self, window: int, *, chunked: bool = False) -> Latent:
+        """Such a layer that attends to a window, or to a chunk."""
+        return Latent(
+            rank=self.rank, rotary=self.rotary, window=window, chunked=chunked, rows=self.rows
+        )
 
 
 #: A rule that reads the heads of a layer from a config.
@@ -50,7 +95,9 @@ def heads(config: Config) -> int:
 def kv_heads(config: Config, key: str = "num_key_value_heads") -> int:
     """Key/value heads: the key, or as many as attention heads where it is null or unset."""
     value = config.optional_int(key)
-    return heads(config) if value is None else value
+    return (
+        int(config.derived(key, heads(config), "num_attention_heads")) if value is None else value
+    )
 
 
 def split_head_dim(config: Config, hidden: str = "hidden_size") -> int:
@@ -62,7 +109,7 @@ def split_head_dim(config: Config, hidden: str = "hidden_size") -> int:
             where=config.place(hidden),
             expected=f"at least num_attention_heads ({count})",
         )
-    return size // count
+    return int(config.derived("head_dim", size // count, f"{hidden} // num_attention_heads"))
 
 
 def head_dim(config: Config, key: str = "head_dim") -> int:
@@ -208,15 +255,8 @@ def repeated(shared: int, heads: int) -> tuple[str, ...]:
     )
 
 
-def latent(config: Config) -> Heads:
-    """MLA: the latent in place of the key and the rotary key in place of the value, one head."""
-    return Heads(
-        count=1,
-        k_dim=config.int("kv_lora_rank"),
-        v_dim=config.int("qk_rope_head_dim"),
-        rows={
-            ".kv_a_proj_with_mqa.weight": config.int("kv_lora_rank")
-            + config.int("qk_rope_head_dim")
-        },
-        name="latent",
-    )
+def latent(config: Config) -> LatentWidths:
+    """MLA: ``kv_lora_rank`` elements of the latent and ``qk_rope_head_dim`` of the rotary key."""
+    rank, rotary = config.int("kv_lora_rank"), config.int("qk_rope_head_dim")
+    rows = {".kv_a_proj_with_mqa.weight": rank + rotary}
+    return LatentWidths(rank=rank, rotary=rotary, rows=rows)

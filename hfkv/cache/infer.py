@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hfkv.cache.kinds import Full, Kind, Slot
+from hfkv.cache.kinds import Full, Kind, Latent
 from hfkv.cache.plan import Plan
-from hfkv.cache.stated import nothing_else
+from hfkv.cache.remote_attention import nothing_else
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
@@ -42,18 +42,6 @@ _ATTENTION = re.compile(
     r"(^|\.)(self_attn|attn|attention|self_attention|att|mixer)\.[^.]+\.weight$"
 )
 _UNPACKED = {"BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Joint:
-    """A latent and a rotary key of every token, whose shares the header does not show."""
-
-    dim: int
-    name: str = "latent"
-    bends: tuple[int, ...] = ()
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        return (Slot("latent", (batch, 1, tokens, self.dim)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +77,7 @@ def infer(config: Config, tensors: TensorTable, *, where: str) -> Plan:
             f"{values[0].shape[0]} rows"
         )
     elif len(latent) == 1 and not keys and not values and not fused:
-        kind = _Joint(dim=latent[0].shape[0])
+        kind = Latent(rank=latent[0].shape[0], rotary=None)
         seen = f"{_leaf(latent[0])} of {latent[0].shape[0]} rows, kept as it comes out"
     elif len(fused) == 1 and not keys and not values and not latent:
         size = _fused_size(stack, fused[0], where)
@@ -100,7 +88,7 @@ def infer(config: Config, tensors: TensorTable, *, where: str) -> Plan:
     else:
         raise _doubt(where, "no one pair of key and value projections in its attention layers")
     note = (
-        f"nobody here knows this architecture: read off the checkpoint, where each of {count} "
+        f"hfkv has no rule for this architecture: read off the checkpoint, where each of {count} "
         f"layers has {seen}; a class that keeps less (a window, shared layers) or more (repeated "
         "heads) is not seen in shapes"
     )
@@ -138,9 +126,9 @@ def _count(config: Config, layers: frozenset[int], where: str) -> int:
     if layers != frozenset(range(count)):
         raise _doubt(where, "layers without attention weights between others")
     said: Mapping[str, object] = {
-        key: config.raw[key]
+        key: config.stated(key)
         for key in ("num_hidden_layers", "num_layers", "n_layer", "n_layers")
-        if config.raw.get(key) is not None
+        if config.peek(key) is not None
     }
     drafting = config.optional_int("num_nextn_predict_layers", least=0) or 0
     for key, value in said.items():

@@ -1,75 +1,46 @@
-"""What one layer keeps for its sequences: a kind is the tensors it stores.
+"""What a layer is, for what it remembers: a kind describes, a convention stores.
 
-Shapes and dtypes, not formulas: they print, they add up to bytes, and a reference can be compared
-with them tensor by tensor. Names are those of the reference's cache layers.
+A kind holds what any library needs to store such a layer: heads and widths, a window, the shapes of
+states by their roles, the widths of a latent, the layer that another one shares with. Which tensors
+a library makes of it is said in :mod:`hfkv.cache.conventions`.
+
+Every kind has a ``name``, the word for tables. ``rows`` are what the checkpoint must show: ending
+of a weight's name to its rows, or with ``{}`` for the layer its whole end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, TypeAlias
 
 __all__ = [
+    "Compressed",
     "Cross",
     "Full",
-    "Indexed",
+    "Hashed",
+    "Indexer",
     "Kind",
+    "Latent",
+    "Memory",
     "Nothing",
-    "Recent",
+    "PromptAndWindow",
+    "Shared",
     "Sliding",
-    "Slot",
     "State",
+    "StatePart",
     "Together",
-    "last_of_window",
 ]
-
-
-def last_of_window(tokens: int, window: int) -> int:
-    """How many tokens a sliding layer keeps: the next one completes the window."""
-    # A slice [-window + 1:] with window 1 is [0:], the whole: the reference keeps everything.
-    return tokens if window == 1 else min(tokens, window - 1)
-
-
-class Slot(NamedTuple):
-    """One stored tensor.
-
-    Attributes:
-        name: its name in the reference's cache layer.
-        shape: sizes, batch first.
-        dtype: the safetensors name of a dtype that the model pins; None for the cache's own.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str | None = None
-
-
-class Kind(Protocol):
-    """What every kind answers."""
-
-    @property
-    def name(self) -> str:
-        """A word for tables: full, sliding, latent..."""
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        """The tensors kept after ``tokens`` tokens in each of ``batch`` sequences."""
-
-    @property
-    def bends(self) -> tuple[int, ...]:
-        """Numbers of tokens at which the curve may change its slope, ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Full:
-    """Keys and values of every token.
+    """Attention to every token.
 
     Attributes:
-        heads: key/value heads.
+        heads: key/value heads that the class keeps.
         k_dim, v_dim: elements of one head's key and value.
-        extra: tokens the class keeps beside those it was given.
-        rows: what the checkpoint must show: ending of a weight's name to its rows.
-        name: the word for tables: MLA keeps its latent and rotary key in the same two tensors.
+        extra: positions that the class puts before those of the tokens.
     """
 
     heads: int
@@ -78,74 +49,173 @@ class Full:
     extra: int = 0
     rows: Mapping[str, int] = field(default_factory=dict)
     name: str = "full"
-    bends: tuple[int, ...] = ()
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        kept = tokens + self.extra
-        return (
-            Slot("keys", (batch, self.heads, kept, self.k_dim)),
-            Slot("values", (batch, self.heads, kept, self.v_dim)),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sliding:
-    """Keys and values of the last ``window - 1`` tokens.
+    """Attention to the last ``window`` tokens, or to those of the token's own chunk.
 
-    The next token completes the window, so the reference keeps one less (``cache_utils.py``,
-    ``DynamicSlidingWindowLayer``). Chunked attention is kept in the same way.
+    Attributes:
+        window: tokens of the window or the chunk, the token itself among them.
+        heads, k_dim, v_dim: as in :class:`Full`.
+        chunked: whether it is the chunk.
     """
 
     window: int
     heads: int
     k_dim: int
     v_dim: int
+    chunked: bool = False
     rows: Mapping[str, int] = field(default_factory=dict)
-    name: str = "sliding"
 
     @property
-    def bends(self) -> tuple[int, ...]:
-        return (self.window - 1,) if self.window > 1 else ()
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        kept = last_of_window(tokens, self.window)
-        return (
-            Slot("keys", (batch, self.heads, kept, self.k_dim)),
-            Slot("values", (batch, self.heads, kept, self.v_dim)),
-        )
+    def name(self) -> str:
+        return "chunked" if self.chunked else "sliding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Indexed:
-    """The keys of a sparse-attention indexer, beside what the layer keeps anyway.
+class Latent:
+    """MLA: one latent per token, from which every head's key and value is made.
 
     Attributes:
-        dim: elements per token.
-        dtype: the dtype that the model pins, or None.
-        tensor: the name of the tensor.
-        head: whether it has a dimension for heads, of one.
+        rank: elements of the latent (``kv_lora_rank``).
+        rotary: elements of the rotary key beside it; None where only their sum is known, which
+            then is ``rank``.
+        window: tokens attended to, as in :class:`Sliding`; None for all.
+        chunked: whether the window is the token's own chunk.
+        word: the word for tables where there is no window.
+    """
+
+    rank: int
+    rotary: int | None
+    window: int | None = None
+    chunked: bool = False
+    rows: Mapping[str, int] = field(default_factory=dict)
+    word: str = "latent"
+
+    @property
+    def name(self) -> str:
+        if self.window is None:
+            return self.word
+        return "chunked" if self.chunked else "sliding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexer:
+    """The keys by which a sparse-attention layer chooses its tokens, beside what it attends to.
+
+    Attributes:
+        dim: elements of a token's key.
+        dtype: the dtype that the class pins, or None.
+        gated: whether a gate for each element and one mark are kept per token too.
+        lightning: whether it is the lightning indexer of MiniMax-M3.
+        positions: whether this layer also keeps three position numbers per token, for all
+            indexers of the model.
     """
 
     dim: int
     dtype: str | None = None
-    tensor: str = "indexer_keys"
-    head: bool = False
-    name: str = "indexer"
-    bends: tuple[int, ...] = ()
+    gated: bool = False
+    lightning: bool = False
+    positions: bool = False
 
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        shape = (batch, 1, tokens, self.dim) if self.head else (batch, tokens, self.dim)
-        return (Slot(self.tensor, shape, self.dtype),)
+    @property
+    def name(self) -> str:
+        return "indexer+positions" if self.positions else "indexer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """Hidden states of tokens, the token first and the batch second (XLNet's memories).
+class Cross:
+    """Attention to an encoder's output, written once; nothing where there is none.
+
+    Attributes:
+        heads, k_dim, v_dim: as in :class:`Full`.
+        alone: whether the layer attends to nothing else (Mllama's between those of tokens).
+    """
+
+    heads: int
+    k_dim: int
+    v_dim: int
+    alone: bool = False
+    rows: Mapping[str, int] = field(default_factory=dict)
+    name: str = "cross"
+
+
+@dataclass(frozen=True, slots=True)
+class StatePart:
+    """One state of a fixed size.
+
+    Attributes:
+        role: a window of inputs to a ``convolution``, a ``recurrent`` state, the last ``hidden``
+            states, or the last token ``ids``.
+        shape: without the sequence.
+        dtype: the dtype that the class pins, or None for the cache's own.
+    """
+
+    role: Literal["convolution", "recurrent", "hidden", "ids"]
+    shape: tuple[int, ...]
+    dtype: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """States of a fixed size, whatever the number of tokens; ``name`` says of which sort."""
+
+    parts: tuple[StatePart, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """DeepSeek-V4: a window of tokens, and one entry for every ``rate`` tokens.
+
+    Attributes:
+        window: as in :class:`Sliding`.
+        rate: tokens in one entry; those that do not fill one yet wait for it.
+        dim: elements of an entry, which is key and value at once.
+        indexer: elements of an indexer's entry; 0 without indexer. With one, entries overlap:
+            each is made of twice as wide inputs, and one entry's share of the last is kept.
+    """
+
+    window: int
+    rate: int
+    dim: int
+    indexer: int = 0
+
+    @property
+    def name(self) -> str:
+        return "compressed and indexed" if self.indexer else "compressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hashed:
+    """Reformer: hidden states of every token; layers that hash keep the bucket of each too.
+
+    Attributes:
+        width: elements of a hidden state.
+        heads, hashes: buckets of one token; no heads in a layer that does not hash.
+        chunk: tokens from which on they are there.
+        hashed: tokens of the text before the last one, from which on it is hashed as a whole.
+    """
+
+    width: int
+    heads: int = 0
+    hashes: int = 0
+    chunk: int = 0
+    hashed: int = 0
+
+    @property
+    def name(self) -> str:
+        return "hashed states" if self.heads else "states"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """XLNet: hidden states of tokens.
 
     Attributes:
         most: tokens kept at most, the last ones; None for all.
-        first: of the tokens of one step only so many first ones are kept; None for all. The last
-            token is a step of its own, as when generating.
+        first: of the tokens of one step only so many first ones are kept; None for all.
         width: elements of one token.
     """
 
@@ -154,80 +224,46 @@ class Recent:
     width: int
     name: str = "memory"
 
-    @property
-    def bends(self) -> tuple[int, ...]:
-        limits = [self.most, None if self.first is None else self.first + 1]
-        return tuple(sorted(limit for limit in limits if limit is not None))
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        kept = tokens
-        if self.first is not None and tokens:
-            kept = min(tokens - 1, self.first) + 1
-        if self.most is not None:
-            kept = min(kept, self.most)
-        return (Slot("mems", (kept, batch, self.width)),)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cross:
-    """Keys and values of an encoder's output, written once; nothing where there is none.
+class PromptAndWindow:
+    """Unlimited OCR: attention to the whole prompt, and to a window of what was generated.
 
     Attributes:
-        heads, k_dim, v_dim, rows: as in :class:`Full`.
-        prefix: what the names begin with: the reference keeps them in a cache beside the layers'
-            own, or (Mllama) as the layers' own.
+        window: tokens of the window, as in :class:`Sliding`.
+        heads, dim: key/value heads, and elements of each.
     """
 
+    window: int
     heads: int
-    k_dim: int
-    v_dim: int
-    rows: Mapping[str, int] = field(default_factory=dict)
-    prefix: str = "cross_"
-    name: str = "cross"
-    bends: tuple[int, ...] = ()
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        if not encoder_tokens:
-            return ()
-        return (
-            Slot(f"{self.prefix}keys", (batch, self.heads, encoder_tokens, self.k_dim)),
-            Slot(f"{self.prefix}values", (batch, self.heads, encoder_tokens, self.v_dim)),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """States of a fixed size, whatever the number of tokens.
-
-    Attributes:
-        states: name, shape without the batch, and the pinned dtype or None.
-        name: the word for tables.
-    """
-
-    states: tuple[tuple[str, tuple[int, ...], str | None], ...]
-    name: str = "state"
-    bends: tuple[int, ...] = ()
-
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        return tuple(Slot(name, (batch, *shape), dtype) for name, shape, dtype in self.states)
+    dim: int
+    name: str = "prompt and window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """A layer that keeps nothing: it reuses another's cache, or has no attention."""
+    """A layer that remembers nothing."""
 
     name: str = "nothing"
-    bends: tuple[int, ...] = ()
 
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        return ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A layer that attends to what another one keeps, and keeps nothing itself.
+
+    Attributes:
+        layer: the number of that layer; None where it is another model's.
+    """
+
+    layer: int | None
+    name: str = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
     """Several kinds in one layer, in this order."""
 
-    parts: tuple[Kind, ...] = field(default_factory=tuple)
+    parts: tuple[Kind, ...]
 
     @property
     def name(self) -> str:
@@ -241,11 +277,19 @@ class Together:
             found.update(getattr(part, "rows", {}))
         return found
 
-    @property
-    def bends(self) -> tuple[int, ...]:
-        return tuple(sorted({bend for part in self.parts for bend in part.bends}))
 
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        return tuple(
-            slot for part in self.parts for slot in part.slots(tokens, batch, encoder_tokens)
-        )
+Kind: TypeAlias = (
+    Full
+    | Sliding
+    | Latent
+    | Indexer
+    | Cross
+    | State
+    | Compressed
+    | Hashed
+    | Memory
+    | PromptAndWindow
+    | Nothing
+    | Shared
+    | Together
+)

@@ -57,28 +57,22 @@ def all_sliding(config: Config, layers: int) -> Sequence[str]:
     return [FULL if config.optional_int("sliding_window") is None else SLIDING] * layers
 
 
-def one_full_in(period: int, key: str = "", *, offset: int = 1) -> LayerTypes:
+def one_full_in(period: int | str, *, offset: int = 1) -> LayerTypes:
     """The last of every ``period`` layers is full, the others slide.
 
-    ``key`` names the older setting of the period, which only the file can have.
+    ``period`` is a number, or the key that states it.
     """
 
     def types(config: Config, layers: int) -> Sequence[str]:
-        found = config.raw.get(key, period) if key else period
-        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-            raise ConfigError(
-                f"found {describe(found)}",
-                where=config.place(key),
-                expected="a whole number of at least 1",
-            )
+        found = config.int(period) if isinstance(period, str) else period
         return [SLIDING if (layer + offset) % found else FULL for layer in range(layers)]
 
     return types
 
 
-def first_full(period: int, key: str = "") -> LayerTypes:
+def first_full(period: int | str) -> LayerTypes:
     """The first of every ``period`` layers is full, the others slide."""
-    return one_full_in(period, key, offset=0)
+    return one_full_in(period, offset=0)
 
 
 def full_from_the_end(period: int) -> LayerTypes:
@@ -92,8 +86,7 @@ def full_from_the_end(period: int) -> LayerTypes:
 
 def sliding_prefix(config: Config, layers: int) -> Sequence[str]:
     """Cohere 2 MoE: a pattern of its own for the first, dense layers, then the usual one."""
-    first = config.raw.get("first_k_dense_replace", 0)
-    first = config.check_int("first_k_dense_replace", first, least=0)
+    first = config.int("first_k_dense_replace", least=0)
     periods = [(first, config.int("prefix_dense_sliding_window_pattern"))]
     periods.append((max(layers - first, 0), config.int("sliding_window_pattern")))
     return [
@@ -129,9 +122,9 @@ def every_layer(kind: str) -> LayerTypes:
     return types
 
 
-def linear_but_one_in(period: int, key: str = "full_attention_interval") -> LayerTypes:
-    """The last of every ``period`` layers is full, the others are recurrent."""
-    inner = one_full_in(period, key)
+def linear_but_one_in(key: str = "full_attention_interval") -> LayerTypes:
+    """The last of every so many layers as ``key`` says is full, the others are recurrent."""
+    inner = one_full_in(key)
 
     def types(config: Config, layers: int) -> Sequence[str]:
         return [LINEAR if name == SLIDING else name for name in inner(config, layers)]

@@ -36,12 +36,18 @@ _PLACES = (
 
 
 def check_misplaced(
-    config: Config, reads: Iterable[Read], tensors: TensorTable | None, *, insisted: bool
+    config: Config,
+    raw: Mapping[str, Any],
+    reads: Iterable[Read],
+    tensors: TensorTable | None,
+    *,
+    insisted: bool,
 ) -> tuple[str, ...]:
     """Compare what the class filled in with what the file states elsewhere.
 
     Args:
         config: the whole config.
+        raw: the file that it was read from.
         reads: what the plan has read.
         tensors: the checkpoint, if it could be read: the plan agrees with what it shows.
         insisted: whether the user wants the class's default all the same.
@@ -52,11 +58,11 @@ def check_misplaced(
     Raises:
         UnsupportedError: something is, and nothing witnesses the default.
     """
-    stated = list(_stated(config.raw))
+    stated = list(_stated(raw))
     text = config.text()
     for key in _KINDS if text is not config else ():
         # What decides the kinds of layers counts even where the class's default never looks at it.
-        value = config.raw.get(key)
+        value = raw.get(key)
         if value is None or text.has(key) or key in (config.cls.defaults if config.cls else ()):
             continue
         reads = (*reads, Read(key=f"{text.path}{key}", value=text.get(key), origin="class default"))

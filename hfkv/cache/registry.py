@@ -2,53 +2,51 @@
 
 Every ``exact`` row is compared with the cache that the pinned transformers really fills
 (``tests/census``). A row for an architecture that transformers has no class for is ``documented``
-and names its source. The rows stand in ``hfkv/cache/rows``, a file per family.
+and names its source. The rows stand in ``hfkv/cache/rows``, a file per family, of which one model
+imports only its own: ``python -m hfkv.generate cache_rows`` writes which type is in which.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module, resources
+
 from hfkv.cache.plan import Plan
-from hfkv.cache.row import Row
-from hfkv.cache.rows import (
-    attention,
-    bert,
-    composite,
-    crossing,
-    decoders,
-    encoder_decoder,
-    gemma,
-    hybrid,
-    latent,
-    own,
-    recurrent,
-    remote,
-    sparse,
-    uncommon,
-)
+from hfkv.cache.row import Delegated, Row
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 
-__all__ = ["ROWS", "Row", "plan", "row_of"]
+__all__ = ["FAMILIES", "ROWS", "Row", "plan", "row_of"]
+
+#: The file of ``hfkv/cache/rows`` that has a type's row.
+FAMILIES: Mapping[str, str] = json.loads(
+    (resources.files("hfkv.data") / "cache_rows.json").read_text("utf-8")
+)
 
 
-ROWS: dict[str, Row] = {
-    **attention.ROWS,
-    **decoders.ROWS,
-    **gemma.ROWS,
-    **hybrid.ROWS,
-    **latent.ROWS,
-    **own.ROWS,
-    **recurrent.ROWS,
-    **sparse.ROWS,
-    **uncommon.ROWS,
-    **bert.ROWS,
-    **crossing.ROWS,
-    **encoder_decoder.ROWS,
-    **composite.ROWS,
-    **remote.ROWS,
-}
+class _Rows(Mapping[str, Row]):
+    """All rows; a family is imported when one of its rows is asked for."""
+
+    def __getitem__(self, model_type: str) -> Row:
+        family = import_module(f"hfkv.cache.rows.{FAMILIES[model_type]}")
+        row: Row = family.ROWS[model_type]
+        return row
+
+    def __contains__(self, model_type: object) -> bool:
+        return model_type in FAMILIES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FAMILIES)
+
+    def __len__(self) -> int:
+        return len(FAMILIES)
+
+
+ROWS: Mapping[str, Row] = _Rows()
 
 
 def row_of(config: Config) -> Row:
@@ -75,4 +73,9 @@ def plan(config: Config) -> Plan:
         UnsupportedError: the architecture is not in the registry.
         ConfigError: a key that the plan reads is missing or not usable.
     """
-    return row_of(config).plan(config)
+    row = row_of(config)
+    made = row.made(config)
+    if isinstance(made, Delegated):
+        whole = plan(made.config)
+        made = whole if made.then is None else made.then(whole)
+    return replace(made, notes=(*made.notes, row.note)) if row.note else made

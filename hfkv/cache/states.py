@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hfkv.cache.geometry import Geometry, latent
-from hfkv.cache.kinds import Full, Indexed, Kind, State, Together
+from hfkv.cache.kinds import Indexer, Kind, State, StatePart, Together
 from hfkv.errors import ConfigError
 from hfkv.facts.config import Config
 
@@ -34,7 +34,7 @@ __all__ = [
 
 def _state(name: str, conv: tuple[int, int], recurrent: tuple[int, ...]) -> State:
     return State(
-        states=(("conv_states.0", conv, None), ("recurrent_states.0", recurrent, "F32")),
+        parts=(StatePart("convolution", conv), StatePart("recurrent", recurrent, "F32")),
         name=name,
     )
 
@@ -122,7 +122,8 @@ def mamba2_of_zamba2(config: Config) -> Kind:
     """Mamba 2 under Zamba 2's names; the size of a head is derived, or the file's own."""
     inner = config.int("mamba_expand") * config.int("hidden_size")
     heads, state = config.int("n_mamba_heads"), config.int("mamba_d_state")
-    dim = config.int("mamba_headdim") if "mamba_headdim" in config.raw else inner // heads
+    stated = config.states("mamba_headdim")
+    dim = config.int("mamba_headdim") if stated else inner // heads
     channels = inner + 2 * config.int("mamba_ngroups") * state
     return _state("mamba2", (channels, config.int("mamba_d_conv")), (heads, dim, state))
 
@@ -153,7 +154,7 @@ def short_convolution(key: str) -> KindRule:
 
     def kind(config: Config) -> Kind:
         window = (config.int("hidden_size"), config.int(key))
-        return State(states=(("conv_states.0", window, None),), name="convolution")
+        return State(parts=(StatePart("convolution", window),), name="convolution")
 
     return kind
 
@@ -162,15 +163,11 @@ def with_state(geometry: Geometry, state: KindRule) -> KindRule:
     """A layer with attention and a recurrent state side by side."""
 
     def kind(config: Config) -> Kind:
-        shape = geometry(config)
-        full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
-        return Together((full, state(config)))
+        return Together((geometry(config).full(), state(config)))
 
     return kind
 
 
 def indexed_latent(config: Config) -> Kind:
     """MLA with the keys of a sparse-attention indexer, one head of ``index_head_dim``."""
-    shape = latent(config)
-    full = Full(heads=1, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows, name="latent")
-    return Together((full, Indexed(dim=config.int("index_head_dim"))))
+    return Together((latent(config).full(), Indexer(dim=config.int("index_head_dim"))))

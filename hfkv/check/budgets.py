@@ -256,11 +256,12 @@ def _needs_adapter(budget: Budget) -> bool:
 def _exceeded(budget: Budget, model: Model, adapter: Lora | None) -> Iterator[str]:
     cache = None
     if budget.kv_cache is not None or budget.compression is not None:
+        if budget.engine != "transformers":
+            raise InputError(f"unknown engine {budget.engine!r}", expected="transformers")
         cache = model.kv_cache(
             tokens=budget.tokens,
             batch=budget.batch,
             dtype=budget.dtype,
-            engine=budget.engine,
             encoder_tokens=budget.encoder_tokens,
         ).bytes
     written = budget.written

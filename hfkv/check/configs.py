@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hfkv.cache.known import known
+from hfkv.cache.recognition import recognize
 from hfkv.check.document import Document, KeyPath
 from hfkv.check.finding import Finding, said
 from hfkv.errors import CrosscheckError, HeaderError, HfkvError, UnsupportedError
@@ -40,7 +40,7 @@ def check_config(document: Document) -> Iterator[Finding]:
                 texts=files.texts,
             )
         facts = read(files)
-        found = known(facts)
+        found = recognize(facts)
         if found.basis == "inferred":
             # A figure could be had, but a name that nobody knows is most often misspelt.
             name = printable(found.config.model_type)

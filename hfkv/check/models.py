@@ -31,7 +31,6 @@ class Kept(Model):
         tokens: int,
         batch: int = 1,
         dtype: str = "auto",
-        engine: str = "transformers",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
     ) -> KVCache:
@@ -44,7 +43,6 @@ class Kept(Model):
             tokens=tokens,
             batch=batch,
             dtype=dtype,
-            engine=engine,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck and "_agrees" not in self.__dict__,
         )

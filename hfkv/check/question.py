@@ -107,11 +107,13 @@ class Question:
 
     def _cache(self, model: Model) -> KVCache:
         encoder = self.options.get("--encoder-tokens")
+        engine = self.options.get("--engine", "transformers")
+        if engine != "transformers":
+            raise InputError(f"unknown engine {engine!r}", expected="transformers")
         return model.kv_cache(
             tokens=self._count("--tokens", 100_000),
             batch=self._count("--batch", 1),
             dtype=self.options.get("--kv-dtype", "auto"),
-            engine=self.options.get("--engine", "transformers"),
             encoder_tokens=None if encoder is None else parse_count(encoder),
         )
 

@@ -24,6 +24,8 @@ class ConfigClass:
         model_type: its key.
         name: the class's name.
         defaults: key to the value the class has for it when it is absent (JSON values).
+        keyword_defaults: the same of keys that the class reads but does not declare.
+        filled_nulls: key to what the class puts where the file has null, or nothing, for it.
         attribute_map: names that the class takes for others (``n_head`` ...): the standard name
             to the class's own.
         sub_configs: key of a nested config to its ``model_type``.
@@ -43,6 +45,8 @@ class ConfigClass:
     model_type: str
     name: str
     defaults: Mapping[str, Any]
+    keyword_defaults: Mapping[str, Any]
+    filled_nulls: Mapping[str, Any]
     attribute_map: Mapping[str, str]
     sub_configs: Mapping[str, str]
     fixed: frozenset[str]
@@ -64,6 +68,8 @@ def config_class(model_type: str) -> ConfigClass | None:
         model_type=model_type,
         name=raw["class"],
         defaults=raw["defaults"],
+        keyword_defaults=raw.get("keyword_defaults", {}),
+        filled_nulls=raw.get("filled_nulls", {}),
         attribute_map=raw["attribute_map"],
         sub_configs=raw["sub_configs"],
         fixed=frozenset(raw["fixed"]),

@@ -16,7 +16,7 @@ from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.classes import ConfigClass, config_class, type_of_architecture
 from hfkv.reading import describe, printable
 
-__all__ = ["Config", "Read"]
+__all__ = ["Config", "Derived", "Place", "Read"]
 
 #: No dimension of a model is near this; a larger one is damage or an attempt at it.
 _LARGEST = 2**40
@@ -35,14 +35,34 @@ class Read:
     """One value that was read.
 
     Attributes:
-        key: the path in ``config.json``, such as ``text_config.head_dim``.
+        key: the path in ``config.json``, such as ``text_config.head_dim``, with the names that the
+            file itself has.
         value: what it is.
-        origin: ``explicit`` in the file, the ``class default``, or ``null`` in the file.
+        origin: ``explicit`` in the file, the ``class default``, ``null`` in the file, or
+            ``derived`` from other values.
+        of: the type whose class has the default; what a derived value was derived from.
     """
 
     key: str
     value: Any
     origin: Origin
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands under another name, or in another part of the file."""
+
+    config: Config
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A value that was worked out, and from what, for the reader of an explanation."""
+
+    value: Any
+    source: str
 
 
 class Config:
@@ -54,6 +74,7 @@ class Config:
         model_type: the type whose class defaults apply, where the mapping itself need not name
             it; by default its own ``model_type``.
         filled: defaults that the class around a nested config puts before the nested class's.
+        filled_by: the type of that class.
     """
 
     def __init__(
@@ -63,8 +84,9 @@ class Config:
         where: str,
         model_type: str | None = None,
         path: str = "",
-        reads: dict[str, Read] | None = None,
+        reads: dict[tuple[str, bool], Read] | None = None,
         filled: Mapping[str, Any] | None = None,
+        filled_by: str = "",
     ) -> None:
         self.raw = raw
         self.where = where
@@ -72,7 +94,9 @@ class Config:
         self.model_type = model_type if model_type is not None else _model_type(raw, where)
         self.cls: ConfigClass | None = config_class(self.model_type)
         self._filled: Mapping[str, Any] = filled or {}
-        self._reads: dict[str, Read] = {} if reads is None else reads
+        self._filled_by = filled_by
+        # By path, and whether it is a value derived for it.
+        self._reads: dict[tuple[str, bool], Read] = {} if reads is None else reads
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -92,39 +116,74 @@ class Config:
         the file has both, the class lets the other name, set last, win. A name that the class only
         still reads (``old_names``) is none where it is null.
         """
-        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        own = self._own(key)
         for name in self.names(own):
             if name in self.raw:
-                value = self.raw[name]
-                return self._note(name, value, "null" if value is None else "explicit")
+                return self.stated(name)
         if own in self._filled:
-            return self._note(own, self._filled[own], "class default")
-        if self.cls is not None and own in self.cls.defaults:
-            return self._note(own, self.cls.defaults[own], "class default")
+            return self._note(own, self._filled[own], "class default", self._filled_by)
+        if self.cls is None:
+            return None
         # A field's default can stand under the name that the class itself takes for another.
-        for name in self._aliases(own):
-            if self.cls is not None and name in self.cls.defaults:
-                return self._note(own, self.cls.defaults[name], "class default")
+        for name in (own, *self._aliases(own)):
+            if name in self.cls.defaults:
+                return self._note(name, self.cls.defaults[name], "class default", self.model_type)
+        if own in self.cls.keyword_defaults:
+            value = self.cls.keyword_defaults[own]
+            return self._note(own, value, "class default", self.model_type)
         return None
 
+    def filled(self, key: str) -> Any:
+        """The value of ``key``, or what the class puts where it is null or absent."""
+        own = self._own(key)
+        if self.cls is None or own not in self.cls.filled_nulls:
+            return self.get(key)
+        if self.has(key):
+            value = self.get(key)
+            if value is not None:
+                return value
+            return self.derived(own, self.cls.filled_nulls[own], "what its class puts for null")
+        return self._note(own, self.cls.filled_nulls[own], "class default", self.model_type)
+
+    def stated(self, key: str) -> Any:
+        """The value that the file itself has under this very name; None where it has none."""
+        if key not in self.raw:
+            return None
+        value = self.raw[key]
+        return self._note(key, value, "null" if value is None else "explicit")
+
+    def peek(self, key: str) -> Any:
+        """As :meth:`stated`, for a check that no figure depends on: it is not remembered."""
+        return self.raw.get(key)
+
+    def states(self, key: str) -> Bool:
+        """Whether the file has the key under this very name, if only as null."""
+        return key in self.raw
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names that the file has at this level."""
+        return tuple(self.raw)
+
     def has(self, key: str) -> Bool:
-        """Whether the file itself has the key, by either name."""
-        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return any(name in self.raw for name in self.names(own))
+        """Whether the file itself has the key, by any of its names."""
+        return any(name in self.raw for name in self.names(self._own(key)))
 
     def declares(self, key: str) -> Bool:
         """Whether the file has the key or the class has a default, if only null, for it."""
         return self.has(key) or (self.cls is not None and key in self.cls.defaults)
 
-    def overlaid(self, values: Mapping[str, Any], under: str | None) -> Config:
-        """This config with some values replaced, as ``per_layer_config`` replaces them.
+    def overlaid(self, values: Mapping[str, Place | Derived]) -> Config:
+        """This config with some keys, by the class's own names, read elsewhere or worked out."""
+        return _Overlaid(self, values)
 
-        Args:
-            values: what is replaced, under the class's own names.
-            under: the path that the values stand under, for messages and explanations; None where
-                they stand nowhere, but were worked out from what was read.
-        """
-        return _Overlaid(self, values, under)
+    def derived(self, key: str, value: Any, source: str) -> Any:
+        """Remember a value that was worked out, and from what."""
+        path = f"{self.path}{key}"
+        self._reads.setdefault(
+            (path, True), Read(key=path, value=value, origin="derived", of=source)
+        )
+        return value
 
     def int(self, key: str, *, least: Int = 1) -> Int:
         """A whole number of at least ``least``.
@@ -218,6 +277,19 @@ class Config:
             self.check_int(f"{key}[{index}]", item, least=least) for index, item in enumerate(value)
         )
 
+    def filled_ints(self, key: str) -> tuple[Int, ...]:
+        """A list of whole numbers, which the class itself gives where it is null or absent."""
+        value = self.filled(key)
+        if not isinstance(value, list):
+            raise ConfigError(
+                f"found {describe(value)}",
+                where=self.place(key),
+                expected="a list of whole numbers",
+            )
+        return tuple(
+            self.check_int(f"{key}[{index}]", item, least=0) for index, item in enumerate(value)
+        )
+
     def layers(self, key: str = "num_hidden_layers") -> Int:
         """The number of layers, bounded so that what loops over layers is too."""
         return self.check_layers(key, self.int(key))
@@ -230,14 +302,31 @@ class Config:
             )
         return count
 
-    def own(self, key: str) -> Any:
+    def by_name(self, key: str) -> Any:
         """The value of ``key`` under that name alone: what the class sees of it before it applies
         the other names that the file may have for it."""
         if key in self.raw:
-            value = self.raw[key]
-            return self._note(key, value, "null" if value is None else "explicit")
-        value = self._filled.get(key, None if self.cls is None else self.cls.defaults.get(key))
-        return None if value is None else self._note(key, value, "class default")
+            return self.stated(key)
+        if key in self._filled:
+            return self._note(key, self._filled[key], "class default", self._filled_by)
+        value = None if self.cls is None else self.cls.defaults.get(key)
+        return None if value is None else self._note(key, value, "class default", self.model_type)
+
+    def items(self, key: str) -> tuple[Config, ...] | None:
+        """The objects of a list, as configs without a class; None where there is no such list."""
+        value = self.raw.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+            return None
+        return tuple(
+            Config(
+                item,
+                where=self.where,
+                model_type="",
+                path=f"{self.path}{key}[{index}].",
+                reads=self._reads,
+            )
+            for index, item in enumerate(value)
+        )
 
     def nested(self, key: str, *, model_type: str | None = None) -> Config:
         """The nested config under ``key``, with its own class's defaults.
@@ -276,6 +365,7 @@ class Config:
             path=path,
             reads=self._reads,
             filled=None if self.cls is None else self.cls.sub_defaults.get(key, {}).get(case),
+            filled_by=self.model_type,
         )
 
     def as_type(self, model_type: str) -> Config:
@@ -287,6 +377,7 @@ class Config:
             path=self.path,
             reads=self._reads,
             filled=self._filled,
+            filled_by=self._filled_by,
         )
 
     def text(self) -> Config:
@@ -316,14 +407,18 @@ class Config:
         order = {name: index for index, name in enumerate(self.raw)} if len(names) > 1 else {}
         return sorted(names, key=lambda name: -order.get(name, -1))
 
-    def _note(self, key: str, value: Any, origin: Origin) -> Any:
+    def _own(self, key: str) -> str:
+        """The class's own name for a key."""
+        return key if self.cls is None else self.cls.attribute_map.get(key, key)
+
+    def _note(self, key: str, value: Any, origin: Origin, of: str = "") -> Any:
         path = f"{self.path}{key}"
-        self._reads.setdefault(path, Read(key=path, value=value, origin=origin))
+        self._reads.setdefault((path, False), Read(key=path, value=value, origin=origin, of=of))
         return value
 
     def _check_null(self, key: str) -> None:
         """Refuse an explicit null that the class itself refuses."""
-        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
+        own = self._own(key)
         if self.cls is not None and own in self.cls.null_refused and self.has(key):
             raise ConfigError(
                 "is null, which its class does not accept",
@@ -333,9 +428,9 @@ class Config:
 
 
 class _Overlaid(Config):
-    """A config in which some values stand before the file's own."""
+    """A config some of whose keys are read elsewhere."""
 
-    def __init__(self, base: Config, values: Mapping[str, Any], under: str | None) -> None:
+    def __init__(self, base: Config, values: Mapping[str, Place | Derived]) -> None:
         super().__init__(
             base.raw,
             where=base.where,
@@ -343,22 +438,26 @@ class _Overlaid(Config):
             path=base.path,
             reads=base._reads,
             filled=base._filled,
+            filled_by=base._filled_by,
         )
-        self._values = values
-        self._under = under
+        inner = base._values if isinstance(base, _Overlaid) else {}
+        self._values: Mapping[str, Place | Derived] = {**inner, **values}
 
     def get(self, key: str) -> Any:
-        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        if own not in self._values:
-            return super().get(key)
-        value = self._values[own]
-        if self._under is None:
-            return value
-        return self._note(f"{self._under}.{own}", value, "null" if value is None else "explicit")
+        own = self._own(key)
+        value = self._values.get(own)
+        if isinstance(value, Place):
+            return value.config.get(value.key)
+        if isinstance(value, Derived):
+            return self.derived(own, value.value, value.source)
+        return super().get(key)
 
     def has(self, key: str) -> Bool:
-        own = key if self.cls is None else self.cls.attribute_map.get(key, key)
-        return own in self._values or super().has(key)
+        return self._own(key) in self._values or super().has(key)
+
+    def place(self, key: str) -> str:
+        value = self._values.get(self._own(key))
+        return value.config.place(value.key) if isinstance(value, Place) else super().place(key)
 
 
 def _model_type(raw: Mapping[str, Any], where: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from itertools import takewhile
 
-NAMES = ("config_classes", "module_tables", "peft_facts", "plans", "snapshots")
+NAMES = ("cache_rows", "config_classes", "module_tables", "peft_facts", "plans", "snapshots")
 
 
 def main() -> None:

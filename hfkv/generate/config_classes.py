@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hfkv.generate.config_probes import fixed_parts, flat_keys, is_json, old_names, sub_defaults
+from hfkv.generate.config_keywords import filled_nulls, keyword_defaults
+from hfkv.generate.config_probes import (
+    fixed_parts,
+    flat_keys,
+    is_json,
+    old_names,
+    sub_defaults,
+    typeless_defaults,
+)
 from hfkv.live.build import pairs, transformers
 
 __all__ = ["generate", "main"]
@@ -85,6 +93,8 @@ def _entry(cls: Any, model_type: str) -> dict[str, Any]:
             value = field.default_factory()
         else:
             continue
+        if isinstance(value, tuple):
+            value = list(value)
         if is_json(value):
             defaults[field.name] = value
     # Annotations are not all fields: classes also state plain attributes.
@@ -93,15 +103,25 @@ def _entry(cls: Any, model_type: str) -> dict[str, Any]:
         "model_type": model_type,
         "class": cls.__name__,
         "defaults": defaults,
+        **_where_any("keyword_defaults", keyword_defaults(cls)),
+        **_where_any("filled_nulls", filled_nulls(cls, defaults)),
         "attribute_map": dict(getattr(cls, "attribute_map", {}) or {}),
         "sub_configs": sub_configs,
         "fixed": fixed_parts(cls, sub_configs),
-        "sub_defaults": sub_defaults(cls, sub_configs, _LEFT_OUT),
+        "sub_defaults": {
+            **typeless_defaults(nested, sub_configs),
+            **sub_defaults(cls, sub_configs, _LEFT_OUT),
+        },
         "flat": flat_keys(cls, sub_configs),
         "old_names": old_names(cls, defaults),
         "text": _text_path(cls),
         "null_refused": [key for key in defaults if _refuses_null(cls, key, defaults[key])],
     }
+
+
+def _where_any(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Few classes have any, so that a file has the entry only where there are some."""
+    return {name: values} if values else {}
 
 
 def _sub_configs(cls: Any, nested: dict[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hfkv.live.build import transformers
 
-__all__ = ["fixed_parts", "flat_keys", "is_json", "old_names", "sub_defaults"]
+__all__ = ["fixed_parts", "flat_keys", "is_json", "old_names", "sub_defaults", "typeless_defaults"]
 
 #: Numbers that no class has as a default, to be recognised where they turn up.
 _MARKS = (48, 96, 3)
@@ -71,6 +71,21 @@ def sub_defaults(
         }
         if any(cases.values()):
             found[key] = cases
+    return found
+
+
+def typeless_defaults(
+    nested: Mapping[str, Any], sub_configs: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The same of parts whose class has no type of its own, so that it has no file either."""
+    found = {}
+    for key, cls in nested.items():
+        if key in sub_configs or not dataclasses.is_dataclass(cls):
+            continue
+        base = {field.name for field in dataclasses.fields(transformers().PreTrainedConfig)}
+        values = {name: v for name, v in _values(_declared(cls), base).items() if v is not None}
+        if values:
+            found[key] = {"absent": values, "given": values}
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -143,7 +144,22 @@ def build(
             model = cls(config).to(device)
         finally:
             torch.set_default_dtype(previous)
+    if not whole:
+        _keep_in_float32(model)
     return (model if whole else generating_part(model)).eval()
+
+
+def _keep_in_float32(model: Any) -> None:
+    """Widen what ``from_pretrained`` loads in float32 whatever the model's dtype."""
+    import torch
+
+    patterns = getattr(model, "_keep_in_fp32_modules_strict", None)
+    if not patterns:
+        return
+    chosen = re.compile("|".join(sorted(patterns)).replace("*", ".*"))
+    for name, held in (*model.named_parameters(), *model.named_buffers()):
+        if chosen.search(name) and held.dtype in (torch.bfloat16, torch.float16):
+            held.data = held.data.to(torch.float32)
 
 
 def generating_part(model: Any) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hfkv.cache import KVCache, Plan
+from hfkv.cache import CacheTensor, KVCache, Layer, Plan
+from hfkv.cache.conventions import Sequences
 from hfkv.cache.dtype import cache_dtype
-from hfkv.cache.kinds import Slot
 from hfkv.dtypes import canonical, torch_name
 from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.facts import Facts
@@ -104,19 +104,46 @@ class LiveModel:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """What one layer of a live model held, by number of tokens; it knows no other lengths."""
+    """What the layers of a live model held, by number of tokens; it knows no other lengths."""
 
-    held: dict[int, tuple[Slot, ...]] = field(hash=False)
-    name: str = "live"
-    bends: tuple[int, ...] = ()
+    held: dict[int, list[LiveLayer]] = field(hash=False)
+    name: str = "transformers"
 
-    def slots(self, tokens: int, batch: int, encoder_tokens: int) -> tuple[Slot, ...]:
-        if tokens not in self.held:
+    def layers(self, plan: Plan, stored: Sequences) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(index=index, kind="live", tensors=tensors)
+            for index, tensors in enumerate(self._tensors(stored))
+        )
+
+    def bytes(self, plan: Plan, stored: Sequences) -> int:
+        return sum(tensor.bytes for layer in self._tensors(stored) for tensor in layer)
+
+    def bends(self, plan: Plan) -> tuple[int, ...]:
+        return ()
+
+    def period(self, plan: Plan) -> int:
+        return 1
+
+    def _tensors(self, stored: Sequences) -> list[tuple[CacheTensor, ...]]:
+        if stored.tokens not in self.held:
             raise UnsupportedError(
-                f"the live cache was read at {sorted(self.held)} tokens, not at {tokens}",
+                f"the live cache was read at {sorted(self.held)} tokens, not at {stored.tokens}",
                 hint="--fit and charts need a row of the registry",
             )
-        return self.held[tokens]
+        found = [
+            tuple(
+                CacheTensor(
+                    name=name,
+                    shape=shape,
+                    dtype=stored.dtype if dtype == _BUILT else canonical(dtype),
+                )
+                for name, shape, dtype in layer
+            )
+            for layer in self.held[stored.tokens]
+        ]
+        # A layer that holds nothing yet is a layer all the same.
+        most = max(len(layers) for layers in self.held.values())
+        return [*found, *[()] * (most - len(found))]
 
 
 def live_kv_cache(
@@ -158,12 +185,11 @@ def live_kv_cache(
             [item for item in layer if item in after]
             for layer, after in zip(first, second, strict=True)
         ]
-    plan = Plan(
-        kinds=_kinds(runs), crosses=encoder_tokens is not None, encoder_tokens=encoder_tokens
-    )
+    plan = Plan(kinds=(), crosses=encoder_tokens is not None, encoder_tokens=encoder_tokens)
+    recorded = _Recorded(runs)
 
     def at(count: int) -> int:
-        return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=encoder_tokens)
+        return recorded.bytes(plan, Sequences(tokens=count, batch=batch, dtype=element))
 
     return KVCache(
         model=facts.model,
@@ -171,12 +197,12 @@ def live_kv_cache(
         tokens=tokens,
         batch=batch,
         dtype=torch_name(element),
-        engine="transformers",
         basis="live",
         bytes_per_token=at(tokens + 1) - at(tokens),
         constant_bytes=at(0),
         plan=plan,
         element=element,
+        convention=recorded,
         model_type=live.config.model_type,
         source=live.name,
         encoder_tokens=encoder_tokens,
@@ -190,21 +216,3 @@ def _before(layers: list[LiveLayer]) -> list[LiveLayer]:
         [item for item in layer if item[0].startswith(("cross_", "conv_", "recurrent_"))]
         for layer in layers
     ]
-
-
-def _kinds(runs: dict[int, list[LiveLayer]]) -> list[_Recorded]:
-    """One per layer; equal layers share theirs, as plans do."""
-    made: dict[str, _Recorded] = {}
-    found = []
-    for index in range(max(len(layers) for layers in runs.values())):
-        held = {
-            length: tuple(map(_slot, layers[index])) if index < len(layers) else ()
-            for length, layers in runs.items()
-        }
-        found.append(made.setdefault(repr(held), _Recorded(held)))
-    return found
-
-
-def _slot(item: tuple[str, tuple[int, ...], str]) -> Slot:
-    name, shape, dtype = item
-    return Slot(name, shape, None if dtype == _BUILT else canonical(dtype))

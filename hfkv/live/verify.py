@@ -148,7 +148,7 @@ def verify(
     except (UnsupportedError, ConfigError, CrosscheckError) as error:
         reason = str(error)
     if planned is not None and tokens is None:
-        longest = max([usual, *(b + 2 for b in planned.plan.bends if b < _LONGEST)])
+        longest = max([usual, *(b + 2 for b in planned.curve.bends if b < _LONGEST)])
         planned = _at(planned, longest)
     length = planned.tokens if planned is not None else tokens or usual
     live = live_kv_cache(

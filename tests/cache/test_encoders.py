@@ -11,6 +11,7 @@ from hfkv.errors import ConfigError, CrosscheckError, InputError, UnsupportedErr
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.tensors import Tensor, TensorTable
+from tests.cache.stored import layers
 
 BART = {"model_type": "bart", "d_model": 32, "decoder_layers": 2, "decoder_attention_heads": 4}
 T5 = {"model_type": "t5", "d_model": 32, "num_heads": 4, "d_kv": 16, "num_layers": 3}
@@ -84,10 +85,8 @@ def test_t5_counts_decoder_layers_before_it_applies_other_names() -> None:
 
 def test_moonshines_decoder_takes_the_encoders_heads() -> None:
     config = {"model_type": "moonshine", "hidden_size": 64, "encoder_num_attention_heads": 4}
-    layer = plan(Config({**config, "decoder_num_attention_heads": 2}, where="test")).layers(
-        tokens=1
-    )
-    assert layer[0].tensors[0].shape == (1, 4, 1, 16)
+    made = plan(Config({**config, "decoder_num_attention_heads": 2}, where="test"))
+    assert layers(made, tokens=1)[0].tensors[0].shape == (1, 4, 1, 16)
     with pytest.raises(UnsupportedError, match="2 key/value heads for 4 heads"):
         plan(Config({**config, "encoder_num_key_value_heads": 2}, where="test"))
 
@@ -170,11 +169,13 @@ def test_the_decoders_weights_bear_witness(
 
 
 def test_the_encoders_weights_do_not() -> None:
+    alone = kv_cache(facts(BART, weights(2, 32)), tokens=5, encoder_tokens=7)
     shapes = {
         **weights(2, 32),
         "model.encoder.layers.0.self_attn.k_proj.weight": (99, 32),
     }
-    kv_cache(facts(BART, shapes), tokens=5, encoder_tokens=7)
+    beside = kv_cache(facts(BART, shapes), tokens=5, encoder_tokens=7)
+    assert (beside.bytes, beside.notes) == (alone.bytes, alone.notes) == (2 * LAYER * 12, ())
 
 
 def test_t5_names_its_weights_by_block() -> None:

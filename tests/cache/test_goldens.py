@@ -9,6 +9,7 @@ import pytest
 from hfkv.cache import ROWS, plan
 from hfkv.dtypes import torch_name
 from hfkv.facts.config import Config
+from tests.cache.stored import layers
 from tests.census.goldens import compact, load, title
 
 GOLDENS = load()
@@ -20,9 +21,9 @@ def planned(
     """What the plan says, in the form of a recording."""
     made = plan(Config(config, where="test"))
     assert made.crosses == (encoder_tokens is not None)
-    layers = made.layers(tokens=tokens, encoder_tokens=encoder_tokens)
+    held = layers(made, tokens=tokens, encoder_tokens=encoder_tokens)
     return compact(
-        [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in layers
+        [(t.name, t.shape, torch_name(t.dtype)) for t in layer.tensors] for layer in held
     )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from hfkv.cache import plan
-from hfkv.cache.plan import Layer, Plan
+from hfkv.cache.conventions import Layer
+from hfkv.cache.plan import Plan
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
+from tests.cache.stored import layers, size
 
 
 def planned(model_type: str, **keys: Any) -> Plan:
@@ -17,7 +19,7 @@ def planned(model_type: str, **keys: Any) -> Plan:
 
 
 def first(model_type: str, tokens: int = 20, **keys: Any) -> Layer:
-    return planned(model_type, **keys).layers(tokens=tokens)[0]
+    return layers(planned(model_type, **keys), tokens=tokens)[0]
 
 
 def test_another_name_of_a_key_is_set_last() -> None:
@@ -51,15 +53,15 @@ def test_layers_that_the_class_derives_or_cuts() -> None:
 
 def test_gemma_4_has_other_heads_in_global_layers() -> None:
     keys = {"num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"]}
-    last = planned("gemma4_text", **keys).layers(tokens=20)[1]
+    last = layers(planned("gemma4_text", **keys), tokens=20)[1]
     assert last.tensors[0].shape == (1, 4, 20, 512)
     keys |= {"num_global_key_value_heads": 1, "global_head_dim": 96}
-    assert planned("gemma4_text", **keys).layers(tokens=20)[1].tensors[0].shape == (1, 4, 20, 96)
-    last = planned("gemma4_text", **keys, attention_k_eq_v=True).layers(tokens=20)[1]
+    assert layers(planned("gemma4_text", **keys), tokens=20)[1].tensors[0].shape == (1, 4, 20, 96)
+    last = layers(planned("gemma4_text", **keys, attention_k_eq_v=True), tokens=20)[1]
     assert last.tensors[0].shape == (1, 1, 20, 96)
     # A file that states the layers one by one is asked for nothing else.
     keys["per_layer_config"] = {"1": {"head_dim": 64}}
-    assert planned("gemma4_text", **keys).layers(tokens=20)[1].tensors[0].shape == (1, 4, 20, 64)
+    assert layers(planned("gemma4_text", **keys), tokens=20)[1].tensors[0].shape == (1, 4, 20, 64)
     keys["per_layer_config"] = {"1": {"sliding_window": 64}}
     with pytest.raises(UnsupportedError, match="sliding_window differs from layer to layer"):
         planned("gemma4_text", **keys)
@@ -73,9 +75,9 @@ def test_layers_can_only_share_with_a_layer_of_their_kind() -> None:
 
 def test_indexers_that_are_shared_keep_nothing() -> None:
     made = planned("glm_moe_dsa", num_hidden_layers=3, indexer_types=["full", "shared", "full"])
-    assert [len(layer.tensors) for layer in made.layers(tokens=5)] == [3, 2, 3]
+    assert [len(layer.tensors) for layer in layers(made, tokens=5)] == [3, 2, 3]
     made = planned("glm_moe_dsa", num_hidden_layers=3, index_topk_pattern="FSF")
-    assert [len(layer.tensors) for layer in made.layers(tokens=5)] == [3, 2, 3]
+    assert [len(layer.tensors) for layer in layers(made, tokens=5)] == [3, 2, 3]
     with pytest.raises(ConfigError, match="indexers of 1 layers"):
         planned("glm_moe_dsa", num_hidden_layers=3, indexer_types=["full"])
 
@@ -89,13 +91,16 @@ def test_a_hybrid_without_attention_cannot_generate() -> None:
 def test_classes_without_a_cache_say_so() -> None:
     for model_type in ("openai-gpt", "xlm"):
         made = planned(model_type)
-        assert made.bytes(tokens=1000) == 0
+        assert size(made, tokens=1000) == 0
         assert "keeps no cache" in made.notes[0]
 
 
 def test_deepseek_v4_reads_older_rates() -> None:
-    layers = planned("deepseek_v4", num_hidden_layers=2, compress_ratios=[4, 0]).layers(tokens=10)
-    assert [layer.kind for layer in layers] == ["compressed and indexed", "sliding"]
+    made = planned("deepseek_v4", num_hidden_layers=2, compress_ratios=[4, 0])
+    assert [layer.kind for layer in layers(made, tokens=10)] == [
+        "compressed and indexed",
+        "sliding",
+    ]
     layer = first("deepseek_v4", compress_rate_hca=5, tokens=12)
     assert {t.name: t.shape for t in layer.tensors}["compressed_kv.compressor"] == (1, 2, 512)
 
@@ -108,7 +113,7 @@ def test_mistral_large_4_mixes_latents_with_and_without_a_rotary_key() -> None:
         kv_source_layers=[0, 1, 0, 0],
         indexer_types=["full", "full", "full", "shared"],
     )
-    shapes = [[t.shape[-1] for t in layer.tensors] for layer in made.layers(tokens=5)]
+    shapes = [[t.shape[-1] for t in layer.tensors] for layer in layers(made, tokens=5)]
     assert shapes == [[512, 64, 128], [512, 0, 128], [128], []]
 
 

@@ -9,17 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfkv.cache import plan
-from hfkv.cache.curve import Curve
+from hfkv.cache.kinds import Compressed
 from hfkv.cache.plan import Plan
-from hfkv.cache.uncommon import Compressed
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
+from tests.cache.stored import curve, size
 
 SIZES = st.integers(1, 40)
-
-
-def curve(made: Plan) -> Curve:
-    return Curve(at=lambda n: made.bytes(tokens=n), bends=made.bends, period=made.period)
 
 
 @st.composite
@@ -41,7 +37,7 @@ def waves(draw: st.DrawFn) -> Plan:
 @given(made=waves(), wanted=st.integers(1, 40_000))
 def test_the_first_crossing_is_the_first(made: Plan, wanted: int) -> None:
     found = curve(made).first_at_least(wanted)
-    counted = next((n for n in range(1, 3000) if made.bytes(tokens=n) >= wanted), None)
+    counted = next((n for n in range(1, 3000) if size(made, tokens=n) >= wanted), None)
     if counted is None:
         assert found is None or found >= 3000
     else:
@@ -53,18 +49,18 @@ def test_the_first_crossing_is_the_first(made: Plan, wanted: int) -> None:
 def test_every_length_up_to_the_fit_fits(made: Plan, budget: int) -> None:
     fits = curve(made).fit(budget)
     if fits is not None and fits < 3000:
-        assert all(made.bytes(tokens=n) <= budget for n in range(1, fits + 1))
-        assert made.bytes(tokens=fits + 1) > budget
+        assert all(size(made, tokens=n) <= budget for n in range(1, fits + 1))
+        assert size(made, tokens=fits + 1) > budget
 
 
 def test_the_default_deepseek_v4() -> None:
     made = plan(Config({"model_type": "deepseek_v4"}, where="test"))
-    assert made.bytes(tokens=127) > made.bytes(tokens=128)
+    assert size(made, tokens=127) > size(made, tokens=128)
     line = curve(made)
     assert line.period == 128
-    for size in (12_000_000, made.bytes(tokens=127), 50_000_000):
-        counted = next(n for n in range(1, 10_000) if made.bytes(tokens=n) >= size)
-        assert line.first_at_least(size) == counted
+    for wanted in (12_000_000, size(made, tokens=127), 50_000_000):
+        counted = next(n for n in range(1, 10_000) if size(made, tokens=n) >= wanted)
+        assert line.first_at_least(wanted) == counted
     begun = time.perf_counter()
     assert line.fit(80 * 10**9)
     assert time.perf_counter() - begun < 10

@@ -81,6 +81,8 @@ def changes(
     seen = set()
     every: list[tuple[str, Any]] = []
     for read in reads:
+        if read.origin == "derived":
+            continue
         every += [(read.key, value) for value in (ABSENT, None)]
         every += [] if brief else [(read.key, value) for value in _others(read.value)]
     if not brief:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hfkv.cache import kv_cache, plan
-from hfkv.cache.known import known
+from hfkv.cache.conventions.transformers import TRANSFORMERS
+from hfkv.cache.recognition import recognize
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
@@ -48,7 +49,7 @@ def test_equal_or_refused(path: Path) -> None:
         raw = parse_json_object(path.read_bytes(), where=path.stem)
         config = Config(raw, where=path.stem)
         facts = Facts(model=path.stem, source="directory", config=raw)
-        encoder = ENCODER if known(facts).plan.crosses else None
+        encoder = ENCODER if recognize(facts).plan.crosses else None
         kv_cache(facts, tokens=10, dtype="bf16", encoder_tokens=encoder)
     except HfkvError as error:
         pytest.skip(f"refused: {error}")
@@ -59,7 +60,7 @@ def test_equal_or_refused(path: Path) -> None:
     # What fewer layers make inconsistent is compared as it is.
     for candidate in (smaller(raw, live.text), raw):
         try:
-            bends = plan(Config(candidate, where="")).bends
+            bends = TRANSFORMERS.bends(plan(Config(candidate, where="")))
             tokens = min(max([20, *(bend + 2 for bend in bends)]), 200)
             theirs = live(candidate, tokens, encoder)
         except Exception as error:

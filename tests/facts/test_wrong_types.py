@@ -105,7 +105,7 @@ def _every_key(model_type: str) -> None:
         cls = config_class(model_type)
         reads: dict[str, Read | None] = dict.fromkeys(() if cls is None else cls.defaults)
     else:
-        reads = {read.key: read for read in base.reads}
+        reads = {read.key: read for read in base.reads if read.origin != "derived"}
     for key in (*reads, *MORE):
         for value in WRONG:
             figure = _answered(lambda: _model(_with(config, key, value)).kv_cache(tokens=100))  # noqa: B023

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from hfkv.cache.encoders import attends_if, refuse_other_layers
 from hfkv.cache.geometry import Heads, heads, split_head_dim
+from hfkv.cache.layered import PlanFunction, layered
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction, layered
-from hfkv.cache.row import Row
+from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 
@@ -21,7 +21,7 @@ def _heads(config: Config) -> Heads:
         raise ConfigError(
             f"found {config.int('hidden_size')}",
             where=config.place("hidden_size"),
-            expected=f"a multiple of num_attention_heads ({count}), as its class does",
+            expected=f"a multiple of num_attention_heads ({count}), as its class requires",
         )
     rows = {
         f"encoder.layer.{{}}.attention.self.{name}.weight": dim * count for name in ("key", "value")
@@ -49,7 +49,7 @@ def _decoder(inner: PlanFunction) -> PlanFunction:
         if decodes:
             return made
         note = (
-            "is_decoder is false: the class was made to look both ways, and keeps a cache only "
+            "is_decoder is false: attention looks both ways, and the class keeps a cache only "
             "because generate() hands it one"
         )
         return replace(made, notes=(*made.notes, note))
@@ -68,20 +68,30 @@ def _never_attends(why: str) -> PlanFunction:
     return plan
 
 
-ROWS: dict[str, Row] = {
-    **dict.fromkeys(
+ROWS: dict[str, Row] = table(
+    (
         """bert bert-generation camembert data2vec-text electra ernie rembert roberta
-        roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split(),
+        roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""",
         Row(_decoder(attends_if("add_cross_attention", layered(_heads), _heads))),
     ),
-    "big_bird": Row(
-        _decoder(
-            _never_attends("its class writes tokens and encoder into one cache, over each other")
-        )
+    (
+        "big_bird",
+        Row(
+            _decoder(
+                _never_attends(
+                    "its class writes tokens and encoder into one cache, over each other"
+                )
+            )
+        ),
     ),
-    "megatron-bert": Row(
-        _decoder(
-            _never_attends("its class gives the encoder's keys the shape of the tokens, and fails")
-        )
+    (
+        "megatron-bert",
+        Row(
+            _decoder(
+                _never_attends(
+                    "its class gives the encoder's keys the shape of the tokens, and fails"
+                )
+            )
+        ),
     ),
-}
+)

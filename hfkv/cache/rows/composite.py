@@ -6,40 +6,13 @@ nothing; so the cache is the decoder's, by the type of its nested config.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from hfkv.cache.inner import plan_of
-from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction
-from hfkv.cache.row import Row
-from hfkv.facts.config import Config
+from hfkv.cache.row import TEXT, Row, table
 
 __all__ = ["ROWS"]
 
 
-def nested(config: Config) -> Plan:
-    """The plan of the nested text config, by that config's own type."""
-    return plan_of(config.text())
-
-
-def _noted(plan: PlanFunction, note: str) -> PlanFunction:
-    """The same plan, with what a reader must be told."""
-
-    def noted(config: Config) -> Plan:
-        made = plan(config)
-        return replace(made, notes=(*made.notes, note))
-
-    return noted
-
-
-def _of_the_vlm(config: Config) -> Plan:
-    """pi0: the prefix that its vision-language model reads. Its action expert attends to that and
-    cuts off what it wrote itself after each step (``modeling_pi0.py``, ``sample_actions``)."""
-    return plan_of(config.nested("vlm_config"))
-
-
-ROWS: dict[str, Row] = {
-    **dict.fromkeys(
+ROWS: dict[str, Row] = table(
+    (
         """aria audioflamingo3 cohere2_vision deepseek_vl deepseek_vl_hybrid exaone4_5 fun_asr_nano
         fuyu gemma3 glm_ocr glmasr got_ocr2 granite_docling granite_speech
         granite_speech_plus hyperclovax_vision_v2 idefics2 idefics3 internvl janus
@@ -47,33 +20,34 @@ ROWS: dict[str, Row] = {
         minicpm_ocr minicpmv4_6 minicpmv4_7 mistral3 moss_transcribe_diarize
         musicflamingo ovis2 paddleocr_vl pp_chart2table qianfan_ocr qwen2_5_omni_thinker
         qwen2_5_vl qwen2_audio qwen2_vl qwen3_5 qwen3_5_moe qwen3_asr shieldgemma2
-        smolvlm vibevoice vibevoice_asr video_llama_3 video_llava vipllava voxtral""".split(),
-        Row(nested),
+        smolvlm vibevoice vibevoice_asr video_llama_3 video_llava vipllava voxtral""",
+        Row(inner=TEXT),
     ),
     # Those whose text part only they can run.
-    **dict.fromkeys(
+    (
         """cosmos3_edge deepseek_ocr2 diffusion_gemma dots3_note emu3 ernie4_5_vl_moe glm4v
         glm4v_moe glm5_next granite4_vision hunyuan_vl mistral_large4 molmo2 muse_glimmer
-        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr""".split(),
-        Row(nested),
+        muse_spark qwen3_omni_moe_thinker qwen3_vl qwen3_vl_moe step3p7 unlimited_ocr""",
+        Row(inner=TEXT),
     ),
-    **dict.fromkeys(
+    (
         """aya_vision cohere_compass cosmos3_omni fast_vlm gemma3n gemma4 gemma4_unified glm46v
         glmga inkling2 inkling_mm_model lfm2_vl lfm3_vl minimax_m3_vl nemo_speechlm
-        nemotron_h_omni paligemma perception_lm qwen4_exp""".split(),
-        Row(nested),
+        nemotron_h_omni paligemma perception_lm qwen4_exp""",
+        Row(inner=TEXT),
     ),
-    **dict.fromkeys(
-        ("qwen2_5_omni", "qwen3_omni_moe"),
+    (
+        "qwen2_5_omni qwen3_omni_moe",
         Row(
-            _noted(
-                nested,
-                "this is the thinker's cache; while it speaks, the talker holds one of its own",
-            )
+            inner=TEXT,
+            note="this is the thinker's cache; while it speaks, the talker holds one of its own",
         ),
     ),
-    "voxtral_realtime": Row(
-        _noted(nested, "while it listens, the audio encoder holds a cache of its own")
+    (
+        "voxtral_realtime",
+        Row(inner=TEXT, note="while it listens, the audio encoder holds a cache of its own"),
     ),
-    "pi0": Row(_of_the_vlm),
-}
+    # The prefix that its vision-language model reads. Its action expert attends to that and cuts
+    # off what it wrote itself after each step (``modeling_pi0.py``, ``sample_actions``).
+    ("pi0", Row(inner="vlm_config")),
+)

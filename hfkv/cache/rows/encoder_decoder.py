@@ -14,12 +14,11 @@ from hfkv.cache.encoders import (
     whole,
 )
 from hfkv.cache.geometry import Geometry, Heads, grouped, head_dim, kv_heads
-from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Together
 from hfkv.cache.layer_types import one_full_in
+from hfkv.cache.layered import PlanFunction, layered
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction, layered
-from hfkv.cache.row import Row
+from hfkv.cache.row import Delegated, Row, table
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe, printable
@@ -46,7 +45,7 @@ def _split(
             raise ConfigError(
                 f"found {count}",
                 where=config.place(key),
-                expected=f"a divisor of the hidden size ({size}), as its class does",
+                expected=f"a divisor of the hidden size ({size}), as its class requires",
             )
         dim = size // count
         rows = _stack(f"{stack}.layers.{{}}", names, size)
@@ -85,8 +84,8 @@ def _t5_layers(config: Config) -> int:
 
     The class copies ``num_layers`` before it applies other names for it (``num_hidden_layers``).
     """
-    key = "num_layers" if config.own("num_decoder_layers") is None else "num_decoder_layers"
-    return config.check_layers(key, config.check_int(key, config.own(key), least=0))
+    key = "num_layers" if config.by_name("num_decoder_layers") is None else "num_decoder_layers"
+    return config.check_layers(key, config.check_int(key, config.by_name(key), least=0))
 
 
 def _whisper_length(config: Config) -> tuple[int, str]:
@@ -161,7 +160,7 @@ def _musicgen(config: Config) -> Plan:
     """The decoder alone, or all of it: only the former is a text-generating class of its own."""
     decoder = config.nested("decoder")
     plan = alone(_split("num_attention_heads", ()), layers="num_hidden_layers")(decoder)
-    names = config.raw.get("architectures")
+    names = config.stated("architectures")
     return needing(plan) if names == ["MusicgenForConditionalGeneration"] else plan
 
 
@@ -208,7 +207,7 @@ _ALONE: dict[str, PlanFunction] = {
 def _part(config: Config, key: str) -> Config:
     """A nested config of any type, as long as the library knows the type that it names."""
     part = config.nested(key)
-    named = part.raw.get("model_type")
+    named = part.stated("model_type")
     if named is not None and named != part.model_type:
         raise UnsupportedError(
             f"a model of type {describe(named)}, for which the library has no class",
@@ -230,16 +229,28 @@ def _florence2(config: Config) -> Plan:
     return _WHOLE[text.model_type](text)
 
 
-def _causal(config: Config) -> Plan:
+def _causal(config: Config) -> Plan | Delegated:
     """The plan of the causal LM that the library makes of a config."""
-    return _ALONE.get(config.model_type, plan_of)(config)
+    alone = _ALONE.get(config.model_type)
+    return Delegated(config) if alone is None else alone(config)
 
 
-def _pair(config: Config) -> Plan:
+def _pair(config: Config) -> Plan | Delegated:
     """An encoder and a decoder of any two types."""
     refuse_unless_encoder_decoder(config)
     decoder, encoder = _part(config, "decoder"), _part(config, "encoder")
     plan = _causal(decoder)
+    if isinstance(plan, Delegated):
+        return Delegated(decoder, lambda plan: _paired(config, decoder, encoder, plan))
+    return _paired(config, decoder, encoder, plan)
+
+
+def _paired(config: Config, decoder: Config, encoder: Config, plan: Plan) -> Plan:
+    """The plan of the decoder, where the two belong together.
+
+    Raises:
+        UnsupportedError, ConfigError: they do not.
+    """
     # A type that needs an encoder of its own is no decoder, and Whisper's takes no other's.
     if plan.encoder_tokens is None or decoder.model_type == "whisper":
         raise UnsupportedError(
@@ -252,63 +263,74 @@ def _pair(config: Config) -> Plan:
         raise ConfigError(
             f"found {width}",
             where=decoder.place("cross_attention_hidden_size"),
-            expected="the encoder's hidden_size, as its class does",
+            expected="the encoder's hidden_size, as its class requires",
         )
     return needing(plan)
 
 
-def _bridged(config: Config) -> Plan:
+def _bridged(config: Config) -> Plan | Delegated:
     """A language model behind a Q-Former: a causal LM, or else an encoder-decoder."""
     return _causal(_part(config, "text_config"))
 
 
-ROWS: dict[str, Row] = {
-    **{name: Row(one_or_other(_WHOLE[name], _ALONE[name])) for name in _WHOLE},
-    "trocr": Row(_ALONE["trocr"]),
-    **dict.fromkeys(
-        "fsmt led m2m_100 nllb-moe pegasus_x speech_to_text speecht5".split(), Row(whole(_BART))
+ROWS: dict[str, Row] = table(
+    *((name, Row(one_or_other(_WHOLE[name], _ALONE[name]))) for name in _WHOLE),
+    ("trocr", Row(_ALONE["trocr"])),
+    ("fsmt led m2m_100 nllb-moe pegasus_x speech_to_text speecht5", Row(whole(_BART))),
+    ("seamless_m4t seamless_m4t_v2", Row(whole(_SEAMLESS))),
+    ("t5 mt5 umt5 longt5", _T5_ALIASED),
+    ("switch_transformers pop2piano udop", _T5),
+    (
+        "pix2struct",
+        Row(_in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))),
     ),
-    **dict.fromkeys("seamless_m4t seamless_m4t_v2".split(), Row(whole(_SEAMLESS))),
-    **dict.fromkeys("t5 mt5 umt5 longt5".split(), _T5_ALIASED),
-    **dict.fromkeys("switch_transformers pop2piano udop".split(), _T5),
-    "pix2struct": Row(_in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))),
-    "pp_formulanet": Row(_in("text_config", whole(_BART, flagged=False))),
-    "florence2": Row(_florence2),
-    "t5gemma": Row(_in("decoder", attends(layered(grouped, one_full_in(2)), grouped))),
-    "t5gemma2": Row(
-        _in(
-            "decoder",
-            attends(layered(grouped, one_full_in(6, "sliding_window_pattern")), grouped),
-        )
+    ("pp_formulanet", Row(_in("text_config", whole(_BART, flagged=False)))),
+    ("florence2", Row(_florence2)),
+    ("t5gemma", Row(_in("decoder", attends(layered(grouped, one_full_in(2)), grouped)))),
+    (
+        "t5gemma2",
+        Row(
+            _in(
+                "decoder",
+                attends(layered(grouped, one_full_in("sliding_window_pattern")), grouped),
+            )
+        ),
     ),
-    "canary": Row(
-        _in(
-            "decoder_config",
-            whole(
-                _grouped(("self_attn", "encoder_attn")),
-                layers="num_hidden_layers",
-                flagged=False,
-            ),
-        )
+    (
+        "canary",
+        Row(
+            _in(
+                "decoder_config",
+                whole(
+                    _grouped(("self_attn", "encoder_attn")),
+                    layers="num_hidden_layers",
+                    flagged=False,
+                ),
+            )
+        ),
     ),
-    "cohere_asr": Row(whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers")),
-    "dia": Row(
-        _in(
-            "decoder_config",
-            whole(
-                _grouped(("self_attention",)),
-                _dia_cross,
-                layers="num_hidden_layers",
-                flagged=False,
-            ),
-        )
+    (
+        "cohere_asr",
+        Row(whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers")),
     ),
-    "moonshine": Row(whole(_moonshine, layers="num_hidden_layers")),
-    "moonshine_streaming": Row(whole(_moonshine_streaming, layers="num_hidden_layers")),
-    "musicgen": Row(_musicgen),
-    "musicgen_melody": Row(_musicgen_melody),
-    **dict.fromkeys(
-        "encoder-decoder speech-encoder-decoder vision-encoder-decoder".split(), Row(_pair)
+    (
+        "dia",
+        Row(
+            _in(
+                "decoder_config",
+                whole(
+                    _grouped(("self_attention",)),
+                    _dia_cross,
+                    layers="num_hidden_layers",
+                    flagged=False,
+                ),
+            )
+        ),
     ),
-    **dict.fromkeys("blip-2 instructblip instructblipvideo".split(), Row(_bridged)),
-}
+    ("moonshine", Row(whole(_moonshine, layers="num_hidden_layers"))),
+    ("moonshine_streaming", Row(whole(_moonshine_streaming, layers="num_hidden_layers"))),
+    ("musicgen", Row(_musicgen)),
+    ("musicgen_melody", Row(_musicgen_melody)),
+    ("encoder-decoder speech-encoder-decoder vision-encoder-decoder", Row(_pair)),
+    ("blip-2 instructblip instructblipvideo", Row(_bridged)),
+)

@@ -1,18 +1,17 @@
-"""Gemma 3n and 4: layers that share, and global layers with heads of their own."""
+"""Gemma from 2 on: windows between full layers, layers that share, global heads of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from hfkv.cache.geometry import declared_head_dim, grouped_by, stated_kv_heads
-from hfkv.cache.kinds import Nothing
-from hfkv.cache.layer_types import one_full_in
+from hfkv.cache.geometry import declared_head_dim, grouped, grouped_by, stated_kv_heads
+from hfkv.cache.kinds import Shared
+from hfkv.cache.layer_types import one_full_in, window_if_causal
+from hfkv.cache.layered import LayerValues, last_layers_share, layered, stated_per_layer
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import LayerValues, last_layers_share, layered, stated_per_layer
-from hfkv.cache.row import Row
+from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError
-from hfkv.facts.config import Config
+from hfkv.facts.config import Config, Place
 from hfkv.reading import describe
 
 __all__ = ["ROWS"]
@@ -40,18 +39,16 @@ def _last_is_full(names: Sequence[str]) -> Sequence[str]:
 
 
 def _global_heads(config: Config, names: Sequence[str]) -> LayerValues:
-    """Full layers have ``global_head_dim`` (512) and ``num_global_key_value_heads`` of their own.
+    """Full layers have ``global_head_dim`` and ``num_global_key_value_heads`` of their own.
 
     The class reads these two only where the file has no ``per_layer_config``, and the heads only
     where keys serve as values too.
     """
-    if "per_layer_config" in config.raw:
+    if config.states("per_layer_config"):
         return _STATED(config, names)
-    dim = config.raw.get("global_head_dim", 512)
-    own: dict[str, Any] = {"head_dim": config.check_int("global_head_dim", dim)}
-    heads = config.raw.get("num_global_key_value_heads")
-    if heads is not None and _keys_are_values(config):
-        own["num_key_value_heads"] = config.check_int("num_global_key_value_heads", heads)
+    own = {"head_dim": Place(config, "global_head_dim")}
+    if config.get("num_global_key_value_heads") is not None and _keys_are_values(config):
+        own["num_key_value_heads"] = Place(config, "num_global_key_value_heads")
     return {index: own for index, name in enumerate(names) if name == "full_attention"}
 
 
@@ -67,27 +64,31 @@ _GEMMA_4 = layered(
 
 def _drafter(config: Config) -> Plan:
     """A drafting model reads the cache of the model it drafts for; all its layers share that."""
-    text = config.raw.get("text_config")
-    named = text.get("model_type", "") if isinstance(text, Mapping) else ""
-    inner = config.nested("text_config", model_type=str(named))
     return Plan(
-        kinds=[Nothing()] * inner.layers(),
+        kinds=[Shared(layer=None)] * config.nested("text_config").layers(),
         notes=(
             "it drafts on the cache of the model that it assists, and keeps none of its own: 0 B",
         ),
     )
 
 
-ROWS: dict[str, Row] = {
-    "diffusion_gemma_text": Row(_GEMMA_4),
-    "gemma3n_text": Row(last_layers_share(layered(_HEADS, one_full_in(5)))),
-    # The pinned class refuses its own config: all layers share, so none is left to share with.
-    "gemma4_assistant": Row(
-        _drafter,
-        basis="documented",
-        source="Gemma4AssistantForCausalLM.forward of transformers 5.23.0: use_cache=False",
+ROWS: dict[str, Row] = table(
+    ("gemma2 vaultgemma", Row(layered(grouped, one_full_in(2)))),
+    (
+        "gemma3_text",
+        Row(layered(grouped, one_full_in("sliding_window_pattern"), window=window_if_causal)),
     ),
-    "gemma4_text": Row(last_layers_share(_GEMMA_4)),
-    "gemma4_unified_assistant": Row(_drafter),
-    "gemma4_unified_text": Row(last_layers_share(_GEMMA_4)),
-}
+    ("gemma3n_text", Row(last_layers_share(layered(_HEADS, one_full_in(5))))),
+    ("diffusion_gemma_text", Row(_GEMMA_4)),
+    ("gemma4_text gemma4_unified_text", Row(last_layers_share(_GEMMA_4))),
+    # The pinned class refuses its own config: all layers share, so none is left to share with.
+    (
+        "gemma4_assistant",
+        Row(
+            _drafter,
+            basis="documented",
+            source="Gemma4AssistantForCausalLM.forward of transformers 5.23.0: use_cache=False",
+        ),
+    ),
+    ("gemma4_unified_assistant", Row(_drafter)),
+)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfkv.cache.geometry import latent
-from hfkv.cache.kinds import Full, Indexed, Kind, Together
+from hfkv.cache.kinds import Indexer, Kind, Together
+from hfkv.cache.layered import LayerValues, layered, stated_per_layer
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import LayerValues, layered, stated_per_layer
-from hfkv.cache.row import Row
+from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError
-from hfkv.facts.config import Config
+from hfkv.facts.config import Config, Derived, Place
 
 __all__ = ["ROWS"]
 
@@ -20,30 +20,31 @@ def _twice(config: Config) -> int:
 
     A file's ``num_hidden_layers`` sets ``num_layers`` to half of it, rounded down.
     """
-    if "num_hidden_layers" in config.raw:
+    if config.states("num_hidden_layers"):
         return config.layers("num_hidden_layers") // 2 * 2
     return 2 * config.layers("num_layers")
 
 
 _SLIDING, _FULL, _INDEXED = "sliding_attention", "full_attention", "indexed_attention"
-#: What dots.note sets otherwise for its sliding layers, and its defaults.
-_OWN_OF_SLIDING = {
-    "num_attention_heads": 64,
-    "num_key_value_heads": 64,
-    "q_lora_rank": 1024,
-    "kv_lora_rank": 1024,
-    "head_dim": 256,
-    "qk_nope_head_dim": 192,
-    "v_head_dim": 128,
-}
+#: What dots.note sets otherwise for its sliding layers, as ``swa_...``.
+_OWN_OF_SLIDING = (
+    "num_attention_heads",
+    "num_key_value_heads",
+    "q_lora_rank",
+    "kv_lora_rank",
+    "head_dim",
+    "qk_nope_head_dim",
+    "v_head_dim",
+)
 _STATED = stated_per_layer(*_OWN_OF_SLIDING, "qk_rope_head_dim")
 
 
 def _dots_note(config: Config) -> Plan:
     """dots.note: sliding layers with a latent of their own; the others are sparse by default."""
-    stated = "per_layer_config" in config.raw
-    sparse = config.raw.get("use_dsa", None if stated else True)
-    slides = config.raw.get("use_sliding_window", True)
+    stated = config.states("per_layer_config")
+    # The class's default of use_dsa is for files that do not state the layers one by one.
+    sparse = config.stated("use_dsa") if stated else config.get("use_dsa")
+    slides = config.get("use_sliding_window")
 
     def types(config: Config, layers: int) -> Sequence[str]:
         full = _FULL if sparse is False else _INDEXED
@@ -69,40 +70,39 @@ def _dots_note(config: Config) -> Plan:
 
 
 def _indexed_in_float32(config: Config) -> Kind:
-    shape = latent(config)
-    full = Full(heads=1, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows, name="latent")
     # Rotated by float32 angles, and never cast back.
-    return Together((full, Indexed(dim=config.int("index_head_dim"), dtype="F32")))
+    keys = Indexer(dim=config.int("index_head_dim"), dtype="F32")
+    return Together((latent(config).full(), keys))
 
 
 def _window_of_either_name(config: Config) -> int | None:
     value = config.optional_int("sliding_window")
-    if value is not None:
-        return value
-    return config.check_int("sliding_window_size", config.raw.get("sliding_window_size", 512))
+    return config.int("sliding_window_size") if value is None else value
 
 
 def _own_of_sliding(config: Config, names: Sequence[str]) -> LayerValues:
-    own = {
-        key: config.check_int(f"swa_{key}", config.raw.get(f"swa_{key}", default))
-        for key, default in _OWN_OF_SLIDING.items()
-    }
-    rest = own["head_dim"] - own["qk_nope_head_dim"]
-    own["qk_rope_head_dim"] = config.check_int(
-        "swa_qk_rope_head_dim", config.raw.get("swa_qk_rope_head_dim", rest)
-    )
-    if own["qk_rope_head_dim"] != rest and _SLIDING in names:
+    own: dict[str, Place | Derived] = {key: Place(config, f"swa_{key}") for key in _OWN_OF_SLIDING}
+    rest = config.int("swa_head_dim") - config.int("swa_qk_nope_head_dim")
+    if config.states("swa_qk_rope_head_dim"):
+        own["qk_rope_head_dim"] = Place(config, "swa_qk_rope_head_dim")
+        stated = config.int("swa_qk_rope_head_dim")
+    else:
+        own["qk_rope_head_dim"] = Derived(rest, "swa_head_dim - swa_qk_nope_head_dim")
+        stated = config.check_int("swa_qk_rope_head_dim", rest)
+    if stated != rest and _SLIDING in names:
         raise ConfigError(
-            f"found {own['qk_rope_head_dim']}",
+            f"found {stated}",
             where=config.place("swa_qk_rope_head_dim"),
             expected=f"swa_head_dim - swa_qk_nope_head_dim ({rest})",
         )
     return {index: own for index, name in enumerate(names) if name == _SLIDING}
 
 
-ROWS: dict[str, Row] = {
-    "deepseek_v2": Row(layered(latent)),
-    "dots3_note_text": Row(_dots_note),
-    "longcat_flash": Row(layered(latent, layers=_twice)),
-    "mistral4": Row(layered(latent)),
-}
+ROWS: dict[str, Row] = table(
+    (
+        "axk1 deepseek_v2 deepseek_v3 glm4_moe_lite minicpm3 mistral4 youtu",
+        Row(layered(latent)),
+    ),
+    ("dots3_note_text", Row(_dots_note)),
+    ("longcat_flash", Row(layered(latent, layers=_twice))),
+)

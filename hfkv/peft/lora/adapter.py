@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from hfkv.dtypes import ALIASES, BITS, canonical, nbytes, torch_name
+from hfkv.dtypes import BITS, canonical, nbytes, torch_name
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
-from hfkv.ggml import has_blocks
+from hfkv.facts.dtype import model_dtype
 from hfkv.modules.built import target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.draft import Adapted
@@ -223,28 +223,11 @@ def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
 
     Raises:
         InputError: ``asked`` is not a dtype.
-        UnsupportedError: nothing says which dtype the model has.
+        ConfigError, UnsupportedError: as :func:`hfkv.facts.dtype.model_dtype`.
     """
     if asked != "auto":
         return canonical(asked, where="--lora-dtype")
-    for part in (config, config.text()):
-        for key in ("dtype", "torch_dtype"):
-            value = part.raw.get(key)
-            name = value.removeprefix("torch.").lower() if isinstance(value, str) else ""
-            if name in ALIASES:
-                return ALIASES[name]
-    if facts.tensors is not None and has_blocks(facts.tensors.dtypes):
-        # As transformers loads a quantized GGUF (quantizer_gguf.py).
-        return "F32"
-    if facts.tensors is not None:
-        for dtype in facts.tensors.dtypes:
-            if dtype in ("BF16", "F16", "F32"):
-                return dtype
-    raise UnsupportedError(
-        "neither config.json nor the header says the model's dtype",
-        where=facts.model,
-        hint="give one, such as --lora-dtype bf16",
-    )
+    return model_dtype(facts, config).name
 
 
 def _targets(injection: Injection) -> tuple[Target, ...]:

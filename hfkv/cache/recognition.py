@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from hfkv.cache.infer import infer
 from hfkv.cache.plan import Plan
-from hfkv.cache.registry import ROWS, row_of
+from hfkv.cache.registry import ROWS, plan, row_of
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.classes import config_class, type_of_architecture
 from hfkv.facts.config import Config
 
-__all__ = ["Known", "known"]
+__all__ = ["Recognized", "recognize"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Recognized:
     """The plan of a model with how it is known.
 
     Attributes:
@@ -32,7 +32,7 @@ class Known:
     source: str
 
 
-def known(facts: Facts) -> Known:
+def recognize(facts: Facts) -> Recognized:
     """The plan of a model's cache.
 
     Raises:
@@ -51,13 +51,15 @@ def known(facts: Facts) -> Known:
     if unknown and facts.tensors is not None and not facts.unnamed:
         name = named if isinstance(named, str) else ""
         config = Config(facts.config, where=facts.model, model_type=name)
-        plan = infer(config, facts.tensors, where=facts.model)
-        return Known(config=config, plan=plan, basis="inferred", source="the checkpoint's shapes")
+        read_off = infer(config, facts.tensors, where=facts.model)
+        return Recognized(
+            config=config, plan=read_off, basis="inferred", source="the checkpoint's shapes"
+        )
     config = Config(facts.config, where=facts.model)
     row = row_of(config)
     # A config that was not published but derived is not what the row was checked with.
     basis = "documented" if facts.derived else row.basis
-    return Known(config=config, plan=row.plan(config), basis=basis, source=row.source)
+    return Recognized(config=config, plan=plan(config), basis=basis, source=row.source)
 
 
 def _nobody_knows(model_type: object, architectures: object) -> bool:

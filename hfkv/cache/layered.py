@@ -8,22 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from hfkv.cache.geometry import Geometry, Heads
-from hfkv.cache.kinds import Full, Kind, Nothing, Sliding
+from hfkv.cache.geometry import Heads, LatentWidths
+from hfkv.cache.kinds import Full, Kind, Latent, Shared, Sliding, Together
 from hfkv.cache.layer_types import LayerTypes, inferred, inferred_without_window
 from hfkv.cache.plan import Plan
 from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
-from hfkv.facts.config import Config
+from hfkv.facts.config import Config, Derived, Place
 from hfkv.reading import describe, printable
 
-__all__ = ["LayerValues", "PlanFunction", "last_layers_share", "layered", "stated_per_layer"]
+__all__ = [
+    "LayerValues",
+    "PlanFunction",
+    "last_layers_share",
+    "layered",
+    "stated_per_layer",
+    "with_attention",
+]
 
 PlanFunction = Callable[[Config], Plan]
-#: Values that stand before the config's own, by layer.
-LayerValues = Mapping[int, Mapping[str, Any]]
+#: What is read elsewhere than in the config's own keys, by layer.
+LayerValues = Mapping[int, Mapping[str, Place | Derived]]
 
 #: What older files call the kinds of layers (``configuration_utils.py``).
 _LEGACY = {
@@ -37,7 +43,7 @@ _WINDOWS = {"sliding_attention": "sliding_window", "chunked_attention": "attenti
 
 
 def layered(
-    geometry: Geometry,
+    geometry: Callable[[Config], Heads | LatentWidths],
     types: LayerTypes = inferred,
     *,
     explicit: bool = True,
@@ -82,9 +88,10 @@ def layered(
         values = (per_layer or _of_one_configuration)(config, names)
         for index, name in enumerate(names):
             own = values.get(index, {})
-            key = (name, repr(sorted(own.items())))
+            # Layers of the same values are one kind, wherever these stand.
+            key = (name, repr(sorted((of, _peek(value)) for of, value in own.items())))
             if key not in made:
-                view = config.overlaid(own, f"per_layer_config.{index}") if own else config
+                view = config.overlaid(own) if own else config
                 made[key] = (
                     rules[name](view)
                     if name in rules
@@ -96,9 +103,13 @@ def layered(
     return plan
 
 
+def _peek(value: Place | Derived) -> object:
+    return value.value if isinstance(value, Derived) else value.config.peek(value.key)
+
+
 def _of_one_configuration(config: Config, names: Sequence[str]) -> LayerValues:
     """For classes that read every layer's sizes from the one config."""
-    if config.raw.get("per_layer_config") is not None:
+    if config.peek("per_layer_config") is not None:
         raise UnsupportedError(
             "layers are configured one by one (per_layer_config)",
             where=config.place("per_layer_config"),
@@ -111,29 +122,34 @@ def stated_per_layer(*keys: str) -> Callable[[Config, Sequence[str]], LayerValue
     """What ``per_layer_config`` sets otherwise for some layers, of keys that the class so reads."""
 
     def values(config: Config, names: Sequence[str]) -> LayerValues:
-        given = config.get("per_layer_config")
+        given = config.peek("per_layer_config")
         if given is None:
             return {}
-        place = config.place("per_layer_config")
         if not isinstance(given, Mapping):
-            raise ConfigError(f"found {describe(given)}", where=place, expected="an object")
-        found: dict[int, Mapping[str, Any]] = {}
-        for text, own in given.items():
-            index = int(text) if str(text).isdecimal() and len(str(text)) < 7 else -1
-            if not 0 <= index < len(names) or not isinstance(own, Mapping):
+            raise ConfigError(
+                f"found {describe(given)}",
+                where=config.place("per_layer_config"),
+                expected="an object",
+            )
+        part = config.nested("per_layer_config")
+        found: dict[int, Mapping[str, Place | Derived]] = {}
+        for text in part.keys:
+            index = int(text) if text.isdecimal() and len(text) < 7 else -1
+            if not 0 <= index < len(names) or not isinstance(part.peek(text), Mapping):
                 raise ConfigError(
-                    f"found {printable(str(text))}: {describe(own)}",
-                    where=place,
+                    f"found {printable(text)}: {describe(part.peek(text))}",
+                    where=config.place("per_layer_config"),
                     expected="objects, by the numbers of layers",
                 )
-            for key in own:
+            layer = part.nested(text)
+            for key in layer.keys:
                 if key not in keys:
                     raise UnsupportedError(
-                        f"{printable(str(key))} differs from layer to layer",
-                        where=f"{place}.{text}",
+                        f"{printable(key)} differs from layer to layer",
+                        where=part.place(text),
                         expected="one of " + ", ".join(keys),
                     )
-            found[index] = own
+            found[index] = {key: Place(layer, key) for key in layer.keys}
         return found
 
     return values
@@ -142,18 +158,12 @@ def stated_per_layer(*keys: str) -> Callable[[Config, Sequence[str]], LayerValue
 def _kind(
     config: Config,
     name: str,
-    shape: Heads,
+    shape: Heads | LatentWidths,
     window: Callable[[Config], int | None] | None,
     known: Sequence[str],
 ) -> Kind:
     if name == "full_attention":
-        return Full(
-            heads=shape.count,
-            k_dim=shape.k_dim,
-            v_dim=shape.v_dim,
-            rows=shape.rows,
-            name=shape.name,
-        )
+        return shape.full()
     if name not in _WINDOWS:
         raise UnsupportedError(
             f"a layer of type '{printable(name)}'",
@@ -169,14 +179,7 @@ def _kind(
             )
     else:
         size = config.int(key)
-    return Sliding(
-        window=size,
-        heads=shape.count,
-        k_dim=shape.k_dim,
-        v_dim=shape.v_dim,
-        rows=shape.rows,
-        name="sliding" if name == "sliding_attention" else "chunked",
-    )
+    return shape.within(size, chunked=name == "chunked_attention")
 
 
 def last_layers_share(inner: PlanFunction, key: str = "num_kv_shared_layers") -> PlanFunction:
@@ -192,15 +195,39 @@ def last_layers_share(inner: PlanFunction, key: str = "num_kv_shared_layers") ->
                 where=config.place(key),
                 expected=f"at most the {count} layers there are",
             )
-        names = [kind.name for kind in made.kinds]
-        if shared and set(names[: count - shared]) != set(names):
+        own = made.kinds[: count - shared]
+        # Each shares with the last layer of its kind that has a cache of its own.
+        sources = {kind.name: index for index, kind in enumerate(own)}
+        if shared and any(kind.name not in sources for kind in made.kinds):
             raise ConfigError(
                 f"found {shared}, which leaves no layer of some kind to share with",
                 where=config.place(key),
                 expected="an earlier layer of every kind",
             )
-        nothing = Nothing()
-        kinds = [*made.kinds[: count - shared], *([nothing] * shared)]
-        return replace(made, kinds=kinds)
+        sharing = {name: Shared(layer=index) for name, index in sources.items()}
+        rest = [sharing[kind.name] for kind in made.kinds[count - shared :]]
+        return replace(made, kinds=[*own, *rest])
 
     return plan
+
+
+def with_attention(inner: PlanFunction) -> PlanFunction:
+    """The class asks its cache how long it is, which only attention layers can answer."""
+
+    def plan(config: Config) -> Plan:
+        made = inner(config)
+        if not any(_attends(kind) for kind in {id(kind): kind for kind in made.kinds}.values()):
+            raise ConfigError(
+                "no layer has attention, without which its class cannot generate",
+                where=config.place("layer_types"),
+                expected="at least one attention layer",
+            )
+        return made
+
+    return plan
+
+
+def _attends(kind: Kind) -> bool:
+    if isinstance(kind, Together):
+        return any(map(_attends, kind.parts))
+    return isinstance(kind, (Full, Sliding, Latent))

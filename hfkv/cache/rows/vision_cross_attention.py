@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hfkv.cache.encoders import attends_if, full, refuse_other_layers, without_encoder
+from hfkv.cache.encoders import attends_if, refuse_other_layers, without_encoder
 from hfkv.cache.geometry import Heads, grouped, grouped_split, heads, multi_head, split_head_dim
-from hfkv.cache.kinds import Cross
+from hfkv.cache.layered import layered
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import layered
-from hfkv.cache.row import Row
+from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError
 from hfkv.facts.config import Config
 
 __all__ = ["ROWS"]
-
-#: What the class of Mllama takes where the file names no layers.
-_MLLAMA_CROSS = (3, 8, 13, 18, 23, 28, 33, 38)
 
 
 def _divided(config: Config) -> Heads:
@@ -46,11 +42,9 @@ def _mllama_text(config: Config) -> Plan:
     """Layers of tokens, and between them layers that keep an image and nothing else."""
     refuse_other_layers(config)
     count = config.layers()
-    given = config.ints("cross_attention_layers")
-    crossing = set(_MLLAMA_CROSS if given is None else given)
+    crossing = set(config.filled_ints("cross_attention_layers"))
     shape = grouped_split(config)
-    own = full(shape)
-    image = Cross(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, prefix="", rows=own.rows)
+    own, image = shape.full(), shape.cross(alone=True)
     kinds = [image if layer in crossing else own for layer in range(count)]
     return without_encoder(Plan(kinds=kinds), "no image: one adds max_num_tiles times its patches")
 
@@ -111,16 +105,16 @@ def _kosmos2_5(config: Config) -> Plan:
     return _plain(config.nested("text_config"))
 
 
-ROWS: dict[str, Row] = {
-    "blip": Row(_blip),
-    "blip_text_model": Row(_blip_text),
-    "evolla": Row(_evolla),
-    "git": Row(_git),
-    "idefics": Row(_idefics),
-    "kosmos-2": Row(_kosmos2),
-    "kosmos_2_text_model": Row(_kosmos2_text),
-    "kosmos-2.5": Row(_kosmos2_5),
-    "kosmos_2_5_text_model": Row(_plain),
-    "mllama": Row(_mllama),
-    "mllama_text_model": Row(_mllama_text),
-}
+ROWS: dict[str, Row] = table(
+    ("blip", Row(_blip)),
+    ("blip_text_model", Row(_blip_text)),
+    ("evolla", Row(_evolla)),
+    ("git", Row(_git)),
+    ("idefics", Row(_idefics)),
+    ("kosmos-2", Row(_kosmos2)),
+    ("kosmos_2_text_model", Row(_kosmos2_text)),
+    ("kosmos-2.5", Row(_kosmos2_5)),
+    ("kosmos_2_5_text_model", Row(_plain)),
+    ("mllama", Row(_mllama)),
+    ("mllama_text_model", Row(_mllama_text)),
+)

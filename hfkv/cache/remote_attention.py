@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hfkv.cache.inner import plan_of
 from hfkv.cache.kinds import Full, Kind, Nothing, Together
+from hfkv.cache.layered import PlanFunction
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction
 from hfkv.cache.states import KindRule
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe, printable
 
-__all__ = ["attention", "first", "nested", "nothing_else", "per_layer"]
+__all__ = ["attention", "blocks", "first", "nothing_else", "per_layer"]
 
 #: Keys that make a cache other than keys and values of every token, and the values that do not.
 _HARMLESS: Mapping[str, tuple[object, ...]] = {
@@ -56,13 +55,13 @@ def nothing_else(config: Config, *, known: Sequence[str] = ()) -> None:
         UnsupportedError: a key says so; the message names it.
     """
     for key, harmless in _HARMLESS.items():
-        value = config.raw.get(key)
+        value = config.peek(key)
         if key not in known and not any(value is item or value == item for item in harmless):
             raise _unread(config, key, value)
-    window = config.raw.get("sliding_window")
-    if window is not None and config.raw.get("use_sliding_window") is not False:
+    window = config.peek("sliding_window")
+    if window is not None and config.peek("use_sliding_window") is not False:
         raise _unread(config, "sliding_window", window)
-    types = config.raw.get("layer_types")
+    types = config.peek("layer_types")
     full = isinstance(types, list) and all(item == "full_attention" for item in types)
     if types is not None and not full:
         raise _unread(config, "layer_types", types)
@@ -70,7 +69,7 @@ def nothing_else(config: Config, *, known: Sequence[str] = ()) -> None:
 
 def _unread(config: Config, key: str, value: object) -> UnsupportedError:
     return UnsupportedError(
-        f"found {describe(value)}, and how this class then keeps its cache is not known here",
+        f"found {describe(value)}, and what this class then caches is not known here",
         where=config.place(key),
     )
 
@@ -81,7 +80,7 @@ def first(config: Config, keys: Sequence[str]) -> int:
     Raises:
         ConfigError: it has none of them, or they disagree.
     """
-    found = {key: config.int(key) for key in keys if config.raw.get(key) is not None}
+    found = {key: config.int(key) for key in keys if config.peek(key) is not None}
     if not found:
         raise ConfigError(
             "is missing", where=config.place(" or ".join(keys)), expected="a whole number"
@@ -102,7 +101,6 @@ def attention(
     absent_groups_are_heads: bool = False,
     rows: Mapping[str, str] | None = None,
     beside: KindRule | None = None,
-    notes: tuple[str, ...] = (),
     known: Sequence[str] = (),
 ) -> PlanFunction:
     """Keys and values of every token in every layer.
@@ -115,7 +113,6 @@ def attention(
         absent_groups_are_heads: whether the class takes as many as heads where no key is there.
         rows: what the checkpoint must show: ending of a weight's name to ``k``, ``kv``, ``qkv``.
         beside: what a layer keeps beside its keys and values.
-        notes: what a reader must be told.
         known: keys of :func:`nothing_else` that this class does not read.
     """
 
@@ -133,9 +130,9 @@ def attention(
         kind: Kind = Full(heads=kept, k_dim=width, v_dim=width, rows=witness)
         if beside is not None:
             kind = Together((kind, beside(config)))
-        number = config.layers(next((key for key in layers if key in config.raw), layers[0]))
+        number = config.layers(next((key for key in layers if config.states(key)), layers[0]))
         first(config, layers)
-        return Plan(kinds=[kind] * number, notes=notes)
+        return Plan(kinds=[kind] * number)
 
     return plan
 
@@ -144,7 +141,7 @@ _SEPARATE = {".k_proj.weight": "k", ".v_proj.weight": "k"}
 
 
 def _head_dim(config: Config, heads: int, hidden: Sequence[str], dim: Sequence[str]) -> int:
-    if any(config.raw.get(key) is not None for key in dim):
+    if any(config.peek(key) is not None for key in dim):
         return first(config, dim)
     size = first(config, hidden)
     if size % heads:
@@ -157,7 +154,7 @@ def _head_dim(config: Config, heads: int, hidden: Sequence[str], dim: Sequence[s
 
 
 def _groups(config: Config, keys: Sequence[str], heads: int, absent_are_heads: bool) -> int:
-    if any(config.raw.get(key) is not None for key in keys):
+    if any(config.peek(key) is not None for key in keys):
         found = first(config, keys)
         if heads % found:
             raise ConfigError(
@@ -166,7 +163,7 @@ def _groups(config: Config, keys: Sequence[str], heads: int, absent_are_heads: b
                 expected=f"a divisor of the {heads} attention heads",
             )
         return found
-    if absent_are_heads or any(key in config.raw for key in keys):
+    if absent_are_heads or any(map(config.states, keys)):
         return heads
     raise ConfigError(
         "is missing, and the class's default is not known here",
@@ -203,42 +200,22 @@ def per_layer(heads: str, *, layers: str, dim: str = "") -> PlanFunction:
     return plan
 
 
-def nested(key: str) -> PlanFunction:
-    """The plan of a nested config, by its own ``model_type``."""
-
-    def plan(config: Config) -> Plan:
-        if not isinstance(config.raw.get(key), Mapping):
-            raise ConfigError(
-                f"found {describe(config.raw[key])}" if key in config.raw else "is missing",
-                where=config.place(key),
-                expected="the config of the text decoder",
-            )
-        inner = config.nested(key)
-        if not inner.model_type:
-            raise ConfigError(
-                "is missing", where=inner.place("model_type"), expected="the decoder's type"
-            )
-        return plan_of(inner)
-
-    return plan
-
-
 def blocks(config: Config) -> Plan:
     """DeciLM: each of ``block_configs`` has attention of its own groups, or none."""
     nothing_else(config)
     count, heads = config.layers(), config.int("num_attention_heads")
     size = config.int("hidden_size")
-    found = config.raw.get("block_configs")
-    if not isinstance(found, list) or len(found) != count or size % heads:
+    found = config.items("block_configs")
+    if found is None or len(found) != count or size % heads:
         raise ConfigError(
-            f"found {describe(found)}",
+            f"found {describe(config.peek('block_configs'))}",
             where=config.place("block_configs"),
             expected=f"one block for each of the {count} layers",
         )
     made: dict[int, Kind] = {0: Nothing()}
     kinds = []
-    for index, block in enumerate(found):
-        groups = _block_groups(config, index, block, heads)
+    for block in found:
+        groups = _block_groups(block, heads)
         if groups not in made:
             width = size // heads
             rows = {".k_proj.weight": groups * width, ".v_proj.weight": groups * width}
@@ -247,26 +224,23 @@ def blocks(config: Config) -> Plan:
     return Plan(kinds=kinds)
 
 
-def _block_groups(config: Config, index: int, block: object, heads: int) -> int:
+def _block_groups(block: Config, heads: int) -> int:
     """Key/value heads of one block; 0 where it has no attention."""
-    where = config.place(f"block_configs[{index}].attention")
-    attention = block.get("attention") if isinstance(block, Mapping) else None
-    if not isinstance(attention, Mapping):
-        raise ConfigError(f"found {describe(attention)}", where=where, expected="an object")
-    if attention.get("no_op") is True or attention.get("replace_with_linear") is True:
+    attention = block.nested("attention")
+    if attention.stated("no_op") is True or attention.stated("replace_with_linear") is True:
         return 0
     for key in ("window_length", "num_sink_tokens", "sparsify"):
-        if attention.get(key) is not None:
+        if attention.peek(key) is not None:
             raise UnsupportedError(
-                f"{printable(key)} is {describe(attention[key])}",
-                where=where,
+                f"{printable(key)} is {describe(attention.peek(key))}",
+                where=block.place("attention"),
                 expected="attention to every token",
             )
-    group = attention.get("n_heads_in_group")
-    if isinstance(group, bool) or not isinstance(group, int) or group < 1 or heads % group:
+    group = attention.int("n_heads_in_group")
+    if heads % group:
         raise ConfigError(
-            f"found {describe(group)}",
-            where=f"{where}.n_heads_in_group",
+            f"found {group}",
+            where=attention.place("n_heads_in_group"),
             expected=f"a divisor of the {heads} attention heads",
         )
     return heads // group

@@ -1,4 +1,4 @@
-"""The figure: a model's KV cache after so many tokens, in bytes, with how it is known."""
+"""The size of a model's KV cache after so many tokens, in bytes, with how it is known."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from hfkv.cache.conventions import Convention, Layer, Sequences
+from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype
 from hfkv.cache.encoders import assumed_length, encoder_length
-from hfkv.cache.known import known
 from hfkv.cache.misplaced import check_misplaced
-from hfkv.cache.plan import Layer, Plan
+from hfkv.cache.plan import Plan
+from hfkv.cache.recognition import recognize
 from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
 from hfkv.facts import Facts
@@ -30,11 +32,11 @@ class KVCache:
         bytes: all of it, after ``tokens`` tokens in each of ``batch`` sequences.
         tokens, batch: the question.
         dtype: element type (torch's name) of what the model does not pin to another.
-        engine: the convention: ``transformers`` counts what its cache object holds.
         basis: ``exact``, ``documented`` or ``inferred``.
         bytes_per_token: what the next token adds, for all sequences of the batch together.
         constant_bytes: what is there before the first token.
-        plan: the kinds of all layers; ``layers`` are the tensors they come to.
+        plan: the kinds of all layers.
+        convention: what is stored for them; ``layers`` are its tensors.
         encoder_tokens: the length of the encoder's output that is kept, where there can be one.
         reads: the config keys that were read, with where each value came from.
         rows: the types whose rows made the plan, outermost first.
@@ -46,12 +48,12 @@ class KVCache:
     tokens: int
     batch: int
     dtype: str
-    engine: str
     basis: str
     bytes_per_token: int
     constant_bytes: int
     plan: Plan = field(repr=False)
     element: str = field(repr=False)
+    convention: Convention = field(default=TRANSFORMERS, repr=False)
     model_type: str = ""
     source: str = ""
     encoder_tokens: int | None = None
@@ -60,10 +62,18 @@ class KVCache:
     notes: tuple[str, ...] = ()
 
     @property
+    def engine(self) -> str:
+        """The name of the convention: ``transformers`` counts what its cache object holds."""
+        return self.convention.name
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Every layer's tensors at this length and batch."""
-        return self.plan.layers(
-            tokens=self.tokens,
+        return self.convention.layers(self.plan, self._stored(self.tokens))
+
+    def _stored(self, tokens: int) -> Sequences:
+        return Sequences(
+            tokens=tokens,
             batch=self.batch,
             dtype=self.element,
             encoder_tokens=self.encoder_tokens,
@@ -78,21 +88,26 @@ class KVCache:
     def curve(self) -> Curve:
         """Bytes against tokens at this batch and dtype, with exact inverses."""
 
-        def at(tokens: int) -> int:
-            return self.plan.bytes(
-                tokens=tokens,
-                batch=self.batch,
-                dtype=self.element,
-                encoder_tokens=self.encoder_tokens,
-            )
-
-        return Curve(at=at, bends=self.plan.bends, period=self.plan.period)
+        return Curve(
+            at=lambda tokens: self.convention.bytes(self.plan, self._stored(tokens)),
+            bends=self.convention.bends(self.plan),
+            period=self.convention.period(self.plan),
+        )
 
     def explain(self) -> list[str]:
         """The arithmetic with the model's own numbers, and where each of them came from."""
         from hfkv.cache.explain import explain
 
-        return explain(self)
+        return explain(
+            layers=self.layers,
+            total=self.bytes,
+            marginal=self.bytes_per_token,
+            average=self.average_bytes_per_token,
+            tokens=self.tokens,
+            batch=self.batch,
+            reads=self.reads,
+            rows=[(row, self.basis, self.source) for row in self.rows or (self.model_type,)],
+        )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds every layer's tensors."""
@@ -126,7 +141,6 @@ def kv_cache(
     tokens: int,
     batch: int = 1,
     dtype: str = "auto",
-    engine: str = "transformers",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
 ) -> KVCache:
@@ -138,8 +152,8 @@ def kv_cache(
         ConfigError: the config cannot be read.
         CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
-    _check(tokens, batch, engine)
-    found = known(facts)
+    _check(tokens, batch)
+    found = recognize(facts)
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
     reads = config.reads
@@ -149,10 +163,12 @@ def kv_cache(
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
-    notes += check_misplaced(config, reads, facts.tensors, insisted=not crosscheck)
+    assert facts.config is not None
+    notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)
 
     def at(count: int) -> int:
-        return plan.bytes(tokens=count, batch=batch, dtype=element, encoder_tokens=length)
+        stored = Sequences(tokens=count, batch=batch, dtype=element, encoder_tokens=length)
+        return TRANSFORMERS.bytes(plan, stored)
 
     total = at(tokens)
     return KVCache(
@@ -161,7 +177,6 @@ def kv_cache(
         tokens=tokens,
         batch=batch,
         dtype=torch_name(element),
-        engine=engine,
         basis=found.basis,
         bytes_per_token=at(tokens + 1) - total,
         constant_bytes=at(0),
@@ -176,9 +191,7 @@ def kv_cache(
     )
 
 
-def _check(tokens: int, batch: int, engine: str) -> None:
+def _check(tokens: int, batch: int) -> None:
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
             raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
-    if engine != "transformers":
-        raise InputError(f"unknown engine {engine!r}", expected="transformers")

@@ -1,35 +1,36 @@
-"""Sparse attention: layers that keep the keys of an indexer beside what they attend to."""
+"""Sparse attention: layers that choose tokens by an indexer, or compress what they attend to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from hfkv.cache.geometry import declared_head_dim, grouped_by, latent, stated_kv_heads
-from hfkv.cache.kinds import Full, Indexed, Kind, Nothing, Together
+from hfkv.cache.geometry import Heads, declared_head_dim, grouped_by, latent, stated_kv_heads
+from hfkv.cache.kinds import Compressed, Indexer, Kind, Latent, Shared, Together
 from hfkv.cache.layer_types import every_layer
+from hfkv.cache.layered import layered
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import layered
-from hfkv.cache.row import Row
-from hfkv.cache.states import delta_attention
+from hfkv.cache.row import Row, table
+from hfkv.cache.states import delta_attention, indexed_latent
 from hfkv.errors import ConfigError
-from hfkv.facts.config import Config
+from hfkv.facts.config import Config, Derived
 from hfkv.reading import describe
 
 __all__ = ["ROWS"]
 
 _INDEXED, _LINEAR, _FULL = "indexed_attention", "linear_attention", "full_attention"
+_HEAVY, _SPARSE = "heavily_compressed_attention", "compressed_sparse_attention"
+_SLIDING, _LIGHTNING = "sliding_attention", "minimax_m3_sparse"
+_HEADS = grouped_by(stated_kv_heads, declared_head_dim)
 #: A rule that says of each layer whether it runs an indexer ("full") or reuses a choice ("shared").
 IndexerTypes = Callable[[Config, int], Sequence[str]]
 
 
 def _patterned(config: Config, layers: int) -> Sequence[str]:
     """The pattern of F and S in the file, else an indexer in one of ``index_topk_freq`` layers."""
-    pattern = config.raw.get("index_topk_pattern")
+    pattern = config.stated("index_topk_pattern")
     if pattern is None:
-        every = config.check_int("index_topk_freq", config.raw.get("index_topk_freq", 1), least=0)
-        offset = config.raw.get("index_skip_topk_offset", 2)
-        offset = config.check_int("index_skip_topk_offset", offset, least=0)
+        every = config.int("index_topk_freq", least=0)
+        offset = config.int("index_skip_topk_offset", least=0)
         return [
             "shared" if max(layer - offset + 1, 0) % max(every, 1) else "full"
             for layer in range(layers)
@@ -64,12 +65,8 @@ def _indexers(config: Config, layers: int, rule: IndexerTypes) -> Sequence[bool]
     return [kind != "shared" for kind in types[:layers]]
 
 
-def _latent(config: Config, rotary: bool = True) -> Full:
-    shape = latent(config)
-    if rotary:
-        return Full(heads=1, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows, name="latent")
-    rows = dict.fromkeys(shape.rows, shape.k_dim)
-    return Full(heads=1, k_dim=shape.k_dim, v_dim=0, rows=rows, name="latent without rotary key")
+def _latent(config: Config) -> Latent:
+    return latent(config).full()
 
 
 def _shared_indexers(rule: IndexerTypes) -> Callable[[Config], Plan]:
@@ -79,7 +76,7 @@ def _shared_indexers(rule: IndexerTypes) -> Callable[[Config], Plan]:
         names = layered(latent, every_layer(_INDEXED), kinds={_INDEXED: _latent})(config)
         has = _indexers(config, len(names.kinds), rule)
         full = _latent(config)
-        both = Together((full, Indexed(dim=config.int("index_head_dim"))))
+        both = Together((full, Indexer(dim=config.int("index_head_dim"))))
         _starts_with_an_indexer(config, has)
         kinds = []
         for index, kind in enumerate(names.kinds):
@@ -116,14 +113,17 @@ def _mistral_large(config: Config) -> Plan:
     _starts_with_an_indexer(config, has)
     rotary = _rotary(config, layers)
     sources = _sources(config, layers)
-    keys = Indexed(dim=config.int("index_head_dim"))
-    latents = {flag: _latent(config, rotary=flag) for flag in (True, False)}
-    whole = {flag: Together((full, keys)) for flag, full in latents.items()}
-    nothing = Nothing()
+    keys = Indexer(dim=config.int("index_head_dim"))
+    full = _latent(config)
+    rows = dict.fromkeys(full.rows, full.rank)
+    bare = Latent(rank=full.rank, rotary=0, rows=rows, word="latent without rotary key")
+    latents = {True: full, False: bare}
+    whole = {flag: Together((kept, keys)) for flag, kept in latents.items()}
     kinds: list[Kind] = []
     for index in range(layers):
         if sources[index] != index:
-            kinds.append(keys if has[index] else nothing)
+            shared = Shared(layer=sources[index])
+            kinds.append(keys if has[index] else shared)
         else:
             kinds.append((whole if has[index] else latents)[rotary[index]])
     return Plan(kinds=kinds)
@@ -133,7 +133,7 @@ def _rotary(config: Config, layers: int) -> list[bool]:
     given = config.ints("no_rope_layers")
     if given is not None:
         return [bool(item) for item in _for_each(config, "no_rope_layers", given, layers)]
-    every = config.check_int("no_rope_layer_interval", config.raw.get("no_rope_layer_interval", 4))
+    every = config.int("no_rope_layer_interval")
     return [(layer + 1) % every != 0 for layer in range(layers)]
 
 
@@ -171,13 +171,8 @@ def _glm_next(config: Config) -> Plan:
     """
     layers = config.layers()
     has = _indexers(config, layers, _patterned)
-    full = Full(
-        heads=1,
-        k_dim=config.int("kv_lora_rank"),
-        v_dim=config.int("qk_rope_head_dim", least=0),
-        name="latent",
-    )
-    both = Together((full, Indexed(dim=2 * config.int("index_head_dim") + 1)))
+    full = Latent(rank=config.int("kv_lora_rank"), rotary=config.int("qk_rope_head_dim", least=0))
+    both = Together((full, Indexer(dim=config.int("index_head_dim"), gated=True)))
     made = layered(
         latent,
         lambda config, layers: [_LINEAR if layer % 4 != 3 else _INDEXED for layer in range(layers)],
@@ -191,44 +186,106 @@ def _glm_next(config: Config) -> Plan:
 
 def _minimax_m3(config: Config) -> Plan:
     """MiniMax-M3: layers with a lightning indexer keep one more key per token, of one head."""
-    older: Any = config.raw.get("sparse_attention_config") or {}
-    flags = older.get("sparse_attention_freq", []) if isinstance(older, Mapping) else None
-    if not isinstance(flags, list):
+    older = config.nested("sparse_attention_config")
+    flags = older.stated("sparse_attention_freq")
+    if older.states("sparse_attention_freq") and not isinstance(flags, list):
         raise ConfigError(
-            f"found {describe(older)}",
-            where=config.place("sparse_attention_config"),
-            expected="an object, whose sparse_attention_freq is a list",
+            f"found {describe(flags)}",
+            where=older.place("sparse_attention_freq"),
+            expected="a list with an entry for each layer",
         )
-    shape = _HEADS(config)
-    full = Full(heads=shape.count, k_dim=shape.k_dim, v_dim=shape.v_dim, rows=shape.rows)
-    dim = config.int("index_head_dim")
-    if "sparse_index_dim" in older:
-        dim = config.check_int(
-            "sparse_attention_config.sparse_index_dim", older["sparse_index_dim"]
-        )
+    full = _HEADS(config).full()
+    states = older.states("sparse_index_dim")
+    dim = older.int("sparse_index_dim") if states else config.int("index_head_dim")
 
     def types(config: Config, layers: int) -> Sequence[str]:
-        if "sparse_attention_freq" not in older:
+        if flags is None:
             return [_FULL] * layers
         if len(flags) != layers:
             raise ConfigError(
                 f"has {len(flags)} entries",
-                where=config.place("sparse_attention_config.sparse_attention_freq"),
+                where=older.place("sparse_attention_freq"),
                 expected=f"one for each of the {layers} layers",
             )
         return [_LIGHTNING if flag else _FULL for flag in flags]
 
-    lightning = Together((full, Indexed(dim=dim, tensor="idx_keys", head=True)))
+    lightning = Together((full, Indexer(dim=dim, lightning=True)))
     return layered(_HEADS, types, kinds={_LIGHTNING: lambda config: lightning})(config)
 
 
-_HEADS = grouped_by(stated_kv_heads, declared_head_dim)
-_LIGHTNING = "minimax_m3_sparse"
+def _deepseek_v4(config: Config) -> Plan:
+    """DeepSeek-V4: windows, most of them with compressed entries at one of two rates."""
+    rates = _rates(config)
+    window, dim = config.int("sliding_window"), config.int("head_dim")
 
-ROWS: dict[str, Row] = {
-    "glm5_next_text": Row(_glm_next),
-    "glm_moe_dsa": Row(_shared_indexers(_patterned)),
-    "hy_v4": Row(_shared_indexers(_first_of_each_four)),
-    "minimax_m3_vl_text": Row(_minimax_m3),
-    "mistral_large4_text": Row(_mistral_large),
-}
+    def types(config: Config, layers: int) -> Sequence[str]:
+        older = config.stated("compress_ratios")
+        if older is None:
+            rest = [_SPARSE if layer % 2 else _HEAVY for layer in range(max(layers - 2, 0))]
+            return [*[_HEAVY] * min(layers, 2), *rest]
+        words = {0: _SLIDING, 4: _SPARSE, 128: _HEAVY}
+        if not isinstance(older, list) or len(older) < layers or not set(older) <= set(words):
+            raise ConfigError(
+                f"found {describe(older)}",
+                where=config.place("compress_ratios"),
+                expected="0, 4 or 128 for each layer",
+            )
+        return [words[ratio] for ratio in older[:layers]]
+
+    heavy = Compressed(window=window, rate=rates[_HEAVY], dim=dim)
+    sparse = Compressed(
+        window=window,
+        rate=rates[_SPARSE],
+        dim=dim,
+        indexer=config.int("index_head_dim"),
+    )
+    kinds = {_HEAVY: lambda config: heavy, _SPARSE: lambda config: sparse}
+    view, count = config, config.layers()
+    names = config.strings("layer_types")
+    if names is not None and len(names) > count:
+        # The list may go on with drafting layers, which the class cuts.
+        cut = Derived(list(names[:count]), "layer_types without the drafting layers")
+        view = config.overlaid({"layer_types": cut})
+    made = layered(_one_head, types, kinds=kinds)(view)
+    for index, kind in enumerate(made.kinds):
+        if kind.name not in ("sliding", heavy.name, sparse.name):
+            raise ConfigError(
+                f"layer {index} is {kind.name}",
+                where=config.place("layer_types"),
+                expected=f"{_SLIDING}, {_HEAVY} or {_SPARSE}",
+            )
+    return made
+
+
+def _one_head(config: Config) -> Heads:
+    dim = config.int("head_dim")
+    return Heads(count=1, k_dim=dim, v_dim=dim)
+
+
+def _rates(config: Config) -> dict[str, int]:
+    """Tokens in an entry, by the type of layer; older files state them in keys of their own."""
+    given = config.filled("compress_rates")
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"found {describe(given)}", where=config.place("compress_rates"), expected="an object"
+        )
+    found = {}
+    for name, older in ((_SPARSE, "compress_rate_csa"), (_HEAVY, "compress_rate_hca")):
+        value = config.stated(older)
+        key = f"compress_rates.{name}" if value is None else older
+        found[name] = config.check_int(key, given.get(name) if value is None else value)
+    return found
+
+
+ROWS: dict[str, Row] = table(
+    (
+        "axk2 deepseek_v32",
+        Row(layered(latent, every_layer(_INDEXED), kinds={_INDEXED: indexed_latent})),
+    ),
+    ("deepseek_v4", Row(_deepseek_v4)),
+    ("glm5_next_text", Row(_glm_next)),
+    ("glm_moe_dsa", Row(_shared_indexers(_patterned))),
+    ("hy_v4", Row(_shared_indexers(_first_of_each_four))),
+    ("minimax_m3_vl_text", Row(_minimax_m3)),
+    ("mistral_large4_text", Row(_mistral_large)),
+)

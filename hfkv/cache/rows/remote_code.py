@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import partial
 
 from hfkv.cache.geometry import repeated
-from hfkv.cache.inner import plan_of
-from hfkv.cache.kinds import Full, Kind, State
+from hfkv.cache.kinds import Full, Kind, State, StatePart
+from hfkv.cache.layered import PlanFunction
 from hfkv.cache.plan import Plan
-from hfkv.cache.plans import PlanFunction
-from hfkv.cache.row import Row
-from hfkv.cache.stated import attention, blocks, nested, nothing_else, per_layer
+from hfkv.cache.remote_attention import attention, blocks, nothing_else, per_layer
+from hfkv.cache.row import Delegated, Row, Rule, inside, of_type, table
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe
@@ -37,38 +36,6 @@ _GROUPED_DIM = attention(groups=("num_key_value_heads",), dim=("head_dim",))
 _FIRST_PHI = _either(
     groups=("n_head_kv",), absent_groups_are_heads=True, rows={".Wqkv.weight": "qkv"}
 )
-
-
-def _latent_note(model_type: str) -> PlanFunction:
-    """As a type of transformers, whose class holds the latent."""
-
-    def plan(config: Config) -> Plan:
-        made = plan_of(config.as_type(model_type))
-        note = (
-            f"counted as transformers holds it for {model_type}, as the latent and the rotary "
-            "key; the repository's own code may expand it to full keys and values"
-        )
-        return Plan(kinds=made.kinds, notes=(*made.notes, note))
-
-    return plan
-
-
-def _as_type(model_type: str) -> PlanFunction:
-    """A class derived from one of transformers, whose defaults and plan it keeps.
-
-    The geometry itself must stand in the file: where it does not, it stands elsewhere in it, and
-    the defaults would be of another model.
-    """
-
-    def plan(config: Config) -> Plan:
-        for key in ("num_hidden_layers", "num_attention_heads", "hidden_size"):
-            if key not in config.raw:
-                raise ConfigError(
-                    "is missing", where=config.place(key), expected="the decoder's own number"
-                )
-        return plan_of(config.as_type(model_type))
-
-    return plan
 
 
 def _chatglm(config: Config) -> Plan:
@@ -130,30 +97,28 @@ def _refined_web(config: Config) -> Plan:
 
 def _local_filter(config: Config) -> Kind:
     """Yuan: the last two hidden states, which its filter over neighbouring tokens reads."""
-    if config.raw.get("attention_projection_size") is not None:
+    if config.peek("attention_projection_size") is not None:
         raise UnsupportedError(
-            "attention of another width than the hidden size",
+            "attention is not as wide as the hidden size",
             where=config.place("attention_projection_size"),
         )
-    return State(
-        states=(("hidden_states", (2, config.int("hidden_size")), None),), name="local filter"
-    )
+    return State(parts=(StatePart("hidden", (2, config.int("hidden_size"))),), name="local filter")
 
 
-def _unfactored(config: Config) -> Plan:
+def _unfactored(config: Config) -> Plan | Delegated:
     """DeepSeek-V2's code with ``use_mla`` off: plain multi-head attention."""
     inner = config.nested("language_config", model_type="deepseek_v2")
-    if inner.raw.get("use_mla") is False:
+    if inner.stated("use_mla") is False:
         return attention(
             groups=("num_key_value_heads",), absent_groups_are_heads=True, known=("use_mla",)
         )(inner)
-    if inner.raw.get("kv_lora_rank") is None:
+    if inner.peek("kv_lora_rank") is None:
         raise ConfigError(
-            f"found {describe(inner.raw.get('use_mla'))}",
+            f"found {describe(inner.peek('use_mla'))}",
             where=inner.place("use_mla"),
             expected="false, or a kv_lora_rank",
         )
-    return plan_of(inner.as_type("deepseek_v2"))
+    return of_type(inner, "deepseek_v2")
 
 
 def _switched(flag: str, on: PlanFunction, off: PlanFunction) -> PlanFunction:
@@ -161,53 +126,77 @@ def _switched(flag: str, on: PlanFunction, off: PlanFunction) -> PlanFunction:
     return lambda config: (on if config.bool(flag) else off)(config)
 
 
-def _either_place(key: str, here: PlanFunction) -> PlanFunction:
-    """The plan of a nested config where the file has one, else of the file itself."""
-    inside = nested(key)
-    return lambda config: (inside if key in config.raw else here)(config)
+def _vila(config: Config) -> Delegated:
+    """VILA's nested ``llm_cfg`` where the file has one; LLaVA's file is a LlamaConfig itself."""
+    if config.states("llm_cfg"):
+        return inside(config, "llm_cfg")
+    return of_type(config, "llama", _GEOMETRY)
 
 
 def _step3(config: Config) -> Plan:
     """Step3's multi-matrix factorized attention: ``num_attention_groups`` key/value heads."""
-    if config.raw.get("use_mfa") is False:
+    if config.peek("use_mfa") is False:
         raise UnsupportedError("attention without factors", where=config.place("use_mfa"))
     return attention(groups=("num_attention_groups",), dim=("head_dim",))(config)
 
 
-def _documented(plan: PlanFunction, source: str, *kinds: str) -> Row:
-    return Row(plan, basis="documented", source=source, kinds=kinds or ("full",))
+#: What the file itself must say of a class derived from one of transformers. Where it does not, it
+#: stands elsewhere in it, and the defaults would be of another model.
+_GEOMETRY = ("num_hidden_layers", "num_attention_heads", "hidden_size")
 
 
-_llm = _documented(
-    nested("llm_config"),
-    "the nested llm_config's own type; the tower adds no cache",
-    "by llm_config",
-)
-_text = _documented(
-    nested("text_config"),
-    "the nested text_config's own type; the tower adds no cache",
-    "by text_config",
-)
-_flattened_qwen2 = _as_type("qwen2")
+def _documented(name: str, rule: Rule, source: str, *kinds: str) -> tuple[str, Row]:
+    return name, Row(rule, basis="documented", source=source, kinds=kinds or ("full",))
+
+
+def _like(name: str, model_type: str, source: str, kind: str = "full") -> tuple[str, Row]:
+    """A class derived from one of transformers, whose defaults and plan it keeps."""
+    return name, Row(
+        as_type=model_type,
+        requires=_GEOMETRY,
+        basis="documented",
+        source=source,
+        kinds=(kind,),
+    )
+
+
+def _inner(names: str, key: str, source: str = "") -> tuple[str, Row]:
+    """A decoder in a nested config of a type of its own."""
+    return names, Row(
+        inner=key,
+        basis="documented",
+        source=source or f"the nested {key}'s own type; the tower adds no cache",
+        kinds=(f"by {key}",),
+    )
+
+
 _internlm2 = attention(
     groups=("num_key_value_heads",),
     absent_groups_are_heads=True,
     rows={".wqkv.weight": "qkv"},
 )
-_latent = _latent_note("deepseek_v3")
 
-ROWS: dict[str, Row] = {
-    "aquila": _documented(_GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py"),
-    "baichuan": _documented(
+ROWS: dict[str, Row] = table(
+    _inner(
+        """kimi_vl kimi_k3 andesvl-aimv2-qwen3 interns1 step3_vl eagle_3_vl locateanything
+        xgenmm""",
+        "text_config",
+    ),
+    _inner(
+        """bailingmm h2ovl_chat Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 internvl_chat NVLM_D
+        ovis ovis2_5""",
+        "llm_config",
+    ),
+    _documented("aquila", _GROUPED, "BAAI/AquilaChat2-34B: modeling_aquila.py"),
+    _documented(
+        "baichuan",
         attention(rows={".W_pack.weight": "qkv"}),
         "baichuan-inc/Baichuan2-7B-Chat: modeling_baichuan.py",
     ),
-    "bailing_moe": _documented(
-        attention(groups=("num_key_value_heads",), dim=("head_dim",)),
-        "inclusionAI/Ling-lite: modeling_bailing_moe.py",
-    ),
-    "chatglm": _documented(_chatglm, "THUDM/chatglm3-6b: modeling_chatglm.py"),
-    "codeshell": _documented(
+    _documented("bailing_moe", _GROUPED_DIM, "inclusionAI/Ling-lite: modeling_bailing_moe.py"),
+    _documented("chatglm", _chatglm, "THUDM/chatglm3-6b: modeling_chatglm.py"),
+    _documented(
+        "codeshell",
         _switched(
             "group_query_attention",
             _either(groups=("num_query_groups",), rows={".c_attn.weight": "qkv"}),
@@ -215,11 +204,12 @@ ROWS: dict[str, Row] = {
         ),
         "WisdomShell/CodeShell-7B: modeling_codeshell.py, CodeShellAttention",
     ),
-    "deepseek": _documented(_GROUPED, "deepseek-ai/deepseek-moe-16b-base: modeling_deepseek.py"),
-    "deepseek_vl_v2": _documented(
-        _unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"
+    _documented("deepseek", _GROUPED, "deepseek-ai/deepseek-moe-16b-base: modeling_deepseek.py"),
+    _documented(
+        "deepseek_vl_v2", _unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"
     ),
-    "exaone": _documented(
+    _documented(
+        "exaone",
         attention(
             layers=("num_layers", "num_hidden_layers"),
             groups=("num_key_value_heads",),
@@ -227,91 +217,92 @@ ROWS: dict[str, Row] = {
         ),
         "LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct: modeling_exaone.py",
     ),
-    "gpt_neox_reward_model": _documented(
-        _as_type("gpt_neox"), "the reward head on transformers' GPTNeoXModel"
-    ),
-    "hunyuan": _documented(
+    _like("gpt_neox_reward_model", "gpt_neox", "the reward head on transformers' GPTNeoXModel"),
+    _documented(
+        "hunyuan",
         attention(groups=("num_key_value_heads",), dim=("attention_head_dim", "head_dim")),
         "tencent/Hunyuan-A13B-Instruct: modeling_hunyuan.py",
     ),
-    "internlm": _documented(attention(), "internlm/internlm-chat-7b: modeling_internlm.py"),
-    "internlm2": _documented(
-        _internlm2,
-        "internlm/internlm2-chat-7b: modeling_internlm2.py",
+    _documented("internlm", attention(), "internlm/internlm-chat-7b: modeling_internlm.py"),
+    _documented("internlm2", _internlm2, "internlm/internlm2-chat-7b: modeling_internlm2.py"),
+    (
+        "kimi_k2",
+        Row(
+            as_type="deepseek_v3",
+            note="counted as transformers holds it for deepseek_v3, as the latent and the rotary "
+            "key; the repository's own code may expand it to full keys and values",
+            basis="documented",
+            source="moonshotai/Kimi-K2-Instruct: DeepseekV3ForCausalLM",
+            kinds=("latent",),
+        ),
     ),
-    "kimi_k2": _documented(_latent, "moonshotai/Kimi-K2-Instruct: DeepseekV3ForCausalLM", "latent"),
-    "kimi_vl": _text,
-    "kimi_k3": _text,
-    "logics": _documented(_as_type("qwen3"), "Logics-MLLM/Logics-Thinking-8B: a Qwen3 decoder"),
-    "mimo": _documented(
-        _flattened_qwen2, "XiaomiMiMo/MiMo-7B-RL: configuration_mimo.py, a Qwen2Config"
-    ),
-    "mineru2_qwen": _documented(
-        _flattened_qwen2, "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower"
-    ),
-    "dots_ocr": _documented(
-        _flattened_qwen2, "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config"
-    ),
-    "llava_mistral": _documented(
-        _as_type("mistral"), "LLaVA-1.6: a MistralConfig with a tower", "sliding"
-    ),
-    "phi3_v": _documented(
-        _as_type("phi3"),
+    _like("logics", "qwen3", "Logics-MLLM/Logics-Thinking-8B: a Qwen3 decoder"),
+    _like("mimo", "qwen2", "XiaomiMiMo/MiMo-7B-RL: configuration_mimo.py, a Qwen2Config"),
+    _like("mineru2_qwen", "qwen2", "opendatalab/MinerU2.0-2505-0.9B: a Qwen2Config with a tower"),
+    _like("dots_ocr", "qwen2", "rednote-hilab/dots.ocr: configuration_dots.py, a Qwen2Config"),
+    _like("llava_mistral", "mistral", "LLaVA-1.6: a MistralConfig with a tower", "sliding"),
+    _like(
+        "phi3_v",
+        "phi3",
         "microsoft/Phi-3-vision-128k-instruct: a Phi3Config with a tower",
         "sliding",
     ),
-    "phi4mm": _documented(
-        _as_type("phi3"),
+    _like(
+        "phi4mm",
+        "phi3",
         "microsoft/Phi-4-multimodal-instruct: configuration_phi4mm.py, after Phi3Config",
         "sliding",
     ),
-    "llava_qwen": _documented(_flattened_qwen2, "LLaVA-NeXT: a Qwen2Config with a tower"),
-    "minicpm": _documented(_GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py"),
-    "minicpmv": _documented(
-        attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+    _like("llava_qwen", "qwen2", "LLaVA-NeXT: a Qwen2Config with a tower"),
+    _documented("minicpm", _GROUPED, "openbmb/MiniCPM-2B-sft-bf16: modeling_minicpm.py"),
+    _documented(
+        "minicpmv",
+        _GROUPED_DIM,
         "openbmb/MiniCPM-V-2_6: modeling_minicpmv.py, the decoder's keys at the top",
     ),
-    "mixformer-sequential": _documented(
-        _FIRST_PHI,
-        "microsoft/phi-1_5: modeling_mixformer_sequential.py",
+    _documented(
+        "mixformer-sequential", _FIRST_PHI, "microsoft/phi-1_5: modeling_mixformer_sequential.py"
     ),
-    "phi-msft": _documented(
-        _FIRST_PHI,
-        "microsoft/phi-2: modeling_phi.py before it came to transformers",
+    _documented(
+        "phi-msft", _FIRST_PHI, "microsoft/phi-2: modeling_phi.py before it came to transformers"
     ),
-    "molmo": _documented(
+    _documented(
+        "molmo",
         attention(groups=("num_key_value_heads",), rows={".att_proj.weight": "qkv"}),
         "allenai/Molmo-7B-D-0924: modeling_molmo.py",
     ),
-    "moss": _documented(
+    _documented(
+        "moss",
         _either(rows={".qkv_proj.weight": "qkv"}),
         "fnlp/moss-moon-003-base: modeling_moss.py",
     ),
-    "nemotron-nas": _documented(
+    _documented(
+        "nemotron-nas",
         blocks,
         "nvidia/Llama-3_1-Nemotron-51B-Instruct: modeling_decilm.py",
         "full",
         "nothing",
     ),
-    "openelm": _documented(
+    _documented(
+        "openelm",
         per_layer("num_kv_heads", layers="num_transformer_layers", dim="head_dim"),
         "apple/OpenELM-1_1B: modeling_openelm.py, OpenELMMultiHeadCausalAttention",
     ),
-    "PanguEmbedded": _documented(
+    _documented(
+        "PanguEmbedded",
         _GROUPED_STATED,
         "FreedomIntelligence/openPangu-Embedded-7B: modeling_openpangu_dense.py",
     ),
-    "phi4-siglip": _documented(
-        _as_type("phi3"), "microsoft/Phi-4-reasoning-vision-15B: a Phi3Config"
+    _like("phi4-siglip", "phi3", "microsoft/Phi-4-reasoning-vision-15B: a Phi3Config"),
+    _documented("qwen", _qwen, "Qwen/Qwen-7B: modeling_qwen.py, QWenAttention"),
+    _documented("RefinedWeb", _refined_web, "tiiuae/falcon-40b: modelling_RW.py, _split_heads"),
+    _documented("RefinedWebModel", _refined_web, "tiiuae/falcon-7b: modelling_RW.py, _split_heads"),
+    _documented(
+        "stablelm_epoch", _GROUPED_STATED, "stabilityai/stable-code-3b: modeling_stablelm_epoch.py"
     ),
-    "qwen": _documented(_qwen, "Qwen/Qwen-7B: modeling_qwen.py, QWenAttention"),
-    "RefinedWeb": _documented(_refined_web, "tiiuae/falcon-40b: modelling_RW.py, _split_heads"),
-    "RefinedWebModel": _documented(_refined_web, "tiiuae/falcon-7b: modelling_RW.py, _split_heads"),
-    "stablelm_epoch": _documented(
-        _GROUPED_STATED, "stabilityai/stable-code-3b: modeling_stablelm_epoch.py"
-    ),
-    "step3_text": _documented(_step3, "stepfun-ai/step3: modeling_step3.py"),
-    "telechat": _documented(
+    _documented("step3_text", _step3, "stepfun-ai/step3: modeling_step3.py"),
+    _documented(
+        "telechat",
         _either(
             groups=("num_key_value_heads",),
             absent_groups_are_heads=True,
@@ -319,13 +310,15 @@ ROWS: dict[str, Row] = {
         ),
         "Tele-AI/telechat-7B: modeling_telechat.py, TelechatAttention",
     ),
-    "yuan": _documented(
+    _documented(
+        "yuan",
         attention(beside=_local_filter),
         "IEITYuan/Yuan2-2B-hf: yuan_hf_model.py, YuanAttention",
         "full+local filter",
     ),
-    "arctic": _documented(_GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py"),
-    "bailing_moe_v2": _documented(
+    _documented("arctic", _GROUPED_STATED, "Snowflake/snowflake-arctic-base: modeling_arctic.py"),
+    _documented(
+        "bailing_moe_v2",
         attention(
             groups=("num_key_value_heads",),
             dim=("head_dim",),
@@ -333,44 +326,33 @@ ROWS: dict[str, Row] = {
         ),
         "inclusionAI/Ling-mini-2.0: modeling_bailing_moe_v2.py",
     ),
-    "deci": _documented(
+    _documented(
+        "deci",
         per_layer("num_key_value_heads_per_layer", layers="num_hidden_layers"),
         "Deci/DeciLM-7B: modeling_decilm.py, DeciLMAttention",
     ),
-    "internlmxcomposer2": _documented(
-        _internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"
+    _documented(
+        "internlmxcomposer2", _internlm2, "internlm/internlm-xcomposer2-7b: modeling_internlm2.py"
     ),
-    "jais": _documented(_either(), "core42/jais-13b: modeling_jais.py, JAISAttention"),
-    "minicpmo": _documented(
-        attention(groups=("num_key_value_heads",), dim=("head_dim",)),
+    _documented("jais", _either(), "core42/jais-13b: modeling_jais.py, JAISAttention"),
+    _documented(
+        "minicpmo",
+        _GROUPED_DIM,
         "openbmb/MiniCPM-o-2_6: modeling_minicpmo.py, the decoder's keys at the top",
     ),
-    "orion": _documented(_GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py"),
-    "skywork": _documented(_GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py"),
-    "xverse": _documented(attention(), "xverse/XVERSE-13B: modeling_xverse.py"),
-    "Yi": _documented(_GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py"),
-    "andesvl-aimv2-qwen3": _text,
-    "interns1": _text,
-    "step3_vl": _text,
-    "eagle_3_vl": _text,
-    "locateanything": _text,
-    "xgenmm": _text,
-    "infimm-zephyr": _documented(
-        nested("language"),
+    _documented("orion", _GROUPED_STATED, "OrionStarAI/Orion-14B-Base: modeling_orion.py"),
+    _documented("skywork", _GROUPED_STATED, "Skywork/Skywork-13B-base: modeling_skywork.py"),
+    _documented("xverse", attention(), "xverse/XVERSE-13B: modeling_xverse.py"),
+    _documented("Yi", _GROUPED_STATED, "01-ai/Yi-6B: modeling_yi.py"),
+    _inner(
+        "infimm-zephyr",
+        "language",
         "Infi-MM/infimm-zephyr: its cross-attention layers keep nothing",
-        "by language",
     ),
-    "bailingmm": _llm,
-    "h2ovl_chat": _llm,
-    "Llama_Nemotron_Nano_VL": _llm,
-    "NemotronH_Nano_VL_V2": _llm,
-    "internvl_chat": _llm,
-    "NVLM_D": _llm,
-    "ovis": _llm,
-    "ovis2_5": _llm,
-    "llava_llama": _documented(
-        _either_place("llm_cfg", _as_type("llama")),
+    _documented(
+        "llava_llama",
+        _vila,
         "Efficient-Large-Model/VILA1.5-3b: the nested llm_cfg; LLaVA: a LlamaConfig itself",
         "by llm_cfg",
     ),
-}
+)
