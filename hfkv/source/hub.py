@@ -20,10 +20,11 @@ from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.files import SIDE_FILES, Files, is_commit
 from hfkv.source.hub_errors import MissingFileError
+from hfkv.source.many_models import session
 from hfkv.source.model_name import split_rendering
 from hfkv.source.progress import say
 from hfkv.source.repository import Header, Listing, Repository, Text
-from hfkv.source.session import Answer, Session, session
+from hfkv.source.session import Answer, Session
 from hfkv.tensors import TableBuilder, TensorTable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hfkv.errors import HfkvError
 if TYPE_CHECKING:
     from hfkv.source.session import Session
 
-__all__ = ["SHARED", "Shared", "in_background", "overlap"]
+__all__ = ["Shared", "in_background", "overlap", "session"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -53,22 +53,36 @@ class Shared:
 
 
 #: The session of this call, where several share one.
-SHARED: ContextVar[Shared | None] = ContextVar("hfkv_session", default=None)
+_SHARED: ContextVar[Shared | None] = ContextVar("hfkv_session", default=None)
 
 
 @contextmanager
 def _sharing(own: Shared | None = None) -> Iterator[None]:
     """Share the session of the call around this one, else ``own`` or a new one."""
-    if SHARED.get() is not None:
+    if _SHARED.get() is not None:
         yield
         return
     made = Shared() if own is None else own
-    reset = SHARED.set(made)
+    reset = _SHARED.set(made)
     try:
         yield
     finally:
-        SHARED.reset(reset)
+        _SHARED.reset(reset)
         made.close()
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """The session that :func:`overlap` shares, else one of its own, closed at the end."""
+    shared = _SHARED.get()
+    if shared is not None:
+        yield shared.session()
+        return
+    own = Shared()
+    try:
+        yield own.session()
+    finally:
+        own.close()
 
 
 def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvError]:

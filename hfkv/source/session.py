@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -20,13 +19,12 @@ from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.connections import Connections, FaultError, RefusedError, Request
-from hfkv.source.many_models import SHARED
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.progress import say
 from hfkv.source.retry_after import asked_wait, spent
 from hfkv.source.workers import Workers
 
-__all__ = ["Answer", "Session", "session"]
+__all__ = ["Answer", "Session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -265,18 +263,3 @@ def _most_connections() -> int:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     # Some shells allow 256 files; half of them are left to whoever else is in the process.
     return most if allowed == resource.RLIM_INFINITY else max(4, min(most, allowed // 2))
-
-
-@contextmanager
-def session() -> Iterator[Session]:
-    """The session that :func:`hfkv.source.many_models.overlap` shares, else one of its own, closed
-    at the end."""
-    shared = SHARED.get()
-    if shared is not None:
-        yield shared.session()
-        return
-    made = Session()
-    try:
-        yield made
-    finally:
-        made.close()

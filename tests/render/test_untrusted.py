@@ -15,7 +15,7 @@ import pytest
 from hfkv.cli import COMMANDS
 from tests.facts.test_gguf import CASES
 from tests.hub.server import safetensors
-from tests.source.test_otherwise import load_case
+from tests.source.test_other_formats import load_case
 
 Run = Callable[..., tuple[int, str, str]]
 #: Clears a screen, sets a title, turns the direction of text, ends a cell or a line.

@@ -15,9 +15,9 @@ import pytest
 import hfkv as library
 from hfkv.errors import HfkvError, NetworkError
 from hfkv.source import fetch, limits
+from hfkv.source.many_models import session
 from hfkv.source.progress import listening
 from hfkv.source.retry_after import asked_wait, spent
-from hfkv.source.session import session
 from hfkv.source.workers import Workers
 from tests.conftest import LLAMA, fetch_many
 from tests.hub.server import Hub, Repo
