@@ -149,7 +149,8 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
         if table.exchanged or any(name.endswith(ending) for name in missing):
             raise UnsupportedError(
                 f"the checkpoint has {printable(pattern.format(*indices[0]))} ({dtype} "
-                f"{list(shape)}), and {table.architecture} has no such parameter",
+                f"{list(shape)}), and {table.architecture} is not known here to have such a "
+                "parameter",
                 where=where,
             )
 
