@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hfkv.check.run import Report
 from hfkv.check.settings import find_settings
 from hfkv.cli.check import config_option, emit, shown
 from hfkv.render.check import FORMATS
@@ -69,8 +70,8 @@ def lock(
     if only_check:
         if upgrade is not None:
             raise click.UsageError("Give only one of --check and --upgrade.")
-        findings = shown(settings, tuple(check_lock(settings)))
-        emit(findings, 1, output, quiet=True)
+        findings = shown(settings, check_lock(settings))
+        emit(findings, Report(findings=tuple(findings), files=1), output, quiet=True)
         return 1 if findings else 0
     from hfkv.model import Model, load
 

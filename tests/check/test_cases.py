@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the shared data is n
 
 #: Case to the codes that are found, of findings and of notes, and a word of the messages.
 RIGHT: dict[str, tuple[set[str], set[str] | None, str]] = {
-    "silent-unreadable-record": ({"HFKV004"}, None, "record"),
-    "lock-devzero": ({"HFKV004"}, None, "regular file"),
+    "silent-unreadable-record": ({"HFKV004", "HFKV102"}, None, "record"),
+    "lock-devzero": ({"HFKV004", "HFKV102"}, None, "regular file"),
     "fp-config-json-list": (set(), set(), ""),
     "fp-config-json-comments": (set(), set(), ""),
     "fp-config-json-empty": (set(), set(), ""),
@@ -58,7 +58,7 @@ RIGHT: dict[str, tuple[set[str], set[str] | None, str]] = {
     "miss-utf16-readme": ({"HFKV301"}, None, ""),
     "miss-context": ({"HFKV112"}, None, "4,096"),
     "miss-sequence-len-budget": ({"HFKV112", "HFKV201"}, None, "1,048,576 tokens x 8"),
-    "miss-plain-claim": (set(), {"HFKV304"}, "marker"),
+    "miss-plain-claim": (set(), {"HFKV304"}, "put it between"),
     "miss-renamed-base": ({"HFKV007"}, None, "Qwen/Qwen2.5-0.5B"),
     "miss-python": ({"HFKV102"}, None, "q_proj"),
     "miss-autotrain": ({"HFKV101"}, None, "q_proj"),
@@ -162,7 +162,7 @@ ADAPTERS: dict[str, tuple[set[str], str]] = {
     "resized-vocabulary-saved": ({"HFKV106"}, "128,320"),
     "resized-vocabulary-saved-2": ({"HFKV106"}, "32,000"),
     "adapter-without-lora": ({"HFKV106"}, "no LoRA tensor"),
-    "mllama-adapter-old-names": ({"HFKV101"}, "model.language_model."),
+    "mllama-adapter-old-names": ({"HFKV102"}, "model.language_model."),
     "mlx-adapter": (set(), ""),
     "layers-beyond-depth": ({"HFKV109"}, "no layer 7"),
 }

@@ -179,8 +179,12 @@ def test_text_fields() -> None:
         (f"<!-- hfkv: kv {LLAMA} --field dtype -->float16{END}", [(1, "HFKV301")]),
         (f"{KV}31 GB{END} <!-- hfkv: ignore -->", []),
         (f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV3] -->", []),
-        (f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV302] -->", [(1, "HFKV301")]),
-        (f"{KV}31 GB{END}\n<!-- hfkv: ignore -->", [(1, "HFKV301")]),
+        (
+            f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV302] -->",
+            [(1, "HFKV008"), (1, "HFKV301")],
+        ),
+        (f"{KV}31 GB{END}\n<!-- hfkv: ignore -->", [(1, "HFKV301"), (2, "HFKV008")]),
+        (f"{KV}32.77 GB{END} <!-- hfkv: ignore -->", [(1, "HFKV008")]),
         (f"{KV}31 GB{END}\n\n<!-- hfkv: ignore-file[HFKV301] -->", []),
         (f"{KV}31 GB{END}\n\n`<!-- hfkv: ignore-file -->`", [(1, "HFKV301")]),
     ],
@@ -255,7 +259,9 @@ def test_a_link_out_of_the_project_is_not_written_through(
     outside = tmp_path_factory.mktemp("outside") / "other.md"
     outside.write_text(f"{KV}31 GB{END}")
     (project.root / "README.md").symlink_to(outside)
-    found = project.check(fix=True)
+    project.write("hfkv.toml", f'models = ["{LLAMA}"]')
+    assert project.check(fix=True) == []  # a scan does not follow it either
+    found = project.check("README.md", fix=True)
     assert [(item.code, item.fixed) for item in found] == [("HFKV001", False), ("HFKV301", False)]
     assert "31 GB" in outside.read_text()
 
