@@ -20,6 +20,7 @@ from hfkv.model import Model
 from hfkv.modules.built import leaf
 from hfkv.modules.checkpoint import built_of
 from hfkv.peft.lora import Lora, LoraOptions, adapter, lora
+from hfkv.peft.lora.fields import KNOWN, REFUSED
 from hfkv.reading import describe, printable
 
 __all__ = ["Adapters", "Checked"]
@@ -151,9 +152,22 @@ class Adapters:
             for name in ("target_modules", "exclude_modules"):
                 if isinstance(fields.get(name), list):
                     fields[name] = _expanded(base, fields[name])
+            # Lists of what to leave out are written for many models at once.
+            fields["exclude_modules"] = [
+                item for item in fields.get("exclude_modules") or () if base.has(item)
+            ]
         if not asked.exact_types:
             fields.pop("lora_alpha", None)
-        options = LoraOptions.from_config({"r": 1, **fields, "peft_type": "LORA"})
+        counted = not asked.uncounted
+        fields = {"r": 1, **fields, "peft_type": "LORA"}
+        try:
+            options = LoraOptions.from_config(fields)
+        except UnsupportedError as error:
+            # Whatever else such a field does, the names are there or they are not.
+            yield self._unusable(error, "HFKV005", asked, at)
+            counted = False
+            fields = {key: item for key, item in fields.items() if key in KNOWN - REFUSED}
+            options = LoraOptions.from_config(fields)
         possible, old_names = True, False
         unmapped: list[str] = []
         named = asked.every_linear is None
@@ -182,7 +196,7 @@ class Adapters:
                 note=True,
             )
             return
-        if asked.uncounted or not possible or towers or asked.unknown:
+        if not counted or not possible or towers or asked.unknown:
             return
         self.checked.append(Checked(document=document, asked=asked, base=model, options=options))
         if not old_names:

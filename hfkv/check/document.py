@@ -149,14 +149,12 @@ def _decode(raw: bytes) -> tuple[str | None, str]:
     ):
         if raw.startswith(mark):
             return _as(raw, encoding)
+    for place, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # Nearly every other byte of plain text is zero then.
+        if raw[place:200:2].count(0) > len(raw[:200]) // 3:
+            return _as(raw, name)
     text, encoding = _as(raw, "utf-8")
     if text is not None:
-        if "\0" not in text[:200]:
-            return text, encoding
-        half = len(raw[:200]) // 3
-        for place, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-            if raw[place:200:2].count(0) > half:
-                return _as(raw, name)
         return text, encoding
     text, encoding = _as(raw, "cp1252")
     return (text, encoding) if text is not None and not _CONTROLS.search(text) else (None, "")

@@ -22,7 +22,7 @@ from hfkv.reading import printable
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, dump_lock, lock_key, read_lock, record_of
 
-__all__ = ["Locked", "Named", "check_lock", "lock", "named_models"]
+__all__ = ["Locked", "Named", "check_lock", "lock", "named_models", "outdated_models"]
 
 #: An adapter of an adapter is not a chain that PEFT loads; two steps see to it that it ends.
 _STEPS = 2
@@ -277,6 +277,48 @@ def _write(settings: Settings, text: str) -> bool:
         return False
     replace_file(path, text.encode())
     return True
+
+
+def outdated_models(settings: Settings, load: Callable[[str, str | None], Model]) -> dict[str, str]:
+    """The locked models that are elsewhere now, each with what became of it, in words.
+
+    Args:
+        settings: the project's.
+        load: how to fetch a model by name and revision.
+
+    Raises:
+        HfkvError: the lock cannot be read.
+    """
+    old = _old(settings)
+    named = {
+        key: Named(
+            model=record["model"],
+            revision=record.get("revision"),
+            path=settings.lock,
+            line=old.lines[key],
+        )
+        for key, record in old.records.items()
+    }
+    fetched = _fetch(list(named.values()), load)
+    found = {key: printable(fault.error.what) for key, fault in old.faults.items()}
+    for key, item in named.items():
+        before, after = old.records[key], fetched[item.key]
+        if isinstance(after, HfkvError):
+            found[key] = f"cannot be had: {printable(str(after), 600)}"
+            continue
+        was, now = str(before.get("commit") or ""), str(after.get("commit") or "")
+        notes = [note for note in after.get("notes", ()) if note.startswith("the repository was")]
+        if notes and notes[0] not in before.get("notes", ()):
+            found[key] = printable(notes[0])
+        elif now and not was:
+            found[key] = f"locked without a commit, and at {now[:12]} on the Hub"
+        elif now and was != now:
+            same = before.get("files") == after.get("files") and before.get("tensors") == after.get(
+                "tensors"
+            )
+            more = ", with the same config and tensors" if same else ""
+            found[key] = f"locked at {was[:12]}, and at {now[:12]} now{more}"
+    return dict(sorted(found.items()))
 
 
 def check_lock(settings: Settings) -> list[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 from hfkv.check.asked import Asked, Slip
 from hfkv.check.text.placeholder import is_placeholder
 from hfkv.check.text.places import KeyPath
-from hfkv.check.training.fields import model_name, near_key
+from hfkv.check.training.fields import model_name, near_key, of_diffusers
 from hfkv.peft.lora.fields import KNOWN
 from hfkv.reading import printable
 
@@ -29,7 +29,11 @@ _NAMES = ("target_modules", "modules_to_save", "exclude_modules")
 
 def is_adapter(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a PEFT config, by what it holds."""
-    return isinstance(value.get("peft_type"), str) and not is_placeholder(value["peft_type"])
+    kind = value.get("peft_type")
+    if not isinstance(kind, str) or is_placeholder(kind):
+        return False
+    # Scripts have keys of that name as well, with values of their own.
+    return kind.isupper() or "base_model_name_or_path" in value or "r" in value
 
 
 def adapter_of(value: Mapping[str, Any], root: KeyPath) -> Asked | None:
@@ -64,14 +68,8 @@ def adapter_of(value: Mapping[str, Any], root: KeyPath) -> Asked | None:
         exact_types=True,
         owns_header=True,
         foreign=_foreign(value),
+        needs_base=not is_placeholder(value.get("base_model_name_or_path")),
     )
-
-
-#: Modules of diffusers' transformers and U-Nets.
-_DIFFUSERS = frozenset(
-    """to_q to_k to_v to_out to_out.0 add_k_proj add_q_proj add_v_proj to_add_out proj_mlp
-    ff.net.0.proj ff.net.2 ff_context.net.0.proj ff_context.net.2 conv_in conv_out""".split()
-)
 
 
 def _foreign(value: Mapping[str, Any]) -> str:
@@ -81,12 +79,7 @@ def _foreign(value: Mapping[str, Any]) -> str:
     first = library.partition(".")[0] if isinstance(library, str) else ""
     if first and first not in ("transformers", "transformers_modules", "peft"):
         return printable(first, 40)
-    targets = value.get("target_modules")
-    if isinstance(targets, list) and any(item in _DIFFUSERS for item in targets):
-        known = [str(item).removeprefix("attn.") for item in targets]
-        if all(item in _DIFFUSERS or "attn" in item or "block" in item for item in known):
-            return "diffusers"
-    return ""
+    return "diffusers" if of_diffusers(value.get("target_modules")) else ""
 
 
 def _slips(value: Mapping[str, Any], kind: str, root: KeyPath) -> Iterator[Slip]:

@@ -89,13 +89,10 @@ def parts_of(document: Document) -> Iterator[Part]:
             raise
         return
     for number, value in enumerate(tree.values):
-        if isinstance(value, Mapping) and is_adapter(value):
+        json = document.suffix == ".json"
+        if json and isinstance(value, Mapping) and is_adapter(value):
             yield Part(kind="adapter", asked=adapter_of(value, (number,)))
-        elif (
-            isinstance(value, Mapping)
-            and document.suffix == ".json"
-            and _is_config(value, document.file.name)
-        ):
+        elif json and isinstance(value, Mapping) and _is_config(value, document.file.name):
             yield Part(kind="config")
         else:
             for asked in training_of(value, (number,), text):

@@ -66,7 +66,7 @@ def emit(findings: list[Finding], report: Report, output: str, *, quiet: bool) -
     elif findings:
         click.echo(github(findings) if output == "github" else human(findings))
     page = os.environ.get("GITHUB_STEP_SUMMARY") if output == "github" else None
-    if page:
+    if page and not quiet:
         with open(page, "a", encoding="utf-8") as file:
             file.write(step_summary(findings, line))
     if output == "human" and not quiet:

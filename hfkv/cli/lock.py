@@ -25,6 +25,9 @@ _ALL = "all models"
 )
 @click.option("--check", "only_check", is_flag=True, help="Only say whether it is up to date.")
 @click.option(
+    "--outdated", is_flag=True, help="Only say which models moved on since; asks the Hub."
+)
+@click.option(
     "--source",
     type=click.Choice(["auto", "hub", "cache", "snapshot"]),
     default="auto",
@@ -45,6 +48,7 @@ _ALL = "all models"
 def lock(
     upgrade: str | None,
     only_check: bool,
+    outdated: bool,
     source: str,
     token: str | None,
     output: str,
@@ -60,16 +64,17 @@ def lock(
       hfkv lock
       hfkv lock --upgrade Qwen/Qwen3-8B
       hfkv lock --check
+      hfkv lock --outdated
 
     Exit codes: 0 up to date or written, 1 not, 2 misuse or a configuration that cannot be read.
     """
-    from hfkv.check.locking import check_lock
+    from hfkv.check.locking import check_lock, outdated_models
     from hfkv.check.locking import lock as run
 
     settings = find_settings(Path.cwd(), config)
+    if sum((only_check, outdated, upgrade is not None)) > 1:
+        raise click.UsageError("Give only one of --check, --outdated and --upgrade.")
     if only_check:
-        if upgrade is not None:
-            raise click.UsageError("Give only one of --check and --upgrade.")
         findings = shown(settings, check_lock(settings))
         emit(findings, Report(findings=tuple(findings), files=1), output, quiet=True)
         return 1 if findings else 0
@@ -78,6 +83,14 @@ def lock(
     def fetch(model: str, revision: str | None) -> Model:
         return load(model, revision=revision, source=source, token=token)
 
+    if outdated:
+        moved = outdated_models(settings, fetch)
+        for model, what in moved.items():
+            click.echo(f"{model}: {what}")
+        if not quiet:
+            count = len(moved) or "no"
+            click.echo(f"{settings.lock}: {count} models are outdated", err=True)
+        return 1 if moved else 0
     everything = upgrade == _ALL
     done = run(settings, fetch, upgrade=None if everything else upgrade, everything=everything)
     for model, change in done.changes.items():

@@ -15,10 +15,12 @@ from hfkv.check.text.placeholder import HOLE
 from hfkv.check.text.places import KeyPath, Lines, Place, Tree, nearest
 from hfkv.errors import ConfigError
 
-__all__ = ["BASE", "CALL", "notebook_tree", "python_tree"]
+__all__ = ["BASE", "CALL", "TARGETS", "notebook_tree", "python_tree"]
 
 #: Keys of a call that are no arguments: its name, and the base model of its file.
 CALL, BASE = "(call)", "(base)"
+#: The name of a list of targets that stands by itself.
+TARGETS = "(targets)"
 _LOADERS = ("from_pretrained",)
 _CONFIGS = frozenset(
     """LoraConfig AdaLoraConfig LoHaConfig LoKrConfig IA3Config OFTConfig BOFTConfig VeraConfig
@@ -28,6 +30,18 @@ _CONFIGS = frozenset(
 _MODELS = ("LM", "Model", "Generation", "Classification", "2Seq", "ImageTextToText")
 _FAST = re.compile(r"^Fast\w*Model$")
 _DEEPEST = 100
+
+
+def _default(node: ast.expr | None) -> ast.expr | None:
+    """The default that a dataclass's field has."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("field", "Field"):
+        for item in node.keywords:
+            if item.arg == "default":
+                return item.value
+            if item.arg == "default_factory":
+                return item.value.body if isinstance(item.value, ast.Lambda) else None
+        return None
+    return node
 
 
 def python_tree(text: str, *, where: str) -> Tree:
@@ -103,11 +117,21 @@ class _Reader:
         self._calls: list[tuple[dict[str, Any], bool]] = []
         self._bases: list[tuple[Any, Place]] = []
         self._origin: dict[str, str] = {}
+        self._attributes: dict[str, Any] = {}
+        self._bound: dict[str, ast.expr] = {}
+        self._used: set[str] = set()
         self._shift = 0
         self._bytes: list[bytes] = []
 
     def calls(self) -> list[dict[str, Any]]:
-        """The calls in order, each with the one base model that the file names."""
+        """The calls in order, each with the one base model that the file names; then the lists
+        of targets that are bound to a name and that no call was seen to take."""
+        for name, node in self._bound.items():
+            value = self._value(node, 0)
+            if name not in self._used and isinstance(value, list) and value:
+                number = len(self._calls)
+                self._calls.append(({CALL: TARGETS, "target_modules": value}, True))
+                self._keep_places((number, "target_modules"), node)
         named = {base for base, _ in self._bases}
         base = named.pop() if len(named) == 1 else None
         if base is not None:
@@ -132,6 +156,17 @@ class _Reader:
         if isinstance(node, ast.ImportFrom):
             for imported in node.names:
                 self._origin[imported.asname or imported.name] = node.module or ""
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+                    self._attribute(inner.target.id, _default(inner.value))
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            flag = (
+                node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+            )
+            default = next((item.value for item in node.keywords if item.arg == "default"), None)
+            if isinstance(flag, str) and flag.startswith("--"):
+                self._attribute(flag.lstrip("-").replace("-", "_"), default)
         elif isinstance(node, ast.Assign) and len(node.targets) == 1:
             self._name(node.targets[0], node.value)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -154,8 +189,20 @@ class _Reader:
         if isinstance(target, ast.Name):
             found = self._value(value, 0)
             known = self._names.get(target.id, found)
+            if "target_modules" in target.id.lower():
+                self._bound[target.id] = value
             # A name that is bound to different values is not known.
             self._names[target.id] = found if known == found else HOLE
+
+    def _attribute(self, name: str, default: ast.expr | None) -> None:
+        """A field of a class, or a flag, and its default: what is meant by ``args.name``."""
+        if default is None:
+            self._attributes[name] = HOLE
+            return
+        value = self._value(default, 0)
+        self._attributes[name] = value if self._attributes.get(name, value) == value else HOLE
+        if "target_modules" in name.lower():
+            self._bound[name] = default
 
     def _value(self, node: ast.expr | None, depth: int) -> Any:
         if node is None or depth > _DEEPEST:
@@ -164,11 +211,13 @@ class _Reader:
             plain = isinstance(node.value, (str, int, float, bool, type(None)))
             return node.value if plain else HOLE
         if isinstance(node, ast.Name):
+            self._used.add(node.id)
             return self._names.get(node.id, HOLE)
         if isinstance(node, ast.Attribute):
             owner = node.value
             task = isinstance(owner, ast.Name) and owner.id in ("TaskType", "PeftType")
-            return node.attr if task else HOLE
+            self._used.add(node.attr)
+            return node.attr if task else self._attributes.get(node.attr, HOLE)
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             return [self._value(item, depth + 1) for item in node.elts]
         if isinstance(node, ast.Dict):
@@ -236,6 +285,9 @@ class _Reader:
         self._calls.append((call, False))
 
     def _keep_places(self, path: KeyPath, node: ast.expr) -> None:
+        name = getattr(node, "id", getattr(node, "attr", None))
+        if name in self._bound and isinstance(self._bound[name], (ast.List, ast.Tuple)):
+            node = self._bound[name]
         self.places[path] = self._place(node)
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             for number, item in enumerate(node.elts):

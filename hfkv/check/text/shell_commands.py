@@ -14,12 +14,12 @@ __all__ = ["shell_tree"]
 
 _TOKEN = re.compile(
     r"\\\r?\n|(?P<comment>(?<![^\s;])\#[^\n]*)|(?P<end>\n|;|&&|\|\||\||&|\(|\))"
-    r"|(?P<word>(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\$\{[^}\n]*\}|\$\([^)\n]*\)|\\.|[^\s;&|()\"'\\])+)",
+    r"|(?P<word>(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\$\{[^}\n]*\}|\$\([^)\n]*\)|\\[^\n\r]|[^\s;&|()\"'\\])+)",
     re.DOTALL,
 )
 _SET = re.compile(r"^(?:export\s+)?(?P<name>[A-Za-z_]\w*)\+?=(?P<value>.*)$", re.DOTALL)
 _VARIABLE = re.compile(
-    r"\$(?:\{(?P<name>[A-Za-z_]\w*)(?:\[@\])?(?::?-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))"
+    r"\$(?:\{(?P<name>[A-Za-z_]\w*|[0-9])(?:\[@\])?(?::?-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))"
 )
 _FLAG = re.compile(r"^--?(?P<name>[A-Za-z][\w.-]*)(?:=(?P<value>.*))?$", re.DOTALL)
 _OVERRIDE = re.compile(r"^\+{0,2}(?P<name>[A-Za-z_]\w*(?:\.\w+)*)=(?P<value>.*)$", re.DOTALL)

@@ -10,7 +10,7 @@ from typing import Any
 from hfkv.check.asked import Asked, Slip
 from hfkv.check.text.placeholder import is_placeholder
 from hfkv.check.text.places import KeyPath
-from hfkv.reading import describe, printable
+from hfkv.reading import printable
 
 __all__ = [
     "Fields",
@@ -20,7 +20,7 @@ __all__ = [
     "model_name",
     "names",
     "near_key",
-    "wrong_type",
+    "of_diffusers",
 ]
 
 _PATTERN = set("*\\^$()[]|+?")
@@ -153,7 +153,10 @@ class Fields:
             self.fields["r"] = 1
         if self.unknown:
             uncounted = uncounted or "some of it is filled in when the trainer runs"
-        more.setdefault("every_linear", None)
+        if of_diffusers(self.fields.get("target_modules")):
+            more["foreign"] = "diffusers"
+        if base and is_placeholder(base[0]):
+            more["needs_base"] = False
         return Asked(
             kind=kind,
             base=model_name(base[0]) if base else None,
@@ -207,13 +210,17 @@ def names(value: object) -> object:
     return value
 
 
-def wrong_type(path: KeyPath, key: str, value: object, expected: str) -> Slip:
-    """A value that nothing can use."""
-    return Slip(
-        code="HFKV107",
-        path=path,
-        message=f"{printable(key, 60)}: found {describe(value)}; expected {expected}",
-    )
+#: Modules of diffusers' transformers and U-Nets.
+_DIFFUSERS = frozenset(
+    """to_q to_k to_v to_out to_out.0 add_k_proj add_q_proj add_v_proj to_add_out proj_mlp
+    ff.net.0.proj ff.net.2 ff_context.net.0.proj ff_context.net.2 conv_in conv_out""".split()
+)
+
+
+def of_diffusers(targets: object) -> bool:
+    """Whether names of modules are those of a diffusion model's classes, which are not
+    transformers'."""
+    return isinstance(targets, (list, tuple)) and sum(item in _DIFFUSERS for item in targets) > 1
 
 
 def context(

@@ -27,7 +27,8 @@ def mlx(section: Section) -> list[Asked] | None:
     read = Fields(parameters or section)
     keys = read.take("keys", "target_modules")
     if isinstance(keys, list):
-        read.fields["target_modules"] = keys
+        # mlx-lm has classes of its own for experts.
+        read.fields["target_modules"] = [key for key in keys if "switch_mlp" not in str(key)]
     read.take("rank", "r", _RANK)
     read.misspelt(("rank", "alpha", "scale", "dropout", "keys", *value))
     if kind == "dora":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hfkv.check.asked import Asked, Slip
 from hfkv.check.text.placeholder import HOLE
-from hfkv.check.text.python_calls import BASE, CALL
+from hfkv.check.text.python_calls import BASE, CALL, TARGETS
 from hfkv.check.training.fields import Fields, Section, near_key
 from hfkv.check.training.inline import FIELDS
 from hfkv.reading import printable
@@ -28,6 +28,10 @@ def python(section: Section) -> list[Asked] | None:
     name = value.get(CALL)
     if not isinstance(name, str):
         return None
+    if name == TARGETS:
+        read = Fields(section)
+        read.take("target_modules", "target_modules")
+        return [read.asked("Python", None, needs_base=False)]
     fast = name.endswith("get_peft_model")
     lora = fast or name == "LoraConfig"
     read = Fields(section, converts=False)
