@@ -8,7 +8,6 @@ said once, and not each tensor.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -53,11 +52,12 @@ def adapter(
     assert base.config is not None  # or there would be no figure
     built = built_of(base, Config(base.config, where=base.model))
     stored = _Stored.of(witness)
-    causes = list(_causes(built, inject(built, options, where=base.model), options, stored))
+    injection = inject(built, options, where=base.model)
+    causes = list(_causes(built, injection, options, stored))
     if causes:
         raise CrosscheckError(
-            f"its tensors ({witness.parameters:,} parameters) do not fit {printable(base.model)}: "
-            + "; ".join(causes),
+            f"its header holds {witness.parameters:,} parameters, and PEFT saves "
+            f"{injection.written:,} of its config on {printable(base.model)}: {'; '.join(causes)}",
             where="adapter",
         )
     low_rank = sum(figure.per_target.values()) + figure.frozen
@@ -258,7 +258,7 @@ def _sizes(
     resized: dict[str, tuple[int, int]],
 ) -> Iterator[str]:
     """Modules whose low-rank part is of another size."""
-    other: Counter[tuple[int, int]] = Counter()
+    other: dict[tuple[int, int], list[str]] = {}
     sizes: list[str] = []
     for name, parts in stored.low_rank.items():
         if name not in expected or name in resized:
@@ -270,12 +270,13 @@ def _sizes(
         rank = first.shape[0] if first is not None and first.shape else 0
         wanted = ranks[name]
         if len(wanted) == 1 and rank and rank not in wanted:
-            other[rank, next(iter(wanted))] += 1
+            other.setdefault((rank, next(iter(wanted))), []).append(name)
         else:
             sizes.append(name)
-    for (rank, wanted_rank), count in other.items():
+    for (rank, wanted_rank), names in other.items():
         yield (
-            f"{count:,} modules have rank {rank:,} in the file, and {wanted_rank:,} by its config"
+            f"{len(names):,} modules have rank {rank:,} in the file and {wanted_rank:,} by its "
+            f"config, {_listed(_targets(names))}"
         )
     if sizes:
         found = sum(tensor.elements for tensor in stored.low_rank[sizes[0]].values())
