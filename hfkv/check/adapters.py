@@ -148,6 +148,11 @@ class Adapters:
             if towers:
                 return  # these names are there
             fields["target_modules"] = _every_linear(base, asked.every_linear)
+            if not fields["target_modules"]:
+                name = printable(asked.called("target_modules"), 60)
+                text = f"{name}: {base.where} has no linear layer that {asked.kind} would take"
+                yield at(asked.place("target_modules"), "HFKV101", text)
+                return
         if asked.wildcards:
             for name in ("target_modules", "exclude_modules"):
                 if isinstance(fields.get(name), list):

@@ -28,8 +28,11 @@ CHECKED = DOCUMENTS | _SCRIPTS | frozenset(".json .jsonc .json5 .yaml .yml .toml
 OURS = ("adapter_config.json",)
 #: One of these stands in every text that sets up LoRA.
 _WORDS = ("lora", "peft", "target_modules")
-#: In scripts, one of these.
-_SCRIPT_WORDS = ("LoraConfig", "get_peft_model", "lora", "target_modules", "target-modules")
+#: In Python, and in other scripts, one of these.
+_CALLS = re.compile(
+    r"(?:Lora|IA3|LoHa|LoKr|OFT|Vera|HRA|FT)Config\(|get_peft_model|target_modules|TARGET_MODULES"
+)
+_FLAGS = ("lora", "target_modules", "target-modules")
 #: Keys of which a model's config has some beside ``model_type``.
 _CONFIG_KEYS = frozenset(
     """architectures hidden_size n_embd d_model dim num_hidden_layers n_layer num_layers vocab_size
@@ -102,8 +105,10 @@ def parts_of(document: Document) -> Iterator[Part]:
 def _worth_parsing(document: Document) -> bool:
     # Parsing costs far more than looking for the words that every such file has.
     text, suffix = document.text, document.suffix
+    if suffix in (".py", ".ipynb"):
+        return _CALLS.search(text) is not None
     if suffix in _SCRIPTS:
-        return any(word in text for word in _SCRIPT_WORDS)
+        return any(word in text for word in _FLAGS)
     if document.file.name in OURS:
         return True
     if suffix == ".json" and '"model_type"' in text:

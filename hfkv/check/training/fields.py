@@ -183,7 +183,15 @@ def near_key(key: str, known: Iterable[str]) -> str:
     for item in known:
         if item != key and item == shape:
             return item
-    found = difflib.get_close_matches(key, [item for item in known if len(item) > 5], 1, 0.88)
+    # Most keys are nowhere near, which is told without comparing letter by letter.
+    like = [
+        item
+        for item in known
+        if len(item) > 5
+        and abs(len(item) - len(key)) < 3
+        and (item[:3] == key[:3] or item[-3:] == key[-3:])
+    ]
+    found = difflib.get_close_matches(key, like, 1, 0.88) if like else []
     return found[0] if found else ""
 
 
