@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -87,7 +88,11 @@ def _unknown_type(config: Mapping[str, Any]) -> tuple[str, bool] | None:
     if not isinstance(name, str) or not name or name in ROWS or config_class(name) is not None:
         return None
     coded = bool(config.get("auto_map"))
-    near = [] if coded else difflib.get_close_matches(name, list(ROWS), 1, 0.8)
+    # Another number is another model, and most likely a newer one.
+    number = re.findall(r"[0-9]+", name)
+    like = [known for known in ROWS if re.findall(r"[0-9]+", known) == number]
+    like = [known for known in like if known[:1] == name[:1] and abs(len(known) - len(name)) < 2]
+    near = [] if coded else difflib.get_close_matches(name, like, 1, 0.8)
     return (near[0] if near else ""), coded
 
 

@@ -82,6 +82,12 @@ _FOLDERS = frozenset(
 )
 _RUN = re.compile(r"(?:^|[/_-])(?:checkpoint-[0-9]+|epoch[_-]?[0-9]+|step[_-]?[0-9]+)$")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+#: The models of the Hub's first years, which belong to no organization.
+_CANONICAL = re.compile(
+    r"(?:albert|bart|bert|camembert|ctrl|distil\w+|gpt2|longformer|openai-gpt|roberta|t5|transfo-xl"
+    r"|xlm|xlnet)(?:[-@].*)?$",
+    re.IGNORECASE,
+)
 #: What a name on the Hub is made of.
 _HUB_ID = re.compile(r"^[\w.-]+(?:/[\w.-]+)?$", re.ASCII)
 
@@ -103,6 +109,8 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
             return None
     if name.startswith(("./", "../", ".\\")) or name.endswith(".json") or _DRIVE.match(name):
         return root / name
+    if "/" not in name and not _CANONICAL.match(name):
+        return root / name  # the Hub has no others without an organization
     first = name.partition("/")[0].lower()
     if not _HUB_ID.match(name) or _RUN.search(name) or ("/" in name and first in _FOLDERS):
         return root / name

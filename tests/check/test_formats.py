@@ -404,3 +404,33 @@ def test_templates_keep_their_places() -> None:
     assert json.loads(fill_holes('{"a": {{ x }}, "b": "{{ y }}"}', quote=True)).keys() == {"a", "b"}
     assert not is_placeholder("q_proj")
     assert not is_placeholder(r".*\.(q|v)_proj$")
+
+
+def test_lists_for_several_models_are_not_held_against_one(project: Project) -> None:
+    text = (
+        f'm = AutoModelForCausalLM.from_pretrained("{QWEN}")\nif falcon:\n'
+        '    c = LoraConfig(target_modules=["query_key_value"])\nelse:\n'
+        '    c = LoraConfig(target_modules=["q_proj"])\n'
+    )
+    assert project.codes("a.py", text) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("llamb", [("HFKV401", False)]), ("mamba9", [("HFKV401", True)]), ("vit", [])],
+)
+def test_a_newer_type_is_no_misspelt_one(
+    project: Project, name: str, expected: list[tuple[str, bool]]
+) -> None:
+    project.write("config.json", {"model_type": name, "hidden_size": 64, "architectures": ["X"]})
+    assert [(item.code, item.note) for item in project.check()] == expected
+
+
+def test_a_name_without_an_organization_is_a_folder_or_one_of_the_old_ones() -> None:
+    from hfkv.check.models import local_path
+
+    root = Path("/nowhere")
+    assert local_path("llama-7b-hf", root) == root / "llama-7b-hf"
+    assert local_path("gpt2", root) is None
+    assert local_path("bert-base-uncased", root) is None
+    assert local_path(QWEN, root) is None

@@ -132,7 +132,7 @@ def test_the_nearest_configuration_counts_and_paths_are_seen_from_here(
         ("a.yaml", b"chart: {{ .Values.lora }}\n  - [", []),
         ("a.yaml", b"lora_r: !ref {a: 1}\nb: !!python/object:os.x {}\n", []),
         ("a.yaml", b"\xff\xfelora_r: 1", []),
-        ("a.md", b"caf\xe9 <!-- hfkv: kv M -->1 GB<!-- /hfkv -->", [(1, "HFKV002")]),
+        ("a.md", b"caf\xe9 <!-- hfkv: kv M -->1 GB<!-- /hfkv -->", [(1, "HFKV003")]),
         ("a.md", b"caf\xe9", []),
         ("a.md", b"\n" * 5_000_000 + CLAIM.encode(), [(1, "HFKV001")]),
         ("a.md", b"\n" * 5_000_000, []),

@@ -134,6 +134,9 @@ class _Reader:
                 self._keep_places((number, "target_modules"), node)
         named = {base for base, _ in self._bases}
         base = named.pop() if len(named) == 1 else None
+        lists = {str(call.get("target_modules")) for call, own in self._calls if not own}
+        if len(lists) > 1:
+            base = None  # one of them is for another model than the one that is named
         if base is not None:
             for number, (call, own) in enumerate(self._calls):
                 if not own and isinstance(base, str) and base != HOLE:

@@ -54,7 +54,8 @@ def trl(section: Section) -> list[Asked] | None:
     read.take("lora_dropout", "lora_dropout", _DROPOUT if own else None)
     read.take("lora_task_type", "task_type", _TASK if own else None)
     read.take("use_dora", "use_dora")
-    read.misspelt(_KEYS)
+    if own:  # other scripts have keys of their own, and more of them
+        read.misspelt(_KEYS)
     if not own and targets is None:
         # Whoever wrote the script decides which targets are its default.
         read.unknown.add("target_modules")
