@@ -307,6 +307,8 @@ def _positions(model: Model) -> int | None:
         limit = integer(part.get("max_position_embeddings", part.get("n_positions")))
         if limit is None:
             continue
+        if limit < 1024 and "rope_theta" in part:
+            return None  # rotary positions have no such end: it is a number that nobody set
         scaling = part.get("rope_scaling") or part.get("rope_parameters")
         factor = scaling.get("factor") if isinstance(scaling, Mapping) else None
         if isinstance(factor, (int, float)) and 1 < factor < 1000:

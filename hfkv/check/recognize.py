@@ -30,7 +30,7 @@ OURS = ("adapter_config.json",)
 _WORDS = ("lora", "peft", "target_modules")
 #: In Python, and in other scripts, one of these.
 _CALLS = re.compile(
-    r"(?:Lora|IA3|LoHa|LoKr|OFT|Vera|HRA|FT)Config\(|get_peft_model|target_modules|TARGET_MODULES"
+    r"(?:Lora|IA3|LoHa|LoKr|OFT|Vera|HRA|FT)Config\b|get_peft_model|target_modules|TARGET_MODULES"
 )
 _FLAGS = ("lora", "target_modules", "target-modules")
 #: Keys of which a model's config has some beside ``model_type``.

@@ -162,6 +162,13 @@ FORMATS: dict[str, tuple[str, str, int]] = {
         'config = LoraConfig(r=8,\n    target_modules=TARGETS + ["V_PROJ"])\n',
         7,
     ),
+    "xtuner": (
+        "a.py",
+        f'path = "{QWEN}"\nmodel = dict(llm=dict(type=AutoModelForCausalLM.from_pretrained,\n'
+        "    pretrained_model_name_or_path=path), lora=dict(type=LoraConfig, r=8,\n"
+        '    target_modules=["q_proj", "V_PROJ"], task_type="CAUSAL_LM"))\n',
+        4,
+    ),
     "unsloth in Python": (
         "a.py",
         f'model, tok = FastLanguageModel.from_pretrained(model_name="{QWEN}")\n'
@@ -237,6 +244,9 @@ def test_what_is_filled_in_later_is_left_alone(project: Project, hole: str) -> N
         ("vllm.yaml", "lora_modules: [{name: a, path: b}]\nmax_lora_rank: 64\n"),
         ("x.sh", "python serve.py --enable-lora --max-lora-rank 64 --lora-modules a=b\n"),
         ("x.sh", "echo 'lora' && for i in 1 2; do python t.py --lora_r $i; done\n"),
+        ("x.py", "m = dict(type=AutoModel.from_pretrained, "
+         f'pretrained_model_name_or_path="{QWEN}")\n'
+         "lora = dict(type=LoraConfig, r=8, use_bdlora=None)\n"),
         # No adapter is trained.
         ("full.yaml", f'model: {QWEN}\ntraining:\n  training_type: full\n'
          'lora:\n  lora_r: 64\n  target_modules: ""\n'),

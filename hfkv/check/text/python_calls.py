@@ -251,7 +251,9 @@ class _Reader:
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         owner = function.value if isinstance(function, ast.Attribute) else None
         owned = getattr(owner, "id", getattr(owner, "attr", "")) if owner is not None else ""
-        if name in _CONFIGS:
+        if name == "dict":
+            self._configured(node)
+        elif name in _CONFIGS:
             if self._origin.get(name, "peft").partition(".")[0] in ("peft", "trl", "unsloth"):
                 self._keep(node, name)
         elif name == "get_peft_model" and _FAST.match(str(owned)):
@@ -262,6 +264,19 @@ class _Reader:
             model = next((item.value for item in node.keywords if item.arg == "model"), None)
             if isinstance(self._value(model, 0), str) and self._value(model, 0) != HOLE:
                 self._base(node, ("model",))
+
+    def _configured(self, node: ast.Call) -> None:
+        """``dict(type=LoraConfig, r=8)``, as mmengine's configs have calls."""
+        kind = next((item.value for item in node.keywords if item.arg == "type"), None)
+        name = getattr(kind, "attr", getattr(kind, "id", ""))
+        if name in _CONFIGS:
+            self._keep(node, str(name))
+            # What is not named, its trainer looks up by itself.
+            self._calls[-1][0].setdefault("target_modules", HOLE)
+        elif name in _LOADERS and str(getattr(getattr(kind, "value", None), "id", "")).endswith(
+            _MODELS
+        ):
+            self._base(node, ("pretrained_model_name_or_path",))
 
     def _base(self, node: ast.Call, names: tuple[str, ...]) -> None:
         value: ast.expr | None = node.args[0] if node.args else None

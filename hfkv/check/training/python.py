@@ -7,6 +7,7 @@ from hfkv.check.text.placeholder import HOLE
 from hfkv.check.text.python_calls import BASE, CALL, TARGETS
 from hfkv.check.training.fields import Fields, Section, near_key
 from hfkv.check.training.inline import FIELDS
+from hfkv.peft.lora.fields import KNOWN
 from hfkv.reading import printable
 
 __all__ = ["python"]
@@ -14,12 +15,6 @@ __all__ = ["python"]
 #: unsloth's own defaults.
 _RANK = 16
 _TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-_KNOWN = (
-    *FIELDS, "lora_alpha", "use_rslora", "init_lora_weights", "inference_mode", "peft_type",
-    "base_model_name_or_path", "revision", "loftq_config", "megatron_config", "megatron_core",
-    "eva_config", "corda_config", "use_qalora", "qalora_group_size", "runtime_config",
-    "arrow_config", "auto_mapping",
-)  # fmt: skip
 
 
 def python(section: Section) -> list[Asked] | None:
@@ -41,7 +36,9 @@ def python(section: Section) -> list[Asked] | None:
             read.take(key, key)
     if not fast and lora:
         for key in value:
-            near = near_key(key, _KNOWN) if key not in (*_KNOWN, CALL, BASE) else ""
+            near = (
+                near_key(key, KNOWN) if key not in KNOWN and key not in (CALL, BASE, "type") else ""
+            )
             if near:
                 message = f"LoraConfig takes no '{printable(key, 60)}'; did you mean {near}?"
                 read.slips.append(Slip(code="HFKV111", path=(*section.path, key), message=message))
