@@ -88,6 +88,7 @@ _CANONICAL = re.compile(
     r"|xlm|xlnet)(?:[-@].*)?$",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"[0-9]+")
 #: What a name on the Hub is made of.
 _HUB_ID = re.compile(r"^[\w.-]+(?:/[\w.-]+)?$", re.ASCII)
 
@@ -208,7 +209,11 @@ class Models:
         known = {*snapshot_names(), *(self._lock.keys if self._lock is not None else ())}
         near = []
         if name.lower() not in {other.lower() for other in known}:
-            near = difflib.get_close_matches(name, sorted(known), 1, 0.93)
+            # Another number is another model.
+            number = _NUMBER.findall(name)
+            like = {other.lower(): other for other in known if _NUMBER.findall(other) == number}
+            found = difflib.get_close_matches(name.lower(), sorted(like), 1, 0.9)
+            near = [like[item] for item in found]
         return f"{printable(key)} is not locked: run `hfkv lock` (or check with --online)" + (
             f"; did you mean {printable(near[0])}?" if near else ""
         )

@@ -444,3 +444,15 @@ def test_a_name_without_an_organization_is_a_folder_or_one_of_the_old_ones() -> 
     assert local_path("gpt2", root) is None
     assert local_path("bert-base-uncased", root) is None
     assert local_path(QWEN, root) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("Qwen/Qwen3-8b-", QWEN), ("Qwem/Qwen3-8B", QWEN), ("Qwen/Qwen4-8B", ""), ("a/b", "")],
+)
+def test_a_misspelt_base_has_its_near_name(project: Project, name: str, meant: str) -> None:
+    text = f"base_model: {name}\nadapter: lora\nlora_r: 8\nlora_target_modules: [q_proj]\n"
+    assert project.codes("a.yml", text) == [(1, "HFKV002")]
+    message = project.report.findings[0].message
+    assert ("did you mean" in message) == bool(meant)
+    assert meant in message
