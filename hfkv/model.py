@@ -213,7 +213,7 @@ class Model:
         method = method_of(fields)
         figure = method.count(self.base, method.read(fields), dtype=dtype)
         witness = self.facts.tensors if config is None else None
-        return figure if witness is None else method.agree(figure, witness)
+        return figure if witness is None else method.agree(self.base, figure, witness)
 
     @cached_property
     def pretraining(self) -> Pretraining:

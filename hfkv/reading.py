@@ -11,7 +11,7 @@ from typing import Any
 
 from hfkv.errors import ConfigError
 
-__all__ = ["describe", "parse_json_object", "printable"]
+__all__ = ["describe", "parse_json_object", "printable", "refuse_deep"]
 
 #: Categories of characters that are no part of what is read: controls, formats, surrogates, private
 #: and unassigned ones, line and paragraph separators.
@@ -90,11 +90,16 @@ def parse_json_object(raw: bytes | str, *, where: str) -> dict[str, Any]:
         ) from None
     if not isinstance(value, dict):
         raise ConfigError(f"found {describe(value)}", where=where, expected="a JSON object")
-    _refuse_deep(value, where)
+    refuse_deep(value, where)
     return value
 
 
-def _refuse_deep(value: object, where: str) -> None:
+def refuse_deep(value: object, where: str) -> None:
+    """Refuse what is nested deeper than any real file.
+
+    Raises:
+        ConfigError: it is.
+    """
     level: list[object] = [value]
     for _ in range(_DEEPEST):
         level = [

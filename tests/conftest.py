@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from hfkv.data import names_in
 from hfkv.errors import HfkvError
 from hfkv.source import fetch, limits, overlap
 from hfkv.source.connections import tls
@@ -32,11 +31,6 @@ sources. The fine-tuning data includes over 10M human-annotated examples.
 def fetch_many(models: Sequence[str], **options: Any) -> list[Files | HfkvError]:
     """The raw files of several models, or the errors that kept them from being read."""
     return overlap(lambda model: fetch(model, **options), models)
-
-
-def snapshot_names() -> list[str]:
-    """Hub ids that have a snapshot."""
-    return [name.removesuffix(".json").replace("--", "/") for name in names_in("snapshots")]
 
 
 @pytest.fixture(autouse=True)

@@ -58,7 +58,7 @@ def test_findings_are_annotations_and_sarif(example: Path) -> None:
     config.write_text(config.read_text().replace("q_proj", "qproj"))
     code, out, output = _run(example, FILES="training\n README.md")
     assert (code, output) == (1, "exit-code=1\n")
-    assert out.startswith("::error file=training/trl.yaml,line=7,title=HFKV102::")
+    assert out.startswith("::error file=training/trl.yaml,line=7,col=5,title=HFKV102::")
     code, out, _ = _run(example, FORMAT="sarif", OUTPUT="hfkv.sarif")
     assert (code, out) == (1, "")
     log = json.loads((example / "hfkv.sarif").read_text())

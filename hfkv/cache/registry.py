@@ -8,13 +8,13 @@ imports only its own: ``python -m hfkv.generate cache_rows`` writes which type i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module, resources
+from importlib import import_module
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Delegated, Row
+from hfkv.data import read_json
 from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
@@ -23,9 +23,7 @@ from hfkv.reading import printable
 __all__ = ["FAMILIES", "ROWS", "Row", "plan", "row_of"]
 
 #: The file of ``hfkv/cache/rows`` that has a type's row.
-FAMILIES: Mapping[str, str] = json.loads(
-    (resources.files("hfkv.data") / "cache_rows.json").read_text("utf-8")
-)
+FAMILIES: Mapping[str, str] = read_json("cache_rows.json")
 
 
 class _Rows(Mapping[str, Row]):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.check.document import KeyPath
+from hfkv.check.text.places import KeyPath
 
 __all__ = ["Asked", "EveryLinear", "Slip"]
 
@@ -66,7 +66,15 @@ class Asked:
         lora: it is LoRA, and not another kind that chooses modules by the same fields.
         dtype: element type of the adapter, ``auto`` is the model's.
         owns_header: an adapter's own safetensors may lie beside the file.
-        needs_base: that no base is named is worth a finding.
+        needs_base: that no base is named is worth a note.
+        unknown: fields that are filled in when the trainer runs.
+        wildcards: names may hold ``*``, and are then matched against whole names.
+        exact_types: nothing converts the file's values before PEFT gets them.
+        tokens: the length of a sequence in training, and ``tokens_path`` where that is.
+        batch: sequences in a batch.
+        packed: several samples share a sequence, each with positions of its own.
+        foreign: the library whose classes it adapts, where that is not transformers.
+        layers: how many of the last layers are adapted, and ``layers_path`` where that is.
     """
 
     kind: str
@@ -87,6 +95,16 @@ class Asked:
     dtype: str = "auto"
     owns_header: bool = False
     needs_base: bool = True
+    unknown: frozenset[str] = frozenset()
+    wildcards: bool = False
+    exact_types: bool = False
+    tokens: int | None = None
+    tokens_path: KeyPath = ()
+    batch: int | None = None
+    packed: bool = False
+    foreign: str = ""
+    layers: int | None = None
+    layers_path: KeyPath = ()
 
     def called(self, name: str) -> str:
         """What the file calls a field."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from hfkv.check.finding import Finding, said
+from hfkv.check.finding import At, Finding, said
 from hfkv.check.models import Models, Unavailable
 from hfkv.check.settings import BudgetTable, Settings
 from hfkv.check.walk import fits
@@ -235,11 +235,18 @@ def _of_model(settings: Settings, budget: Budget, models: Models) -> Iterator[Fi
 
 
 def _of_adapter(budget: Budget, checked: Checked) -> Iterator[Finding]:
-    def at(code: str, message: str) -> Finding:
-        document, asked = checked.document, checked.asked
-        line = document.line(asked.place("r") or asked.place("target_modules"))
-        return Finding(path=document.path, line=line, code=code, message=message)
+    asked = checked.asked
+    make = At(checked.document)
+    own = asked.tokens_path if "tokens" not in budget.written and budget.kv_cache else ()
 
+    def at(code: str, message: str) -> Finding:
+        return make(own or asked.place("r") or asked.place("target_modules"), code, message)
+
+    # What the config itself says of its sequences comes before what is usual.
+    if "tokens" not in budget.written and asked.tokens is not None:
+        budget = replace(budget, tokens=asked.tokens)
+    if "batch" not in budget.written and asked.batch is not None:
+        budget = replace(budget, batch=asked.batch)
     try:
         figure = checked.figure() if _needs_adapter(budget) else None
         for message in _exceeded(budget, checked.base, figure):

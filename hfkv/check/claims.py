@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfkv.check.document import Document
-from hfkv.check.finding import Finding, said
-from hfkv.check.markers import markers
-from hfkv.check.models import Models, Unavailable
+from hfkv.check.finding import At, Finding, said
+from hfkv.check.markers import code_of, inside, markers
+from hfkv.check.models import Models, Unavailable, renamed
 from hfkv.check.question import Answer, Question, parse_question
-from hfkv.check.written import default_text, right_text
+from hfkv.check.text.places import Lines
+from hfkv.check.written import right_text, text_like
 from hfkv.errors import HfkvError, InputError, TargetError
 from hfkv.reading import printable
 
-__all__ = ["MARKDOWN", "Claim", "check_claims", "find_claims"]
+__all__ = ["MARKDOWN", "Claim", "check_claims", "find_claims", "unmarked"]
 
 #: Endings of documents in which code is written as Markdown writes it.
 MARKDOWN = frozenset(".md .markdown .mdx .qmd .rmd".split())
@@ -87,10 +89,11 @@ def find_claims(text: str, *, markdown: bool = True) -> Iterator[Claim]:
 
 def check_claims(document: Document, models: Models) -> Iterator[tuple[Finding, Claim, str | None]]:
     """Findings, each with its claim and, where it can be mended, the right text."""
+    make = At(document)
     for claim in find_claims(document.text, markdown=document.suffix in MARKDOWN):
 
         def at(code: str, message: str, claim: Claim = claim) -> Finding:
-            return Finding(path=document.path, line=claim.line, code=code, message=message)
+            return make((), code, message, line=claim.line)
 
         if claim.fault:
             yield at("HFKV302", claim.fault), claim, None
@@ -112,20 +115,74 @@ def check_claims(document: Document, models: Models) -> Iterator[tuple[Finding, 
             code = "HFKV302" if misused else "HFKV303"
             yield at(code, f"{printable(claim.question, 80)}: {said(error)}"), claim, None
             continue
+        now = renamed(model)
+        if now:
+            yield at("HFKV007", f"{printable(question.model)} is {printable(now)} now"), claim, None
         right = right_text(claim.text, answer)
         if right == claim.text:
             continue
         shown = printable(claim.text.strip(), 60) or "nothing"
-        message = f"says {shown}, and {_shown(question, answer)}"
+        message = f"says {shown}, and {_shown(question, answer, claim.text)}"
         if right is None:
-            message += "; it holds several numbers: leave one between the markers"
-        yield at("HFKV301", message), claim, right
+            message += (
+                "; this cannot be mended here: leave one number and its unit between the markers"
+            )
+        found = at("HFKV301", message)
+        place = Lines(document.text).at(claim.start, max(claim.end, claim.start + 1))
+        if place.line == claim.line:
+            found = replace(
+                found,
+                column=place.column,
+                width=place.width,
+                excerpt=document.line_text(place.line),
+            )
+        yield found, claim, right
 
 
-def _shown(question: Question, answer: Answer) -> str:
+def _shown(question: Question, answer: Answer, written: str) -> str:
+    """The right figure, in the unit of the claim, and exactly."""
     value = answer.value
     exact = f"{int(value):,}" if not isinstance(value, str) and value.denominator == 1 else ""
-    text = printable(default_text(answer), 60)
+    text = printable(text_like(written, answer), 60)
     unit = " B" if answer.unit == "bytes" else ""
     figure = f"{text} ({exact}{unit})" if exact and f"{exact}{unit}" != text else text
     return f"`hfkv {question.command}` computes {figure}"
+
+
+#: A sentence that says how large a KV cache is, without a marker.
+_PLAIN = re.compile(
+    r"[0-9][0-9.,]*[ \u00a0]?[kKMGT]i?B\b[^\n]{0,40}\bKV[ -]cache\b"
+    r"|\bKV[ -]cache\b[^\n]{0,60}?[0-9][0-9.,]*[ \u00a0]?[kKMGT]i?B\b"
+)
+_NAME = re.compile(r"\b[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\b")
+
+
+def unmarked(document: Document) -> Iterator[Finding]:
+    """Notes: lines that name a model and say how large its KV cache is, which nothing checks."""
+    text = document.text
+    code = None
+    at = At(document)
+    for found in _PLAIN.finditer(text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        end = text.find("\n", found.end())
+        line = text[start : end if end >= 0 else len(text)]
+        if "hfkv" in line or line.startswith(("    ", "\t")) or _NAME.search(line) is None:
+            continue
+        if code is None:
+            code = code_of(text) if document.suffix in MARKDOWN else ()
+        if inside(code, found.start()):
+            continue
+        name = next(
+            (item for item in _NAME.findall(line) if not item.startswith(("http", "www"))), ""
+        )
+        if not name or name.endswith((".md", ".json", ".py", ".com")):
+            continue
+        number = text.count("\n", 0, found.start()) + 1
+        yield at(
+            (),
+            "HFKV304",
+            f"nothing checks this figure of {printable(name, 80)}: put it between "
+            f"<!-- hfkv: kv {printable(name, 80)} --tokens N --> and <!-- /hfkv -->",
+            note=True,
+            line=number,
+        )

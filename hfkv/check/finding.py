@@ -3,45 +3,85 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.check.codes import selected
+from hfkv.check.document import Document
 from hfkv.check.markers import code_of, inside
+from hfkv.check.text.places import KeyPath, Place
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
-__all__ = ["Finding", "Waivers", "said", "waivers_of"]
+__all__ = ["At", "Finding", "Waiver", "Waivers", "said", "waivers_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong.
+    """Something wrong, or a note: something that could not be judged, or is worth knowing.
 
     Attributes:
         path: the file, relative to the project's root, with ``/``.
         line: its line, counted from 1.
+        column: its column, counted from 1; 0 where only the line is known.
+        width: how many characters are meant.
         code: a key of :data:`hfkv.check.codes.CODES`.
         message: one sentence, safe to print.
+        note: it does not fail a run unless that is strict.
         fixed: it was mended in the file (``--fix``).
+        excerpt: the line as it stands in the file.
+        pointer: the value that is meant, as a JSON pointer; "" where it is none.
     """
 
     path: str
     line: int
+    column: int = 0
+    width: int = 0
     code: str
     message: str
+    note: bool = False
     fixed: bool = False
+    excerpt: str = field(default="", compare=False, repr=False)
+    pointer: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON has it."""
         return {
             "file": self.path,
             "line": self.line,
+            "column": self.column,
             "code": self.code,
             "message": self.message,
+            "note": self.note,
             "fixed": self.fixed,
+            "pointer": self.pointer,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Makes the findings of one document."""
+
+    document: Document
+
+    def __call__(
+        self, path: KeyPath, code: str, message: str, *, note: bool = False, line: int = 0
+    ) -> Finding:
+        """A finding at a value, or at a line."""
+        document = self.document
+        place = Place(line) if line else document.place(path)
+        parts = [str(part).replace("~", "~0").replace("/", "~1") for part in path[1:]]
+        return Finding(
+            path=document.path,
+            line=place.line,
+            column=place.column,
+            width=place.width,
+            code=code,
+            message=message,
+            note=note,
+            excerpt=document.line_text(place.line) if place.column else "",
+            pointer="".join(f"/{part}" for part in parts),
+        )
 
 
 def said(error: HfkvError) -> str:
@@ -66,6 +106,23 @@ _COMMENT = re.compile(
 )
 
 
+@dataclass(slots=True, kw_only=True)
+class Waiver:
+    """A comment that lets findings pass.
+
+    Attributes:
+        line: where it stands.
+        codes: codes, or beginnings of codes.
+        whole: it speaks for the file, and not for its line alone.
+        used: it let something pass.
+    """
+
+    line: int
+    codes: tuple[str, ...]
+    whole: bool = False
+    used: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waivers:
     """Comments of a file that let findings pass.
@@ -73,29 +130,29 @@ class Waivers:
     ``hfkv: ignore[HFKV102]`` in a comment speaks for its line, ``hfkv: ignore-file[...]`` for the
     file; without brackets for every code.
 
-    Attributes:
-        lines: line to codes or beginnings of codes.
-        file: those of the whole file.
-
     >>> found = Finding(path="a.yaml", line=1, code="HFKV102", message="")
     >>> waivers_of("r: 8  # hfkv: ignore[HFKV102]").cover(found), waivers_of("r: 8").cover(found)
     (True, False)
     """
 
-    lines: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    file: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
     def cover(self, finding: Finding) -> bool:
         """Whether a finding of this file may pass."""
-        return selected(finding.code, (*self.file, *self.lines.get(finding.line, ())))
+        covered = False
+        for waiver in self.waivers:
+            if (waiver.whole or waiver.line == finding.line) and selected(
+                finding.code, waiver.codes
+            ):
+                waiver.used = covered = True
+        return covered
 
 
 def waivers_of(text: str, *, markdown: bool = False) -> Waivers:
     """The waivers of a file's text; in Markdown those in code are shown, not meant."""
-    lines: dict[int, tuple[str, ...]] = {}
-    whole: tuple[str, ...] = ()
     if "hfkv:" not in text:
         return Waivers()
+    found: list[Waiver] = []
     code = code_of(text) if markdown else ()
     line, counted = 1, 0
     for comment in _COMMENT.finditer(text):
@@ -106,8 +163,6 @@ def waivers_of(text: str, *, markdown: bool = False) -> Waivers:
         counted = start
         named = re.split(r"[\s,]+", comment["codes"] or "")
         codes = ("ALL",) if comment["codes"] is None else tuple(filter(None, named))
-        if comment["kind"].lower() == "ignore":
-            lines[line] = (*lines.get(line, ()), *codes)
-        else:
-            whole += codes
-    return Waivers(lines=lines, file=whole)
+        whole = comment["kind"].lower() != "ignore"
+        found.append(Waiver(line=line, codes=codes, whole=whole))
+    return Waivers(waivers=tuple(found))

@@ -14,7 +14,7 @@ from hfkv.check.finding import Finding
 from hfkv.check.models import local_path
 from hfkv.check.question import parse_question
 from hfkv.check.recognize import Part
-from hfkv.check.run import documents, open_lock, parts
+from hfkv.check.run import Passing, documents, open_lock, parts
 from hfkv.check.settings import Settings
 from hfkv.errors import HfkvError, InputError, NotFoundError
 from hfkv.model import Model
@@ -22,7 +22,7 @@ from hfkv.reading import printable
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, dump_lock, lock_key, read_lock, record_of
 
-__all__ = ["Locked", "Named", "check_lock", "lock", "named_models"]
+__all__ = ["Locked", "Named", "check_lock", "lock", "named_models", "outdated_models"]
 
 #: An adapter of an adapter is not a chain that PEFT loads; two steps see to it that it ends.
 _STEPS = 2
@@ -64,20 +64,24 @@ class Locked:
     failed: int
 
 
-def named_models(settings: Settings) -> dict[str, Named]:
+def named_models(settings: Settings, passing: Passing | None = None) -> dict[str, Named]:
     """Every model on the Hub that the project's checks name, by its name in lower case.
+
+    Args:
+        settings: the project's.
+        passing: takes in the comments of the files that are read.
 
     Raises:
         InputError: a budget cannot be read.
     """
     found: dict[str, Named] = {}
-    for named in _named(settings):
+    for named in _named(settings, passing):
         if local_path(named.model, settings.root) is None:
             found.setdefault(named.key.lower(), named)
     return found
 
 
-def _named(settings: Settings) -> Iterator[Named]:
+def _named(settings: Settings, passing: Passing | None) -> Iterator[Named]:
     root = settings.root
     for model in settings.models:
         name, _, revision = model.partition("@")
@@ -93,6 +97,8 @@ def _named(settings: Settings) -> Iterator[Named]:
     # What cannot be read is for `hfkv check` to say.
     for document in documents(settings, (), []):
         near = document.file.parent
+        if passing is not None:
+            passing.add(document)
         try:
             for part in parts(settings, document):
                 named = _claimed(document) if part.kind == "claims" else _asked(document, part)
@@ -119,12 +125,12 @@ def _claimed(document: Document) -> Iterator[Named]:
 
 def _asked(document: Document, part: Part) -> Iterator[Named]:
     asked = part.asked
-    if asked is not None and asked.base is not None:
+    if asked is not None and asked.base is not None and not asked.foreign:
         yield Named(
             model=asked.base,
             revision=asked.revision,
             path=document.path,
-            line=document.line(asked.base_path),
+            line=document.place(asked.base_path).line,
         )
 
 
@@ -273,6 +279,48 @@ def _write(settings: Settings, text: str) -> bool:
     return True
 
 
+def outdated_models(settings: Settings, load: Callable[[str, str | None], Model]) -> dict[str, str]:
+    """The locked models that are elsewhere now, each with what became of it, in words.
+
+    Args:
+        settings: the project's.
+        load: how to fetch a model by name and revision.
+
+    Raises:
+        HfkvError: the lock cannot be read.
+    """
+    old = _old(settings)
+    named = {
+        key: Named(
+            model=record["model"],
+            revision=record.get("revision"),
+            path=settings.lock,
+            line=old.lines[key],
+        )
+        for key, record in old.records.items()
+    }
+    fetched = _fetch(list(named.values()), load)
+    found = {key: printable(fault.error.what) for key, fault in old.faults.items()}
+    for key, item in named.items():
+        before, after = old.records[key], fetched[item.key]
+        if isinstance(after, HfkvError):
+            found[key] = f"cannot be had: {printable(str(after), 600)}"
+            continue
+        was, now = str(before.get("commit") or ""), str(after.get("commit") or "")
+        notes = [note for note in after.get("notes", ()) if note.startswith("the repository was")]
+        if notes and notes[0] not in before.get("notes", ()):
+            found[key] = printable(notes[0])
+        elif now and not was:
+            found[key] = f"locked without a commit, and at {now[:12]} on the Hub"
+        elif now and was != now:
+            same = before.get("files") == after.get("files") and before.get("tensors") == after.get(
+                "tensors"
+            )
+            more = ", with the same config and tensors" if same else ""
+            found[key] = f"locked at {was[:12]}, and at {now[:12]} now{more}"
+    return dict(sorted(found.items()))
+
+
 def check_lock(settings: Settings) -> list[Finding]:
     """Why the lock is not up to date; empty where it is. No network.
 
@@ -280,10 +328,11 @@ def check_lock(settings: Settings) -> list[Finding]:
         InputError: a budget cannot be read.
     """
     findings: list[Finding] = []
+    passing = Passing(settings)
     found, broken = open_lock(settings, findings)
     if broken:
-        return findings
-    wanted = named_models(settings)
+        return [item for item in findings if passing.stays(item)]
+    wanted = named_models(settings, passing)
     there = {name.lower(): name for name in (found.keys if found is not None else ())}
     for key, named in wanted.items():
         if key not in there:
@@ -311,4 +360,4 @@ def check_lock(settings: Settings) -> list[Finding]:
                     message=f"no check names {printable(name)}: run `hfkv lock`",
                 )
             )
-    return findings
+    return [item for item in findings if passing.stays(item)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hfkv.check.document import is_pointer
 from hfkv.check.finding import said
 from hfkv.errors import ConfigError, HfkvError, NotFoundError, RecordError, SourceError
 from hfkv.facts import read
@@ -18,7 +21,7 @@ from hfkv.source.lock import Lock, lock_key
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
 
-__all__ = ["Kept", "Models", "Unavailable", "local_path"]
+__all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "renamed"]
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,35 @@ class Unavailable(Exception):  # noqa: N818 - not an error of the package: it ne
     Args:
         code: the finding's code; "" where the reason has a finding of its own already.
         message: the finding's words.
+        absent: it is a path, and nothing is there: it may be one of another machine.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, absent: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.absent = absent
+
+
+#: Folders into which runs are written, and models are put: no names of organizations on the Hub.
+_FOLDERS = frozenset(
+    """ckpt ckpts checkpoint checkpoints data dataset datasets exp exps experiment experiments
+    finetuned log logs lora loras merged merged_models model models output outputs out pretrained
+    pretrained_model pretrained_models results result run runs save saved saved_models saves tmp
+    temp weights work_dirs workspace adapter adapters lora-out llm llms base_model base_models
+    local path path-to path_to your""".split()
+)
+_RUN = re.compile(r"(?:^|[/_-])(?:checkpoint-[0-9]+|epoch[_-]?[0-9]+|step[_-]?[0-9]+)$")
+_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
+#: The models of the Hub's first years, which belong to no organization.
+_CANONICAL = re.compile(
+    r"(?:albert|bart|bert|camembert|ctrl|distil\w+|gpt2|longformer|openai-gpt|roberta|t5|transfo-xl"
+    r"|xlm|xlnet)(?:[-@].*)?$",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[0-9]+")
+#: What a name on the Hub is made of.
+_HUB_ID = re.compile(r"^[\w.-]+(?:/[\w.-]+)?$", re.ASCII)
 
 
 def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
@@ -80,9 +106,33 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
                 return folder / name
         except (OSError, ValueError):  # too long for a path, or with characters that none has
             return None
-    if name.startswith(("./", "../", ".\\")) or name.count("/") > 1 or name.endswith(".json"):
+    if name.startswith(("./", "../", ".\\")) or name.endswith(".json") or _DRIVE.match(name):
+        return root / name
+    if "/" not in name and not _CANONICAL.match(name):
+        return root / name  # the Hub has no others without an organization
+    first = name.partition("/")[0].lower()
+    if not _HUB_ID.match(name) or _RUN.search(name) or ("/" in name and first in _FOLDERS):
         return root / name
     return None
+
+
+def read_folder(folder: Path, *, model: str) -> Files:
+    """A model's files in a directory. Where its weights are pointers of Git LFS, and so not here,
+    its config alone.
+
+    Raises:
+        HfkvError: as :func:`hfkv.source.directory.read_directory`.
+    """
+    if not any(is_pointer(file) for file in folder.glob("*.safetensors")):
+        return read_directory(folder, model=model, source="directory")
+    config = folder / "config.json"
+    if not config.is_file() or is_pointer(config):
+        raise NotFoundError("its files are pointers of Git LFS", where=printable(model))
+    return replace(
+        read_path(str(config)),
+        model=model,
+        missing={"tensors": "the weights are pointers of Git LFS"},
+    )
 
 
 class Models:
@@ -128,10 +178,14 @@ class Models:
 
     def _load(self, name: str, revision: str | None, path: Path | None) -> Model:
         if path is not None:
+            try:
+                there = path.exists()
+            except (OSError, ValueError):
+                there = False
+            if not there:
+                raise Unavailable("HFKV003", f"there is no {printable(name)} here", absent=True)
             if path.is_dir():
-                return self._complete(read_directory(path, model=name, source="directory"))
-            if not path.exists():
-                raise Unavailable("HFKV003", f"there is no {printable(name)} here")
+                return self._complete(read_folder(path, model=name))
             return self._complete(replace(read_path(str(path)), model=name))
         if self._broken:
             raise Unavailable("", "the lock cannot be read")
@@ -144,11 +198,23 @@ class Models:
         except NotFoundError:
             if self._online:
                 return Kept(load(name, revision=revision).facts)
-            raise Unavailable(
-                "HFKV002",
-                f"{printable(lock_key(name, revision))} is not locked: run `hfkv lock` (or check "
-                "with --online)",
-            ) from None
+            raise Unavailable("HFKV002", self._not_locked(name, revision)) from None
+
+    def _not_locked(self, name: str, revision: str | None) -> str:
+        from hfkv.source.snapshot import snapshot_names
+
+        key = lock_key(name, revision)
+        known = {*snapshot_names(), *(self._lock.keys if self._lock is not None else ())}
+        near = []
+        if name.lower() not in {other.lower() for other in known}:
+            # Another number is another model.
+            number = _NUMBER.findall(name)
+            like = {other.lower(): other for other in known if _NUMBER.findall(other) == number}
+            found = difflib.get_close_matches(name.lower(), sorted(like), 1, 0.9)
+            near = [like[item] for item in found]
+        return f"{printable(key)} is not locked: run `hfkv lock` (or check with --online)" + (
+            f"; did you mean {printable(near[0])}?" if near else ""
+        )
 
     def _complete(self, files: Files) -> Model:
         """An adapter's figures are its base's: look that up as well."""
@@ -165,3 +231,14 @@ class Models:
         revision = adapter.get("revision")
         base = self.get(name, revision if isinstance(revision, str) else None)
         return Kept(replace(facts, base=base.facts))
+
+
+_RENAMED = "the repository was renamed: it is "
+
+
+def renamed(model: Model) -> str:
+    """The name that a model's repository has now, where it is another than the one asked for."""
+    for note in model.core.notes:
+        if note.startswith(_RENAMED):
+            return note.removeprefix(_RENAMED).removesuffix(" now")
+    return ""

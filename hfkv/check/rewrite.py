@@ -13,8 +13,6 @@ from hfkv.errors import SourceError
 
 __all__ = ["mended", "replace_file", "rewrite"]
 
-_MARK = b"\xef\xbb\xbf"
-
 
 def mended(text: str, mends: Sequence[tuple[Claim, str]]) -> str:
     """A document's text with other texts in these claims."""
@@ -36,10 +34,15 @@ def rewrite(document: Document, mends: Sequence[tuple[Claim, str]], root: Path) 
         raw = target.read_bytes()
     except OSError as error:
         raise SourceError(f"not mended: {error.strerror}") from None
-    mark = _MARK if raw.startswith(_MARK) else b""
-    if raw != mark + document.text.encode("utf-8"):
+    try:
+        same = raw == document.text.encode(document.encoding)
+        # The byte order mark that "utf-16" writes is this machine's, not the file's.
+        content = mended(document.text, mends).encode(document.encoding)
+    except UnicodeEncodeError:
+        raise SourceError(f"not mended: it cannot be written as {document.encoding}") from None
+    if not same:
         raise SourceError("not mended: it changed while it was checked")
-    replace_file(target, mark + mended(document.text, mends).encode("utf-8"))
+    replace_file(target, content)
 
 
 def replace_file(target: Path, content: bytes) -> None:

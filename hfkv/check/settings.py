@@ -22,7 +22,10 @@ else:
     import tomli as tomllib
 
 _T = TypeVar("_T")
-_KEYS = frozenset("select ignore per-file-ignores include exclude models bases budget lock".split())
+_KEYS = frozenset(
+    """select ignore per-file-ignores include exclude models bases budget lock strict
+    baseline""".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Settings:
         bases: (glob, model): the base model of configs that do not name one on the Hub.
         budgets: the ``[[budget]]`` tables.
         lock: the lock's path relative to the root.
+        strict: notes fail a run as findings do.
+        baseline: a file of findings that are let pass, relative to the root; "" for none.
         text: of the configuration file.
     """
 
@@ -61,6 +66,8 @@ class Settings:
     bases: tuple[tuple[str, str], ...] = ()
     budgets: tuple[BudgetTable, ...] = field(default=(), repr=False)
     lock: str = "hfkv.lock"
+    strict: bool = False
+    baseline: str = ""
     text: str = field(default="", repr=False)
 
     @property
@@ -156,6 +163,8 @@ def _settings(root: Path, name: str, table: Mapping[str, Any], text: str) -> Set
         bases=tuple((glob, _text(model, f"{where}: bases")) for glob, model in bases.items()),
         budgets=_budgets(table.get("budget", []), text, where),
         lock=lock,
+        strict=read("strict", _flag, False),
+        baseline=read("baseline", _text, ""),
         text=text,
     )
 
@@ -163,6 +172,12 @@ def _settings(root: Path, name: str, table: Mapping[str, Any], text: str) -> Set
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise InputError(f"found {describe(value)}", where=where, expected="a text")
+    return value
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"found {describe(value)}", where=where, expected="true or false")
     return value
 
 

@@ -19,6 +19,7 @@ from hfkv.modules.table import peft_facts
 from hfkv.peft.lora import LoraOptions
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
+from hfkv.peft.lora.witness import MOVED, newer_name
 from hfkv.peft.matching import compiled, layer_chosen, matches_list, rank_of
 from hfkv.reading import printable
 
@@ -39,6 +40,8 @@ class Flaw:
         item: the item of it, where one of several is wrong.
         message: what is wrong, after the field's name.
         hint: what may have been meant, or "".
+        note: it is worth knowing, and no mistake.
+        old_names: modules are named as an older transformers had them.
     """
 
     code: str
@@ -46,6 +49,17 @@ class Flaw:
     item: object = None
     message: str
     hint: str = ""
+    note: bool = False
+    old_names: bool = False
+
+
+#: Parts of names of modules that look at pictures or listen, and are no language model.
+_TOWERS = re.compile(
+    r"(?:^|\.)(vision\w*|visual\w*|image\w*|audio\w*|speech\w*|video\w*|multi_modal\w*|mm_\w*"
+    r"|qformer|aligner|resampler)(?=\.|$)"
+)
+#: Last parts of the names of experts' projections, as lists of targets have them.
+_EXPERTS = frozenset("gate_up_proj down_proj gate_proj up_proj w1 w2 w3 experts".split())
 
 
 class Base:
@@ -90,6 +104,22 @@ class Base:
         )
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """Full names of all modules."""
+        return frozenset(module.name for module in self.built.modules)
+
+    @cached_property
+    def fused(self) -> list[str]:
+        """Parameters that hold a projection of all experts, by the ends of their names."""
+        found = {
+            f"{target_name(module.name)}.{name}": None
+            for module in self.built.modules
+            for name, shape in module.parameters.items()
+            if len(shape) == 3 and "bias" not in name
+        }
+        return list(found)
+
+    @cached_property
     def parameters(self) -> list[str]:
         """Full names of all parameters."""
         found = list(self.built.loose)
@@ -116,14 +146,23 @@ class Base:
         """``; did you mean ...?`` with near names, or nothing."""
         import difflib
 
-        wanted, known = leaf(name), sorted(set(among))
+        wanted = leaf(name)
+        known = sorted(set(among) - {wanted, name})
         near = [item for item in known if wanted in item.split("_")][:3]
         near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
         return f"; did you mean {printable(' or '.join(near), 120)}?" if near else ""
 
 
-def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Iterator[Flaw]:
+def flaws(
+    base: Base, options: LoraOptions, alpha_pattern: object = None, *, named: bool = True
+) -> Iterator[Flaw]:
     """Everything that is wrong with an adapter's config on this base.
+
+    Args:
+        base: the base model.
+        options: what is asked.
+        alpha_pattern: PEFT's field of that name, which no count needs.
+        named: somebody wrote the targets down, and the trainer did not choose them by itself.
 
     Raises:
         UnsupportedError: the combination is not counted.
@@ -140,9 +179,15 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
         parameters
     )
     code = "HFKV101" if nothing else "HFKV102"
+    newer = {name: newer_name(name, base.names) for name in missing}
+    yield from _older(base, [name for name in missing if newer[name]], newer, code)
     for name in missing:
-        hint = base.like(name, base.adaptable)
-        have = f"; it has {printable(', '.join(base.adaptable), 400)}" if nothing else ""
+        if newer[name]:
+            continue
+        hint = _experts(base, name) or base.like(name, base.adaptable)
+        have = ""
+        if nothing and name == missing[0] and base.adaptable:
+            have = f"; it has {printable(', '.join(base.adaptable), 400)}"
         yield Flaw(
             code=code,
             field="target_modules",
@@ -158,7 +203,8 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
             message=f"'{printable(name, 80)}' matches no parameter of {base.where}"
             + base.like(name, {leaf(full) for full in among}),
         )
-    yield from _places(base, options)
+    beside = list(_places(base, options))
+    yield from beside
     if nothing:
         return
     try:
@@ -169,6 +215,8 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
             compiled(str(options.target_modules)).fullmatch(module.name)
             for module in base.built.modules
         )
+        if not empty and any(flaw.field in _LAYERS for flaw in beside):
+            return  # no layer is chosen, which was said
         text, hint = error.what, error.hint
         if empty and options.target_modules != "all-linear":
             pattern = str(options.target_modules)
@@ -188,6 +236,8 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
     for name in names:
         if name in missing or any(name == key or name.endswith(f".{key}") for key in base.moved):
             continue
+        if any(flaw.field in _LAYERS for flaw in beside):
+            continue
         if not any(matches_list((name,), full) for full in adapted):
             yield Flaw(
                 code="HFKV102",
@@ -196,8 +246,63 @@ def flaws(base: Base, options: LoraOptions, alpha_pattern: object = None) -> Ite
                 message=f"'{printable(name, 80)}' adapts nothing in {base.where}: each of its "
                 "modules is excluded, in no layer that is chosen, or trained whole",
             )
-    yield from _ranks(base, options, made.adapted)
+    yield from _ranks(base, options, made.adapted, named and options.target_modules != "all-linear")
     yield from _patterns(options, made.adapted, alpha_pattern)
+    if named and names and not any("." in name for name in names):
+        yield from _towers(base, adapted)
+
+
+_LAYERS = ("layers_to_transform", "layers_pattern")
+
+
+def _older(base: Base, names: list[str], newer: dict[str, str], code: str) -> Iterator[Flaw]:
+    """Names that another version of transformers gave the modules: one flaw for all of them."""
+    if not names:
+        return
+    first, now = names[0], newer[names[0]]
+    old, new = next((pair for pair in MOVED if pair[0] and first.startswith(pair[0])), (first, now))
+    many = f"{len(names):,} names begin" if len(names) > 1 else f"'{printable(first, 80)}' begins"
+    yield Flaw(
+        code=code,
+        field="target_modules",
+        item=first,
+        message=f"{many} as transformers 4 had it and match nothing in {base.where}: "
+        f"'{printable(old, 80)}' is '{printable(new, 80)}' in transformers 5",
+        old_names=True,
+    )
+
+
+def _experts(base: Base, name: str) -> str:
+    """What to write where fused experts were meant."""
+    if leaf(name) not in _EXPERTS:
+        return ""
+    like = [item for item in base.fused if leaf(name) in item or leaf(name)[0] in ("w", "e")]
+    like = like or [item for item in base.fused if leaf(name) in ("gate_proj", "up_proj")]
+    if not like:
+        return ""
+    return (
+        "; its experts are fused: name their parameters, "
+        f"target_parameters: [{printable(', '.join(like[:3]), 160)}]"
+    )
+
+
+def _towers(base: Base, adapted: list[str]) -> Iterator[Flaw]:
+    """A list of plain names reaches a vision tower as well, which few mean."""
+    inside: dict[str, int] = {}
+    for name in adapted:
+        found = _TOWERS.search(name)
+        if found:
+            inside[name[: found.end()]] = inside.get(name[: found.end()], 0) + 1
+    if inside and sum(inside.values()) < len(adapted):
+        names = ", ".join(printable(name, 60) for name in list(inside)[:3])
+        yield Flaw(
+            code="HFKV113",
+            field="target_modules",
+            message=f"{sum(inside.values()):,} of the {len(adapted):,} modules that are adapted "
+            f"are in {names} of {base.where}: exclude_modules leaves them out, if that is not "
+            "meant",
+            note=True,
+        )
 
 
 def _target_names(options: LoraOptions) -> tuple[str, ...]:
@@ -208,13 +313,45 @@ def _whole_name(base: Base, pattern: str) -> str:
     """A name alone is a common slip: PEFT takes a text as an expression for the whole name."""
     if base.has(pattern):
         return f"a text is an expression for the whole name: write ['{printable(pattern, 60)}']"
+    for old, new in MOVED:
+        for before, after in ((old, new), (old.replace(".", "\\."), new.replace(".", "\\."))):
+            if not old or not pattern.removeprefix("^").startswith(before):
+                continue
+            other = pattern.removeprefix("^").replace(before, after, 1)
+            try:
+                expression = compiled(other)
+            except HfkvError:
+                continue
+            if any(expression.fullmatch(name) for name in base.names):
+                moved = _layers_of(base, new)
+                return f"'{old}' is '{moved}' in transformers 5: write '{printable(other, 200)}'"
+    names = re.findall(r"[A-Za-z_]+", pattern)
+    if len(names) > 3:
+        return ""
     return base.like(pattern, base.adaptable).removeprefix("; ")
+
+
+#: The heads that PEFT's classes for a task add to ``modules_to_save`` by themselves.
+_HEADS = {
+    "SEQ_CLS": ("classifier", "score"),
+    "TOKEN_CLS": ("classifier", "score"),
+    "QUESTION_ANS": ("qa_outputs",),
+}
+
+
+def _layers_of(base: Base, start: str) -> str:
+    """A beginning of names, up to the list of layers where it leads to one."""
+    full = f"{start.rstrip('.')}.layers"
+    return full if any(name.startswith(f"{full}.") for name in base.names) else start
 
 
 def _places(base: Base, options: LoraOptions) -> Iterator[Flaw]:
     """Fields that name modules or numbers beside the targets."""
     modules = base.built.modules
+    own = _HEADS.get(options.task_type or "", ())
     for name in options.modules_to_save or ():
+        if name in own:
+            continue  # PEFT writes these itself, whichever of them the class has
         if name not in base.leaves and not any(item.name.endswith(name) for item in modules):
             yield Flaw(
                 code="HFKV105",
@@ -291,9 +428,15 @@ def _tokens(base: Base, options: LoraOptions) -> Iterator[Flaw]:
                 )
 
 
-def _ranks(base: Base, options: LoraOptions, adapted: tuple[Adapted, ...]) -> Iterator[Flaw]:
-    """A rank above a layer's smaller side adds parameters and nothing that they could express."""
+def _ranks(
+    base: Base, options: LoraOptions, adapted: tuple[Adapted, ...], named: bool
+) -> Iterator[Flaw]:
+    """A rank above a layer's smaller side adds parameters and nothing that they could express. Of
+    modules that nobody named, only where it is so of most: a gate with one output is no mistake."""
     sides: dict[int, dict[str, int]] = {}
+    above = sum(item.rank > min(item.inputs, item.outputs) for item in adapted)
+    if not named and 2 * above <= len(adapted):
+        return
     for item in adapted:
         side = min(item.inputs, item.outputs)
         if item.rank > side:
@@ -302,14 +445,14 @@ def _ranks(base: Base, options: LoraOptions, adapted: tuple[Adapted, ...]) -> It
             known[name] = min(side, known.get(name, side))
     for rank, known in sides.items():
         smallest = sorted(known.items(), key=lambda item: item[1])
-        named = ", ".join(f"{side:,} of {printable(name)}" for name, side in smallest[:3])
+        shown = ", ".join(f"{side:,} of {printable(name)}" for name, side in smallest[:3])
         more = f" and {len(known) - 3} more" if len(known) > 3 else ""
         own = next((pattern for pattern, own in options.rank_pattern if own == rank), None)
         yield Flaw(
             code="HFKV103",
             field="r" if own is None or rank == options.r else "rank_pattern",
             item=None if rank == options.r else own,
-            message=f"{rank} exceeds the {named}{more} in {base.where}, beyond which more rank "
+            message=f"{rank} exceeds the {shown}{more} in {base.where}, beyond which more rank "
             "adds nothing",
         )
 

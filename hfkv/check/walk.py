@@ -8,14 +8,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from hfkv.check.recognize import DOCUMENTS
+from hfkv.check.recognize import CHECKED
 from hfkv.check.settings import Settings
 from hfkv.errors import InputError
 
-__all__ = ["CHECKED", "files_of", "fits", "relative"]
+__all__ = ["files_of", "fits", "relative"]
 
-#: Endings of files that can hold something to check.
-CHECKED = DOCUMENTS | {".json", ".yaml", ".yml"}
 _SKIPPED = frozenset(
     """.git .hg .svn .venv venv node_modules __pycache__ .tox .nox .mypy_cache .ruff_cache
     .pytest_cache site-packages build dist""".split()
@@ -113,15 +111,25 @@ def _below(folder: Path) -> list[Path]:
             done = None
         if done is not None and done.returncode == 0:
             names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-            return [
-                folder / name
-                for name in names
-                if os.path.splitext(name)[1].lower() in CHECKED and (folder / name).is_file()
-            ]
+            chosen = [name for name in names if os.path.splitext(name)[1].lower() in CHECKED]
+            return [folder / name for name in chosen if _within(folder / name, folder)]
     found = []
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name not in _SKIPPED and name[:1] != "."]
         found += [
-            Path(base) / name for name in names if os.path.splitext(name)[1].lower() in CHECKED
+            Path(base) / name
+            for name in names
+            if os.path.splitext(name)[1].lower() in CHECKED and _within(Path(base) / name, folder)
         ]
     return found
+
+
+def _within(file: Path, folder: Path) -> bool:
+    """Whether a name is of a file, and no link that leads out of the folder: a scan stays inside
+    unless a file is named."""
+    if not file.is_symlink():
+        return file.is_file()
+    try:
+        return file.is_file() and file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hfkv.check.run import Report
 from hfkv.check.settings import find_settings
 from hfkv.cli.check import config_option, emit, shown
 from hfkv.render.check import FORMATS
@@ -23,6 +24,9 @@ _ALL = "all models"
     help="Fetch anew: every model, or the one that is named.",
 )
 @click.option("--check", "only_check", is_flag=True, help="Only say whether it is up to date.")
+@click.option(
+    "--outdated", is_flag=True, help="Only say which models moved on since; asks the Hub."
+)
 @click.option(
     "--source",
     type=click.Choice(["auto", "hub", "cache", "snapshot"]),
@@ -44,6 +48,7 @@ _ALL = "all models"
 def lock(
     upgrade: str | None,
     only_check: bool,
+    outdated: bool,
     source: str,
     token: str | None,
     output: str,
@@ -59,24 +64,33 @@ def lock(
       hfkv lock
       hfkv lock --upgrade Qwen/Qwen3-8B
       hfkv lock --check
+      hfkv lock --outdated
 
     Exit codes: 0 up to date or written, 1 not, 2 misuse or a configuration that cannot be read.
     """
-    from hfkv.check.locking import check_lock
+    from hfkv.check.locking import check_lock, outdated_models
     from hfkv.check.locking import lock as run
 
     settings = find_settings(Path.cwd(), config)
+    if sum((only_check, outdated, upgrade is not None)) > 1:
+        raise click.UsageError("Give only one of --check, --outdated and --upgrade.")
     if only_check:
-        if upgrade is not None:
-            raise click.UsageError("Give only one of --check and --upgrade.")
-        findings = shown(settings, tuple(check_lock(settings)))
-        emit(findings, 1, output, quiet=True)
+        findings = shown(settings, check_lock(settings))
+        emit(findings, Report(findings=tuple(findings), files=1), output, quiet=True)
         return 1 if findings else 0
     from hfkv.model import Model, load
 
     def fetch(model: str, revision: str | None) -> Model:
         return load(model, revision=revision, source=source, token=token)
 
+    if outdated:
+        moved = outdated_models(settings, fetch)
+        for model, what in moved.items():
+            click.echo(f"{model}: {what}")
+        if not quiet:
+            count = len(moved) or "no"
+            click.echo(f"{settings.lock}: {count} models are outdated", err=True)
+        return 1 if moved else 0
     everything = upgrade == _ALL
     done = run(settings, fetch, upgrade=None if everything else upgrade, everything=everything)
     for model, change in done.changes.items():

@@ -93,11 +93,11 @@ class Method(Protocol):
             HfkvError: PEFT refuses, or it cannot be counted honestly.
         """
 
-    def agree(self, adapter: Any, witness: TensorTable, /) -> Adapter:
-        """The same adapter, held against the header of its own file.
+    def agree(self, base: Base, adapter: Any, witness: TensorTable, /) -> Adapter:
+        """The same adapter on this base model, held against the header of its own file.
 
         Raises:
-            CrosscheckError: the header holds another number of parameters.
+            CrosscheckError: the header holds other parameters.
         """
 
 

@@ -9,7 +9,9 @@ record costs only its own model.
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -176,20 +178,37 @@ def _fault(name: str, record: object, where: str, *, twice: bool) -> RecordError
         return RecordError(
             f"it is the record of {describe(record.get('model'))}", where=where, hint=hint
         )
+    try:
+        load_record(record, source="lock", where=where)
+    except HfkvError as error:
+        # A digest says who wrote it last, not that it can be used.
+        return RecordError(
+            f"the record cannot be read: {error.what}",
+            where=where,
+            expected=error.expected,
+            hint=hint,
+        )
     return None
 
 
 def _bytes(path: Path, where: str) -> bytes:
+    """The content of a regular file of bounded size, whatever the name leads to."""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise SourceError("too large for a lock", where=where)
-        return path.read_bytes()
+        # A pipe without a writer would keep a plain open waiting.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise SourceError("it is not a regular file", where=where)
+            raw = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise NotFoundError("there is none", where=where, hint="run `hfkv lock`") from None
     except OSError as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"cannot be read: {error.strerror}", where=where) from None
+    if len(raw) > _LARGEST:
+        raise SourceError("too large for a lock", where=where)
+    return raw
 
 
 def record_of(files: Files, statement: Mapping[str, Any] | None) -> dict[str, Any]:

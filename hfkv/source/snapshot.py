@@ -9,7 +9,12 @@ from hfkv.errors import NotFoundError, RecordError
 from hfkv.source.files import Files
 from hfkv.source.record import load_record
 
-__all__ = ["read_snapshot"]
+__all__ = ["read_snapshot", "snapshot_names"]
+
+
+def snapshot_names() -> list[str]:
+    """Hub ids that have a snapshot."""
+    return [name.removesuffix(".json").replace("--", "/") for name in names_in("snapshots")]
 
 
 def read_snapshot(model: str) -> Files:

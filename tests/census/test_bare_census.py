@@ -19,9 +19,9 @@ import hfkv
 from hfkv.errors import UnsupportedError
 from hfkv.model import Model
 from hfkv.peft.lora import LoraOptions
+from hfkv.source.snapshot import snapshot_names
 from tests.census.lora_compare import counted, disagreement, facts_of, unpack
 from tests.census.lora_goldens import records
-from tests.conftest import snapshot_names
 
 PLANS = Path(__file__).parents[2] / "hfkv" / "data" / "plans"
 #: Recorded configs that go beyond what the plan of their class was proved with, and are refused.

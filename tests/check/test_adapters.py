@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hfkv.errors import HfkvError, TargetError
+from hfkv.source.snapshot import snapshot_names
 from tests.check.conftest import QWEN, Project, from_snapshots
-from tests.conftest import snapshot_names
 
 ADAPTERS = Path(__file__).parents[3] / "shared" / "data" / "adapters"
 GOOD: dict[str, Any] = {
@@ -50,12 +50,12 @@ def test_a_good_config_has_no_findings(project: Project) -> None:
         ({"layers_to_transform": [35, 36]}, [(11, "HFKV109")], "no layer 36"),
         (
             {"layers_to_transform": [0], "layers_pattern": ["blocks"]},
-            [(5, "HFKV108"), (13, "HFKV104")],
+            [(13, "HFKV104")],
             "no list of layers",
         ),
         ({"trainable_token_indices": [5, 999999]}, [(11, "HFKV109")], "999999"),
         ({"base_model_name_or_path": None}, [(3, "HFKV110")], "names no base model"),
-        ({"base_model_name_or_path": "${BASE}"}, [(3, "HFKV110")], "names no base model"),
+        ({"base_model_name_or_path": "${BASE}"}, [], ""),
         ({"base_model_name_or_path": "./gone"}, [(3, "HFKV003")], "no ./gone"),
         ({"arrow_config": {"top_k": 2}}, [(9, "HFKV005")], "arrow_config"),
         ({"target_modules": "(.*)*_proj"}, [(5, "HFKV005")], "unbounded"),
@@ -163,11 +163,14 @@ def test_real_configs_give_findings_and_never_an_error(project: Project) -> None
     assert {item.code for item in found} <= {
         "HFKV005", "HFKV101", "HFKV102", "HFKV104", "HFKV105", "HFKV107", "HFKV108", "HFKV109"
     }  # fmt: skip
+    foreign = {item.path for item in found if "only transformers' models" in item.message}
     # What the count refuses as PEFT does, the check reports, and the other way round.
     refused = {item.path for item in found if item.code in ("HFKV101", "HFKV108")}
     base = from_snapshots(QWEN, None)
     for file in sorted(project.root.glob("*/adapter_config.json")):
         value = json.loads(file.read_text("utf-8"))
+        if file.relative_to(project.root).as_posix() in foreign:
+            continue
         if value.get("peft_type") != "LORA" or value["base_model_name_or_path"] != QWEN:
             continue
         try:

@@ -47,12 +47,21 @@ def test_a_figure_holds_in_any_unit_and_to_its_own_digits(text: str) -> None:
         ("16,000 KB", "32,768,000 KB"),
         ("1 B", "32768000000 B"),
         ("1,000 B", "32,768,000,000 B"),
-        ("32.77 Gb", "32.77 GB"),
-        ("32.77 gb", "32.77 GB"),
-        ("39x", "32.77 GB"),
+        ("32 gb", "33 gb"),
+        ("**31.9** GB", "**32.8** GB"),
+        ("<b>31.9</b> GB", "<b>32.8</b> GB"),
+        ("`31`&nbsp;GB", "`33`&nbsp;GB"),
+        ("$31.90\\,\\mathrm{GB}$", "$32.77\\,\\mathrm{GB}$"),
+        ("31,9 Go", "32,8 Go"),
+        ("31.9 gigabytes", "32.8 gigabytes"),
+        ("31.9\u2009GB", "32.8\u2009GB"),
+        ("31 000 000 000 bytes", "32 768 000 000 bytes"),
+        ("31.000.000.000 bytes", "32.768.000.000 bytes"),
+        ("31.9-GB", "32.8-GB"),
+        ("~31.9 GiB", "~30.5 GiB"),
         ("", "32.77 GB"),
         ("to be measured", "32.77 GB"),
-        ("0 TB", "32.77 GB"),
+        ("0 TB", "0.033 TB"),
         ("0.0 GB", "32.8 GB"),
     ],
 )
@@ -63,9 +72,25 @@ def test_a_stale_figure_is_written_anew_in_its_own_style(text: str, right: str) 
     assert right_text(found, BYTES) == found
 
 
-@pytest.mark.parametrize("text", ["1 or 2 GB", "33 GB (H100: 80 GB)", "12-13", "x" * 500 + "1"])
-def test_several_numbers_are_not_guessed_at(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 or 2 GB", "33 GB (H100: 80 GB)", "12-13", "x" * 500 + "1", "39x", "32.77 Gb", "14.75",
+        "16", "H100", "-3 GB", "3e10 bytes", "31.9 Gbit/s", "31 * 10^9", "31 (of 80) GB", "31k",
+        "31 billion", "31.9 GBP",
+    ],
+)  # fmt: skip
+def test_what_is_not_understood_is_not_guessed_at(text: str) -> None:
     assert right_text(text, BYTES) is None
+
+
+def test_what_cannot_be_mended_is_said_and_left(project: Project) -> None:
+    text = f"{KV}14.75 of something{END}"
+    project.write("README.md", text)
+    (found,) = project.check(fix=True)
+    assert (found.code, found.fixed) == ("HFKV301", False)
+    assert "cannot be mended" in found.message
+    assert (project.root / "README.md").read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -154,8 +179,12 @@ def test_text_fields() -> None:
         (f"<!-- hfkv: kv {LLAMA} --field dtype -->float16{END}", [(1, "HFKV301")]),
         (f"{KV}31 GB{END} <!-- hfkv: ignore -->", []),
         (f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV3] -->", []),
-        (f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV302] -->", [(1, "HFKV301")]),
-        (f"{KV}31 GB{END}\n<!-- hfkv: ignore -->", [(1, "HFKV301")]),
+        (
+            f"{KV}31 GB{END} <!-- hfkv: ignore[HFKV302] -->",
+            [(1, "HFKV008"), (1, "HFKV301")],
+        ),
+        (f"{KV}31 GB{END}\n<!-- hfkv: ignore -->", [(1, "HFKV301"), (2, "HFKV008")]),
+        (f"{KV}32.77 GB{END} <!-- hfkv: ignore -->", [(1, "HFKV008")]),
         (f"{KV}31 GB{END}\n\n<!-- hfkv: ignore-file[HFKV301] -->", []),
         (f"{KV}31 GB{END}\n\n`<!-- hfkv: ignore-file -->`", [(1, "HFKV301")]),
     ],
@@ -230,7 +259,9 @@ def test_a_link_out_of_the_project_is_not_written_through(
     outside = tmp_path_factory.mktemp("outside") / "other.md"
     outside.write_text(f"{KV}31 GB{END}")
     (project.root / "README.md").symlink_to(outside)
-    found = project.check(fix=True)
+    project.write("hfkv.toml", f'models = ["{LLAMA}"]')
+    assert project.check(fix=True) == []  # a scan does not follow it either
+    found = project.check("README.md", fix=True)
     assert [(item.code, item.fixed) for item in found] == [("HFKV001", False), ("HFKV301", False)]
     assert "31 GB" in outside.read_text()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hfkv.check.codes import CODES
-from hfkv.check.json_text import json_places
+from hfkv.check.text.json_places import json_places
 from hfkv.check.walk import fits
 from hfkv.errors import InputError
 from tests.check.conftest import LLAMA, QWEN, Project
@@ -103,7 +103,7 @@ def test_the_nearest_configuration_counts_and_paths_are_seen_from_here(
     monkeypatch.chdir(project.root / "sub")
     code, out, _ = hfkv("check")
     assert code == 1
-    assert out.startswith("adapter_config.json:4: HFKV103 ")
+    assert out.startswith("adapter_config.json:4:7: HFKV103 ")
     assert "HFKV105" not in out
 
 
@@ -115,15 +115,15 @@ def test_the_nearest_configuration_counts_and_paths_are_seen_from_here(
     [
         ("adapter_config.json", b"{", [(1, "HFKV001")]),
         ("adapter_config.json", b'{"r": 8,\n "x" 1}', [(2, "HFKV001")]),
-        ("adapter_config.json", b"[1]", [(1, "HFKV001")]),
-        ("adapter_config.json", b'{"r": 8}', [(1, "HFKV001")]),
+        ("adapter_config.json", b"[1]", []),
+        ("adapter_config.json", b'{"r": 8}', []),
         ("adapter_config.json", b"", [(1, "HFKV001")]),
-        ("adapter_config.json", b'{"r":\n "\xff"}', [(1, "HFKV001")]),
+        ("adapter_config.json", b'{"r":\n "\xff"}', []),
         ("adapter_config.json", b"[" * 100_000, [(1, "HFKV001")]),
         ("adapter_config.json", b" " * 5_000_000, [(1, "HFKV001")]),
         ("adapter_config.json", b"{" + b'"a":{' * 200 + b"}" * 201, [(1, "HFKV001")]),
-        ("config.json", b"\x00\x01\x02", [(1, "HFKV001")]),
-        ("other.json", b'{"peft_type": ', []),
+        ("config.json", b"\x00\x01\x02", []),
+        ("other.json", b'{"peft_type": ', [(1, "HFKV001")]),
         ("other.json", b"\xff\xfe", []),
         ("huge.json", b'{"a": "' + b"x" * 5_000_000 + b'"}', []),
         ("a.yaml", b"lora_r: [", [(1, "HFKV001")]),
@@ -132,7 +132,7 @@ def test_the_nearest_configuration_counts_and_paths_are_seen_from_here(
         ("a.yaml", b"chart: {{ .Values.lora }}\n  - [", []),
         ("a.yaml", b"lora_r: !ref {a: 1}\nb: !!python/object:os.x {}\n", []),
         ("a.yaml", b"\xff\xfelora_r: 1", []),
-        ("a.md", b"caf\xe9 <!-- hfkv: kv M -->1 GB<!-- /hfkv -->", [(1, "HFKV001")]),
+        ("a.md", b"caf\xe9 <!-- hfkv: kv M -->1 GB<!-- /hfkv -->", [(1, "HFKV003")]),
         ("a.md", b"caf\xe9", []),
         ("a.md", b"\n" * 5_000_000 + CLAIM.encode(), [(1, "HFKV001")]),
         ("a.md", b"\n" * 5_000_000, []),
@@ -175,10 +175,11 @@ def test_links_that_lead_nowhere_and_files_that_are_none(project: Project) -> No
 def test_lines_of_json_values() -> None:
     text = '{\n"a": {"b": [1,\n2, {"c": "x\\n,:{}[]"}]},\n"d":\n3, "a\\"b": 4,\n"d": 5}'
     places = json_places(text)
-    assert places[("a",)] == places[("a", "b")] == places[("a", "b", 0)] == 2
-    assert places[("a", "b", 1)] == places[("a", "b", 2, "c")] == 3
-    assert places[('a"b',)] == 5
-    assert places[("d",)] == 6
+    assert places[("a",)].line == places[("a", "b")].line == places[("a", "b", 0)].line == 2
+    assert places[("a", "b", 1)] == (3, 1, 1)
+    assert places[("a", "b", 2, "c")].line == 3
+    assert places[('a"b',)].line == 5
+    assert places[("d",)] == (6, 6, 1)
 
 
 def test_lines_do_not_depend_on_other_line_ends(project: Project) -> None:
@@ -201,8 +202,8 @@ TRL = f"model_name_or_path: {QWEN}\nuse_peft: true\nlora_r: 5000"
         ("", TRL + "  # hfkv: ignore", []),
         ("", TRL + "  # hfkv: ignore[HFKV103]", []),
         ("", TRL + "  # hfkv: ignore[HFKV2, hfkv1]", []),
-        ("", TRL + "  # hfkv: ignore[HFKV102]", ["HFKV103"]),
-        ("", TRL + "\n# hfkv: ignore", ["HFKV103"]),
+        ("", TRL + "  # hfkv: ignore[HFKV102]", ["HFKV008", "HFKV103"]),
+        ("", TRL + "\n# hfkv: ignore", ["HFKV103", "HFKV008"]),
         ("", TRL + "\n# hfkv: ignore-file[HFKV103]", []),
         ("", "# hfkv: ignore-file\n" + TRL, []),
         ('ignore = ["HFKV1"]', TRL, []),
@@ -258,7 +259,8 @@ def test_exit_codes(project: Project, hfkv: Run) -> None:
     assert hfkv("check", "gone.md")[0] == 2
     assert hfkv("check", "--config", "gone.toml")[0] == 2
     code, out, err = hfkv("check", "--fix")
-    assert (code, out.endswith("(fixed)\n"), err) == (1, True, "1 finding in 1 file, 1 fixed\n")
+    assert (code, " (fixed)\n" in out) == (1, True)
+    assert err == "1 finding in 1 file, 1 fixed: 1 document with claims\n"
     assert hfkv("check", "-q") == (0, "", "")
 
 
@@ -274,14 +276,16 @@ def test_format_json(project: Project, hfkv: Run) -> None:
     value = json.loads(_findings(project, hfkv, "json"))
     (finding,) = value["findings"]
     assert value["files"] == 1
-    assert set(finding) == {"file", "line", "code", "message", "fixed"}
+    assert set(finding) == {
+        *("file", "line", "column", "code", "message", "note", "fixed", "pointer")
+    }
     assert (finding["file"], finding["line"], finding["code"]) == ("a, b%.md", 1, "HFKV301")
 
 
 def test_format_github(project: Project, hfkv: Run) -> None:
     out = _findings(project, hfkv, "github")
     assert out.startswith(
-        "::error file=a%2C b%25.md,line=1,title=HFKV301::HFKV301 says 31\\nGB %25"
+        "::error file=a%2C b%25.md,line=1,col=60,title=HFKV301::HFKV301 says 31\\nGB %25"
     )
     assert out.count("\n") == 1
 
@@ -345,5 +349,5 @@ def test_a_file_name_that_is_no_text(project: Project, hfkv: Run, form: str) -> 
 
 def test_a_default_that_is_not_written_is_reported_where_the_model_is(project: Project) -> None:
     # PEFT has no targets of its own for this type.
-    text = "base_model: openai/gpt-oss-20b\nmodel_name_or_path: openai/gpt-oss-20b\nlora_r: 8\n"
+    text = "use_peft: true\nmodel_name_or_path: openai/gpt-oss-20b\nlora_r: 8\n"
     assert project.codes("a.yaml", f"# a comment\n{text}") == [(3, "HFKV108")]

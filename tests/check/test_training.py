@@ -42,7 +42,7 @@ checkpointer:
         (TRL + "lora_r: 16\nlora_modules_to_save: [mhead]\n", [(4, "HFKV105")], "lm_head"),
         (TRL.replace("true", "false") + "lora_target_modules: [nothing]\n", [], ""),
         (TRL.replace("use_peft: true\n", "") + "lora_target_modules: [qq]\n", [(2, "HFKV101")], ""),
-        (TRL.replace(QWEN, "${MODEL}") + "lora_r: 5\n", [(1, "HFKV110")], "TRL config"),
+        (TRL.replace(QWEN, "${MODEL}") + "lora_r: 5\n", [], ""),
         (AXOLOTL + "lora_target_modules: [q_proj, up]\n", [(4, "HFKV102")], "up_proj"),
         (AXOLOTL + "lora_target_linear: true\n", [], ""),
         (AXOLOTL + "lora_target_linear: true\nlora_exclude_modules: [v_proj]\n", [], ""),
@@ -73,7 +73,7 @@ checkpointer:
         (TUNE.replace("'output_proj'", "'o_proj'"), [(4, "HFKV102")], "output_proj"),
         (TUNE.replace("rank: 8", "rank: 2000"), [(6, "HFKV103")], "lora_rank: 2000"),
         (TUNE.replace("# tune", "#"), [(8, "HFKV003")], "/tmp/llama"),
-        (TUNE.replace(": /tmp/llama/", ": ${dir}"), [(8, "HFKV110")], "torchtune"),
+        (TUNE.replace(": /tmp/llama/", ": ${dir}"), [], ""),
         (
             TUNE.replace(LLAMA3, "microsoft/Phi-3-mini-4k-instruct"),
             [(4, "HFKV005")],

@@ -124,10 +124,11 @@ def test_an_adapters_own_header_is_a_witness() -> None:
     options = LoraOptions.from_config(
         {"peft_type": "LORA", "r": 4, "target_modules": ["q_proj"], "enable_lora": None}
     )
-    figure = agree(Model(facts()).lora(options), header(4))
+    base = Model(facts())
+    figure = agree(base.base, base.lora(options), header(4))
     assert any("agrees" in note for note in figure.notes)
     with pytest.raises(CrosscheckError, match="q_proj"):
-        agree(Model(facts()).lora(options), header(8))
+        agree(base.base, base.lora(options), header(8))
 
 
 def test_other_methods_are_refused_by_name() -> None:

@@ -10,6 +10,7 @@ import pytest
 import hfkv
 from hfkv.errors import CrosscheckError, HfkvError, InputError, TargetError, UnsupportedError
 from hfkv.model import Model
+from hfkv.peft.base import Base
 from hfkv.peft.prompts import Prompt, PromptOptions
 from hfkv.peft.prompts.adapter import agree
 from hfkv.peft.prompts.options import METHODS
@@ -122,9 +123,9 @@ def test_sizes_that_do_not_fit_the_base_are_refused() -> None:
 def test_an_adapters_own_header_is_a_witness() -> None:
     figure = count("PREFIX_TUNING")
     header = TensorTable([Tensor(name="prompt_embeddings", dtype="F32", shape=(8, CACHE))])
-    assert any("agrees" in note for note in agree(figure, header).notes)
+    assert any("agrees" in note for note in agree(Base(facts()), figure, header).notes)
     with pytest.raises(CrosscheckError):
-        agree(replace(figure, saved_parameters=1), header)
+        agree(Base(facts()), replace(figure, saved_parameters=1), header)
 
 
 @pytest.mark.oracle

@@ -8,8 +8,7 @@ from importlib import resources
 import pytest
 
 import hfkv
-from hfkv.source.snapshot import read_snapshot
-from tests.conftest import snapshot_names
+from hfkv.source.snapshot import read_snapshot, snapshot_names
 
 # Totals of elements, and how each is known without this project:
 #   hub     the total that the Hub shows for the published safetensors files, noted by hand

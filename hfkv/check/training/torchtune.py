@@ -9,12 +9,11 @@ recipe's comments name, or what ``bases`` sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from hfkv.check.asked import Asked, Slip
-from hfkv.check.document import KeyPath
-from hfkv.check.training.fields import model_name
+from hfkv.check.text.places import KeyPath
+from hfkv.check.training.fields import Fields, Section, context
 from hfkv.reading import describe, printable
 
 __all__ = ["torchtune"]
@@ -27,45 +26,49 @@ _DOWNLOAD = re.compile(
 )
 
 
-def torchtune(value: Mapping[str, Any], root: KeyPath, text: str) -> list[Asked] | None:
-    """The adapter of a torchtune recipe; None where it is none."""
-    model = value.get("model")
-    if not isinstance(model, Mapping):
+def torchtune(section: Section) -> list[Asked] | None:
+    """The adapter of a torchtune recipe; an empty list where it trains none, None where it is no
+    recipe."""
+    model = section.below("model")
+    if model is None:
         return None
-    component = model.get("_component_")
+    component = model.value.get("_component_")
     if not isinstance(component, str) or not component.startswith("torchtune."):
         return None
-    if "lora_attn_modules" not in model:
+    if "lora_attn_modules" not in model.value:
         return []
-    here = (*root, "model")
+    read = Fields(model)
+    read.take("lora_rank", "r")
     targets: list[str] = []
     written: dict[str, str] = {}
-    slips = tuple(_attention(model["lora_attn_modules"], here, targets, written))
-    places = {"target_modules": (*here, "lora_attn_modules"), "r": (*here, "lora_rank")}
-    if model.get("apply_lora_to_mlp") is True:
+    attention = read.take("lora_attn_modules", "target_modules")
+    slips: tuple[Slip, ...] = ()
+    if "target_modules" not in read.unknown:
+        slips = tuple(_attention(attention, model.path, targets, written))
+    if model.value.get("apply_lora_to_mlp") is True:
         targets += _MLP
-    if model.get("apply_lora_to_output") is True:
+        written.update(dict.fromkeys(_MLP, "apply_lora_to_mlp"))
+    if model.value.get("apply_lora_to_output") is True:
         targets.append("lm_head")
         written["lm_head"] = "apply_lora_to_output"
-    rank = model.get("lora_rank")
-    fields: dict[str, Any] = {"r": 1 if rank is None else rank, "target_modules": targets}
-    if isinstance(model.get("use_dora"), bool):
-        fields["use_dora"] = model["use_dora"]
-        places["use_dora"] = (*here, "use_dora")
-    base, base_path = _base(value, root, text)
+    read.fields["target_modules"] = targets
+    if isinstance(model.value.get("use_dora"), bool):
+        read.take("use_dora", "use_dora")
+    base = _base(section)
     return [
-        Asked(
-            kind="torchtune",
-            base=base,
-            base_path=base_path,
-            fields=fields,
-            places=places,
-            names={"target_modules": "lora_attn_modules", "r": "lora_rank"},
+        read.asked(
+            "torchtune",
+            base,
             items={"target_modules": written},
             slips=slips,
-            uncounted="" if rank is not None else "the file does not say the rank",
             translated=True,
             own_towers=True,
+            **context(section.below("tokenizer"), ("max_seq_len",)),
+            **{
+                key: item
+                for key, item in context(section, (), ("batch_size",)).items()
+                if key == "batch"
+            },
         )
     ]
 
@@ -101,15 +104,15 @@ def _attention(
             written[name] = str(item)
 
 
-def _base(value: Mapping[str, Any], root: KeyPath, text: str) -> tuple[str | None, KeyPath]:
-    checkpointer = value.get("checkpointer")
-    if not isinstance(checkpointer, Mapping):
-        return None, (*root, "model")
-    folder = checkpointer.get("checkpoint_dir")
-    path = (*root, "checkpointer", "checkpoint_dir")
+def _base(section: Section) -> tuple[object, KeyPath] | None:
+    checkpointer = section.below("checkpointer")
+    if checkpointer is None:
+        return None
+    folder = checkpointer.value.get("checkpoint_dir")
+    path = (*checkpointer.path, "checkpoint_dir")
     if not isinstance(folder, str) or not folder:
         return None, path
-    for found in _DOWNLOAD.finditer(text):
+    for found in _DOWNLOAD.finditer(section.text):
         if found["folder"].rstrip("/") == folder.rstrip("/"):
             return found["model"], path
-    return model_name(folder), path
+    return folder, path

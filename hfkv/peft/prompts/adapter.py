@@ -208,7 +208,7 @@ def _fits(
         )
 
 
-def agree(figure: Prompt, witness: TensorTable) -> Prompt:
+def agree(base: Base, figure: Prompt, witness: TensorTable) -> Prompt:
     """The figure, compared with the adapter's own safetensors header.
 
     Raises:

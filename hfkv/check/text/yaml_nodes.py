@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hfkv.check.text.placeholder import fill_holes
+from hfkv.check.text.places import KeyPath, Place, Tree
 from hfkv.errors import ConfigError
 from hfkv.reading import printable
 
-__all__ = ["line_of", "parse_yaml", "values"]
+__all__ = ["yaml_tree"]
 
 #: Deeper than any real config.
 _DEEPEST = 64
@@ -24,7 +26,23 @@ _PLAIN = frozenset(
 )
 
 
-def parse_yaml(text: str) -> list[Any]:
+def yaml_tree(text: str, *, where: str) -> Tree:
+    """The documents of a YAML text, and where what they hold is.
+
+    Raises:
+        ConfigError: it is not readable as YAML.
+    """
+    filled = fill_holes(text) if "{{" in text or "{%" in text else text
+    try:
+        nodes = _parse(filled)
+        return Tree(
+            values=_values(nodes), place=lambda path: _place(nodes, path), holes=filled != text
+        )
+    except ConfigError as error:
+        raise ConfigError(error.what, where=f"{where}: {error.where}") from None
+
+
+def _parse(text: str) -> list[Any]:
     """The nodes of a text's documents.
 
     Raises:
@@ -46,7 +64,7 @@ def parse_yaml(text: str) -> list[Any]:
         ) from None
 
 
-def values(nodes: list[Any]) -> list[Any]:
+def _values(nodes: list[Any]) -> list[Any]:
     """What the documents hold.
 
     Raises:
@@ -123,14 +141,15 @@ def key_text(key: Any) -> str:
     return key.value if isinstance(key.value, str) else "?"
 
 
-def line_of(nodes: list[Any], path: tuple[str | int, ...]) -> int:
-    """The line of a value: that of its key or of its dash; of the nearest one around it."""
+def _place(nodes: list[Any], path: KeyPath) -> Place:
+    """Where a value is: a plain one on the line of its key there, else its key or its dash; of what
+    is not there the nearest one around it."""
     import yaml
 
     if not path or not isinstance(path[0], int) or not 0 <= path[0] < len(nodes):
-        return 1
+        return Place()
     node = nodes[path[0]]
-    line = int(node.start_mark.line) + 1 if node is not None else 1
+    place = _mark(node) if node is not None else Place()
     for part in path[1:]:
         found = None
         if isinstance(node, yaml.MappingNode):
@@ -140,9 +159,17 @@ def line_of(nodes: list[Any], path: tuple[str | int, ...]) -> int:
             found = (items[0], items[0]) if items else None
         if found is None:
             break
-        place, node = found
-        line = int(place.start_mark.line) + 1
-    return line
+        key, node = found
+        place = _mark(key)
+        if isinstance(node, yaml.ScalarNode) and node.start_mark.line + 1 == place.line:
+            place = _mark(node)
+    return place
+
+
+def _mark(node: Any) -> Place:
+    start, end = node.start_mark, node.end_mark
+    width = end.column - start.column if end.line == start.line else 1
+    return Place(int(start.line) + 1, int(start.column) + 1, max(1, int(width)))
 
 
 def _entry(node: Any, name: str, depth: int) -> tuple[Any, Any] | None:

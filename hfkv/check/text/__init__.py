@@ -1,0 +1,1 @@
+"""The texts that are read, one module a format: what stands in them, and where."""
