@@ -96,7 +96,8 @@ def identity(
     if not sizes and parameters:
         sizes = (parameters, *([active] if active else []))
     named = re.match(
-        r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])", own
+        r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?(?![0-9._]+[bBmM](?![a-z]))v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])",
+        own,
     )
     words = frozenset(
         word.lower()
