@@ -102,6 +102,7 @@ def line(read: dict[str, Any]) -> dict[str, Any]:
     if mark:
         made["fingerprint"] = mark
     made["source"] = {key: plain(value) for key, value in read["source"].items() if value}
+    made["source"]["place"] = made["source"]["place"] or "its model card"
     also = [
         {
             key: item[key] if key == "tokens" else plain(item[key])

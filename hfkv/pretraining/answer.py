@@ -7,6 +7,7 @@ from, and what was trained on top of that is added to it and shown as a sum.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from hfkv.pretraining.reading import Reading, read_card
 from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
 from hfkv.pretraining.statements import Line, line_named, line_of, sentence_of
 
-__all__ = ["explain", "pretraining"]
+__all__ = ["explain", "line_of_copy", "pretraining"]
 
 #: A chain of bases longer than any real one.
 _STEPS = 8
@@ -51,12 +52,12 @@ def pretraining(facts: Facts) -> Pretraining:
     own = _of_card(cards[0])
     if own.tokens is not None:
         return own
-    for card in [*cards[1:], *_named(facts)]:
-        found = _of_card(card)
+    for model, found in itertools.chain(
+        ((card.model, _of_card(card)) for card in cards[1:]), _named(facts)
+    ):
         if found.tokens is not None:
-            where = "the card of its base model" if found.basis == "stated" else "its base model"
-            said = "stated by" if found.basis == "stated" else "said of"
-            notes = [f"{said} {where} {card.model}", *found.notes]
+            where = "stated by the card of" if found.basis == "stated" else "said of"
+            notes = [f"{where} its base model {model}", *found.notes]
             if own.basis == "unclear":
                 counts = ", ".join(f"{item.tokens:,}" for item in own.possible)
                 notes.append(f"its own card leaves unclear what it says of {counts} tokens")
@@ -98,7 +99,7 @@ def _cards(facts: Facts) -> Iterator[_Card]:
         )
 
 
-def _named(facts: Facts) -> Iterator[_Card]:
+def _named(facts: Facts) -> Iterator[tuple[str, Pretraining]]:
     """Models whose weights these are by the names that the files give, without their cards."""
     names = [name for name, _ in base_models(facts.card or "")]
     if len(names) > 1:
@@ -113,12 +114,12 @@ def _named(facts: Facts) -> Iterator[_Card]:
         names += [name for name, _ in base_models(base.card)][:1]
     names.append(facts.model)
     for name in dict.fromkeys(names):
-        line = _line(name)
+        line = line_of_copy(name)
         if line is not None and line.tokens is not None:
-            yield _Card(model=line.ids[0], card=None, commit=None, parameters=None)
+            yield (line.ids[0] if name == facts.model else name), _of_line(line, None)
 
 
-def _line(model: str) -> Line | None:
+def line_of_copy(model: str) -> Line | None:
     """The line of a model, or of the one that it is a copy of by its name."""
     line = line_of(model)
     if line is not None or "/" not in model:

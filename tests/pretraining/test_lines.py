@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hfkv import compare, load
+from hfkv.errors import InputError
 from hfkv.facts import Facts
 from hfkv.pretraining import pretraining
 from hfkv.pretraining.statement import TURNED
 from hfkv.pretraining.statements import fingerprint, line_named, line_of, sentence_of
+from tests.hub.server import Hub
 
 T, B = 10**12, 10**9
 LINES = [
@@ -109,3 +114,29 @@ def test_bases_are_found_by_metadata_and_by_name() -> None:
     apart = "---\nbase_model:\n- meta-llama/Llama-2-7b-hf\n- meta-llama/Meta-Llama-3-8B\n---\n"
     assert pretraining(Facts(model="me/merge", source="hub", card=apart)).tokens is None
     assert line_named("no such name") is None
+
+
+def test_the_command_answers_by_id_alone_where_no_file_can_be_had(
+    hub: Hub, hfkv: Callable[..., Any]
+) -> None:
+    code, out, err = hfkv("tokens", "meta-llama/Llama-2-7b-hf", "--source", "hub", "--json")
+    assert code == 0, err
+    assert (json.loads(out)["tokens"], json.loads(out)["basis"]) == (2 * T, "published")
+    code, _, err = hfkv("tokens", "nobody/no-such-model", "--source", "hub")
+    assert code == 1
+    assert "no-such-model" in err
+
+
+def test_a_count_of_your_own(hfkv: Callable[..., Any]) -> None:
+    model = "meta-llama/Llama-2-7b-hf"
+    args = ("--source", "snapshot", "--pretraining-tokens", "4T", "--json")
+    code, out, err = hfkv("compare", model, *args)
+    assert code == 0, err
+    said = json.loads(out)
+    said = (said[0] if isinstance(said, list) else said)["pretraining"]
+    assert (said["tokens"], said["basis"]) == (4 * T, "given")
+    assert hfkv("compare", model, model, *args)[0] == 2
+    (item,) = compare(model, source="snapshot", pretraining_tokens=3 * T)
+    assert (item.pretraining.tokens, item.pretraining.basis) == (3 * T, "given")
+    with pytest.raises(InputError, match="pretraining_tokens"):
+        load(model, source="snapshot").with_pretraining(0)
