@@ -45,7 +45,7 @@ def main() -> None:
                 continue
             kept: list[str] = []
             # No two ids on the Hub differ in the case of their letters alone.
-            for name in {name.lower(): name for name in reversed(read["ids"])}.values():
+            for name in {name.lower(): name for name in read["ids"]}.values():
                 other = taken.get(name.lower())
                 if other is None:
                     kept.append(name)

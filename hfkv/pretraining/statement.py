@@ -142,7 +142,7 @@ class Pretraining:
             "basis": self.basis,
             "evidence": [item.to_json() for item in self.evidence],
             "alternatives": [item.to_json() for item in self.alternatives],
-            "possible": [item.to_json() for item in self.possible],
+            **({"possible": [item.to_json() for item in self.possible]} if self.possible else {}),
             "notes": list(self.notes),
             "reason": self.reason,
         }
