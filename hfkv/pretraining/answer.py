@@ -11,12 +11,15 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hfkv.facts import Facts
 from hfkv.pretraining.metadata import base_models
-from hfkv.pretraining.reading import Reading, read_card
 from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
 from hfkv.pretraining.statements import Line, line_named, line_of, sentence_of
+
+if TYPE_CHECKING:
+    from hfkv.pretraining.reading import Reading
 
 __all__ = ["explain", "line_of_copy", "pretraining"]
 
@@ -132,6 +135,9 @@ def line_of_copy(model: str) -> Line | None:
 
 
 def _read(card: _Card) -> Reading:
+    # The reader compiles many expressions; an id alone needs none of them.
+    from hfkv.pretraining.reading import read_card
+
     return read_card(
         card.card or "", model=card.model, parameters=card.parameters, commit=card.commit
     )
