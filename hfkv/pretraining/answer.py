@@ -60,7 +60,10 @@ def pretraining(facts: Facts) -> Pretraining:
     ):
         if found.tokens is not None:
             where = "stated by the card of" if found.basis == "stated" else "said of"
-            notes = [f"{where} its base model {model}", *found.notes]
+            whose = f"{where} its base model {model}"
+            if model == facts.model:
+                whose = f"said of {found.evidence[0].model}, which it is a copy of by its name"
+            notes = [whose, *found.notes]
             if own.basis == "unclear":
                 counts = ", ".join(f"{item.tokens:,}" for item in own.possible)
                 notes.append(f"its own card leaves unclear what it says of {counts} tokens")
@@ -119,7 +122,7 @@ def _named(facts: Facts) -> Iterator[tuple[str, Pretraining]]:
     for name in dict.fromkeys(names):
         line = line_of_copy(name)
         if line is not None and line.tokens is not None:
-            yield (line.ids[0] if name == facts.model else name), _of_line(line, None)
+            yield name, _of_line(line, None)
 
 
 def line_of_copy(model: str) -> Line | None:
