@@ -7,7 +7,7 @@ import pytest
 from hfkv.pretraining.candidates import candidates
 from hfkv.pretraining.fitted import Fit
 from hfkv.pretraining.governor import governor
-from hfkv.pretraining.identity import identity, same_name, tokens_of
+from hfkv.pretraining.identity import identity
 from hfkv.pretraining.options import options
 from hfkv.pretraining.qualifiers import qualifier
 
@@ -70,24 +70,6 @@ def test_the_nearest_word_governs(sentence: str, trains: bool, word: str) -> Non
 def test_qualifiers_stand_beside_the_number(text: str, how: str) -> None:
     start = text.index("2T")
     assert qualifier(text, start, start + 2) == how
-
-
-@pytest.mark.parametrize(
-    ("label", "own", "rank"),
-    [
-        ("Foo 7B", "Foo-7B", 1_000),
-        ("foo_7b", "Foo-7B", 1_000),
-        ("Foo-1.8B", "Foo-1_8B", 1_000),
-        ("Foo2-7B", "Foo-2-7b-hf", 13),
-        ("Foo", "Foo-7B", 11),
-        ("Foo-S", "Foo-Small", 0),
-        ("Bar-7B", "Foo-7B", 0),
-        ("Foo-7B (ours)", "Foo-7B", 6),
-    ],
-)
-def test_names_are_compared_piece_by_piece(label: str, own: str, rank: int) -> None:
-    assert same_name(label, own) == rank
-    assert tokens_of(own)
 
 
 def _features(card: str, model: str = "org/Foo-7B") -> list[frozenset[str]]:
