@@ -215,9 +215,21 @@ class Model:
         witness = self.facts.tensors if config is None else None
         return figure if witness is None else method.agree(self.base, figure, witness)
 
+    def with_pretraining(self, tokens: int) -> Model:
+        """The model with a count of pretraining tokens of your own; its basis is ``given``.
+
+        Raises:
+            InputError: it is not a positive integer.
+        """
+        from hfkv.pretraining import given
+
+        facts = self.facts if self.facts.base is None else self.facts.base
+        facts = replace(facts, statement=given(tokens).to_json())
+        return Model(facts if self.facts.base is None else replace(self.facts, base=facts))
+
     @cached_property
     def pretraining(self) -> Pretraining:
-        """What the card says of pretraining; ``tokens`` is None where it is not stated."""
+        """What is known of pretraining; ``tokens`` is None where it is not stated or unclear."""
         from hfkv.pretraining import pretraining
 
         return pretraining(self.facts if self.facts.base is None else self.facts.base)

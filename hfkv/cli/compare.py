@@ -13,8 +13,10 @@ from hfkv.cli.options import (
     format_options,
     kv_options,
     lora_options,
+    pretraining_option,
     source_options,
     tokens_option,
+    with_pretraining,
 )
 from hfkv.cli.output import emit, waiting
 from hfkv.errors import HfkvError
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     metavar="TOKENS",
     help="Also compare a PEFT cartridge: a trained KV cache of so many virtual tokens.",
 )
+@pretraining_option
 @source_options
 @format_options
 def compare(
@@ -49,6 +52,7 @@ def compare(
     encoder_tokens: int | None,
     crosscheck: bool,
     cartridge: int | None,
+    pretraining_tokens: int | None,
     revision: str | None,
     source: str,
     token: str | None,
@@ -70,7 +74,7 @@ def compare(
     results: list[Comparison | HfkvError] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)
-    for model in loaded:
+    for model in with_pretraining(loaded, pretraining_tokens):
         if isinstance(model, HfkvError):
             results.append(model)
             continue

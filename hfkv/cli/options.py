@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -67,6 +67,27 @@ class _Bytes(_Whole):
 
 TOKENS = _Count()
 BYTES = _Bytes()
+
+
+def pretraining_option(command: _F) -> _F:
+    """``--pretraining-tokens``: the user's own count, for one model."""
+    return click.option(
+        "--pretraining-tokens",
+        type=TOKENS,
+        default=None,
+        metavar="TOKENS",
+        help="Tokens that MODEL saw in pretraining, where you know better than its card.",
+    )(command)
+
+
+def with_pretraining(found: Sequence[Any], tokens: int | None) -> list[Any]:
+    """The models that were read, the only one of them with the count that was given."""
+    if tokens is not None and len(found) > 1:
+        raise click.UsageError("--pretraining-tokens goes with one MODEL.")
+    return [
+        item.with_pretraining(tokens) if tokens is not None and hasattr(item, "facts") else item
+        for item in found
+    ]
 
 
 def format_options(command: _F) -> _F:

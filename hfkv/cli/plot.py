@@ -13,8 +13,10 @@ from hfkv.cli.options import (
     capacity_options,
     kv_options,
     lora_options,
+    pretraining_option,
     source_options,
     tokens_option,
+    with_pretraining,
 )
 from hfkv.cli.output import waiting
 from hfkv.render.formats import Format
@@ -48,6 +50,7 @@ from hfkv.render.formats import Format
 @batch_option
 @kv_options
 @capacity_options
+@pretraining_option
 @source_options
 def plot(
     models: tuple[str, ...],
@@ -64,6 +67,7 @@ def plot(
     crosscheck: bool,
     capacity: str,
     bits_per_token: float,
+    pretraining_tokens: int | None,
     revision: str | None,
     source: str,
     token: str | None,
@@ -89,7 +93,9 @@ def plot(
     for item in found:
         if isinstance(item, HfkvError):
             raise item
-    loaded = [item for item in found if isinstance(item, Model)]
+    loaded = [
+        item for item in with_pretraining(found, pretraining_tokens) if isinstance(item, Model)
+    ]
     shared: dict[str, Any] = {
         "batch": batch,
         "target_modules": LoraOptions.parse_targets(target_modules),

@@ -8,6 +8,7 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, source_options
 from hfkv.cli.output import emit, waiting
+from hfkv.errors import SourceError
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -25,14 +26,18 @@ def tokens(model: str, explain: bool, revision: str | None, source: str, token: 
       hfkv tokens meta-llama/Meta-Llama-3-70B
       hfkv tokens Qwen/Qwen2.5-7B --explain
 
-    Exits 0 also where the card does not state it: that is the answer.
+    Where no file of it can be had, what was read of it before is the answer. Exits 0 also where
+    it is unclear or nobody states it: that is the answer.
     """
     from hfkv.model import load
     from hfkv.render.tokens import sheets
 
     output = chosen_format()
     with waiting(f"reading {model}", output):
-        loaded = load(model, revision=revision, source=source, token=token)
+        try:
+            loaded = load(model, revision=revision, source=source, token=token)
+        except SourceError as error:
+            loaded = _by_id(model, error)
     statement = loaded.pretraining
     value = {**statement.to_json(), "model": loaded.model}
     if explain:
@@ -44,6 +49,17 @@ def tokens(model: str, explain: bool, revision: str | None, source: str, token: 
         quiet=lambda: ["" if statement.tokens is None else str(statement.tokens)],
     )
     return 0
+
+
+def _by_id(model: str, error: SourceError) -> Model:
+    """The model by its id alone, where something was read of it; else the error."""
+    from hfkv.facts import Facts
+    from hfkv.model import Model
+    from hfkv.pretraining.answer import line_of_copy
+
+    if line_of_copy(model) is None:
+        raise error
+    return Model(Facts(model=model, source="hub", missing={"README.md": str(error)}))
 
 
 def _candidates(loaded: Model) -> list[dict[str, object]]:

@@ -163,6 +163,7 @@ def compare(
     revision: str | None = None,
     source: str = "auto",
     cartridge: int | None = None,
+    pretraining_tokens: int | None = None,
     **options: Any,
 ) -> list[Comparison]:
     """Compare the ways of learning, for each model.
@@ -173,6 +174,7 @@ def compare(
         r, target_modules: the adapter, as in :meth:`hfkv.Model.lora`.
         kv_dtype, lora_dtype: element types; ``auto`` is the model's own.
         cartridge: compare with a PEFT cartridge of so many virtual tokens as well.
+        pretraining_tokens: a count of your own for every model, in place of what is known.
         revision, source: as in :func:`hfkv.load`, for models given by name.
         options: further fields of ``LoraConfig``.
 
@@ -192,7 +194,7 @@ def compare(
             raise item
     return [
         compare_model(
-            model,
+            model if pretraining_tokens is None else model.with_pretraining(pretraining_tokens),
             tokens=tokens,
             batch=batch,
             r=r,

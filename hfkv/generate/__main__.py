@@ -6,16 +6,28 @@ import sys
 from importlib import import_module
 from itertools import takewhile
 
-NAMES = ("cache_rows", "config_classes", "module_tables", "peft_facts", "plans", "snapshots")
+NAMES = (
+    "cache_rows",
+    "config_classes",
+    "module_tables",
+    "peft_facts",
+    "plans",
+    "reader",
+    "snapshots",
+    "statements",
+)
 
 
 def main() -> None:
     """Run the generators named on the command line; those that take types read them there."""
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
-    if not names or (sys.argv[len(names) + 1 :] and names not in (["module_tables"], ["plans"])):
+    if not names or (
+        sys.argv[len(names) + 1 :] and names not in (["module_tables"], ["plans"], ["statements"])
+    ):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE..."
+            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
+            "       python -m hfkv.generate statements FILE.jsonl..."
         )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()

@@ -87,13 +87,23 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
             subject, sizes = _rows(table, segment)
         else:
             subject, sizes = header, _columns(table, columns)
-            if _VALUE.match(header) and not _NAMES.search(table.header(0)):
+            if (
+                _VALUE.match(header)
+                and not _NAMES.search(table.header(0))
+                and not _names_sizes(table)
+            ):
                 # The first row of a list of properties is no header.
                 subject = ""
         return Cell(
             form=form, quantity=quantity, tokens=tokens, label=name, subject=subject, sizes=sizes
         )
     return None
+
+
+def _names_sizes(table: Table) -> bool:
+    """Whether the header names its columns by sizes alone: "| | 340M | 1.3B |"."""
+    names = {table.header(at) for at in range(1, len(table.rows[0]) if table.rows else 0)}
+    return len(names) > 1 and all(sizes_in(name) for name in names)
 
 
 def _rows(table: Table, segment: Segment) -> tuple[str, tuple[int, ...]]:

@@ -76,6 +76,8 @@ _LEXICON = re.compile(
     I,
 )
 _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
+#: "on a high-quality, multi-source corpus": the comma begins no clause.
+_ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
 _IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
@@ -207,7 +209,11 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             between = before[word.end() :]
             joined = _JOINED.search(between) and not _COUNT.search(between)
             hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
-            if not hedge and not joined and (not corpus or not _COMMA.search(gap)):
+            if (
+                not hedge
+                and not joined
+                and (not corpus or not _COMMA.search(gap) or _ADJECTIVES.match(gap))
+            ):
                 preposition = True
         elif kind == "corpus":
             # In brackets behind a corpus, a total is that of the training.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["GENERIC", "Identity", "identity", "names_in", "same_name", "sizes_in", "tokens_of"]
+__all__ = ["GENERIC", "Identity", "identity", "names_in", "sizes_in", "tokens_of"]
 
 _SIZE = re.compile(
     r"(?<![A-Za-z0-9_À-ӿ.,$^])[AEae]?(?:(?P<many>[0-9]{1,3})[ ]?[x×][ ]?)?"
@@ -96,7 +96,8 @@ def identity(
     if not sizes and parameters:
         sizes = (parameters, *([active] if active else []))
     named = re.match(
-        r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])", own
+        r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?(?![0-9._]+[bBmM](?![a-z]))v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])",
+        own,
     )
     words = frozenset(
         word.lower()
@@ -129,23 +130,3 @@ def tokens_of(name: str) -> tuple[str, ...]:
     """
     plain = re.sub(r"(?<=[0-9])_(?=[0-9])", ".", name.lower())
     return tuple(re.findall(r"[0-9]+(?:\.[0-9]+)*[bmtk]?(?![a-z0-9])|[0-9.]*[0-9]|[a-z]+", plain))
-
-
-def same_name(label: str, own: str) -> int:
-    """How well a label is the name ``own``: 0 for not at all.
-
-    1,000 where they are the same; more than 11 where the label is the beginning of the name and
-    more than its family; 11 for the family alone; 5 or 6 where the label says more than the name.
-    """
-    mine, said = tokens_of(own), tokens_of(label)
-    if not said or not mine:
-        return 0
-    if said == mine:
-        return 1_000
-    if mine[: len(said)] == said:
-        return 10 + len(said)
-    if set(mine) <= set(said) and len(said) <= len(mine) + 3:
-        return 6
-    if said[: len(mine)] == mine and len(label) < 60:
-        return 5
-    return 0

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 
 from hfkv.pretraining.candidates import Found
-from hfkv.pretraining.classify import Verdict
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.numbers import Quantity
 from hfkv.pretraining.words import COUNTED, I
@@ -17,6 +16,7 @@ __all__ = ["associated", "parameter_sizes"]
 #: A size is found at ``(start, end, parameters)``; one in a cell's labels stands at -1.
 Size = tuple[int, int, int]
 
+_NEAR = 600
 _SIZE = r"[\w-]*?\s?[0-9.]+ ?(?:[BM]\b|billion|million)"
 _SAID_OF = re.compile(
     rf"^[^.;]{{0,40}}(?:\bfor|\bin the case of|[(])\s?(?:the |our )?{_SIZE}", re.IGNORECASE
@@ -45,7 +45,10 @@ def parameter_sizes(found: Found) -> list[Size]:
         sizes = [(-1, -1, size) for *_, size in sizes_in(found.subject)]
     if found.form == "prose":
         counts = [found.quantity, *found.others]
-        for start, end, size in sizes_in(found.text):
+        # Beyond some lines of one sentence a size is that of something else.
+        first = max(0, found.start - _NEAR)
+        for start, end, size in sizes_in(found.text[first : found.end + _NEAR]):
+            start, end = start + first, end + first
             if found.start <= start < found.end or size > 2 * 10**12:
                 continue
             if _NO_SIZE.match(found.text[end : end + 60]) or _RIVAL.search(
@@ -68,15 +71,13 @@ def _counts_tokens(text: str, start: int, counts: Sequence[Quantity]) -> bool:
     return False
 
 
-def associated(
-    found: Found, sizes: Sequence[Size], taken: Sequence[tuple[Found, Verdict]]
-) -> list[int]:
+def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -> list[int]:
     """The sizes that a count is said of: in its labels, else nearest in its sentence."""
     labels = [size for start, _, size in sizes if start < 0]
     if labels:
         return labels
     rivals = sorted(
-        other.start for other, _ in taken if other.segment is found.segment and other.at == found.at
+        other.start for other in training if other.segment is found.segment and other.at == found.at
     )
     if len(rivals) > 1:
         bound = _BOUND.match(found.text[found.end : found.end + 60])
@@ -86,13 +87,15 @@ def associated(
             if near:
                 return near
     ordered = [size for _, _, size in sizes]
-    if len(ordered) == len(rivals) and _IN_TURN.search(found.text):
+    if len(ordered) == len(rivals) and found.start in rivals and _IN_TURN.search(found.text):
         return [ordered[rivals.index(found.start)]]
     if len(rivals) <= 1:
         ahead = [size for start, _, size in sizes if start < found.start]
         if ahead or not _SAID_OF.search(found.text[found.end : found.end + 120]):
             return ahead
         return ordered
+    if found.start not in rivals:
+        rivals = sorted([*rivals, found.start])
     index = rivals.index(found.start)
     previous = rivals[index - 1] if index else -1
     return [size for start, _, size in sizes if previous < start < found.start]

@@ -5,15 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
-if TYPE_CHECKING:
-    from hfkv.pretraining.choose import Candidate
-
-__all__ = ["epochs", "numbered", "one_sum", "parts"]
+__all__ = ["epochs", "numbered", "parts"]
 
 _STAGE = re.compile(
     r"\b(?P<word>first|second|third|fourth|final|last|initial)\s(?:[\w-]+\s){0,2}?(?:stage|phase|period)"
@@ -38,27 +34,18 @@ _MORE_EPOCHS = re.compile(
 )
 
 
-def numbered(item: Candidate) -> str:
+def numbered(found: Found) -> str:
     """Which stage a count is said of: its number, or its word; "" where it is no stage's.
 
     The last one named before the number counts: "after stage 1 ..., stage 2 uses N tokens".
     """
-    found = item.found
-    text = found.subject if found.form != "prose" else found.text[: found.start]
-    last = _STAGE.search(found.text[found.end : found.end + 40]) if found.form == "prose" else None
-    if last is not None and re.match(
-        rf"\s?(?:{COUNTED})?\s?[(（]", found.text[found.end : found.end + 40], I
-    ):
-        # "N tokens (stage 1)": said right behind the number.
-        return _name(last)
-    last = None
-    for match in _STAGE.finditer(text):
-        last = match
-    if last is None and found.form == "prose":
-        last = _STAGE.search(found.text[found.end : found.end + 60])
-    if last is None:
-        return ""
-    return _name(last)
+    behind = found.text[found.end : found.end + 60] if found.form == "prose" else ""
+    stage = _STAGE.search(behind[:40])
+    if stage is None or not re.match(rf"\s?(?:{COUNTED})?\s?[(（]", behind, I):
+        # Not "N tokens (stage 1)", said right behind the number.
+        ahead = found.subject if found.form != "prose" else found.text[: found.start]
+        stage = next(iter([*_STAGE.finditer(ahead)][::-1]), None) or _STAGE.search(behind)
+    return "" if stage is None else _name(stage)
 
 
 def _name(stage: re.Match[str]) -> str:
@@ -66,59 +53,29 @@ def _name(stage: re.Match[str]) -> str:
     return _ORDER.get(name, name)
 
 
-def one_sum(items: Sequence[Candidate]) -> list[Candidate]:
-    """The items once each, where all are stages that a card prints; else nothing.
-
-    A stage told twice, in two languages or two places, is one stage.
-    """
-    stages: dict[tuple[int, str], Candidate] = {}
-    for item in items:
-        name = numbered(item)
-        if not name:
-            return []
-        stages.setdefault((item.tokens, name), item)
-    names = {name for _, name in stages}
-    # Two counts for one stage are a contradiction, and no sum.
-    return list(stages.values()) if len(stages) == len(names) <= 8 else []
-
-
-def parts(items: Sequence[Candidate]) -> list[Candidate]:
-    """The items, where one verb trains on each ("1T tokens of text and 200B tokens of code");
-    else nothing."""
-    items = sorted(items, key=lambda item: item.found.start)
-    if not 2 <= len(items) <= 6:
-        return []
-    first = items[0].found
+def parts(items: Sequence[Found]) -> bool:
+    """Whether one verb trains on each: "1T tokens of text and 200B tokens of code"."""
     for previous, item in itertools.pairwise(items):
-        found = item.found
-        if found.segment is not first.segment or found.at != first.at or found.form != "prose":
-            return []
-        between = found.text[previous.found.end : found.start]
+        between = item.text[previous.end : item.start]
         if (
-            item.verb < 0
-            or item.verb != items[0].verb
-            or len(between) > 100
+            item.segment is not previous.segment
+            or item.at != previous.at
+            or "prose" not in (item.form, previous.form)
+            or not 0 < len(between) <= 100
             or re.search(r"[.;:()。；]", between)
             or not re.search(COUNTED, between, I)
             or TRAIN_WORD.search(between)
             or not _JOINED.search(between)
         ):
-            return []
-    last = items[-1].found
-    return items if _AND.search(last.text[: last.start]) else []
+            return False
+    last = items[-1]
+    return bool(_AND.search(last.text[: last.start]))
 
 
-def merged(items: Sequence[Candidate], tokens: int) -> Candidate:
-    """The first of the items with the sum of all."""
-    hows = {item.qualifier for item in items}
-    how = hows.pop() if len(hows) == 1 else "about"
-    return replace(items[0], found=replace(items[0].found, tokens=tokens), qualifier=how)
-
-
-def epochs(item: Candidate) -> str:
+def epochs(found: Found) -> str:
     """What the sentence of a count says of epochs; "" where it says nothing of several."""
-    match = _MORE_EPOCHS.search(item.found.text)
-    if match is None or item.found.form != "prose":
+    match = _MORE_EPOCHS.search(found.text)
+    if match is None or found.form != "prose":
         return ""
     return (
         f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"

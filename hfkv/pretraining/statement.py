@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hfkv.errors import RecordError
+from hfkv.errors import InputError, RecordError
 from hfkv.reading import describe
 
-__all__ = ["TURNED", "Alternative", "Evidence", "Pretraining"]
+__all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "given"]
 
 #: The qualifier of ``bytes / tokens``, given that of the tokens.
 TURNED = {"exact": "exact", "about": "about", "at_least": "up_to", "up_to": "at_least"}
 
-_BASES = ("stated", "published", "not stated")
+_BASES = ("stated", "published", "given", "inferred", "unclear", "not stated")
+#: Bases of an answer that has no count.
+_WITHOUT = ("unclear", "not stated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +67,41 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Possible:
+    """A count that an unclear card may mean: how probable it is, and why it is in doubt.
+
+    ``evidence`` is where it stands; several sentences where it adds up stages.
+    """
+
+    tokens: int
+    qualifier: str
+    probability: float
+    why: str
+    evidence: tuple[Evidence, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as JSON has it."""
+        return {
+            "tokens": self.tokens,
+            "qualifier": self.qualifier,
+            "probability": self.probability,
+            "why": self.why,
+            "evidence": [item.to_json() for item in self.evidence],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pretraining:
     """How many tokens a model saw in pretraining.
 
     Attributes:
         tokens: the count; None where nothing states it.
         qualifier: ``exact``, ``at_least``, ``about`` or ``up_to``; None without a count.
-        basis: ``stated`` (a card), ``published`` (its developer, elsewhere) or ``not stated``.
+        basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``given`` (by you),
+            ``inferred`` (from a base with the same config), ``unclear`` or ``not stated``.
         evidence: where it stands; several where stages are added up.
         alternatives: other counts the card gives for the same model, less well supported.
+        possible: where it is unclear, the one to three counts that the card may mean.
         notes: what a reader must know of it, one sentence each.
         reason: why there is no count; None where there is one.
     """
@@ -83,6 +111,7 @@ class Pretraining:
     basis: str = "not stated"
     evidence: tuple[Evidence, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    possible: tuple[Possible, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str | None = None
 
@@ -113,6 +142,7 @@ class Pretraining:
             "basis": self.basis,
             "evidence": [item.to_json() for item in self.evidence],
             "alternatives": [item.to_json() for item in self.alternatives],
+            **({"possible": [item.to_json() for item in self.possible]} if self.possible else {}),
             "notes": list(self.notes),
             "reason": self.reason,
         }
@@ -136,7 +166,7 @@ class Pretraining:
         if tokens is not None:
             read.qualifier(qualifier, "qualifier")
         basis = value.get("basis", "not stated")
-        if basis not in _BASES or (basis == "not stated") != (tokens is None):
+        if basis not in _BASES or (basis in _WITHOUT) != (tokens is None):
             raise read.wrong("basis", basis, f"one of {', '.join(_BASES)}, as the tokens need")
         return cls(
             tokens=tokens,
@@ -146,9 +176,28 @@ class Pretraining:
             alternatives=tuple(
                 read.alternative(item) for item in read.listed(value, "alternatives")
             ),
+            possible=tuple(read.possible(item) for item in read.listed(value, "possible")),
             notes=tuple(read.text(item, "notes") for item in read.listed(value, "notes")),
             reason=read.optional(value, "reason"),
         )
+
+
+def given(tokens: int) -> Pretraining:
+    """A count of your own, which you answer for.
+
+    >>> given(4 * 10**12).basis
+    'given'
+
+    Raises:
+        InputError: it is not a positive integer.
+    """
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens <= 0:
+        raise InputError(
+            f"found {describe(tokens)}", where="pretraining_tokens", expected="a positive integer"
+        )
+    return Pretraining(
+        tokens=tokens, qualifier="exact", basis="given", notes=("the count was given to hfkv",)
+    )
 
 
 class _Reader:
@@ -196,6 +245,20 @@ class _Reader:
             line=None if line is None else self.count(line, "evidence: line"),
             model=self.optional(value, "model"),
             commit=self.optional(value, "commit"),
+        )
+
+    def possible(self, value: object) -> Possible:
+        if not isinstance(value, Mapping):
+            raise self.wrong("possible", value, "an object")
+        chance = value.get("probability")
+        if isinstance(chance, bool) or not isinstance(chance, (int, float)) or not 0 <= chance <= 1:
+            raise self.wrong("possible: probability", chance, "a number from 0 to 1")
+        return Possible(
+            tokens=self.count(value.get("tokens"), "possible: tokens"),
+            qualifier=self.qualifier(value.get("qualifier"), "possible: qualifier"),
+            probability=float(chance),
+            why=self.text(value.get("why"), "possible: why"),
+            evidence=tuple(self.evidence(item) for item in self.listed(value, "evidence")),
         )
 
     def alternative(self, value: object) -> Alternative:

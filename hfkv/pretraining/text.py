@@ -41,6 +41,8 @@ _MARKUP = re.compile(
 )
 
 
+#: A line break that ends a line of its own, in place of one that would be a space.
+_HARD = "\u2028"
 _LATEX = {
     "\\times": "×", "\\cdot": "×", "\\sim": "~", "\\approx": "~", "\\ge": "≥", "\\geq": "≥",
     "\\gt": ">", "\\le": "≤", "\\leq": "≤", "\\lt": "<",
@@ -106,7 +108,7 @@ def _shown(mark: str) -> str:
     if "\n" in mark and not mark.startswith("<"):
         # A hard line break ends a line of its own; any other is a space.
         return "\n" if mark.startswith(("  ", "\\")) else " "
-    if mark.startswith("<br") or _BLOCK.match(mark):
+    if mark.startswith("<br") or _HARD in mark or _BLOCK.match(mark):
         return "\n"
     if mark in _LATEX:
         return _LATEX[mark]
@@ -124,8 +126,27 @@ def _shown(mark: str) -> str:
     return ""
 
 
+#: A line of a paragraph that is a field of its own: "Training tokens: 1.4T".
+_FIELD_LINE = re.compile(
+    r"^[ \t>]{0,8}(?:[-*+] )?\W{0,4}[A-Z][\w ()/#-]{2,40}\W{0,4}[:：][^\n]{1,300}$", re.M
+)
+
+
+def _fields_apart(card: str, start: int, end: int) -> str:
+    """The card, with the line breaks between fields that run together made hard ones."""
+    fields = list(_FIELD_LINE.finditer(card, start, end))
+    if len(fields) < 2:
+        return card
+    for first, second in itertools.pairwise(fields):
+        if second.start() == first.end() + 1:
+            for at in (first.end(), second.end()):
+                if at < end and card[at] == "\n":
+                    card = card[:at] + _HARD + card[at + 1 :]
+    return card
+
+
 def _segment(card: str, start: int, end: int, **more: object) -> Segment:
-    text, offsets = normalise(card, start, end)
+    text, offsets = normalise(_fields_apart(card, start, end), start, end)
     lead = len(text) - len(text.lstrip())
     kept = len(text.rstrip())
     return Segment(text[lead:kept], offsets[lead:kept], **more)  # type: ignore[arg-type]

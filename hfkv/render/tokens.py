@@ -26,12 +26,21 @@ def sheets(
     """What the card says, its sentence, and with ``candidates`` everything that was weighed."""
     name = printable(model.model)
     if statement.tokens is None:
-        title = f"{name}: pretraining tokens not stated"
+        title = f"{name}: pretraining tokens {statement.basis}"
         lines = [printable(statement.reason or "", 400)] if statement.reason else []
     else:
         words = _WORDS.get(statement.qualifier or "exact", "")
         title = f"{name}: {words}{statement.tokens:,} pretraining tokens ({statement.basis})"
         lines = []
+    for item in statement.possible:
+        first = item.evidence[0]
+        lines.append(
+            f"{_WORDS.get(item.qualifier, '')}{item.tokens:,} ({item.probability:.0%}): "
+            f'"{printable(first.quote, 300)}" ({printable(first.file)}:{first.line}); '
+            f"in doubt: {printable(item.why, 200)}"
+        )
+    if statement.possible:
+        lines.append("say which: --pretraining-tokens in compare and plot")
     for found in statement.evidence:
         where = f"{found.file}:{found.line}" if found.line else found.file
         whose = f"{found.model} " if found.model and found.model != model.model else ""

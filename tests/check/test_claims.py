@@ -164,7 +164,7 @@ def test_text_fields() -> None:
         (f"<!-- hfkv: kv {LLAMA} {QWEN} -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: kv '{LLAMA} -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: lora {LLAMA} --target-modules qq -->1{END}", [(1, "HFKV303")]),
-        (f"<!-- hfkv: tokens {QWEN} -->1T{END}", [(1, "HFKV303")]),
+        (f"<!-- hfkv: tokens mistralai/Mistral-7B-v0.1 -->1T{END}", [(1, "HFKV303")]),
         (f"<!-- hfkv: kv ./gone -->1T{END}", [(1, "HFKV003")]),
         (f"<!--hfkv:kv {LLAMA} --tokens 100k-->32.77 GB<!--/hfkv-->", []),
         (f"<!-- hfkv: hfkv kv {LLAMA} --tokens=100k -->32.77 GB{END}", []),

@@ -81,7 +81,7 @@ def card(raw: bytes) -> None:
     text = raw.decode("utf-8", "replace")
     reading = read_card(text, model="org/Foo-7B")
     for candidate in reading.candidates:
-        assert candidate.found.quote in " ".join(text.split())
+        assert all(found.quote in " ".join(text.split()) for found in candidate.support)
     for name, relation in base_models(text):
         assert name
         assert relation

@@ -29,10 +29,10 @@ def test_any_mixture_is_read(pieces: list[str]) -> None:
     card = "".join(pieces)
     base_models(card)
     reading = read_card(card, model="org/Foo-7B")
-    for candidate in reading.candidates:
-        assert candidate.found.quote in " ".join(card.split())
-        assert 1 <= candidate.found.line <= card.count("\n") + 1
-        assert printable(candidate.found.quote).isprintable()
+    for found in [item for candidate in reading.candidates for item in candidate.support]:
+        assert found.quote in " ".join(card.split())
+        assert 1 <= found.line <= card.count("\n") + 1
+        assert printable(found.quote).isprintable()
 
 
 @given(st.text(max_size=200))

@@ -1,14 +1,14 @@
-"""The steps of the reading, each alone: found, classified, whose, chosen."""
+"""The steps of the reading, each alone: found, described, weighed."""
 
 from __future__ import annotations
 
 import pytest
 
-from hfkv.pretraining.candidates import Found, candidates
-from hfkv.pretraining.choose import choose
-from hfkv.pretraining.classify import Verdict, classify
+from hfkv.pretraining.candidates import candidates
+from hfkv.pretraining.fitted import Fit
 from hfkv.pretraining.governor import governor
-from hfkv.pretraining.identity import identity, same_name, tokens_of
+from hfkv.pretraining.identity import identity
+from hfkv.pretraining.options import options
 from hfkv.pretraining.qualifiers import qualifier
 
 T, B = 10**12, 10**9
@@ -28,14 +28,6 @@ def test_candidates_are_all_numbers_of_a_size_with_their_places() -> None:
     assert [item.text[item.start : item.end] for item in found] == ["2T", "16M", "1.5", "2"]
     assert [item.sizes for item in found] == [(), (), (7 * B,), (13 * B,)]
     assert found[0].quote == "Trained on 2T tokens with a batch of 16M tokens."
-
-
-def test_classification_knows_no_model() -> None:
-    verdicts = {item.tokens: classify(item) for item in candidates("Bar saw 3T tokens; 9B params.")}
-    assert verdicts[3 * T].taken
-    assert "saw" in verdicts[3 * T].why
-    first, second = candidates("Stage 1 trains on 1T tokens. Stage 2 trains on 200B tokens.")
-    assert [classify(first).kind, classify(second).kind] == ["stage", "stage"]
 
 
 @pytest.mark.parametrize(
@@ -80,34 +72,55 @@ def test_qualifiers_stand_beside_the_number(text: str, how: str) -> None:
     assert qualifier(text, start, start + 2) == how
 
 
+def _features(card: str, model: str = "org/Foo-7B") -> list[frozenset[str]]:
+    return [option.features for option in options(card, identity(model))]
+
+
 @pytest.mark.parametrize(
-    ("label", "own", "rank"),
+    ("card", "features"),
     [
-        ("Foo 7B", "Foo-7B", 1_000),
-        ("foo_7b", "Foo-7B", 1_000),
-        ("Foo-1.8B", "Foo-1_8B", 1_000),
-        ("Foo2-7B", "Foo-2-7b-hf", 13),
-        ("Foo", "Foo-7B", 11),
-        ("Foo-S", "Foo-Small", 0),
-        ("Bar-7B", "Foo-7B", 0),
-        ("Foo-7B (ours)", "Foo-7B", 6),
+        ("Foo-7B was trained on 2T tokens.", {"what:counts training", "who:subject is it"}),
+        ("We plan to train Foo on 2T tokens.", {"what:ahead: a plan", "what:objection"}),
+        ("Bar-9B was trained on 2T tokens.", {"who:another was trained", "who:contradicted"}),
+        ("Sampled from a pool of 2T tokens.", {"what:drawn from it", "what:objection"}),
+        ("We did not train on 2T tokens.", {"what:denied"}),
+        ("It uses the 2T CC100 data.", {"what:a letter without tokens", "what:doubt"}),
+        ("Training tokens: 2T", {"what:field of tokens", "what:counts training"}),
+        ("## Fine-tuning\n\nTrained on 2T tokens.", {"what:under tuning", "what:tuning"}),
+        ("In stage 2 it was trained on 2T tokens.", {"part:stage"}),
+        ("Trained on a total of 2T tokens.", {"part:total"}),
     ],
 )
-def test_names_are_compared_piece_by_piece(label: str, own: str, rank: int) -> None:
-    assert same_name(label, own) == rank
-    assert tokens_of(own)
+def test_each_feature_answers_one_question(card: str, features: set[str]) -> None:
+    assert features <= _features(card)[0]
 
 
-def test_the_choice_is_made_among_verdicts_alone() -> None:
-    found = candidates("Trained on 1T tokens.\n\nTrained on 2T tokens.\n")
-    weighed: list[tuple[Found, Verdict]] = [
-        (item, Verdict(taken=True, why="said so", kind="total", weight=weight))
-        for item, weight in zip(found, (40, 50), strict=True)
+def test_a_table_is_read_as_a_table_before_its_numbers() -> None:
+    card = "| Model | Tokens |\n|---|---|\n| Foo-7B | 1T |\n| Foo-13B | 2T |\n"
+    first, second, *_ = _features(card)
+    assert "who:table best +" in first
+    assert {"who:table worse +", "who:another size"} & second
+
+
+def test_fields_of_a_paragraph_are_lines_of_their_own() -> None:
+    card = "Dataset size: 250B tokens\nTraining tokens: 1.4T tokens\nGPUs: 96\n"
+    assert [item.text for item in candidates(card)] == [
+        "Dataset size: 250B tokens",
+        "Training tokens: 1.4T tokens",
     ]
-    choice = choose(weighed, identity("org/Foo"))
-    assert (choice.tokens, choice.qualifier) == (2 * T, "exact")
-    assert [item.tokens for item in choice.others] == [T]
-    assert [item.verdict for item in choice.every] == ["alternative", "chosen"]
-    none = choose([(found[0], Verdict(taken=False, why="not"))], identity("org/Foo"))
-    assert none.tokens is None
-    assert none.reason
+
+
+def test_stages_are_added_up_as_an_answer_of_their_own() -> None:
+    card = "Stage 1: trained on 3T tokens.\n\nStage 2: trained on 1T tokens.\n"
+    sums = [o for o in options(card, identity("org/Foo")) if len(o.support) > 1]
+    assert [option.tokens for option in sums] == [4 * T]
+    assert {"sum", "sum:numbered"} <= sums[0].features
+
+
+def test_the_weights_decide_and_nothing_else() -> None:
+    fit = Fit(weights={"a": 2.0, "b": -1.0}, given=0.8, silent=0.8)
+    first, second, third = fit.probabilities([["a"], ["a", "b"], ["unheard of"]])
+    assert first > second > third
+    assert first + second + third == pytest.approx(1)
+    assert fit.spoken(["a", "b"], against=True) == ["b"]
+    assert fit.spoken(["a", "b"], against=False) == ["a"]

@@ -112,8 +112,8 @@ def test_several_models_can_be_told_apart_without_colour_and_nothing_is_clipped(
 
 
 def test_a_count_that_is_not_stated_is_said() -> None:
-    text = _texts(draw(_chart("tokens", LLAMA, "Qwen/Qwen3-8B")))
-    assert "Qwen3-8B: break-even at 1,184 tokens; pretraining not stated" in text
+    text = _texts(draw(_chart("tokens", LLAMA, "mistralai/Mistral-7B-v0.1")))
+    assert "Mistral-7B-v0.1: break-even at 1,280 tokens; pretraining not stated" in text
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

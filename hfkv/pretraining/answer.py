@@ -1,0 +1,271 @@
+"""What is known of a model's pretraining: its card, the statement that somebody read, its bases.
+
+A sentence of the card that was read before is quoted from the card; else the card is read; else
+the statement is cited. A model that nothing is said of has the count of the model it was made
+from, and what was trained on top of that is added to it and shown as a sum.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hfkv.facts import Facts
+from hfkv.pretraining.metadata import base_models
+from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
+from hfkv.pretraining.statements import Line, line_named, line_of, sentence_of
+
+if TYPE_CHECKING:
+    from hfkv.pretraining.reading import Reading
+
+__all__ = ["explain", "line_of_copy", "pretraining"]
+
+#: A chain of bases longer than any real one.
+_STEPS = 8
+#: From this probability on a card says plainly what it says.
+_PLAINLY = 0.9
+#: What a quantized or converted copy has behind the name of its model.
+_COPY = re.compile(
+    r"[-_.](?:i1|GGUF|AWQ|GPTQ|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX|FP8|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|dynamic|imatrix|sharded|"
+    r"(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16)$",
+    re.IGNORECASE,
+)
+#: Owners of copies under the name of the model itself.
+_COPIERS = frozenset(
+    """unsloth thebloke bartowski lmstudio-community mlx-community quantfactory nousresearch
+    mradermacher redhatai neuralmagic maziyarpanahi ggml-org second-state turboderp casperhansen
+    solidrust""".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Card:
+    model: str
+    card: str | None
+    commit: str | None
+    parameters: int | None
+
+
+def pretraining(facts: Facts) -> Pretraining:
+    """What the model's card states, or what was read of it, or what holds for its base."""
+    cards = list(_cards(facts))
+    own = _of_card(cards[0])
+    if own.tokens is not None:
+        return own
+    for model, found in itertools.chain(
+        ((card.model, _of_card(card)) for card in cards[1:]), _named(facts)
+    ):
+        if found.tokens is not None:
+            where = "stated by the card of" if found.basis == "stated" else "said of"
+            whose = f"{where} its base model {model}"
+            if model == facts.model:
+                whose = f"said of {found.evidence[0].model}, which it is a copy of by its name"
+            notes = [whose, *found.notes]
+            if own.basis == "unclear":
+                counts = ", ".join(f"{item.tokens:,}" for item in own.possible)
+                notes.append(f"its own card leaves unclear what it says of {counts} tokens")
+            return replace(found, notes=tuple(notes))
+    if facts.statement is not None:
+        return Pretraining.from_json(facts.statement, where=facts.model)
+    if facts.card is None:
+        reason = own.reason or facts.missing.get("README.md", "there is no model card")
+        return replace(own, reason=reason)
+    return replace(own, notes=(*own.notes, *_unread(facts)))
+
+
+def explain(facts: Facts) -> tuple[Reading, ...]:
+    """The reading of each card that was consulted, the model's own first, with every candidate
+    and why it was taken or rejected; its bases' follow until one of them states a count."""
+    readings: list[Reading] = []
+    for card in _cards(facts):
+        if card.card is None:
+            continue
+        if readings and readings[-1].statement.tokens is not None:
+            break
+        readings.append(_read(card))
+    return tuple(readings)
+
+
+def _cards(facts: Facts) -> Iterator[_Card]:
+    """The model's own card and those of its bases."""
+    # What is packed counts elements, and none of parameters.
+    packed = "quantization_config" in (facts.config or {})
+    parameters = None if packed else facts.parameters
+    yield _Card(model=facts.model, card=facts.card, commit=facts.commit, parameters=parameters)
+    for base in facts.lineage[:_STEPS]:
+        # A fine-tune has the size of its base, where the base's name does not give one.
+        yield _Card(
+            model=base.model,
+            card=base.card,
+            commit=base.commit,
+            parameters=base.parameters or parameters,
+        )
+
+
+def _named(facts: Facts) -> Iterator[tuple[str, Pretraining]]:
+    """Models whose weights these are by the names that the files give, without their cards."""
+    names = [name for name, _ in base_models(facts.card or "")]
+    if len(names) > 1:
+        # Of several bases none alone says what a merge saw, unless all saw the same.
+        lines = [line_of(name) for name in names]
+        counts = {line.tokens if line else None for line in lines}
+        names = names[:1] if len(counts) == 1 else []
+    path = (facts.config or {}).get("_name_or_path")
+    if isinstance(path, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", path):
+        names.append(path)
+    for base in facts.lineage[-1:]:
+        names += [name for name, _ in base_models(base.card)][:1]
+    names.append(facts.model)
+    for name in dict.fromkeys(names):
+        line = line_of_copy(name)
+        if line is not None and line.tokens is not None:
+            yield name, _of_line(line, None)
+
+
+def line_of_copy(model: str) -> Line | None:
+    """The line of a model, or of the one that it is a copy of by its name."""
+    line = line_of(model)
+    if line is not None or "/" not in model:
+        return line
+    owner, name = model.split("/", 1)
+    bare, known = name, owner.lower() in _COPIERS
+    while (copy := _COPY.search(bare)) is not None:
+        bare, known = bare[: copy.start()], True
+    return line_named(bare) if known and re.search(r"[0-9]", bare) else None
+
+
+def _read(card: _Card) -> Reading:
+    # The reader compiles many expressions; an id alone needs none of them.
+    from hfkv.pretraining.reading import read_card
+
+    return read_card(
+        card.card or "", model=card.model, parameters=card.parameters, commit=card.commit
+    )
+
+
+def _of_card(card: _Card) -> Pretraining:
+    """What one model's card and line say of it."""
+    line = line_of(card.model)
+    if line is None or line.tokens is None:
+        if card.card is None:
+            reason = None if line is None else f"nobody states it; {line.note or line.citation}"
+            return Pretraining(reason=reason)
+        reading = _read(card)
+        return _with_base(reading, card)
+    if card.card is not None:
+        found = sentence_of(line, card.card, model=card.model, commit=card.commit)
+        if found is not None:
+            return _of_line(line, found)
+        reading = _read(card)
+        said = reading.statement
+        chance = max((item.probability for item in reading.candidates), default=0.0)
+        if said.tokens == line.tokens and line.scope == "pretraining":
+            return said
+        if said.tokens is not None and said.tokens != line.tokens and chance >= _PLAINLY:
+            cited = Evidence(quote=_said(line), file=line.citation, model=line.ids[0])
+            other = Alternative(
+                tokens=line.tokens, qualifier=line.qualifier or "exact", evidence=cited
+            )
+            note = f"elsewhere its developer says {line.tokens:,} tokens: {line.citation}"
+            return replace(
+                said, alternatives=(other, *said.alternatives), notes=(*said.notes, note)
+            )
+    return _of_line(line, None)
+
+
+def _said(line: Line) -> str:
+    return " ".join(line.fingerprint["number"]) if line.fingerprint else f"{line.tokens:,}"
+
+
+def _of_line(line: Line, found: Evidence | None) -> Pretraining:
+    """A line as a statement: quoted from the card where its sentence stands there, else cited."""
+    assert line.tokens is not None
+    notes = []
+    if found is None:
+        notes.append("its card was not seen to state it; it was read elsewhere")
+    if line.scope == "stage":
+        notes.append("a stage of the training: the whole is not stated")
+    evidence = found or Evidence(quote=_said(line), file=line.citation, model=line.ids[0])
+    result = Pretraining(
+        tokens=line.tokens,
+        qualifier=line.qualifier,
+        basis="published" if found is None else "stated",
+        evidence=(evidence,),
+        alternatives=tuple(
+            Alternative(
+                tokens=item["tokens"],
+                qualifier="exact",
+                evidence=Evidence(quote=item.get("note", ""), file=item.get("place", "")),
+            )
+            for item in line.also
+            if item["tokens"] != line.tokens
+        ),
+        notes=tuple(notes),
+    )
+    if line.scope != "continued":
+        return result
+    base = line_of(line.base) if line.base else None
+    if base is None or base.tokens is None or line.apart:
+        known = f" of {line.base}" if line.base else ""
+        note = f"continued pretraining{known} alone: what the base saw before is not counted"
+        return replace(result, notes=(*notes, note))
+    return _sum(result, _of_line(base, None), line.base or "")
+
+
+def _with_base(reading: Reading, card: _Card) -> Pretraining:
+    """What a card says; on top of its base's count where it speaks of continued pretraining."""
+    said = reading.statement
+    if said.tokens is None:
+        return said
+    chosen = [item for item in reading.candidates if item.verdict == "chosen"]
+    goes_on = any(name.startswith("part:word continued") for name in chosen[0].option.features)
+    bases = [name for name, _ in base_models(card.card or "")]
+    base = line_of(bases[0]) if goes_on and len(bases) == 1 else None
+    if base is None or base.tokens is None or base.tokens <= said.tokens or base.apart:
+        return said
+    return _sum(said, _of_line(base, None), bases[0])
+
+
+def _sum(added: Pretraining, base: Pretraining, name: str) -> Pretraining:
+    """What a model saw in all: its base's count and what was trained on top."""
+    assert added.tokens is not None
+    assert base.tokens is not None
+    hows = {added.qualifier, base.qualifier}
+    note = (
+        f"the sum of {base.tokens:,} tokens of its base model {name} and {added.tokens:,} of "
+        "continued pretraining"
+    )
+    return replace(
+        added,
+        tokens=added.tokens + base.tokens,
+        qualifier=hows.pop() if len(hows) == 1 else _joined(added.qualifier, base.qualifier),
+        evidence=(*added.evidence, *base.evidence),
+        alternatives=(
+            Alternative(
+                tokens=added.tokens,
+                qualifier=added.qualifier or "exact",
+                evidence=added.evidence[0],
+            ),
+            *added.alternatives,
+        ),
+        notes=(note, *added.notes),
+    )
+
+
+def _joined(one: str | None, other: str | None) -> str:
+    """The qualifier of a sum: a bound holds where the other part is exact."""
+    rest = {one, other} - {"exact"}
+    return str(rest.pop()) if len(rest) == 1 else "about"
+
+
+def _unread(facts: Facts) -> tuple[str, ...]:
+    """What a reader can do where a card is silent and names bases whose cards were not read."""
+    if facts.card is None or facts.lineage:
+        return ()
+    bases = [name for name, _ in base_models(facts.card)]
+    if len(bases) > 1:
+        return ("its card names several base models, and none of them alone says what it saw",)
+    return tuple(f"its card names the base model {name}: hfkv tokens {name}" for name in bases)

@@ -1,0 +1,136 @@
+"""What a card's answer could be: each of its numbers, each sum of stages, or none."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from hfkv.pretraining.candidates import Found, candidates
+from hfkv.pretraining.features import described, label_of, page
+from hfkv.pretraining.identity import Identity
+from hfkv.pretraining.qualifiers import of_label, qualifier
+from hfkv.pretraining.stages import numbered, parts
+
+__all__ = ["Option", "options"]
+
+#: The sum of more stages than anyone trains in is none.
+_MOST_STAGES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One possible answer.
+
+    Attributes:
+        tokens: the count; None for "the card does not state it".
+        qualifier: exact, at_least, about or up_to.
+        support: the number it stands on, or the stages that it adds up.
+        features: what holds of it, by name.
+    """
+
+    tokens: int | None
+    qualifier: str | None
+    support: tuple[Found, ...]
+    features: frozenset[str]
+
+
+def options(card: str, asked: Identity) -> list[Option]:
+    """Every possible answer of a card for the model asked about; the last is that it has none."""
+    found = candidates(card)
+    whole = page(card, asked)
+    lists = described(found, whole)
+    single = [
+        Option(
+            tokens=item.tokens,
+            qualifier=_qualifier(item),
+            support=(item,),
+            features=frozenset(names),
+        )
+        for item, names in zip(found, lists, strict=True)
+    ]
+    sums = list(_sums(single))
+    stages = {id(item) for option in sums for item in option.support}
+    result = [
+        replace(option, features=option.features | {"part:one of several"})
+        if id(option.support[0]) in stages
+        else option
+        for option in single
+    ]
+    result += sums
+    clean = {option.tokens for option in result if "among:clean" in option.features}
+    nothing = {
+        "none",
+        f"none:clean {min(4, len(clean))}",
+        f"none:numbers {min(3, len(found) // 3)}",
+    }
+    nothing.update(f"none:{about}" for about in whole.about)
+    return [
+        *result,
+        Option(tokens=None, qualifier=None, support=(), features=frozenset(nothing)),
+    ]
+
+
+def _qualifier(found: Found) -> str:
+    how = qualifier(found.text, found.start, found.end)
+    return how if how != "exact" else of_label(label_of(found))
+
+
+def _sums(single: Sequence[Option]) -> Iterator[Option]:
+    """The sums of what looks like the stages of one training, or the parts of one corpus."""
+    terms = [option for option in single if "what:counts training" in option.features]
+    groups: dict[tuple[object, ...], list[Option]] = {}
+    for option in terms:
+        segment = option.support[0].segment
+        table = segment.table
+        near = ("segment", id(segment)) if table is None else ("table", id(table))
+        groups.setdefault(near, []).append(option)
+        groups.setdefault(("heading", segment.headings), []).append(option)
+        groups.setdefault(("page",), []).append(option)
+    done: set[int] = set()
+    for key, group in groups.items():
+        kind = key[0]
+        for word, members in _stages(group):
+            total = sum(option.tokens or 0 for option in members)
+            if total in done:
+                continue
+            done.add(total)
+            hows = {option.qualifier for option in members}
+            shared = frozenset.intersection(*(option.features for option in members))
+            any_of = frozenset.union(*(option.features for option in members))
+            yield Option(
+                tokens=total,
+                qualifier=hows.pop() if len(hows) == 1 else "about",
+                support=tuple(option.support[0] for option in members),
+                features=frozenset(
+                    {"sum", f"sum:{word}", f"sum:of a {kind}", f"sum:of {min(4, len(members))}"}
+                    | {f"sum:some {name}" for name in any_of & _DOUBTS}
+                    | {name for name in shared if name.startswith(("who:", "what:heading"))}
+                ),
+            )
+
+
+_DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:total"))
+
+
+def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
+    """What of a group could be added up, and by what sign."""
+    named: dict[str, Option] = {}
+    contradicted = False
+    for option in group:
+        name = numbered(option.support[0])
+        if not name:
+            continue
+        if name in named and named[name].tokens != option.tokens:
+            contradicted = True
+        named.setdefault(name, option)
+    if not contradicted and 2 <= len(named) <= _MOST_STAGES:
+        yield "numbered", list(named.values())
+    values = {option.tokens: option for option in reversed(group)}
+    distinct = sorted(values.values(), key=lambda option: group.index(option))
+    added = [option for option in distinct if "part:stage" in option.features]
+    if added and 2 <= len(distinct) <= 4:
+        yield ("all stages" if len(added) == len(distinct) else "whole and stages"), distinct
+    for first, second in itertools.pairwise(distinct):
+        if parts([first.support[0], second.support[0]]):
+            yield "parts", [first, second]
