@@ -66,7 +66,7 @@ class Adapters:
             yield at(slip.path, slip.code, slip.message)
         yield from _types(asked, at)
         if asked.foreign:
-            text = f"its base is {asked.foreign}'s, and only transformers' models are checked"
+            text = f"its base is a model of {asked.foreign}, and only transformers' are checked"
             yield at(asked.base_path, "HFKV005", text, note=True)
             return
         if asked.base is None:

@@ -32,10 +32,16 @@ _NUMBER = re.compile(
 )
 #: What may stand between a number and its unit: spaces, and the marks of Markdown, HTML and LaTeX.
 _BETWEEN = re.compile(
-    rf"(?:[{_SPACES}\n\t*_`~$-]|&(?:nbsp|thinsp|ensp|emsp|\#[0-9]+|\#x[0-9a-fA-F]+);"
+    rf"(?:[{_SPACES}\n\t*_`~$|[(-]|&(?:nbsp|thinsp|ensp|emsp|\#[0-9]+|\#x[0-9a-fA-F]+);"
     r"|</?[a-zA-Z]+(?: [^<>]*)?>|\\[ ,;:!]|\\(?:text|mathrm|mathbf|textbf|rm)\b|[{}])*"
 )
-_UNIT = re.compile(r"%|\u00d7|[A-Za-z]+")
+_UNIT = re.compile(r"%|\u00d7|[A-Za-z]+|[\u0400-\u04ff]+")
+#: Units as they are written in Cyrillic.
+_CYRILLIC = {
+    "\u043a\u0431": "kb", "\u043c\u0431": "mb", "\u0433\u0431": "gb", "\u0442\u0431": "tb",
+    "\u043a\u0438\u0431": "kib", "\u043c\u0438\u0431": "mib", "\u0433\u0438\u0431": "gib",
+    "\u0431\u0430\u0439\u0442": "bytes",
+}  # fmt: skip
 #: Longer than any figure with its words.
 _LONGEST = 400
 #: A figure that would lose more than this by the digits that are written gets more of them.
@@ -191,6 +197,8 @@ def _written(match: re.Match[str], scale: Fraction, unit: str) -> Written:
 def _scale(unit: str, kind: str) -> Fraction | None:
     """What one of a unit is, if it is one for this kind of figure."""
     name = unit.lower()
+    if name in _CYRILLIC:
+        name = unit = _CYRILLIC[name]
     if name == "":
         return Fraction(1)
     if kind == "bytes":

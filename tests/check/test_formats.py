@@ -162,6 +162,12 @@ FORMATS: dict[str, tuple[str, str, int]] = {
         'config = LoraConfig(r=8,\n    target_modules=TARGETS + ["V_PROJ"])\n',
         7,
     ),
+    "a dict in Python": (
+        "a.py",
+        f'm = AutoModelForCausalLM.from_pretrained("{QWEN}")\n'
+        'kwargs = dict(r=8, target_modules=["q_proj", "V_PROJ"])\nLoraConfig(**kwargs)\n',
+        3,
+    ),
     "xtuner": (
         "a.py",
         f'path = "{QWEN}"\nmodel = dict(llm=dict(type=AutoModelForCausalLM.from_pretrained,\n'

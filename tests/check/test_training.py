@@ -70,6 +70,13 @@ checkpointer:
         (FACTORY.replace("type: lora", "type: full") + "lora_target: W_pack\n", [], ""),
         (FACTORY + "adapter_name_or_path: x\nlora_target: W_pack\n", [], ""),
         (TUNE, [], ""),
+        (
+            TUNE.replace(" --output-dir /tmp/llama", "").replace(
+                ": /tmp/llama/", f": /tmp/{LLAMA3[11:]}"
+            ),
+            [],
+            "",
+        ),
         (TUNE.replace("'output_proj'", "'o_proj'"), [(4, "HFKV102")], "output_proj"),
         (TUNE.replace("rank: 8", "rank: 2000"), [(6, "HFKV103")], "lora_rank: 2000"),
         (TUNE.replace("# tune", "#"), [(8, "HFKV003")], "/tmp/llama"),

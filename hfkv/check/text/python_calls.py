@@ -238,6 +238,12 @@ class _Reader:
             right = self._value(node.right, depth + 1)
             if isinstance(left, list) and isinstance(right, list):
                 return left + right
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict" and not node.args:
+            return {
+                item.arg: self._value(item.value, depth + 1)
+                for item in node.keywords
+                if item.arg is not None
+            }
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owned = self._value(node.func.value, depth + 1)
             if node.func.attr == "split" and isinstance(owned, str) and HOLE not in owned:

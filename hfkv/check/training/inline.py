@@ -51,6 +51,8 @@ def inline(section: Section) -> list[Asked] | None:
         return []
     if any(key in part.value for part in (section, *section.around) for key in _FOREIGN):
         return []
+    if value[targets] in ("", []):
+        return []  # it trains all of the model
     rank = next((key for key in _RANKS if key in value), None)
     own = targets == "target_modules" and rank in ("r", None)
     read = Fields(section)

@@ -21,8 +21,11 @@ __all__ = ["torchtune"]
 _ATTENTION = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "output_proj": "o_proj"}
 _MEANT = {name: own for own, name in _ATTENTION.items()}
 _MLP = ("gate_proj", "down_proj", "up_proj")
+#: Where torchtune downloads to unless it is told.
+_HERE = "/tmp/"  # noqa: S108 - a name in other people's files, never opened
 _DOWNLOAD = re.compile(
-    r"tune\s+download\s+(?P<model>[\w.-]+/[\w.-]+)[^\n]*?--output-dir[ =](?P<folder>\S+)"
+    r"tune\s+download\s+(?P<model>[\w.-]+/(?P<name>[\w.-]+))"
+    r"(?:[^\n]*?--output-dir[ =](?P<folder>\S+))?"
 )
 
 
@@ -113,6 +116,7 @@ def _base(section: Section) -> tuple[object, KeyPath] | None:
     if not isinstance(folder, str) or not folder:
         return None, path
     for found in _DOWNLOAD.finditer(section.text):
-        if found["folder"].rstrip("/") == folder.rstrip("/"):
+        # Where no folder is given, the download goes to one of the model's name.
+        if (found["folder"] or f"{_HERE}{found['name']}").rstrip("/") == folder.rstrip("/"):
             return found["model"], path
     return folder, path
