@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
+import importlib
 import inspect
 import random
 import re
@@ -35,6 +37,11 @@ _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transf
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
 _COMPARED = re.compile(r"==|!=|\bin [\[({]|Literal")
 _POPPED = re.compile(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"|\"(\w+)\" (?:not )?in kwargs")
+#: What an absent key that only a constructor takes counts as.
+_TAKEN_AS = re.compile(
+    r"kwargs\.(?:pop|get)\(\s*\"(\w+)\",\s*(-?[\d_]+(?:\.\d+)?|True|False|\"[^\"]*\")\s*\)"
+)
+_NAMED = re.compile(r"(?:\.|[\"'])([a-z]\w+)\b")
 
 
 class Space:
@@ -43,6 +50,7 @@ class Space:
     Attributes:
         keys: by path; grows as the class is seen to read more.
         parts: paths of nested configs to their types.
+        defaults: what an absent key that no field declares counts as, where the code says it.
         left_out: sorts of value of a key under which no formula gives the sizes.
     """
 
@@ -59,10 +67,15 @@ class Space:
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
-        for config in self.objects.values():
+        self.defaults: dict[str, Any] = {}
+        for path, config in self.objects.items():
             for cls in type(config).__mro__:
-                for found in _POPPED.finditer(self._source(cls)):
+                source = self._source(cls)
+                for found in _POPPED.finditer(source):
                     self.add(type(config), found[1] or found[2])
+                for key, value in _taken_as(source).items():
+                    self.defaults.setdefault(f"{path}.{key}" if path else key, value)
+        self._add_named()
         self.words = self._words()
 
     def _walk(self, config: Any, path: str) -> None:
@@ -81,6 +94,26 @@ class Space:
             ours = cls.__module__.startswith(_MODELS)
             self.sources[cls] = inspect.getsource(module) if module and ours else ""
         return self.sources[cls]
+
+    def _add_named(self) -> None:
+        """Add what the code names, so that what is seldom read is known from the start."""
+        import transformers
+
+        texts = {self._source(cls) for cls in getattr(transformers, self.name).__mro__}
+        for cls in self.classes:
+            place = cls.__module__.replace("configuration_", "modeling_")
+            if place.startswith(_MODELS) and place != cls.__module__:
+                with contextlib.suppress(ImportError):
+                    texts.add(inspect.getsource(importlib.import_module(place)))
+        models = {name for text in texts for name in _NAMED.findall(text)}
+        for cls in self.classes:
+            source = self._source(cls)
+            named = models | set(re.findall(r"self\.([a-z]\w+)\b", source))
+            for key in getattr(cls, "__dataclass_fields__", {}):
+                renamed = getattr(cls, "attribute_map", {})
+                names = {key, *(name for name, own in renamed.items() if own == key)}
+                if names & named or renamed.get(key) in named:
+                    self.add(cls, key)
 
     def _words(self) -> tuple[str, ...]:
         import transformers
@@ -179,6 +212,13 @@ class Space:
             else:
                 at[last] = value
         return made
+
+
+def _taken_as(source: str) -> dict[str, Any]:
+    found: dict[str, set[str]] = {}
+    for key, value in _TAKEN_AS.findall(source):
+        found.setdefault(key, set()).add(value)
+    return {key: ast.literal_eval(*values) for key, values in found.items() if len(values) == 1}
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:

@@ -37,12 +37,16 @@ class Key:
     part: bool = False
     sealed: bool = False
 
+    @property
+    def nullable(self) -> bool:
+        """Whether it may be null."""
+        return not self.part and (self.default is None or "None" in self.types)
+
     def sample(self, chance: random.Random, layers: int) -> Any:
         """A value, ``...`` for none at all; one that the class may well refuse."""
         if self.part or self.sealed or chance.random() < 0.12:
             return ...
-        nullable = self.default is None or "None" in self.types
-        if nullable and chance.random() < 0.3:
+        if self.nullable and chance.random() < 0.3:
             return None
         sorts = [sort for sort in self._sorts() if sort]
         return self._of(chance.choice(sorts), chance, layers) if sorts else ...
@@ -56,8 +60,10 @@ class Key:
 
     def _sorts(self) -> list[str]:
         name = self.path.rpartition(".")[2]
-        if name.startswith("rope_") and ("dict" in self.types or not self.types):
-            return ["rope", "float", "int"] if name == "rope_theta" else ["rope"]
+        if (name.startswith("rope_") and "dict" in self.types) or name == "rope_scaling":
+            return ["rope"]
+        if "rope" in name and not self.types:
+            return ["float", "int", *(["rope"] if name == "rope_parameters" else [])]
         found = [type(self.default).__name__] if self.default is not None else []
         found += [sort for sort in ("int", "float", "bool", "str", "list") if sort in self.types]
         if not found and not self.types:

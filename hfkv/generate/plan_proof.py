@@ -95,6 +95,8 @@ Values = dict[str, Any]
 _ENOUGH = 40
 #: How often each leaf of each tree must be borne out, and how many configs are tried for it.
 _HITS, _TRIES = 5, 300
+#: Before a key that the class fills in, where a tree is not about a module's name.
+_FILLED = "filled "
 #: How many of them are built.
 _BUILT = 30
 
@@ -133,8 +135,8 @@ class Proof:
 def _singly(space: Space, pool: list[Values], chance: random.Random) -> Iterator[Values]:
     """Each key by itself, and each word that a key was seen with."""
     for path in list(space.keys):
-        for _ in range(2):
-            yield space.change(pool[0], [path], chance)
+        for start in (pool[0], chance.choice(pool)):
+            yield space.change(start, [path], chance)
     for path in list(space.keys)[::4]:
         yield space.change(space.first(), [path], chance)
     for path, key in list(space.keys.items()):
@@ -192,17 +194,29 @@ def _reached(proof: Proof, tree: Any, patterns: set[str], values: Values) -> set
     raw = json.loads(json.dumps(proof.space.wrap(values)))
     try:
         config = own_config(Config(raw, where="config.json"))
-        read = reader(config)
+        read = proof.plan.reader(config)
+        given = reader(config, defaults=proof.plan.defaults)
         indices = Indices(proof.plan, read)
-        return {
-            _path(tree, read, index) for pattern in patterns for index in indices.of(pattern)[:64]
-        }
+        reached = set()
+        for pattern in patterns:
+            if not pattern.startswith(_FILLED):
+                reached |= {_path(tree, read, index) for index in indices.of(pattern)[:64]}
+                continue
+            what, key = pattern.removeprefix(_FILLED).split()
+            if given(key) is None:
+                count = len(read(key) or ()) if what == "item" else 0
+                places = [(place,) for place in range(count)] if what == "item" else [()]
+                reached |= {_path(tree, given, place) for place in places[:64]}
+        return reached
     except HfkvError:
         return set()
 
 
 def _trees(content: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Every tree of a plan with a pattern that has the indices it is asked for."""
+    for key, made in content["filled"].items():
+        for what, tree in made.items():
+            yield tree, f"{_FILLED}{what} {key}"
     for container, tree in content["lengths"].items():
         yield tree, container
     for name, tree in content["tied"].items():
@@ -257,6 +271,10 @@ def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
 
     return {
         **content,
+        "filled": {
+            key: {what: done(tree) for what, tree in made.items()}
+            for key, made in content["filled"].items()
+        },
         "lengths": {name: done(tree) for name, tree in content["lengths"].items()},
         "tied": {name: done(tree) for name, tree in content["tied"].items()},
         "input": done(content["input"]),

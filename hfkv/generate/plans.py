@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hfkv.generate.plan_builds import Sample, plain, sample, without_values
+from hfkv.generate.plan_builds import Formulas, Sample, plain, sample, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
 from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
@@ -73,6 +73,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     pool = smallest(space)
     if not pool:
         return {"refused": "its default config alone cannot be built"}
+    known: Formulas = {}
     samples = [found for values in pool if (found := sample(space, values)) is not None]
     # The defaults have many layers, and would be the slowest to build with each change.
     pool = [found.values for found in samples[:1]]
@@ -80,18 +81,23 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     # Each key by itself first: what nothing else hides.
     for _ in range(2):
         for path in list(space.keys):
-            found = sample(space, space.change(pool[0], [path], chance))
+            found = sample(space, space.change(pool[0], [path], chance), known=known)
             if found is not None:
                 samples.append(found)
     pool += [item.values for item in samples[2:]]
+    seen = _Seen(samples)
     while len(samples) < learned + 2 * len(space.keys) and tries < 12 * learned:
         tries += 1
-        found = sample(space, near(space, chance, pool))
+        start = [seen.rare(chance)] if chance.random() < 0.4 else pool
+        found = sample(space, near(space, chance, start), known=known)
         if found is not None:
             samples.append(found)
             pool.append(found.values)
+            seen.add(found)
+    samples += _nulls(space, samples, chance)
     reason = ""
     for _ in range(ROUNDS):
+        read = set(space.keys)
         content = learn(space, samples)
         while "refused" in content and _leave_out(space, samples, content.pop("unexplained")):
             samples = [item for item in samples if space.takes(item.values)]
@@ -101,6 +107,12 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved)
         wrong, reason = proof.wrong, proof.reason
+        late = sorted(space.keys.keys() - read)
+        if not reason and late:
+            # The proof did not vary what it did not know of.
+            reason = f"the class was seen to read {late[0]} only in the proof"
+            bases = [chance.choice(proof.good) for _ in range(8)]
+            wrong = [space.change(base, [path], chance) for path in late for base in bases]
         if not reason:
             content["keys"] = seen_keys(space, [*(item.values for item in samples), *proof.good])
             return pruned(content, proof)
@@ -113,6 +125,36 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 if found is not None:
                     samples.append(found)
     return {"refused": reason}
+
+
+def _nulls(space: Space, samples: list[Sample], chance: random.Random) -> list[Sample]:
+    """Samples with null for each key that can be null and is in none of them."""
+    found = []
+    for path, key in list(space.keys.items()):
+        if key.nullable and not any(value_at(item.values, path) is None for item in samples):
+            for _ in range(8):
+                other = sample(space, put(chance.choice(samples).values, path, None))
+                if other is not None:
+                    found.append(other)
+                    break
+    return found
+
+
+class _Seen:
+    """Samples by the parameters that they have, so that what few have is not forgotten."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.having: dict[str, list[dict[str, Any]]] = {}
+        for found in samples:
+            self.add(found)
+
+    def add(self, found: Sample) -> None:
+        for pattern in found.sizes:
+            self.having.setdefault(pattern, []).append(found.values)
+
+    def rare(self, chance: random.Random) -> dict[str, Any]:
+        """The config of a sample; one that has a rare parameter as likely as any."""
+        return chance.choice(self.having[chance.choice(list(self.having))])
 
 
 def _leave_out(space: Space, samples: list[Sample], unexplained: set[int]) -> bool:
