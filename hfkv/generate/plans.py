@@ -25,7 +25,7 @@ from hfkv.generate.plan_proof import prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
 from hfkv.modules.class_plan import kind_of
 
-__all__ = ["generate", "main", "plan_for", "smallest", "text", "with_multiples"]
+__all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_multiples"]
 
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
@@ -217,8 +217,26 @@ def text(found: Mapping[str, Any]) -> str:
     return '{"classes": {\n' + ",\n".join(blocks) + "\n}}\n"
 
 
+def tally() -> tuple[int, int]:
+    """How many of the pairs that have a module table have a proved plan, and how many there are."""
+    from hfkv.modules.table import tables_of
+
+    proved = total = 0
+    for model_type in dict.fromkeys(model_type for model_type, _ in pairs()):
+        path = TARGET / f"{model_type}.json"
+        found = json.loads(path.read_text("utf-8"))["classes"] if path.is_file() else {}
+        names = {name for kind, name in pairs() if kind == model_type}
+        tables = names & {table.architecture for table in tables_of(model_type)}
+        total += len(tables)
+        proved += sum("modules" in found.get(name, {}) for name in tables)
+    return proved, total
+
+
 def main() -> None:
-    """Write the files of the types named on the command line, or of all."""
+    """Write the files of the types named on the command line, or of all; say how many are proved.
+
+    ``plans none`` only says it.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -228,3 +246,4 @@ def main() -> None:
         (TARGET / f"{model_type}.json").write_text(text(found), encoding="utf-8")
         for name, content in found.items():
             print(model_type, name, content.get("refused", "proved"), flush=True)
+    print("proved are {} of {} classes".format(*tally()))
