@@ -95,6 +95,8 @@ Values = dict[str, Any]
 _ENOUGH = 40
 #: How often each leaf of each tree must be borne out, and how many configs are tried for it.
 _HITS, _TRIES = 5, 300
+#: Tests of an index by the numbers of keys.
+_PLACED = ("every", "phase", "below")
 #: Before a key that the class fills in, where a tree is not about a module's name.
 _FILLED = "filled "
 #: How many of them are built.
@@ -156,7 +158,9 @@ def _aim(
             key = json.dumps(list(_tests(tree)))
             _, patterns, words = groups.setdefault(key, (tree, set(), set()))
             patterns.add(pattern)
-            words.update(re.findall(r"[\w.]+", json.dumps(tree)))
+            # What depends on an index is to be seen with more and with fewer of them.
+            lengths = [part for name, part in content["lengths"].items() if name in pattern]
+            words.update(re.findall(r"[\w.]+", json.dumps([tree, lengths])))
     bases = [*pool, *proof.good]
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
@@ -184,6 +188,11 @@ def _aimed(
         if test[0] in ("is", "over") and chance.random() < 0.5:
             value = test[2] + 1 if test[0] == "over" else test[2]
             values = put(values, test[1], value)
+        elif test[0] in _PLACED and chance.random() < 0.5:
+            # Only small numbers tell a period or a bound from a number that is just large.
+            for key in test[2:]:
+                if key in space.keys:
+                    values = put(values, key, chance.randint(1, 3))
         elif test[0] == "same" and chance.random() < 0.5:
             same = value_at(values, test[2])
             values = values if same is ... else put(values, test[1], same)
