@@ -17,6 +17,7 @@ from typing import Any
 from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
+from hfkv.live.build import config_of
 from hfkv.live.lora import own_config
 from hfkv.modules.class_plan import kind_of
 
@@ -35,6 +36,8 @@ _MODELS = "transformers.models."
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
+#: What may be the name of a nested config's type, among all words of the code.
+_TYPE = re.compile(r"^[a-z0-9]+([_-][a-z0-9]+)*$")
 _COMPARED = re.compile(r"==|!=|\bin [\[({]|Literal")
 _POPPED = re.compile(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"|\"(\w+)\" (?:not )?in kwargs")
 #: What an absent key that only a constructor takes counts as.
@@ -183,6 +186,30 @@ class Space:
         for key in filter(None, self.path.split(".")):
             values = values.get(key, {})
         return dict(values)
+
+    def types_of_parts(self) -> dict[str, list[str]]:
+        """For each nested config the names of types under which the class makes the same of it;
+        ``"*"`` where any name is one."""
+        found = {}
+        for path, model_type in self.parts.items():
+            kept = type(self.objects[path])
+            tried = [model_type, *_QUOTED.findall("".join(self.sources.values())), self.model_type]
+            if self._makes(path, "no-type-of-this-name", kept):
+                found[path] = [model_type, "*"]
+            else:
+                named = [name for name in dict.fromkeys(tried) if _TYPE.search(name)]
+                found[path] = [name for name in named if self._makes(path, name, kept)]
+        return found
+
+    def _makes(self, path: str, name: str, kept: type) -> bool:
+        with contextlib.suppress(Exception):
+            made, _ = own_config(
+                config_of(self.wrap(put(self.first(), f"{path}.model_type", name))), self.name
+            )
+            for key in path.split("."):
+                made = getattr(made, key)
+            return type(made) is kept
+        return False
 
     def takes(self, values: Mapping[str, Any]) -> bool:
         """Whether no key has a value of a sort that is left out."""

@@ -38,7 +38,7 @@ def learn(space: Space, samples: list[Sample]) -> dict[str, Any]:
         text = json.dumps([content, filled])
         defaults = {k: v for k, v in space.defaults.items() if re.search(rf"\b{k}\b", text)}
         return {
-            "parts": space.parts,
+            "parts": space.types_of_parts(),
             "keys": {},
             "defaults": defaults,
             "filled": filled,

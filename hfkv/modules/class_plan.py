@@ -51,7 +51,8 @@ class Plan:
     Attributes:
         architecture: the class.
         keys: every config key that the class reads, to the kinds of value that it was proved with.
-        parts: paths of nested configs to the ``model_type`` that each must have.
+        parts: paths of nested configs to the ``model_type`` that each must have, or to that and
+            other names that the class takes for it, ``"*"`` for any.
         multiples: keys with what must divide them.
         defaults: what keys count as that no field declares, where a config lacks them.
         filled: keys that the class fills in where a config has none, to a tree of the value, or of
@@ -65,7 +66,7 @@ class Plan:
 
     architecture: str
     keys: Mapping[str, Mapping[str, Any]]
-    parts: Mapping[str, str]
+    parts: Mapping[str, str | Sequence[str]]
     multiples: Sequence[tuple[str, str]]
     defaults: Mapping[str, Any]
     filled: Mapping[str, Mapping[str, Any]]
@@ -359,10 +360,13 @@ def _check(plan: Plan, config: Config) -> None:
         if part is not None and part.raw.get("per_layer_config") is not None:
             # Any key can be another one in any layer.
             raise UnsupportedError(f"{plan.architecture} was not checked with per_layer_config")
-    for path, model_type in plan.parts.items():
+    for path, types in plan.parts.items():
         part = _level(config, path)
         named = None if part is None else part.raw.get("model_type")
-        if part is not None and named not in (None, model_type):
+        taken = (types,) if isinstance(types, str) else types
+        # It must be read with the defaults of that type, too.
+        known = {"*", named} & set(taken) and part is not None and part.model_type == taken[0]
+        if part is not None and named is not None and not known:
             raise _unproved(plan, config, f"{path}.model_type", named)
     for path, proved in plan.keys.items():
         outer, _, key = path.rpartition(".")

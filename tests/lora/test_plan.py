@@ -176,6 +176,16 @@ def test_a_number_that_nothing_depends_on_may_be_any() -> None:
         count("much")
 
 
+@pytest.mark.parametrize(("named", "taken"), [("gemma3_text", True), ("gemma2", False)])
+def test_a_nested_config_must_be_of_its_type(named: str, taken: bool) -> None:
+    config = {"model_type": "gemma3", "dtype": "float16", "text_config": {"model_type": named}}
+    if taken:
+        assert _lora(config).parameters > 0
+    else:
+        with pytest.raises(UnsupportedError, match=r"'gemma2' for text_config\.model_type"):
+            _lora(config)
+
+
 def test_a_leaf_that_nothing_proved_is_refused() -> None:
     tree = {"if": ["set", "key"], "then": [1], "else": "?"}
     assert leaf_of(tree, {"key": 1}.get, ()) == [1]
