@@ -7,6 +7,7 @@ import contextlib
 import copy
 import importlib
 import inspect
+import json
 import random
 import re
 import sys
@@ -186,6 +187,24 @@ class Space:
         for key in filter(None, self.path.split(".")):
             values = values.get(key, {})
         return dict(values)
+
+    def saved(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The values as the class saves them, with what it filled in; None where it takes them
+        not."""
+        with contextlib.suppress(Exception):
+            own, _ = own_config(config_of(self.wrap(values)), self.name)
+            return self._known(json.loads(own.to_json_string()), "")
+        return None
+
+    def _known(self, raw: Mapping[str, Any], path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in raw.items():
+            where = f"{path}.{key}" if path else key
+            if where in self.parts and isinstance(value, Mapping):
+                found[key] = self._known(value, where)
+            elif where in self.keys and not self.keys[where].part:
+                found[key] = value
+        return found
 
     def types_of_parts(self) -> dict[str, list[str]]:
         """For each nested config the names of types under which the class makes the same of it;

@@ -55,8 +55,10 @@ class Key:
         """The words that it may be; none where it is no word."""
         if self.part or self.sealed or not {*self._sorts()} & {"str"}:
             return []
-        words = _activations() if _is_activation(self.default) else list(self.words)
-        return words or [...]
+        words = list(self.words)
+        if _is_activation(self.default):
+            words = [*_activations(), *(word for word in words if _is_activation(word))]
+        return [*dict.fromkeys(words)] or [...]
 
     def _sorts(self) -> list[str]:
         name = self.path.rpartition(".")[2]
@@ -150,7 +152,8 @@ def _activations() -> list[str]:
 
 
 def _is_activation(value: Any) -> bool:
-    return isinstance(value, str) and value in _activations()
+    """Whether it names an activation, or one with a gate: ``gated-gelu``."""
+    return isinstance(value, str) and value.rpartition("-")[2] in _activations()
 
 
 def _layer_kinds() -> list[str]:

@@ -82,7 +82,9 @@ def prove(
     for _ in range(12 * count):
         if len(proof.good) >= known + count or len(proof.wrong) >= _ENOUGH:
             break
-        proof.show(near(space, chance, [*pool, *proof.good[-40:]]))
+        values = near(space, chance, [*pool, *proof.good[-40:]])
+        if proof.show(values) and chance.random() < 0.3:
+            proof.show(space.saved(values) or values)
     if not proof.wrong and len(proof.good) < known + count:
         proof.reason = "too few of the configs that were tried can be built"
     if not proof.wrong:
@@ -144,7 +146,9 @@ def _singly(space: Space, pool: list[Values], chance: random.Random) -> Iterator
     for path, key in list(space.keys.items()):
         for word in key.spoken():
             if word is not ...:
-                yield put(chance.choice(pool), path, word)
+                spoken = put(chance.choice(pool), path, word)
+                yield spoken
+                yield space.saved(spoken) or spoken
 
 
 def _aim(

@@ -94,6 +94,11 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             samples.append(found)
             pool.append(found.values)
             seen.add(found)
+            # Most files are as a class saved them.
+            if len(samples) % 4 == 0 and (saved := space.saved(found.values)) is not None:
+                again = sample(space, saved, known=known)
+                samples += [again] if again is not None else []
+                pool.append(saved if again is not None else found.values)
     samples += _nulls(space, samples, chance)
     reason = ""
     for _ in range(ROUNDS):
