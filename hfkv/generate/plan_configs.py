@@ -45,6 +45,8 @@ _POPPED = re.compile(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"|\"(\w+)\" (?:not )?in k
 _TAKEN_AS = re.compile(
     r"kwargs\.(?:pop|get)\(\s*\"(\w+)\",\s*(-?[\d_]+(?:\.\d+)?|True|False|\"[^\"]*\")\s*\)"
 )
+#: A key that no field need declare.
+_ASKED = re.compile(r"getattr\((?:self\.)?config,\s*\"(\w+)\"")
 _NAMED = re.compile(r"(?:\.|[\"'])([a-z]\w+)\b")
 
 
@@ -108,7 +110,9 @@ class Space:
             place = cls.__module__.replace("configuration_", "modeling_")
             if place.startswith(_MODELS) and place != cls.__module__:
                 with contextlib.suppress(ImportError):
-                    texts.add(inspect.getsource(importlib.import_module(place)))
+                    texts.add(text := inspect.getsource(importlib.import_module(place)))
+                    for key in _ASKED.findall(text):
+                        self.add(cls, key)
         models = {name for text in texts for name in _NAMED.findall(text)}
         for cls in self.classes:
             source = self._source(cls)

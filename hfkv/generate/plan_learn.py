@@ -45,7 +45,7 @@ def learn(space: Space, samples: list[Sample]) -> dict[str, Any]:
             **content,
         }
     except UnlearnedError as error:
-        return {"refused": str(error), "unexplained": learner.unexplained}
+        return {"refused": str(error), "unexplained": (learner.unexplained, learner.having)}
 
 
 def _filled(space: Space, samples: list[Sample]) -> dict[str, Any]:
@@ -71,7 +71,9 @@ class _Learner:
         self.grown: dict[Any, Any] = {}
         self.sizes: dict[tuple[Any, int, Index], int | None] = {}
         self.trees: dict[str, int] = {}
+        # Of the last failure, the samples that no formula fits, among those that it is about.
         self.unexplained: set[int] = set()
+        self.having: set[int] = set()
 
     def content(self) -> dict[str, Any]:
         lengths = self.lengths()
@@ -389,7 +391,9 @@ class _Learner:
                     break
                 except UnlearnedError as error:
                     bits = error.unexplained
+                    absent = next((cover for leaf, cover in labels if leaf is None), 0)
                     self.unexplained = {n for b, (n, _) in enumerate(observed) if bits >> b & 1}
+                    self.having = {n for b, (n, _) in enumerate(observed) if not absent >> b & 1}
                     if bits or (stage, deep) == _STAGES[-1]:
                         raise
         return self.grown[key]

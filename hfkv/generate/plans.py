@@ -104,7 +104,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     for _ in range(ROUNDS):
         read = set(space.keys)
         content = learn(space, samples)
-        while "refused" in content and _leave_out(space, samples, content.pop("unexplained")):
+        while "refused" in content and _leave_out(space, samples, *content.pop("unexplained")):
             samples = [item for item in samples if space.takes(item.values)]
             content = learn(space, samples)
         if "refused" in content:
@@ -162,18 +162,26 @@ class _Seen:
         return chance.choice(self.having[chance.choice(list(self.having))])
 
 
-def _leave_out(space: Space, samples: list[Sample], unexplained: set[int]) -> bool:
+def _leave_out(
+    space: Space, samples: list[Sample], unexplained: set[int], having: set[int]
+) -> bool:
     """Give up a sort of value of one key, such as true for a number, where it and nothing else
-    makes sizes that no formula gives; whether there is one."""
+    makes sizes that no formula gives; whether there is one.
+
+    Args:
+        unexplained: the samples of such sizes.
+        having: those that have the parameter at all.
+    """
     best: tuple[int, float, str, str] | None = None
     for path in space.keys:
         kinds: dict[str, list[int]] = {}
-        for number, item in enumerate(samples):
-            kinds.setdefault(kind_of(value_at(item.values, path)), []).append(number)
+        for number in having:
+            kind = kind_of(value_at(samples[number].values, path))
+            kinds.setdefault(kind, []).append(number)
         for kind, numbers in kinds.items():
             hit = len(unexplained & set(numbers))
             # Many configs with it are beyond explanation, and few others are.
-            if kind != "absent" and 4 * hit >= len(numbers) and len(numbers) < len(samples) // 3:
+            if kind != "absent" and 4 * hit >= len(numbers) and 3 * len(numbers) < len(having):
                 best = max(best or (0, 0.0, "", ""), (hit, hit / len(numbers), path, kind))
     if best is None or not best[0] or len(space.left_out) >= 12:
         return False
