@@ -111,6 +111,7 @@ class Tests:
                 found += [("cycle", hole, n, rest) for n in (2, 3, 4, 5, 6) for rest in range(n)]
             else:
                 pairs = [(one, other) for one in numbers for other in numbers if one != other]
+                found += [("turn", hole, key, item) for key in lists for item in self._items(key)]
                 found += [("below", hole, f"{key} - 1") for key in numbers]
                 found += [
                     ("below", hole, f"{one} - {other}")

@@ -203,6 +203,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         return False
     if kind == "in":
         return at in value
+    if kind == "turn":
+        return bool(value) and bool(value[at % len(value)] == rest[1])
     return at < len(value) and (bool(value[at]) if len(rest) == 1 else bool(value[at] == rest[1]))
 
 

@@ -108,6 +108,8 @@ def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
         (["listed", 0, "places"], (1,), True),
         (["item", 0, "kinds", "b"], (1,), True),
         (["item", 0, "kinds", "b"], (7,), False),
+        (["turn", 0, "kinds", "b"], (7,), True),
+        (["turn", 0, "nothing", "b"], (7,), False),
     ],
 )
 def test_tests_of_a_tree(test: list[Any], index: tuple[int, ...], expected: bool) -> None:
