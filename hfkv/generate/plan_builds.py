@@ -17,12 +17,14 @@ from hfkv.generate.symbols import Int, expression, recorded, symbolic
 from hfkv.live.build import config_of
 from hfkv.live.embeddings import name_of
 from hfkv.live.lora import build_for, own_config
-from hfkv.modules.class_plan import reader
+from hfkv.modules.class_plan import reader, size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.table import own_config as own_of
 
 __all__ = ["Sample", "plain", "sample", "without_values"]
 
+#: Patterns of parameters to the sizes that were found for them.
+Formulas = dict[str, set[tuple[Any, ...]]]
 #: Seconds until a build is taken to be endless.
 _PATIENCE = 3
 
@@ -33,16 +35,21 @@ class Sample:
 
     Attributes:
         values: of the class's own config.
-        read: of them, as plans read them.
+        config: of them, as users' configs are read.
+        read: of it, as plans read.
+        filled: by path, what the class fills in where the config has none.
         sizes: pattern to index to (shape, expressions or None).
         lengths: container to the indices before it to how many members it has.
-        modules: pattern, in module order, to index to ``[kind, transposed, groups]``.
+        modules: pattern, in module order, to index to ``[kind, transposed, groups]`` and how many
+            groups.
         tied: pattern of a parameter to index to the name that it shares storage with.
         embeddings: names of the input and the output embedding.
     """
 
     values: dict[str, Any]
+    config: Config
     read: Any
+    filled: dict[str, Any] = field(default_factory=dict)
     sizes: dict[str, dict[Index, tuple[tuple[int, ...], tuple[Any, ...] | None]]] = field(
         default_factory=dict
     )
@@ -55,18 +62,30 @@ class Sample:
 @contextlib.contextmanager
 def without_values() -> Iterator[None]:
     """Within it, new parameters are given no values: the meta device has none, and drawing them
-    takes most of the time."""
-    from torch.nn import init
+    takes most of the time. Nor is a model moved that is on that device, or told how to sample."""
+    from torch.nn import Module, init
+    from transformers import GenerationConfig
 
     names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
     kept = {name: getattr(init, name) for name in names}
+    moved, sampling = Module.to, vars(GenerationConfig)["from_model_config"]
+    usual = GenerationConfig()
+
+    def to(self: Any, *args: Any, **kwargs: Any) -> Any:
+        there = args == ("meta",) and all(item.is_meta for item in self.parameters())
+        return self if there else moved(self, *args, **kwargs)
+
     for name in names:
         setattr(init, name, lambda tensor, *_, **__: tensor)
+    Module.to = to
+    GenerationConfig.from_model_config = classmethod(lambda *_: usual)
     try:
         yield
     finally:
         for name, function in kept.items():
             setattr(init, name, function)
+        Module.to = moved
+        GenerationConfig.from_model_config = sampling
 
 
 class _EndlessError(BaseException):
@@ -102,25 +121,68 @@ def plain(space: Space, values: Mapping[str, Any]) -> Any:
     return _timed(make)
 
 
-def sample(space: Space, values: dict[str, Any]) -> Sample | None:
-    """Build, with sizes as formulas where the class bears that."""
+def sample(space: Space, values: dict[str, Any], *, known: Formulas | None = None) -> Sample | None:
+    """Build, with sizes as formulas where the class bears that.
+
+    Args:
+        known: formulas of other samples, which are added to; where they give all its sizes no
+            others are looked for.
+    """
     raw = space.wrap(values)
     marked = space.wrap(symbols_in(_filled(space, values), "", space.parts))
 
     def symbolically() -> Any:
-        config = config_of(marked)
-        own, _ = own_config(config, space.name)
-        _mark_defaults(own, values, "", space)
+        # A config computes some sizes itself.
         with symbolic(), recorded():
+            config = config_of(marked)
+            own, _ = own_config(config, space.name)
+            _mark_defaults(own, values, "", space)
             return build_for(config, space.name)
 
     model = plain(space, values)
     if model is None:
         return None
-    found = Sample(
-        values=values, read=reader(own_of(Config(json.loads(json.dumps(raw)), where="")))
-    )
-    _look(found, model, _timed(symbolically))
+    config = own_of(Config(json.loads(json.dumps(raw)), where=""))
+    found = Sample(values=values, config=config, read=reader(config, defaults=space.defaults))
+    found.filled = _filled_in(space, model.config, found)
+    known = {} if known is None else known
+    _look(found, model, None if _explained(model, found.read, known) else _timed(symbolically))
+    for pattern, indices in found.sizes.items():
+        for _, texts in indices.values():
+            known.setdefault(pattern, set()).update([texts] if texts and _is_general(texts) else [])
+    return found
+
+
+def _explained(model: Any, read: Any, known: Formulas) -> bool:
+    """Whether known formulas give each parameter's sizes."""
+    for name, parameter in _parameters(model):
+        shape, index = tuple(parameter.shape), index_of(name)
+        for texts in known.get(pattern_of(name), ()):
+            if shape == tuple(size_of(text, read, index) for text in texts):
+                break
+        else:
+            return False
+    return True
+
+
+def _is_general(texts: tuple[Any, ...]) -> bool:
+    """Whether sizes are about no one place, and have no number that may fit by chance."""
+    return not any("[" in text if isinstance(text, str) else (text or 9) > 4 for text in texts)
+
+
+def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
+    """The words, the flags and the lists of them that the class fills in."""
+    found = {}
+    for path, key in space.keys.items():
+        stated = not key.types and value_at(made.values, path) is not ...
+        if key.part or stated or made.read(path) is not None:
+            continue
+        value = config
+        for name in path.split("."):
+            value = getattr(value, name, None)
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        if items and all(isinstance(item, (str, bool)) or item in (0, 1) for item in items):
+            found[path] = items if isinstance(value, (list, tuple)) else value
     return found
 
 
@@ -171,11 +233,13 @@ def _look(found: Sample, model: Any, marked: Any) -> None:
         if not name:
             continue
         kind, marks = kind_and_marks(module)
-        group = groups.get(name, 1) if "groups" in marks else 1
+        held = int(module.groups) if "groups" in marks else 1
+        group = groups.get(name, held) if "groups" in marks else 1
         found.modules.setdefault(pattern_of(name), {})[index_of(name)] = [
             kind,
             bool(marks.get("transposed")),
             group,
+            held,
         ]
         _count(found.lengths, name)
     found.embeddings = (

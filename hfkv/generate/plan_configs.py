@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
+import importlib
 import inspect
+import json
 import random
 import re
 import sys
@@ -15,6 +18,7 @@ from typing import Any
 from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
+from hfkv.live.build import config_of
 from hfkv.live.lora import own_config
 from hfkv.modules.class_plan import kind_of
 
@@ -33,8 +37,17 @@ _MODELS = "transformers.models."
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
+#: What may be the name of a nested config's type, among all words of the code.
+_TYPE = re.compile(r"^[a-z0-9]+([_-][a-z0-9]+)*$")
 _COMPARED = re.compile(r"==|!=|\bin [\[({]|Literal")
 _POPPED = re.compile(r"kwargs\.(?:pop|get)\(\s*\"(\w+)\"|\"(\w+)\" (?:not )?in kwargs")
+#: What an absent key that only a constructor takes counts as.
+_TAKEN_AS = re.compile(
+    r"kwargs\.(?:pop|get)\(\s*\"(\w+)\",\s*(-?[\d_]+(?:\.\d+)?|True|False|\"[^\"]*\")\s*\)"
+)
+#: A key that no field need declare.
+_ASKED = re.compile(r"getattr\((?:self\.)?config,\s*\"(\w+)\"")
+_NAMED = re.compile(r"(?:\.|[\"'])([a-z]\w+)\b")
 
 
 class Space:
@@ -43,6 +56,7 @@ class Space:
     Attributes:
         keys: by path; grows as the class is seen to read more.
         parts: paths of nested configs to their types.
+        defaults: what an absent key that no field declares counts as, where the code says it.
         left_out: sorts of value of a key under which no formula gives the sizes.
     """
 
@@ -59,10 +73,15 @@ class Space:
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
-        for config in self.objects.values():
+        self.defaults: dict[str, Any] = {}
+        for path, config in self.objects.items():
             for cls in type(config).__mro__:
-                for found in _POPPED.finditer(self._source(cls)):
+                source = self._source(cls)
+                for found in _POPPED.finditer(source):
                     self.add(type(config), found[1] or found[2])
+                for key, value in _taken_as(source).items():
+                    self.defaults.setdefault(f"{path}.{key}" if path else key, value)
+        self._add_named()
         self.words = self._words()
 
     def _walk(self, config: Any, path: str) -> None:
@@ -81,6 +100,28 @@ class Space:
             ours = cls.__module__.startswith(_MODELS)
             self.sources[cls] = inspect.getsource(module) if module and ours else ""
         return self.sources[cls]
+
+    def _add_named(self) -> None:
+        """Add what the code names, so that what is seldom read is known from the start."""
+        import transformers
+
+        texts = {self._source(cls) for cls in getattr(transformers, self.name).__mro__}
+        for cls in self.classes:
+            place = cls.__module__.replace("configuration_", "modeling_")
+            if place.startswith(_MODELS) and place != cls.__module__:
+                with contextlib.suppress(ImportError):
+                    texts.add(text := inspect.getsource(importlib.import_module(place)))
+                    for key in _ASKED.findall(text):
+                        self.add(cls, key)
+        models = {name for text in texts for name in _NAMED.findall(text)}
+        for cls in self.classes:
+            source = self._source(cls)
+            named = models | set(re.findall(r"self\.([a-z]\w+)\b", source))
+            for key in getattr(cls, "__dataclass_fields__", {}):
+                renamed = getattr(cls, "attribute_map", {})
+                names = {key, *(name for name, own in renamed.items() if own == key)}
+                if names & named or renamed.get(key) in named:
+                    self.add(cls, key)
 
     def _words(self) -> tuple[str, ...]:
         import transformers
@@ -151,6 +192,48 @@ class Space:
             values = values.get(key, {})
         return dict(values)
 
+    def saved(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The values as the class saves them, with what it filled in; None where it takes them
+        not."""
+        with contextlib.suppress(Exception):
+            own, _ = own_config(config_of(self.wrap(values)), self.name)
+            return self._known(json.loads(own.to_json_string()), "")
+        return None
+
+    def _known(self, raw: Mapping[str, Any], path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in raw.items():
+            where = f"{path}.{key}" if path else key
+            if where in self.parts and isinstance(value, Mapping):
+                found[key] = self._known(value, where)
+            elif where in self.keys and not self.keys[where].part:
+                found[key] = value
+        return found
+
+    def types_of_parts(self) -> dict[str, list[str]]:
+        """For each nested config the names of types under which the class makes the same of it;
+        ``"*"`` where any name is one."""
+        found = {}
+        for path, model_type in self.parts.items():
+            kept = type(self.objects[path])
+            tried = [model_type, *_QUOTED.findall("".join(self.sources.values())), self.model_type]
+            if self._makes(path, "no-type-of-this-name", kept):
+                found[path] = [model_type, "*"]
+            else:
+                named = [name for name in dict.fromkeys(tried) if _TYPE.search(name)]
+                found[path] = [name for name in named if self._makes(path, name, kept)]
+        return found
+
+    def _makes(self, path: str, name: str, kept: type) -> bool:
+        with contextlib.suppress(Exception):
+            made, _ = own_config(
+                config_of(self.wrap(put(self.first(), f"{path}.model_type", name))), self.name
+            )
+            for key in path.split("."):
+                made = getattr(made, key)
+            return type(made) is kept
+        return False
+
     def takes(self, values: Mapping[str, Any]) -> bool:
         """Whether no key has a value of a sort that is left out."""
         return all(kind_of(value_at(values, path)) != kind for path, kind in self.left_out)
@@ -179,6 +262,13 @@ class Space:
             else:
                 at[last] = value
         return made
+
+
+def _taken_as(source: str) -> dict[str, Any]:
+    found: dict[str, set[str]] = {}
+    for key, value in _TAKEN_AS.findall(source):
+        found.setdefault(key, set()).add(value)
+    return {key: ast.literal_eval(*values) for key, values in found.items() if len(values) == 1}
 
 
 def value_at(values: Mapping[str, Any], path: str) -> Any:

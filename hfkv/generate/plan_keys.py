@@ -37,12 +37,16 @@ class Key:
     part: bool = False
     sealed: bool = False
 
+    @property
+    def nullable(self) -> bool:
+        """Whether it may be null."""
+        return not self.part and (self.default is None or "None" in self.types)
+
     def sample(self, chance: random.Random, layers: int) -> Any:
         """A value, ``...`` for none at all; one that the class may well refuse."""
         if self.part or self.sealed or chance.random() < 0.12:
             return ...
-        nullable = self.default is None or "None" in self.types
-        if nullable and chance.random() < 0.3:
+        if self.nullable and chance.random() < 0.3:
             return None
         sorts = [sort for sort in self._sorts() if sort]
         return self._of(chance.choice(sorts), chance, layers) if sorts else ...
@@ -51,13 +55,17 @@ class Key:
         """The words that it may be; none where it is no word."""
         if self.part or self.sealed or not {*self._sorts()} & {"str"}:
             return []
-        words = _activations() if _is_activation(self.default) else list(self.words)
-        return words or [...]
+        words = list(self.words)
+        if _is_activation(self.default):
+            words = [*_activations(), *(word for word in words if _is_activation(word))]
+        return [*dict.fromkeys(words)] or [...]
 
     def _sorts(self) -> list[str]:
         name = self.path.rpartition(".")[2]
-        if name.startswith("rope_") and ("dict" in self.types or not self.types):
-            return ["rope", "float", "int"] if name == "rope_theta" else ["rope"]
+        if (name.startswith("rope_") and "dict" in self.types) or name == "rope_scaling":
+            return ["rope"]
+        if "rope" in name and not self.types:
+            return ["float", "int", *(["rope"] if name == "rope_parameters" else [])]
         found = [type(self.default).__name__] if self.default is not None else []
         found += [sort for sort in ("int", "float", "bool", "str", "list") if sort in self.types]
         if not found and not self.types:
@@ -144,7 +152,8 @@ def _activations() -> list[str]:
 
 
 def _is_activation(value: Any) -> bool:
-    return isinstance(value, str) and value in _activations()
+    """Whether it names an activation, or one with a gate: ``gated-gelu``."""
+    return isinstance(value, str) and value.rpartition("-")[2] in _activations()
 
 
 def _layer_kinds() -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hfkv.generate.plan_configs import Space
+from hfkv.generate.plan_configs import Space, value_at
 from hfkv.generate.plan_tests import Observation, Tests
 from hfkv.generate.plan_trees import UnlearnedError, grow
-from hfkv.modules.class_plan import leaf_of, size_of
+from hfkv.modules.class_plan import leaf_of, reader, size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.expressions import keys as keys_of
 
@@ -25,11 +29,37 @@ _STAGES = ((0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (2, 3), (3, 3), (1, 5
 
 def learn(space: Space, samples: list[Sample]) -> dict[str, Any]:
     """A plan's content but for its keys, or ``refused`` with the reason."""
+    filled = _filled(space, samples)
+    for item in samples:
+        item.read = reader(item.config, defaults=space.defaults, filled=filled)
     learner = _Learner(space, samples)
     try:
-        return {"parts": space.parts, "keys": {}, **learner.content()}
+        content = learner.content()
+        text = json.dumps([content, filled])
+        defaults = {k: v for k, v in space.defaults.items() if re.search(rf"\b{k}\b", text)}
+        return {
+            "parts": space.types_of_parts(),
+            "keys": {},
+            "defaults": defaults,
+            "filled": filled,
+            **content,
+        }
     except UnlearnedError as error:
-        return {"refused": str(error), "unexplained": learner.unexplained}
+        return {"refused": str(error), "unexplained": (learner.unexplained, learner.having)}
+
+
+def _filled(space: Space, samples: list[Sample]) -> dict[str, Any]:
+    """How the class fills in what a config can lack, as far as that can be found."""
+    for item in samples:
+        item.read = reader(item.config, defaults=space.defaults)
+    learner = _Learner(space, samples)
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys(path for item in samples for path in item.filled):
+        with contextlib.suppress(UnlearnedError):
+            found[key] = learner.made(key)
+            if not space.keys[key].types:
+                found[key]["absent"] = True
+    return found
 
 
 class _Learner:
@@ -41,7 +71,9 @@ class _Learner:
         self.grown: dict[Any, Any] = {}
         self.sizes: dict[tuple[Any, int, Index], int | None] = {}
         self.trees: dict[str, int] = {}
+        # Of the last failure, the samples that no formula fits, among those that it is about.
         self.unexplained: set[int] = set()
+        self.having: set[int] = set()
 
     def content(self) -> dict[str, Any]:
         lengths = self.lengths()
@@ -123,19 +155,20 @@ class _Learner:
 
     def _length(self, container: str, seen: Mapping[Observation, int]) -> Any:
         observed = list(seen)
-        labels = []
-        for text in self._counts(container, set(seen.values())):
-            cover = 0
-            for bit, (number, index) in enumerate(observed):
-                if self._size(text, number, index) == seen[number, index]:
-                    cover |= 1 << bit
-            if cover:
-                labels.append((text, cover))
-        depth = container.count("{}")
-        try:
-            return self._grow(labels, container, observed, depth)
-        except UnlearnedError as error:
-            raise UnlearnedError(f"the number of {container}: {error}") from None
+        labels: list[Any] = []
+        for texts in (self._counts(container, set(seen.values())), self._sums()):
+            for text in texts:
+                cover = 0
+                for bit, (number, index) in enumerate(observed):
+                    if self._size(text, number, index) == seen[number, index]:
+                        cover |= 1 << bit
+                if cover:
+                    labels.append((text, cover))
+            try:
+                return self._grow(labels, container, observed, container.count("{}"))
+            except UnlearnedError as error:
+                reason = f"the number of {container}: {error}"
+        raise UnlearnedError(reason)
 
     def _counts(self, container: str, values: set[int]) -> Iterator[Any]:
         numbers, lists = self.tests.numeric(), self.tests.lists()
@@ -148,12 +181,49 @@ class _Learner:
             yield from (f"{key} + 1", f"{key} - 1", f"2 * {key}")
         if len(values) < 6:
             yield from sorted(values)
+
+    def _sums(self) -> Iterator[str]:
+        numbers = self.tests.numeric()
         for one in numbers:
             for other in numbers:
                 if one != other and "vocab" not in one + other:
                     if one < other:
                         yield f"{one} + {other}"
                     yield f"{one} - {other}"
+
+    def made(self, key: str) -> dict[str, Any]:
+        """Trees of what the class fills in for a key."""
+        declared = bool(self.space.keys[key].types)
+        values: list[tuple[int, Any]] = [
+            (number, item.filled.get(key))
+            for number, item in enumerate(self.samples)
+            if item.read(key) is None and (declared or value_at(item.values, key) is ...)
+        ]
+        if not any(isinstance(value, list) for _, value in values):
+            seen: list[tuple[Observation, Any]] = [
+                ((number, ()), value) for number, value in values
+            ]
+            return {"value": self._literal(seen, f"value {key}", 0)}
+        lengths: dict[Observation, int] = {
+            (number, ()): len(value) for number, value in values if value
+        }
+        items: list[tuple[Observation, Any]] = [
+            ((number, (place,)), item)
+            for number, value in values
+            for place, item in enumerate((value or [])[:24])
+        ]
+        return {
+            "length": self._length("", lengths),
+            "item": self._literal(items, f"item {key}", 1),
+        }
+
+    def _literal(self, seen: list[tuple[Observation, Any]], stem: str, depth: int) -> Any:
+        covers: dict[str, int] = {}
+        for bit, (_, value) in enumerate(seen):
+            text = json.dumps(value)
+            covers[text] = covers.get(text, 0) | 1 << bit
+        labels = [(json.loads(text), cover) for text, cover in covers.items()]
+        return self._grow(labels, stem, [place for place, _ in seen], depth)
 
     # -- parameters ------------------------------------------------------------------------
 
@@ -179,12 +249,17 @@ class _Learner:
 
     def _module(self, pattern: str) -> Any:
         observed = self._observed(pattern)
-        covers: dict[str, int] = {}
-        for bit, (number, index) in enumerate(observed):
-            kind = self.samples[number].modules.get(pattern, {}).get(index)
-            text = json.dumps(kind)
-            covers[text] = covers.get(text, 0) | 1 << bit
+        seen = [self.samples[n].modules.get(pattern, {}).get(index) for n, index in observed]
+        covers: dict[str, int] = {json.dumps(kind and kind[:3]): 0 for kind in seen}
+        # Groups are a number that several expressions may give.
+        for text in covers:
+            said = json.loads(text)
+            for bit, kind in enumerate(seen):
+                same = kind is None if said is None else kind and kind[:2] == said[:2]
+                if same and (not kind or self._size(said[2], *observed[bit]) == kind[3]):
+                    covers[text] |= 1 << bit
         labels = [(json.loads(text), cover) for text, cover in covers.items()]
+        labels.sort(key=lambda item: -item[1].bit_count())
         return self._named(pattern, labels, observed)
 
     def _tied(self, pattern: str) -> Any:
@@ -291,7 +366,8 @@ class _Learner:
         for sample in self.samples:
             for indices in sample.sizes.values():
                 for _, texts in indices.values():
-                    found.update(dict.fromkeys(texts or ()))
+                    for text in texts or ():
+                        found.update(dict.fromkeys(_parts(text)))
         few = [text for text in found if text is not None and "[" not in str(text)][:400]
         return [*dict.fromkeys([*few, 1, 2, 3, 4])]
 
@@ -315,10 +391,21 @@ class _Learner:
                     break
                 except UnlearnedError as error:
                     bits = error.unexplained
+                    absent = next((cover for leaf, cover in labels if leaf is None), 0)
                     self.unexplained = {n for b, (n, _) in enumerate(observed) if bits >> b & 1}
+                    self.having = {n for b, (n, _) in enumerate(observed) if not absent >> b & 1}
                     if bits or (stage, deep) == _STAGES[-1]:
                         raise
         return self.grown[key]
+
+
+@cache
+def _parts(text: Any) -> tuple[Any, ...]:
+    """An expression and those that it is made of, which others may be as well."""
+    if not isinstance(text, str) or "[" in text:
+        return (text,)
+    nodes = ast.walk(ast.parse(text, mode="eval").body)
+    return (text, *(ast.unparse(node) for node in nodes if isinstance(node, ast.BinOp)))
 
 
 def _formatted(source: str, index: Index) -> str:

@@ -36,20 +36,27 @@ def multiples(space: Space, content: Mapping[str, Any], start: list[dict[str, An
             pool.append(values)
     found = []
     for key, divisor in sorted(set(_divisions(content["trees"]))):
-        if key in space.keys and not _taken(space, key, divisor, pool, chance):
+        if key in space.keys and not _taken(space, content, key, divisor, pool, chance):
             found.append([key, divisor])
     return found
 
 
 def _taken(
-    space: Space, key: str, divisor: str, pool: list[dict[str, Any]], chance: random.Random
+    space: Space,
+    content: Mapping[str, Any],
+    key: str,
+    divisor: str,
+    pool: list[dict[str, Any]],
+    chance: random.Random,
 ) -> bool:
     """Whether the class takes any config in which the division leaves a rest, if there are any."""
     tried = False
     for _ in range(_TRIES):
         values = chance.choice(pool)
         config = own_config(Config(space.wrap(values), where="config.json"))
-        by = evaluate(divisor, reader(config))
+        by = evaluate(
+            divisor, reader(config, defaults=content.get("defaults"), filled=content.get("filled"))
+        )
         if by is None or by < 2:
             continue
         tried = True

@@ -82,7 +82,9 @@ def prove(
     for _ in range(12 * count):
         if len(proof.good) >= known + count or len(proof.wrong) >= _ENOUGH:
             break
-        proof.show(near(space, chance, [*pool, *proof.good[-40:]]))
+        values = near(space, chance, [*pool, *proof.good[-40:]])
+        if proof.show(values) and chance.random() < 0.3:
+            proof.show(space.saved(values) or values)
     if not proof.wrong and len(proof.good) < known + count:
         proof.reason = "too few of the configs that were tried can be built"
     if not proof.wrong:
@@ -95,6 +97,10 @@ Values = dict[str, Any]
 _ENOUGH = 40
 #: How often each leaf of each tree must be borne out, and how many configs are tried for it.
 _HITS, _TRIES = 5, 300
+#: Tests of an index by the numbers of keys.
+_PLACED = ("every", "phase", "below")
+#: Before a key that the class fills in, where a tree is not about a module's name.
+_FILLED = "filled "
 #: How many of them are built.
 _BUILT = 30
 
@@ -133,14 +139,16 @@ class Proof:
 def _singly(space: Space, pool: list[Values], chance: random.Random) -> Iterator[Values]:
     """Each key by itself, and each word that a key was seen with."""
     for path in list(space.keys):
-        for _ in range(2):
-            yield space.change(pool[0], [path], chance)
+        for start in (pool[0], chance.choice(pool)):
+            yield space.change(start, [path], chance)
     for path in list(space.keys)[::4]:
         yield space.change(space.first(), [path], chance)
     for path, key in list(space.keys.items()):
         for word in key.spoken():
             if word is not ...:
-                yield put(chance.choice(pool), path, word)
+                spoken = put(chance.choice(pool), path, word)
+                yield spoken
+                yield space.saved(spoken) or spoken
 
 
 def _aim(
@@ -154,7 +162,9 @@ def _aim(
             key = json.dumps(list(_tests(tree)))
             _, patterns, words = groups.setdefault(key, (tree, set(), set()))
             patterns.add(pattern)
-            words.update(re.findall(r"[\w.]+", json.dumps(tree)))
+            # What depends on an index is to be seen with more and with fewer of them.
+            lengths = [part for name, part in content["lengths"].items() if name in pattern]
+            words.update(re.findall(r"[\w.]+", json.dumps([tree, lengths])))
     bases = [*pool, *proof.good]
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
@@ -182,6 +192,11 @@ def _aimed(
         if test[0] in ("is", "over") and chance.random() < 0.5:
             value = test[2] + 1 if test[0] == "over" else test[2]
             values = put(values, test[1], value)
+        elif test[0] in _PLACED and chance.random() < 0.5:
+            # Only small numbers tell a period or a bound from a number that is just large.
+            for key in test[2:]:
+                if key in space.keys:
+                    values = put(values, key, chance.randint(1, 3))
         elif test[0] == "same" and chance.random() < 0.5:
             same = value_at(values, test[2])
             values = values if same is ... else put(values, test[1], same)
@@ -192,17 +207,29 @@ def _reached(proof: Proof, tree: Any, patterns: set[str], values: Values) -> set
     raw = json.loads(json.dumps(proof.space.wrap(values)))
     try:
         config = own_config(Config(raw, where="config.json"))
-        read = reader(config)
+        read = proof.plan.reader(config)
+        given = reader(config, defaults=proof.plan.defaults)
         indices = Indices(proof.plan, read)
-        return {
-            _path(tree, read, index) for pattern in patterns for index in indices.of(pattern)[:64]
-        }
+        reached = set()
+        for pattern in patterns:
+            if not pattern.startswith(_FILLED):
+                reached |= {_path(tree, read, index) for index in indices.of(pattern)[:64]}
+                continue
+            what, key = pattern.removeprefix(_FILLED).split()
+            if given(key) is None:
+                count = len(read(key) or ()) if what == "item" else 0
+                places = [(place,) for place in range(count)] if what == "item" else [()]
+                reached |= {_path(tree, given, place) for place in places[:64]}
+        return reached
     except HfkvError:
         return set()
 
 
 def _trees(content: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Every tree of a plan with a pattern that has the indices it is asked for."""
+    for key, made in content["filled"].items():
+        for what, tree in made.items():
+            yield tree, f"{_FILLED}{what} {key}"
     for container, tree in content["lengths"].items():
         yield tree, container
     for name, tree in content["tied"].items():
@@ -257,6 +284,10 @@ def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
 
     return {
         **content,
+        "filled": {
+            key: {what: done(tree) for what, tree in made.items()}
+            for key, made in content["filled"].items()
+        },
         "lengths": {name: done(tree) for name, tree in content["lengths"].items()},
         "tied": {name: done(tree) for name, tree in content["tied"].items()},
         "input": done(content["input"]),

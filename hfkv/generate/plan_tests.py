@@ -104,12 +104,14 @@ class Tests:
                 found += [("in", hole, key) for key in lists]
                 found += [("listed", hole, key) for key in lists]
                 found += [("item", hole, key, item) for key in lists for item in self._items(key)]
-                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1)]
                 last = max((index[hole] for _, index in observed), default=0)
+                # The multiples of a large number are the first alone: a place is a simpler reason.
                 found += [("at", hole, number) for number in range(min(last + 1, 12))]
+                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1)]
                 found += [("cycle", hole, n, rest) for n in (2, 3, 4, 5, 6) for rest in range(n)]
             else:
                 pairs = [(one, other) for one in numbers for other in numbers if one != other]
+                found += [("turn", hole, key, item) for key in lists for item in self._items(key)]
                 found += [("below", hole, f"{key} - 1") for key in numbers]
                 found += [
                     ("below", hole, f"{one} - {other}")

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hfkv.generate.plan_builds import Sample, plain, sample, without_values
+from hfkv.generate.plan_builds import Formulas, Sample, plain, sample, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
 from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
@@ -25,7 +25,7 @@ from hfkv.generate.plan_proof import prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
 from hfkv.modules.class_plan import kind_of
 
-__all__ = ["generate", "main", "plan_for", "smallest", "text", "with_multiples"]
+__all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_multiples"]
 
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
@@ -73,6 +73,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     pool = smallest(space)
     if not pool:
         return {"refused": "its default config alone cannot be built"}
+    known: Formulas = {}
     samples = [found for values in pool if (found := sample(space, values)) is not None]
     # The defaults have many layers, and would be the slowest to build with each change.
     pool = [found.values for found in samples[:1]]
@@ -80,20 +81,30 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     # Each key by itself first: what nothing else hides.
     for _ in range(2):
         for path in list(space.keys):
-            found = sample(space, space.change(pool[0], [path], chance))
+            found = sample(space, space.change(pool[0], [path], chance), known=known)
             if found is not None:
                 samples.append(found)
     pool += [item.values for item in samples[2:]]
+    seen = _Seen(samples)
     while len(samples) < learned + 2 * len(space.keys) and tries < 12 * learned:
         tries += 1
-        found = sample(space, near(space, chance, pool))
+        start = [seen.rare(chance)] if chance.random() < 0.4 else pool
+        found = sample(space, near(space, chance, start), known=known)
         if found is not None:
             samples.append(found)
             pool.append(found.values)
+            seen.add(found)
+            # Most files are as a class saved them.
+            if len(samples) % 4 == 0 and (saved := space.saved(found.values)) is not None:
+                again = sample(space, saved, known=known)
+                samples += [again] if again is not None else []
+                pool.append(saved if again is not None else found.values)
+    samples += _nulls(space, samples, chance)
     reason = ""
     for _ in range(ROUNDS):
+        read = set(space.keys)
         content = learn(space, samples)
-        while "refused" in content and _leave_out(space, samples, content.pop("unexplained")):
+        while "refused" in content and _leave_out(space, samples, *content.pop("unexplained")):
             samples = [item for item in samples if space.takes(item.values)]
             content = learn(space, samples)
         if "refused" in content:
@@ -101,6 +112,12 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved)
         wrong, reason = proof.wrong, proof.reason
+        late = sorted(space.keys.keys() - read)
+        if not reason and late:
+            # The proof did not vary what it did not know of.
+            reason = f"the class was seen to read {late[0]} only in the proof"
+            bases = [chance.choice(proof.good) for _ in range(8)]
+            wrong = [space.change(base, [path], chance) for path in late for base in bases]
         if not reason:
             content["keys"] = seen_keys(space, [*(item.values for item in samples), *proof.good])
             return pruned(content, proof)
@@ -115,18 +132,56 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     return {"refused": reason}
 
 
-def _leave_out(space: Space, samples: list[Sample], unexplained: set[int]) -> bool:
+def _nulls(space: Space, samples: list[Sample], chance: random.Random) -> list[Sample]:
+    """Samples with null for each key that can be null and is in none of them."""
+    found = []
+    for path, key in list(space.keys.items()):
+        if key.nullable and not any(value_at(item.values, path) is None for item in samples):
+            for _ in range(8):
+                other = sample(space, put(chance.choice(samples).values, path, None))
+                if other is not None:
+                    found.append(other)
+                    break
+    return found
+
+
+class _Seen:
+    """Samples by the parameters that they have, so that what few have is not forgotten."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.having: dict[str, list[dict[str, Any]]] = {}
+        for found in samples:
+            self.add(found)
+
+    def add(self, found: Sample) -> None:
+        for pattern in found.sizes:
+            self.having.setdefault(pattern, []).append(found.values)
+
+    def rare(self, chance: random.Random) -> dict[str, Any]:
+        """The config of a sample; one that has a rare parameter as likely as any."""
+        return chance.choice(self.having[chance.choice(list(self.having))])
+
+
+def _leave_out(
+    space: Space, samples: list[Sample], unexplained: set[int], having: set[int]
+) -> bool:
     """Give up a sort of value of one key, such as true for a number, where it and nothing else
-    makes sizes that no formula gives; whether there is one."""
+    makes sizes that no formula gives; whether there is one.
+
+    Args:
+        unexplained: the samples of such sizes.
+        having: those that have the parameter at all.
+    """
     best: tuple[int, float, str, str] | None = None
     for path in space.keys:
         kinds: dict[str, list[int]] = {}
-        for number, item in enumerate(samples):
-            kinds.setdefault(kind_of(value_at(item.values, path)), []).append(number)
+        for number in having:
+            kind = kind_of(value_at(samples[number].values, path))
+            kinds.setdefault(kind, []).append(number)
         for kind, numbers in kinds.items():
             hit = len(unexplained & set(numbers))
             # Many configs with it are beyond explanation, and few others are.
-            if kind != "absent" and 4 * hit >= len(numbers) and len(numbers) < len(samples) // 3:
+            if kind != "absent" and 4 * hit >= len(numbers) and 3 * len(numbers) < len(having):
                 best = max(best or (0, 0.0, "", ""), (hit, hit / len(numbers), path, kind))
     if best is None or not best[0] or len(space.left_out) >= 12:
         return False
@@ -175,8 +230,26 @@ def text(found: Mapping[str, Any]) -> str:
     return '{"classes": {\n' + ",\n".join(blocks) + "\n}}\n"
 
 
+def tally() -> tuple[int, int]:
+    """How many of the pairs that have a module table have a proved plan, and how many there are."""
+    from hfkv.modules.table import tables_of
+
+    proved = total = 0
+    for model_type in dict.fromkeys(model_type for model_type, _ in pairs()):
+        path = TARGET / f"{model_type}.json"
+        found = json.loads(path.read_text("utf-8"))["classes"] if path.is_file() else {}
+        names = {name for kind, name in pairs() if kind == model_type}
+        tables = names & {table.architecture for table in tables_of(model_type)}
+        total += len(tables)
+        proved += sum("modules" in found.get(name, {}) for name in tables)
+    return proved, total
+
+
 def main() -> None:
-    """Write the files of the types named on the command line, or of all."""
+    """Write the files of the types named on the command line, or of all; say how many are proved.
+
+    ``plans none`` only says it.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -186,3 +259,4 @@ def main() -> None:
         (TARGET / f"{model_type}.json").write_text(text(found), encoding="utf-8")
         for name, content in found.items():
             print(model_type, name, content.get("refused", "proved"), flush=True)
+    print("proved are {} of {} classes".format(*tally()))

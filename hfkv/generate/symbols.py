@@ -182,7 +182,7 @@ def recorded() -> Iterator[None]:
     import torch
 
     names = ("empty", "zeros", "ones", "randn", "rand", "full")
-    originals = {name: getattr(torch, name) for name in names}
+    originals = {name: getattr(torch, name) for name in (*names, "normal")}
     new = torch.nn.Parameter.__new__
 
     def wrapped(original: Any, several: bool) -> Any:
@@ -204,12 +204,20 @@ def recorded() -> Iterator[None]:
             made._sizes = data._sizes
         return made
 
+    def normal(*args: Any, **kwargs: Any) -> Any:
+        made = originals["normal"](*args, **kwargs)
+        sizes = kwargs.get("size", args[2] if len(args) > 2 else ())
+        if len(sizes) == made.dim():
+            made._sizes = tuple(sizes)
+        return made
+
     for name in names:
         setattr(torch, name, wrapped(originals[name], name != "full"))
+    torch.normal = normal
     torch.nn.Parameter.__new__ = parameter
     try:
         yield
     finally:
-        for name in names:
-            setattr(torch, name, originals[name])
+        for name, original in originals.items():
+            setattr(torch, name, original)
         torch.nn.Parameter.__new__ = new

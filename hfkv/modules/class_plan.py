@@ -41,6 +41,8 @@ Read = Callable[[str], Any]
 _MOST = 1_000_000
 #: The leaf of a tree that no config of the proof came to.
 UNPROVED = "?"
+#: Sorts of number among the sorts of value.
+_NUMBERS = {"int", "zero", "negative", "float"}
 _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
 
 
@@ -51,8 +53,12 @@ class ClassPlan:
     Attributes:
         architecture: the class.
         keys: every config key that the class reads, to the kinds of value that it was proved with.
-        parts: paths of nested configs to the ``model_type`` that each must have.
+        parts: paths of nested configs to the ``model_type`` that each must have, or to that and
+            other names that the class takes for it, ``"*"`` for any.
         multiples: keys with what must divide them.
+        defaults: what keys count as that no field declares, where a config lacks them.
+        filled: keys that the class fills in where a config has none, to a tree of the value, or of
+            a list's ``length`` and of an ``item``; with ``absent`` null is left as it is.
         lengths: how many there are in each repeated container.
         modules: patterns of names in module order, with trees of ``[kind, transposed, groups]``.
         parameters: their modules' patterns, their own names, and trees of their sizes.
@@ -62,8 +68,10 @@ class ClassPlan:
 
     architecture: str
     keys: Mapping[str, Mapping[str, Any]]
-    parts: Mapping[str, str]
+    parts: Mapping[str, str | Sequence[str]]
     multiples: Sequence[tuple[str, str]]
+    defaults: Mapping[str, Any]
+    filled: Mapping[str, Mapping[str, Any]]
     lengths: Mapping[str, Any]
     modules: Sequence[tuple[str, Any]]
     parameters: Sequence[tuple[str, str, Any]]
@@ -80,6 +88,8 @@ class ClassPlan:
             keys=raw["keys"],
             parts=raw["parts"],
             multiples=tuple((key, by) for key, by in raw.get("multiples", ())),
+            defaults=raw.get("defaults", {}),
+            filled=raw.get("filled", {}),
             lengths=raw["lengths"],
             modules=tuple((name, trees[number]) for name, number, _ in raw["modules"]),
             parameters=tuple(
@@ -91,6 +101,10 @@ class ClassPlan:
             input=raw["input"],
             output=raw["output"],
         )
+
+    def reader(self, config: Config) -> Read:
+        """Reads of a config as the class completes it."""
+        return reader(config, defaults=self.defaults, filled=self.filled)
 
 
 @lru_cache(maxsize=16)
@@ -191,6 +205,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         return False
     if kind == "in":
         return at in value
+    if kind == "turn":
+        return bool(value) and bool(value[at % len(value)] == rest[1])
     return at < len(value) and (bool(value[at]) if len(rest) == 1 else bool(value[at] == rest[1]))
 
 
@@ -203,10 +219,21 @@ def leaf_of(tree: Any, read: Read, index: Index) -> Any:
     return tree
 
 
-def reader(config: Config) -> Read:
+def reader(
+    config: Config,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    filled: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Read:
     """Reads of a config by path, class defaults where a key is absent; ``depths[1]`` is an
-    element, None where there is no such."""
+    element, None where there is no such.
+
+    Args:
+        defaults, filled: what the class fills in beside them, as a plan has it.
+    """
     values: dict[str, Any] = {}
+    # What is filled in is made of what the config itself has.
+    given = reader(config, defaults=defaults) if filled else None
 
     def find(path: str) -> Any:
         found = _ELEMENT.fullmatch(path)
@@ -217,7 +244,20 @@ def reader(config: Config) -> Read:
         level = config
         for part in outer:
             level = level.nested(part)
-        return level.get(key)
+        value = level.get(key)
+        if value is not None:
+            return value
+        absent = not any(name in level.raw for name in level.names(key))
+        if defaults and path in defaults:
+            return defaults[path] if absent else None
+        if given and filled and path in filled and (absent or "absent" not in filled[path]):
+            made = filled[path]
+            if "value" in made:
+                return leaf_of(made["value"], given, ())
+            count = size_of(leaf_of(made["length"], given, ()), given, ())
+            if count is not None and count <= MOST_LAYERS:
+                return [leaf_of(made["item"], given, (number,)) for number in range(count)]
+        return None
 
     def read(path: str) -> Any:
         if path not in values:
@@ -263,7 +303,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
         UnsupportedError: the config has a value of a sort that the plan was not proved with.
     """
     _check(plan, config)
-    read = reader(config)
+    read = plan.reader(config)
     for key, divisor in plan.multiples:
         if evaluate(f"{key} % ({divisor})", read):
             raise UnsupportedError(
@@ -351,10 +391,13 @@ def _check(plan: ClassPlan, config: Config) -> None:
         if part is not None and part.raw.get("per_layer_config") is not None:
             # Any key can be another one in any layer.
             raise UnsupportedError(f"{plan.architecture} was not checked with per_layer_config")
-    for path, model_type in plan.parts.items():
+    for path, types in plan.parts.items():
         part = _level(config, path)
         named = None if part is None else part.raw.get("model_type")
-        if part is not None and named not in (None, model_type):
+        taken = (types,) if isinstance(types, str) else types
+        # It must be read with the defaults of that type, too.
+        known = {"*", named} & set(taken) and part is not None and part.model_type == taken[0]
+        if part is not None and named is not None and not known:
             raise _unproved(plan, config, f"{path}.model_type", named)
     for path, proved in plan.keys.items():
         outer, _, key = path.rpartition(".")
@@ -371,8 +414,19 @@ def _check(plan: ClassPlan, config: Config) -> None:
             value = level.raw[name]
             kind = kind_of(value)
             said = [value] if kind == "str" else value if kind == "strs" else []
-            if kind not in proved["kinds"] or not set(said) <= set(proved.get("strings", ())):
+            known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
+            if not known or not set(said) <= set(proved.get("strings", ())):
                 raise _unproved(plan, config, path, value)
+
+
+def _is_any_number(plan: ClassPlan, path: str, kind: str) -> bool:
+    """Whether a key may be any number: it was several sorts of them in the proof, and nothing in
+    the plan depends on it."""
+    if kind not in _NUMBERS or len(_NUMBERS & set(plan.keys[path]["kinds"])) < 2:
+        return False
+    parts = (plan.modules, plan.parameters, plan.lengths, plan.filled, plan.tied)
+    text = str((*parts, plan.input, plan.output, plan.multiples))
+    return re.search(rf"(?<![\w.]){re.escape(path)}(?!\w)", text) is None
 
 
 def _level(config: Config, path: str) -> Config | None:

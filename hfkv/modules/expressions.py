@@ -41,6 +41,8 @@ def keys(text: str | int | None) -> frozenset[str]:
 
     >>> sorted(keys("num_attention_heads * head_dim"))
     ['head_dim', 'num_attention_heads']
+    >>> sorted(keys("2 * depths[1] + widths[i0]"))
+    ['depths[1]', 'widths[i0]']
     """
     if not isinstance(text, str):
         return frozenset()
@@ -112,5 +114,5 @@ def _path(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute):
         return f"{_path(node.value)}.{node.attr}"
     assert isinstance(node, ast.Subscript)
-    assert isinstance(node.slice, ast.Constant)
-    return f"{_path(node.value)}[{node.slice.value!r}]"
+    # A number, or the place of one in the name of a plan's parameter.
+    return f"{_path(node.value)}[{ast.unparse(node.slice)}]"

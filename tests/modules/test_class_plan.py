@@ -8,8 +8,9 @@ import pytest
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.config import Config
 from hfkv.model import Model
-from hfkv.modules.class_plan import holds, kind_of, leaf_of, size_of
+from hfkv.modules.class_plan import holds, kind_of, leaf_of, reader, size_of
 from hfkv.peft.lora import LoraOptions
 
 MISTRAL: dict[str, Any] = {
@@ -110,6 +111,8 @@ def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
         (["listed", 0, "places"], (1,), True),
         (["item", 0, "kinds", "b"], (1,), True),
         (["item", 0, "kinds", "b"], (7,), False),
+        (["turn", 0, "kinds", "b"], (7,), True),
+        (["turn", 0, "nothing", "b"], (7,), False),
     ],
 )
 def test_tests_of_a_tree(test: list[Any], index: tuple[int, ...], expected: bool) -> None:
@@ -129,6 +132,65 @@ def test_sizes_can_depend_on_the_index_and_on_a_list() -> None:
     assert size_of("2 * widths[i0]", values.get, (1,)) == 10
     assert size_of("len(widths)", values.get, ()) == 2
     assert size_of("len(none)", values.get, ()) is None
+
+
+FILLED: dict[str, Any] = {
+    "kinds": {
+        "length": "layers",
+        "item": {"if": ["below", 0, "dense_first"], "then": "dense", "else": "sparse"},
+    },
+    "gated": {"value": {"if": ["set", "layers"], "then": True, "else": False}, "absent": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "expected"),
+    [
+        ({}, "dense_first", 1),
+        ({"dense_first": None}, "dense_first", None),
+        ({"layers": 3}, "kinds", ["dense", "sparse", "sparse"]),
+        ({"layers": 3, "kinds": None, "dense_first": 2}, "kinds[1]", "dense"),
+        ({"layers": 3, "kinds": ["sparse"]}, "kinds", ["sparse"]),
+        ({}, "kinds", None),
+        ({"layers": 10**9}, "kinds", None),
+        ({"layers": 3}, "gated", True),
+        ({"layers": 3, "gated": None}, "gated", None),
+        ({"layers": 3, "gated": False}, "gated", False),
+    ],
+)
+def test_a_config_is_read_as_the_class_completes_it(
+    raw: dict[str, Any], key: str, expected: object
+) -> None:
+    read = reader(
+        Config({"model_type": "none", **raw}, where=""), defaults={"dense_first": 1}, filled=FILLED
+    )
+    assert read(key) == expected
+
+
+def test_a_number_that_nothing_depends_on_may_be_any() -> None:
+    """A rate is 0 or 1 to the proof of MPT, and 0.0 in files."""
+    mpt = {"model_type": "mpt", "dtype": "float16", "architectures": ["MptForCausalLM"]}
+    options = LoraOptions.from_options(r=1, target_modules=["Wqkv"])
+
+    def count(rate: object) -> int:
+        config = {**mpt, "attn_config": {"attn_pdrop": rate}}
+        return (
+            Model(Facts(model="bare", source="directory", config=config)).lora(options).parameters
+        )
+
+    assert count(0.25) == count(0)
+    with pytest.raises(UnsupportedError, match="attn_pdrop"):
+        count("much")
+
+
+@pytest.mark.parametrize(("named", "taken"), [("gemma3_text", True), ("gemma2", False)])
+def test_a_nested_config_must_be_of_its_type(named: str, taken: bool) -> None:
+    config = {"model_type": "gemma3", "dtype": "float16", "text_config": {"model_type": named}}
+    if taken:
+        assert _lora(config).parameters > 0
+    else:
+        with pytest.raises(UnsupportedError, match=r"'gemma2' for text_config\.model_type"):
+            _lora(config)
 
 
 def test_a_leaf_that_nothing_proved_is_refused() -> None:
