@@ -88,6 +88,10 @@ def plot(
         raise click.BadParameter("expected a number", param_hint="--bits-per-token")
     if output is not None and output_format == "json":
         raise click.UsageError("--format json prints; leave out -o.")
+    if output_format != "json":
+        from hfkv.render.chart import matplotlib
+
+        matplotlib()  # what cannot be drawn need not be read
     with waiting(f"reading {', '.join(models[:3])}", Format.human):
         found = load_many(models, revision=revision, source=source, token=token)
     for item in found:

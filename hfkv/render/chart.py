@@ -21,13 +21,13 @@ from hfkv.comparison.series import (
     OverTokens,
     RankMark,
 )
-from hfkv.errors import InputError, SourceError, UnsupportedError
+from hfkv.errors import InputError, MissingDependencyError, SourceError, UnsupportedError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "save"]
+__all__ = ["draw", "matplotlib", "save"]
 
 #: Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -45,10 +45,28 @@ _FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 _MOST_MODELS = len(_COLOURS)
 
 
+def matplotlib() -> Any:
+    """The library that draws.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        import matplotlib as module
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{error.name} is not installed",
+            where="charts",
+            hint="pip install 'hfkv[plot]'; their numbers need none: hfkv plot --format json",
+        ) from None
+    return module
+
+
 def draw(chart: OverTokens | OverRank) -> Figure:
     """The chart of one model or several, as :mod:`hfkv.comparison.series` gives its numbers.
 
     Raises:
+        MissingDependencyError: matplotlib is not installed.
         InputError: there are more models than can be told apart.
         UnsupportedError: a model in the chart over ranks has no known size of its weights.
     """
@@ -56,9 +74,7 @@ def draw(chart: OverTokens | OverRank) -> Figure:
         raise InputError(
             f"{len(chart.models)} models", expected=f"1 to {_MOST_MODELS} in one chart"
         )
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.hashsalt": "hfkv", "font.size": 10, "axes.titlesize": 11}):
+    with matplotlib().rc_context({"svg.hashsalt": "hfkv", "font.size": 10, "axes.titlesize": 11}):
         return _over_tokens(chart) if isinstance(chart, OverTokens) else _over_rank(chart)
 
 
@@ -320,13 +336,11 @@ def save(figure: Figure, path: Path) -> None:
             f"cannot write {path.name!r}", where="-o", expected="a name in .png, .svg or .pdf"
         )
     metadata = {"png": {"Software": "hfkv"}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    import matplotlib as mpl
-
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".hfkv-", suffix=path.suffix)
         os.close(handle)
         try:
-            with mpl.rc_context({"svg.hashsalt": "hfkv"}):
+            with matplotlib().rc_context({"svg.hashsalt": "hfkv"}):
                 figure.savefig(temporary, format=kind, metadata=metadata[kind])
             umask = os.umask(0)
             os.umask(umask)

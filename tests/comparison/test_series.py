@@ -214,6 +214,17 @@ def test_json_is_printed_and_not_written_to_a_file(hfkv: Run) -> None:
     assert "leave out -o" in err
 
 
+def test_without_the_library_that_draws_one_is_told_before_anything_is_read(
+    hfkv: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("hfkv.model.load_many", lambda *_, **__: pytest.fail("it was read"))
+    code, _, err = hfkv("plot", LLAMA)
+    assert code == 1
+    assert "pip install 'hfkv[plot]'" in err
+    assert "--format json" in err
+
+
 def test_numbers_need_no_drawing() -> None:
     code = (
         "import sys\n"
