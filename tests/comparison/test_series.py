@@ -219,7 +219,7 @@ def test_without_the_library_that_draws_one_is_told_before_anything_is_read(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("hfkv.model.load_many", lambda *_, **__: pytest.fail("it was read"))
-    code, _, err = hfkv("plot", LLAMA)
+    code, _, err = hfkv("plot", LLAMA, "--over", "tokens")
     assert code == 1
     assert "pip install 'hfkv[plot]'" in err
     assert "--format json" in err
