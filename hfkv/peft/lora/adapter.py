@@ -144,6 +144,7 @@ class Lora:
             "model r target_modules parameters bytes dtype bytes_by_dtype saved_parameters "
             "per_target modules trainable_percent all_parameters saved biases basis notes",
         )
+        value["saved"] = dict(self.saved)
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}
