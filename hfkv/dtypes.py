@@ -10,67 +10,35 @@ from hfkv.errors import InputError
 
 __all__ = ["ALIASES", "BITS", "COMPUTE", "canonical", "nbytes", "torch_name"]
 
-#: Bits per element, by the name that safetensors headers use.
-BITS: dict[str, int] = {
-    "BOOL": 8,
-    "U8": 8,
-    "I8": 8,
-    "F8_E5M2": 8,
-    "F8_E4M3": 8,
-    "F8_E8M0": 8,
-    "F8_E4M3FNUZ": 8,
-    "F8_E5M2FNUZ": 8,
-    "I16": 16,
-    "U16": 16,
-    "F16": 16,
-    "BF16": 16,
-    "I32": 32,
-    "U32": 32,
-    "F32": 32,
-    "I64": 64,
-    "U64": 64,
-    "F64": 64,
-    "C64": 64,
-    "F4": 4,
-    "I4": 4,
-    "U4": 4,
-    "F6_E2M3": 6,
-    "F6_E3M2": 6,
+_BY_WIDTH = {
+    4: "F4 I4 U4",
+    6: "F6_E2M3 F6_E3M2",
+    8: "BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ",
+    16: "I16 U16 F16 BF16",
+    32: "I32 U32 F32",
+    64: "I64 U64 F64 C64",
 }
+#: Bits per element, by the name that safetensors headers use.
+BITS: dict[str, int] = {name: width for width, names in _BY_WIDTH.items() for name in names.split()}
 
 #: Types a model can be loaded and compute in; what else a checkpoint stores is packed or an index.
 COMPUTE = ("BF16", "F16", "F32", "F64")
 
+_WRITTEN = {
+    "BF16": "bf16 bfloat16",
+    "F16": "fp16 f16 float16 half",
+    "F32": "fp32 f32 float32 float",
+    "F64": "fp64 f64 float64 double",
+    "F8_E4M3": "fp8 fp8_e4m3 float8 float8_e4m3fn f8_e4m3",
+    "F8_E5M2": "fp8_e5m2 float8_e5m2 f8_e5m2",
+    "I8": "int8 i8",
+    "U8": "uint8",
+    "I4": "int4 i4",
+    "F4": "fp4",
+}
 #: What people and configs write, in lower case and without "torch.", to the safetensors name.
 ALIASES: dict[str, str] = {
-    "bf16": "BF16",
-    "bfloat16": "BF16",
-    "fp16": "F16",
-    "f16": "F16",
-    "float16": "F16",
-    "half": "F16",
-    "fp32": "F32",
-    "f32": "F32",
-    "float32": "F32",
-    "float": "F32",
-    "fp64": "F64",
-    "f64": "F64",
-    "float64": "F64",
-    "double": "F64",
-    "fp8": "F8_E4M3",
-    "fp8_e4m3": "F8_E4M3",
-    "fp8_e5m2": "F8_E5M2",
-    "float8": "F8_E4M3",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-    "f8_e4m3": "F8_E4M3",
-    "f8_e5m2": "F8_E5M2",
-    "int8": "I8",
-    "i8": "I8",
-    "uint8": "U8",
-    "int4": "I4",
-    "i4": "I4",
-    "fp4": "F4",
+    alias: name for name, aliases in _WRITTEN.items() for alias in aliases.split()
 }
 
 _TORCH = {

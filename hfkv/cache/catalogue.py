@@ -9,6 +9,7 @@ from hfkv.cache.registry import ROWS, plan
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Config
+from hfkv.json_value import attributes
 
 __all__ = ["Architecture", "architectures"]
 
@@ -32,12 +33,7 @@ class Architecture:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        return {
-            "model_type": self.model_type,
-            "kinds": list(self.kinds),
-            "basis": self.basis,
-            "source": self.source,
-        }
+        return attributes(self, "model_type kinds basis source")
 
 
 def architectures() -> tuple[Architecture, ...]:

@@ -180,19 +180,14 @@ def grouped_by(kv: Callable[[Config], int], dim: Callable[[Config], int]) -> Geo
     return geometry
 
 
-def grouped(config: Config) -> Heads:
-    """Grouped-query attention: ``num_key_value_heads`` heads of ``head_dim``."""
-    return _split_projections(config, kv_heads(config), head_dim(config))
-
-
-def grouped_stated(config: Config) -> Heads:
-    """Grouped-query attention in a class that has no ``head_dim`` but takes one from the file."""
-    return _split_projections(config, kv_heads(config), declared_head_dim(config))
-
-
-def grouped_split(config: Config) -> Heads:
-    """Grouped-query attention in a class that ignores a ``head_dim`` of the file."""
-    return _split_projections(config, kv_heads(config), split_head_dim(config))
+#: Grouped-query attention: ``num_key_value_heads`` heads of ``head_dim``.
+grouped = grouped_by(kv_heads, head_dim)
+#: The same in a class that has no ``head_dim`` but takes one from the file.
+grouped_stated = grouped_by(kv_heads, declared_head_dim)
+#: The same in a class that ignores a ``head_dim`` of the file.
+grouped_split = grouped_by(kv_heads, split_head_dim)
+#: As ``grouped_stated``, in a class that fills in no missing heads.
+unfilled = grouped_by(stated_kv_heads, declared_head_dim)
 
 
 def multi_head(config: Config) -> Heads:

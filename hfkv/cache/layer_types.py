@@ -98,7 +98,11 @@ def sliding_prefix(config: Config, layers: int) -> Sequence[str]:
 
 def window_from(config: Config, layers: int) -> Sequence[str]:
     """dots.llm1: sliding from ``max_window_layers`` on, if there is a window."""
-    if config.optional_int("sliding_window") is None:
+    return _from_there_on(config, layers, config.optional_int("sliding_window"))
+
+
+def _from_there_on(config: Config, layers: int, window: int | None) -> Sequence[str]:
+    if window is None:
         return [FULL] * layers
     first = config.int("max_window_layers", least=0)
     return [SLIDING if layer >= first else FULL for layer in range(layers)]
@@ -158,10 +162,7 @@ def every_other_below(config: Config, layers: int) -> Sequence[str]:
 
 def switched_from(config: Config, layers: int) -> Sequence[str]:
     """Qwen: full below ``max_window_layers``, sliding from there on, if there is a window."""
-    if window_if_used(config) is None:
-        return [FULL] * layers
-    first = config.int("max_window_layers", least=0)
-    return [SLIDING if layer >= first else FULL for layer in range(layers)]
+    return _from_there_on(config, layers, window_if_used(config))
 
 
 def window_if_used(config: Config) -> int | None:

@@ -19,6 +19,7 @@ from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
 from hfkv.facts import Facts
 from hfkv.facts.config import Read
+from hfkv.json_value import attributes
 
 __all__ = ["KVCache", "kv_cache"]
 
@@ -111,28 +112,16 @@ class KVCache:
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds every layer's tensors."""
-        value: dict[str, Any] = {
-            "model": self.model,
-            "bytes": self.bytes,
-            "tokens": self.tokens,
-            "batch": self.batch,
-            "dtype": self.dtype,
-            "engine": self.engine,
-            "basis": self.basis,
-            "bytes_per_token": self.bytes_per_token,
-            "average_bytes_per_token": _number(self.average_bytes_per_token),
-            "constant_bytes": self.constant_bytes,
-            "notes": list(self.notes),
-        }
+        value = attributes(
+            self,
+            "model bytes tokens batch dtype engine basis bytes_per_token average_bytes_per_token "
+            "constant_bytes notes",
+        )
         if self.encoder_tokens is not None:
             value["encoder_tokens"] = self.encoder_tokens
         if layers:
             value["layers"] = [layer.to_json() for layer in self.layers]
         return value
-
-
-def _number(value: Fraction) -> int | float:
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def kv_cache(

@@ -44,18 +44,11 @@ if TYPE_CHECKING:
 def compare(
     models: tuple[str, ...],
     rank: int,
-    target_modules: str,
-    lora_dtype: str,
-    tokens: int,
-    batch: int,
-    kv_dtype: str,
-    encoder_tokens: int | None,
-    crosscheck: bool,
-    cartridge: int | None,
     pretraining_tokens: int | None,
     revision: str | None,
     source: str,
     token: str | None,
+    **asked: Any,
 ) -> int:
     """Compare what a token leaves behind in context, in a LoRA adapter and in pretraining.
 
@@ -65,12 +58,10 @@ def compare(
     """
     from hfkv.comparison import Comparison, compare_model
     from hfkv.model import load_many
-    from hfkv.peft.lora import LoraOptions
     from hfkv.reading import printable
     from hfkv.render.compare import sheets
 
     output = chosen_format()
-    targets = LoraOptions.parse_targets(target_modules)
     results: list[Comparison | HfkvError] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)
@@ -78,20 +69,7 @@ def compare(
         if isinstance(model, HfkvError):
             results.append(model)
             continue
-        results.append(
-            compare_model(
-                model,
-                tokens=tokens,
-                batch=batch,
-                r=rank,
-                target_modules=targets,
-                kv_dtype=kv_dtype,
-                lora_dtype=lora_dtype,
-                encoder_tokens=encoder_tokens,
-                crosscheck=crosscheck,
-                cartridge=cartridge,
-            )
-        )
+        results.append(compare_model(model, r=rank, **asked))
     if len(models) == 1 and isinstance(results[0], HfkvError):
         raise results[0]
     found = [item for item in results if isinstance(item, Comparison)]

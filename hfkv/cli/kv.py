@@ -15,7 +15,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, read_model
 
 
 @click.command()
@@ -46,9 +46,7 @@ def kv(
     fit: int | None,
     explain: bool,
     basis: str,
-    revision: str | None,
-    source: str,
-    token: str | None,
+    **place: Any,
 ) -> int:
     """The KV cache of MODEL after --tokens tokens, to the byte.
 
@@ -57,14 +55,12 @@ def kv(
       hfkv kv google/gemma-3-12b-it --layers
       hfkv kv Qwen/Qwen3-8B --fit 24GiB --batch 4
     """
-    from hfkv.model import load
     from hfkv.render.kv import sheets
 
     if basis == "live" and fit is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
     output = chosen_format()
-    with waiting(f"reading {model}", output):
-        loaded = load(model, revision=revision, source=source, token=token)
+    loaded = read_model(model, output, **place)
     arguments: dict[str, Any] = {
         "batch": batch,
         "dtype": kv_dtype,

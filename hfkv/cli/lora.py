@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, read_model, waiting
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from hfkv.render.formats import Format
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @click.command()
@@ -56,7 +57,7 @@ def lora(
     /,
     model: str,
     rank: int,
-    target_modules: str,
+    target_modules: str | tuple[str, ...] | None,
     lora_dtype: str,
     adapter_config: Path | None,
     basis: str,
@@ -77,7 +78,6 @@ def lora(
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.model import load
     from hfkv.peft.lora import Lora, LoraOptions
     from hfkv.render.adapter import sheets
     from hfkv.render.lora import sheets as lora_sheets
@@ -88,8 +88,7 @@ def lora(
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
     ):
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
-    with waiting(f"reading {model}", output):
-        loaded = load(model, revision=revision, source=source, token=token)
+    loaded = read_model(model, output, revision=revision, source=source, token=token)
     figure: Adapter
     if adapter_config is not None:
         config = read_adapter_config(adapter_config)
@@ -100,9 +99,7 @@ def lora(
     elif "adapter_config.json" in loaded.facts.extra and not options:
         figure = loaded.adapter(dtype=lora_dtype)
     else:
-        chosen = LoraOptions.from_options(
-            r=rank, target_modules=LoraOptions.parse_targets(target_modules), **options
-        )
+        chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
     if snippet:
         click.echo(figure.snippet())
@@ -132,46 +129,50 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
     return count(Base(loaded.core, known=built), options, dtype=dtype)
 
 
+def _modules(text: str) -> str | list[str]:
+    # As in PEFT: a list is of names, a single string is a regular expression.
+    return text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
+
+
+def _layers(text: str) -> list[int]:
+    try:
+        return [int(item) for item in _names(text)]
+    except ValueError:
+        raise click.BadParameter(
+            "expected layer numbers such as 0,1,2", param_hint="--layers-to-transform"
+        ) from None
+
+
+def _ranks(text: str) -> dict[str, int]:
+    found = {}
+    for item in _names(text):
+        pattern, _, rank = item.rpartition("=")
+        if not pattern or not (rank.isascii() and rank.isdigit()):
+            raise click.BadParameter(
+                f"{item!r}: expected PATTERN=RANK such as q_proj=8", param_hint="--rank-pattern"
+            )
+        found[pattern] = int(rank)
+    return found
+
+
+#: The fields of ``LoraConfig`` that have an option of their name, and how it is read.
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "modules_to_save": _names,
+    "target_parameters": _names,
+    "exclude_modules": _modules,
+    "layers_to_transform": _layers,
+    "layers_pattern": str,
+    "rank_pattern": _ranks,
+    "use_dora": bool,
+    "lora_bias": bool,
+    "bias": str,
+}
+
+
 def _options(flags: dict[str, Any]) -> dict[str, Any]:
     """The fields of ``LoraConfig`` that were given, with the values PEFT takes."""
-    options: dict[str, Any] = {}
-    for name in ("modules_to_save", "target_parameters"):
-        if flags.get(name) is not None:
-            options[name] = _names(flags[name])
-    if flags.get("exclude_modules") is not None:
-        text = flags["exclude_modules"]
-        # As in PEFT: a list is of names, a single string is a regular expression.
-        options["exclude_modules"] = (
-            text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
-        )
-    if flags.get("layers_to_transform") is not None:
-        try:
-            options["layers_to_transform"] = [
-                int(item) for item in _names(flags["layers_to_transform"]) or []
-            ]
-        except ValueError:
-            raise click.BadParameter(
-                "expected layer numbers such as 0,1,2", param_hint="--layers-to-transform"
-            ) from None
-    if flags.get("layers_pattern") is not None:
-        options["layers_pattern"] = flags["layers_pattern"]
-    if flags.get("rank_pattern") is not None:
-        options["rank_pattern"] = dict(_rank(item) for item in _names(flags["rank_pattern"]) or [])
-    for name in ("use_dora", "lora_bias"):
-        if flags.get(name):
-            options[name] = True
-    if flags.get("bias") is not None:
-        options["bias"] = flags["bias"]
-    return options
-
-
-def _rank(item: str) -> tuple[str, int]:
-    pattern, _, rank = item.rpartition("=")
-    if not pattern or not (rank.isascii() and rank.isdigit()):
-        raise click.BadParameter(
-            f"{item!r}: expected PATTERN=RANK such as q_proj=8", param_hint="--rank-pattern"
-        )
-    return pattern, int(rank)
+    given = {name: flags[name] for name in _FIELDS if flags[name] not in (None, False)}
+    return {name: _FIELDS[name](value) for name, value in given.items()}
 
 
 def read_adapter_config(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,6 +21,7 @@ __all__ = [
     "kv_options",
     "lora_options",
     "source_options",
+    "targets_option",
     "tokens_option",
 ]
 
@@ -69,15 +71,14 @@ TOKENS = _Count()
 BYTES = _Bytes()
 
 
-def pretraining_option(command: _F) -> _F:
-    """``--pretraining-tokens``: the user's own count, for one model."""
-    return click.option(
-        "--pretraining-tokens",
-        type=TOKENS,
-        default=None,
-        metavar="TOKENS",
-        help="Tokens that MODEL saw in pretraining, where you know better than its card.",
-    )(command)
+#: ``--pretraining-tokens``: the user's own count, for one model.
+pretraining_option = click.option(
+    "--pretraining-tokens",
+    type=TOKENS,
+    default=None,
+    metavar="TOKENS",
+    help="Tokens that MODEL saw in pretraining, where you know better than its card.",
+)
 
 
 def with_pretraining(found: Sequence[Any], tokens: int | None) -> list[Any]:
@@ -90,48 +91,56 @@ def with_pretraining(found: Sequence[Any], tokens: int | None) -> list[Any]:
     ]
 
 
-def format_options(command: _F) -> _F:
-    """``--format``, ``--json`` and ``-q``; the command receives ``output: Format``."""
+def _together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Several options as one decorator; ``--help`` lists them in this order."""
 
-    def choose(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-        if not value:
-            return value
-        chosen = Format(value) if param.name == "output" else Format(str(param.name))
-        previous = ctx.meta.get("hfkv.format")
-        if previous is not None and previous is not chosen:
-            raise click.UsageError("Give only one of --format, --json and -q/--quiet.", ctx)
-        ctx.meta["hfkv.format"] = chosen
+    def add(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _choose(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    if not value:
         return value
+    chosen = Format(value) if param.name == "output" else Format(str(param.name))
+    previous = ctx.meta.get("hfkv.format")
+    if previous is not None and previous is not chosen:
+        raise click.UsageError("Give only one of --format, --json and -q/--quiet.", ctx)
+    ctx.meta["hfkv.format"] = chosen
+    return value
 
-    for option in (
-        click.option(
-            "-q",
-            "--quiet",
-            "quiet",
-            is_flag=True,
-            expose_value=False,
-            callback=choose,
-            help="Print the bare figure. Same as --format quiet.",
-        ),
-        click.option(
-            "--json",
-            "json",
-            is_flag=True,
-            expose_value=False,
-            callback=choose,
-            help="Same as --format json.",
-        ),
-        click.option(
-            "--format",
-            "output",
-            type=click.Choice([item.value for item in Format]),
-            expose_value=False,
-            callback=choose,
-            help="Output format; auto is agent for an AI agent, else human.",
-        ),
-    ):
-        command = option(command)
-    return command
+
+#: ``--format``, ``--json`` and ``-q``; :func:`chosen_format` says what was chosen.
+format_options = _together(
+    click.option(
+        "--format",
+        "output",
+        type=click.Choice([item.value for item in Format]),
+        expose_value=False,
+        callback=_choose,
+        help="Output format; auto is agent for an AI agent, else human.",
+    ),
+    click.option(
+        "--json",
+        "json",
+        is_flag=True,
+        expose_value=False,
+        callback=_choose,
+        help="Same as --format json.",
+    ),
+    click.option(
+        "-q",
+        "--quiet",
+        "quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_choose,
+        help="Print the bare figure. Same as --format quiet.",
+    ),
+)
 
 
 def chosen_format() -> Format:
@@ -140,25 +149,20 @@ def chosen_format() -> Format:
     return resolve(chosen)
 
 
-def source_options(command: _F) -> _F:
-    """``--revision``, ``--source`` and ``--token``."""
-    for option in (
-        click.option(
-            "--token", default=None, help="Hub token; by default the stored one or HF_TOKEN."
-        ),
-        click.option(
-            "--source",
-            type=click.Choice(["auto", "hub", "cache", "directory", "snapshot"]),
-            default="auto",
-            show_default=True,
-            help="Where to read from; auto tries them in this order.",
-        ),
-        click.option(
-            "--revision", default=None, help="Branch, tag, refs/pr/N or commit.  [default: main]"
-        ),
-    ):
-        command = option(command)
-    return command
+#: ``--revision``, ``--source`` and ``--token``.
+source_options = _together(
+    click.option(
+        "--revision", default=None, help="Branch, tag, refs/pr/N or commit.  [default: main]"
+    ),
+    click.option(
+        "--source",
+        type=click.Choice(["auto", "hub", "cache", "directory", "snapshot"]),
+        default="auto",
+        show_default=True,
+        help="Where to read from; auto tries them in this order.",
+    ),
+    click.option("--token", default=None, help="Hub token; by default the stored one or HF_TOKEN."),
+)
 
 
 def tokens_option(default: int | None = 100_000) -> Callable[[_F], _F]:
@@ -177,79 +181,87 @@ batch_option = click.option(
 )
 
 
-def kv_options(command: _F) -> _F:
-    """``--kv-dtype``, ``--encoder-tokens`` and ``--crosscheck/--no-crosscheck``."""
-    for option in (
-        click.option(
-            "--crosscheck/--no-crosscheck",
-            default=True,
-            help="Check the plan against the checkpoint's shapes.  [default: crosscheck]",
-        ),
-        click.option(
-            "--encoder-tokens",
-            type=TOKENS,
-            default=None,
-            help="Encoder length for cross-attention.  [default: the model's own]",
-        ),
-        click.option(
-            "--kv-dtype",
-            default="auto",
-            show_default=True,
-            metavar=_DTYPES,
-            help="Element type of the cache; auto is the model's own.",
-        ),
-    ):
-        command = option(command)
-    return command
+#: ``--kv-dtype``, ``--encoder-tokens`` and ``--crosscheck/--no-crosscheck``.
+kv_options = _together(
+    click.option(
+        "--kv-dtype",
+        default="auto",
+        show_default=True,
+        metavar=_DTYPES,
+        help="Element type of the cache; auto is the model's own.",
+    ),
+    click.option(
+        "--encoder-tokens",
+        type=TOKENS,
+        default=None,
+        help="Encoder length for cross-attention.  [default: the model's own]",
+    ),
+    click.option(
+        "--crosscheck/--no-crosscheck",
+        default=True,
+        help="Check the plan against the checkpoint's shapes.  [default: crosscheck]",
+    ),
+)
 
 
-def lora_options(command: _F) -> _F:
-    """``--rank``, ``--target-modules`` and ``--lora-dtype``."""
-    for option in (
-        click.option(
-            "--lora-dtype",
-            default="auto",
-            show_default=True,
-            metavar=_DTYPES,
-            help="Element type of the adapter; auto is the model's own.",
-        ),
-        click.option(
-            "--target-modules",
-            default="all-linear",
-            show_default=True,
-            metavar="all-linear|default|NAME,NAME|regex:...",
-            help="What LoRA adapts; default is PEFT's own mapping.",
-        ),
-        click.option(
-            "--rank",
-            "-r",
-            type=click.IntRange(min=1, max=1_000_000),
-            default=32,
-            show_default=True,
-            help="LoRA rank.",
-        ),
-    ):
-        command = option(command)
-    return command
+def _targets(ctx: click.Context, param: click.Parameter, value: str) -> Any:
+    from hfkv.peft.lora import LoraOptions
+
+    return LoraOptions.parse_targets(value)
 
 
-def capacity_options(command: _F) -> _F:
-    """``--capacity`` and ``--bits-per-token``: the model of what an adapter could hold."""
-    for option in (
-        click.option(
-            "--bits-per-token",
-            type=click.FloatRange(min=0, min_open=True, max=64),
-            default=2.0,
-            show_default=True,
-            help="What a token carries: an assumption.",
-        ),
-        click.option(
-            "--capacity",
-            type=click.Choice(["facts", "memorization"]),
-            default="facts",
-            show_default=True,
-            help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
-        ),
-    ):
-        command = option(command)
-    return command
+#: ``--target-modules``, as the library takes it.
+targets_option = click.option(
+    "--target-modules",
+    default="all-linear",
+    show_default=True,
+    metavar="all-linear|default|NAME,NAME|regex:...",
+    callback=_targets,
+    help="What LoRA adapts; default is PEFT's own mapping.",
+)
+
+#: ``--rank``, ``--target-modules`` and ``--lora-dtype``.
+lora_options = _together(
+    click.option(
+        "--rank",
+        "-r",
+        type=click.IntRange(min=1, max=1_000_000),
+        default=32,
+        show_default=True,
+        help="LoRA rank.",
+    ),
+    targets_option,
+    click.option(
+        "--lora-dtype",
+        default="auto",
+        show_default=True,
+        metavar=_DTYPES,
+        help="Element type of the adapter; auto is the model's own.",
+    ),
+)
+
+
+def _exact(ctx: click.Context, param: click.Parameter, value: float) -> Fraction:
+    if value != value:
+        raise click.BadParameter("expected a number", param_hint="--bits-per-token")
+    return Fraction(str(value))
+
+
+#: ``--capacity`` and ``--bits-per-token``: the model of what an adapter could hold.
+capacity_options = _together(
+    click.option(
+        "--capacity",
+        type=click.Choice(["facts", "memorization"]),
+        default="facts",
+        show_default=True,
+        help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
+    ),
+    click.option(
+        "--bits-per-token",
+        type=click.FloatRange(min=0, min_open=True, max=64),
+        default=2.0,
+        show_default=True,
+        callback=_exact,
+        help="What a token carries: an assumption.",
+    ),
+)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,10 @@ from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
 from hfkv.render.sheet import Sheet, sheets_to_markdown
 
-__all__ = ["emit", "waiting"]
+if TYPE_CHECKING:
+    from hfkv.model import Model
+
+__all__ = ["emit", "read_model", "waiting"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -72,6 +75,14 @@ def _text(
         else [flatten(item) for item in (value if isinstance(value, list) else [value])]
     )
     return to_csv(flat) if output is Format.csv else to_tsv(flat)
+
+
+def read_model(model: str, output: Format, **place: Any) -> Model:
+    """The model, from the ``place`` that :data:`hfkv.cli.options.source_options` give."""
+    from hfkv.model import load
+
+    with waiting(f"reading {model}", output):
+        return load(model, **place)
 
 
 @contextmanager

@@ -58,19 +58,14 @@ def plot(
     output: Path | None,
     output_format: str,
     rank: int,
-    target_modules: str,
-    lora_dtype: str,
     tokens: int,
-    batch: int,
-    kv_dtype: str,
-    encoder_tokens: int | None,
-    crosscheck: bool,
     capacity: str,
-    bits_per_token: float,
+    bits_per_token: Fraction,
     pretraining_tokens: int | None,
     revision: str | None,
     source: str,
     token: str | None,
+    **asked: Any,
 ) -> int:
     """Draw one of the two charts for one or several models, or print its numbers.
 
@@ -82,10 +77,7 @@ def plot(
     from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
     from hfkv.errors import HfkvError
     from hfkv.model import Model, load_many
-    from hfkv.peft.lora import LoraOptions
 
-    if bits_per_token != bits_per_token:
-        raise click.BadParameter("expected a number", param_hint="--bits-per-token")
     if output is not None and output_format == "json":
         raise click.UsageError("--format json prints; leave out -o.")
     if output_format != "json":
@@ -100,24 +92,12 @@ def plot(
     loaded = [
         item for item in with_pretraining(found, pretraining_tokens) if isinstance(item, Model)
     ]
-    shared: dict[str, Any] = {
-        "batch": batch,
-        "target_modules": LoraOptions.parse_targets(target_modules),
-        "kv_dtype": kv_dtype,
-        "lora_dtype": lora_dtype,
-        "encoder_tokens": encoder_tokens,
-        "crosscheck": crosscheck,
-    }
     chart: OverTokens | OverRank
     if over == "tokens":
-        chart = over_tokens(loaded, r=rank, **shared)
+        chart = over_tokens(loaded, r=rank, **asked)
     else:
         chart = over_rank(
-            loaded,
-            tokens=tokens,
-            capacity=capacity,
-            bits_per_token=Fraction(str(bits_per_token)),
-            **shared,
+            loaded, tokens=tokens, capacity=capacity, bits_per_token=bits_per_token, **asked
         )
     if output_format == "json":
         from hfkv.render.machine import to_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import Any
 
 import click
 
@@ -12,21 +12,16 @@ from hfkv.cli.options import (
     chosen_format,
     format_options,
     source_options,
+    targets_option,
     tokens_option,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, read_model
 
 
 @click.command()
 @click.argument("model")
 @tokens_option()
-@click.option(
-    "--target-modules",
-    default="all-linear",
-    show_default=True,
-    metavar="all-linear|default|NAME,NAME|regex:...",
-    help="What LoRA adapts; default is PEFT's own mapping.",
-)
+@targets_option
 @click.option("--kv-dtype", default="auto", show_default=True, help="Element type of the cache.")
 @click.option("--encoder-tokens", type=TOKENS, default=None, help="Encoder length.")
 @click.option("--lora-dtype", default="auto", show_default=True, help="Of the adapter.")
@@ -35,16 +30,10 @@ from hfkv.cli.output import emit, waiting
 @format_options
 def rank(
     model: str,
-    tokens: int,
-    target_modules: str,
-    kv_dtype: str,
-    encoder_tokens: int | None,
-    lora_dtype: str,
-    capacity: str,
-    bits_per_token: float,
     revision: str | None,
     source: str,
     token: str | None,
+    **asked: Any,
 ) -> int:
     """Which LoRA ranks of MODEL are worth a look at --tokens tokens.
 
@@ -53,25 +42,11 @@ def rank(
       hfkv rank Qwen/Qwen3-8B --tokens 1M --capacity memorization
     """
     from hfkv.comparison.rank import ranks
-    from hfkv.model import load
-    from hfkv.peft.lora import LoraOptions
     from hfkv.render.rank import sheets
 
     output = chosen_format()
-    if bits_per_token != bits_per_token:
-        raise click.BadParameter("expected a number", param_hint="--bits-per-token")
-    with waiting(f"reading {model}", output):
-        loaded = load(model, revision=revision, source=source, token=token)
-    found = ranks(
-        loaded,
-        tokens=tokens,
-        target_modules=LoraOptions.parse_targets(target_modules),
-        kv_dtype=kv_dtype,
-        encoder_tokens=encoder_tokens,
-        lora_dtype=lora_dtype,
-        capacity=capacity,
-        bits_per_token=Fraction(str(bits_per_token)),
-    )
+    loaded = read_model(model, output, revision=revision, source=source, token=token)
+    found = ranks(loaded, **asked)
     emit(
         output,
         found.to_json(),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hfkv.cli.options import chosen_format, format_options, source_options
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, read_model
 from hfkv.errors import SourceError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Show every candidate and why it was taken or not.")
 @source_options
 @format_options
-def tokens(model: str, explain: bool, revision: str | None, source: str, token: str | None) -> int:
+def tokens(model: str, explain: bool, **place: Any) -> int:
     """How many tokens MODEL saw in pretraining, quoted from its card with file and line.
 
     \b
@@ -29,15 +29,13 @@ def tokens(model: str, explain: bool, revision: str | None, source: str, token: 
     Where no file of it can be had, what was read of it before is the answer. Exits 0 also where
     it is unclear or nobody states it: that is the answer.
     """
-    from hfkv.model import load
     from hfkv.render.tokens import sheets
 
     output = chosen_format()
-    with waiting(f"reading {model}", output):
-        try:
-            loaded = load(model, revision=revision, source=source, token=token)
-        except SourceError as error:
-            loaded = _by_id(model, error)
+    try:
+        loaded = read_model(model, output, **place)
+    except SourceError as error:
+        loaded = _by_id(model, error)
     statement = loaded.pretraining
     value = {**statement.to_json(), "model": loaded.model}
     if explain:

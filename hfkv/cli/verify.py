@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, read_model, waiting
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -50,9 +50,7 @@ def verify(
     kv_dtype: str,
     encoder_tokens: int | None,
     crosscheck: bool,
-    revision: str | None,
-    source: str,
-    token: str | None,
+    **place: Any,
 ) -> int:
     """MODEL's KV cache, or LoRA adapter, by hfkv and by the installed transformers and PEFT.
 
@@ -68,14 +66,12 @@ def verify(
     differ.
     """
     from hfkv.live.verify import verify as check
-    from hfkv.model import load
     from hfkv.render.verify import sheets
 
     output = chosen_format()
     if adapter_config is not None and (rank is not None or target_modules is not None):
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
-    with waiting(f"reading {model}", output):
-        loaded = load(model, revision=revision, source=source, token=token)
+    loaded = read_model(model, output, **place)
     if rank is not None or target_modules is not None or adapter_config is not None:
         return _adapter(loaded, rank, target_modules, adapter_config, output)
     with waiting(f"building {model} on the meta device", output):

@@ -8,6 +8,7 @@ from typing import Any
 
 from hfkv.dtypes import BITS
 from hfkv.errors import InputError
+from hfkv.json_value import attributes
 from hfkv.model import Model
 from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Capacity
 from hfkv.peft.lora.rank_line import RankLine
@@ -84,14 +85,8 @@ class Ranks:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        return {
-            "model": self.model,
-            "tokens": self.tokens,
-            "dtype": self.dtype,
-            "kv_cache_bytes": self.kv_cache_bytes,
-            "weight_bytes": self.weight_bytes,
-            "at_parity": self.at_parity,
-            "at_one_percent": self.at_one_percent,
+        names = "model tokens dtype kv_cache_bytes weight_bytes at_parity at_one_percent"
+        return attributes(self, names) | {
             "capacity": {
                 "model": self.capacity.name,
                 "bits_per_parameter": float(self.capacity.bits),

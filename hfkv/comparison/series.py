@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 from hfkv.comparison.breakeven import break_even
 from hfkv.comparison.rank import RANKS, Ranks
 from hfkv.comparison.rank import ranks as named_ranks
-from hfkv.comparison.side_by_side import json_number
 from hfkv.errors import InputError
+from hfkv.json_value import json_value
 from hfkv.model import Model
 
 __all__ = [
@@ -156,7 +156,8 @@ class OverTokens:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value, its keys named as the attributes."""
-        return _object(self)
+        value: dict[str, Any] = json_value(self)
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,19 +270,8 @@ class OverRank:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value, its keys named as the attributes."""
-        return _object(self)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return json_number(value)
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return _object(value) if is_dataclass(value) else value
+        value: dict[str, Any] = json_value(self)
+        return value
 
 
 def over_tokens(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hfkv.comparison.breakeven import break_even
 from hfkv.errors import HfkvError, InputError, TargetError
+from hfkv.json_value import attributes, json_number
 from hfkv.model import Model, load_many
 
 if TYPE_CHECKING:
@@ -56,21 +57,20 @@ class Comparison:
     @property
     def context_bytes_per_token(self) -> Fraction | None:
         """Average bytes of cache per token read, at this length."""
-        if self.kv_cache is None:
-            return None
-        return Fraction(self.kv_cache.bytes, self.tokens * self.batch)
+        return self._per_token(self.kv_cache)
 
     @property
     def lora_bytes_per_token(self) -> Fraction | None:
         """Bytes of adapter per token, were it trained on these tokens."""
-        return None if self.lora is None else Fraction(self.lora.bytes, self.tokens * self.batch)
+        return self._per_token(self.lora)
 
     @property
     def cartridge_bytes_per_token(self) -> Fraction | None:
         """Bytes of cartridge per token, were it trained on these tokens."""
-        if self.cartridge is None:
-            return None
-        return Fraction(self.cartridge.bytes, self.tokens * self.batch)
+        return self._per_token(self.cartridge)
+
+    def _per_token(self, figure: KVCache | Lora | Prompt | None) -> Fraction | None:
+        return None if figure is None else Fraction(figure.bytes, self.tokens * self.batch)
 
     @property
     def pretraining_bytes_per_token(self) -> Fraction | None:
@@ -110,14 +110,8 @@ class Comparison:
         for value in (kv_cache, lora, cartridge, pretraining):
             if value is not None:
                 value.pop("model", None)
-        return {
-            "model": self.model.model,
-            "source": self.model.source,
-            "revision": self.model.revision,
-            "commit": self.model.commit,
-            "model_type": self.model.model_type,
-            "parameters": self.model.parameters,
-            "weight_bytes": self.model.weight_bytes,
+        names = "model source revision commit model_type parameters weight_bytes"
+        return attributes(self.model, names) | {
             "kv_cache": kv_cache,
             "lora": lora,
             "cartridge": cartridge,
@@ -143,13 +137,6 @@ def _ratio(first: Fraction | None, second: Fraction | None) -> Fraction | None:
 
 def _times(value: Fraction | None, factor: int) -> Fraction | None:
     return None if value is None else value * factor
-
-
-def json_number(value: Fraction | None) -> int | float | None:
-    """A JSON number: an integer where the value is whole."""
-    if value is None:
-        return None
-    return int(value) if value.denominator == 1 else float(value)
 
 
 def compare(

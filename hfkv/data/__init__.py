@@ -1,4 +1,6 @@
-"""Tables that ship with the package, made by :mod:`hfkv.generate`, and how they are read.
+"""Tables that ship with the package, and how they are read.
+
+Most are made by :mod:`hfkv.generate`; those that begin with ``about`` are kept by hand.
 
 By plain paths: ``importlib.resources`` takes longer to import than most of these files to parse.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 from hfkv.errors import HfkvError
 from hfkv.facts.gguf_config import config_of
-from hfkv.facts.gguf_names import NAMED, published
+from hfkv.facts.gguf_names import named, published
 from hfkv.reading import describe, printable
 from hfkv.tensors import TensorTable
 
@@ -94,21 +94,21 @@ def _names(
     if tensors is None:
         return None, ""
     types = [config.get("model_type") for config in (own, derived) if config is not None]
-    named = next((found for found in types if isinstance(found, str) and found in NAMED), None)
-    if named is None:
+    known = next((item for item in types if isinstance(item, str) and item in named()), None)
+    if known is None:
         return tensors, (
             f"the published names of the GGUF architecture '{architecture}' are not known here"
         )
-    made, unknown = published(tensors, named, derived or own or {})
+    made, unknown = published(tensors, known, derived or own or {})
     if unknown:
         return made, (
             f"{len(unknown)} of the GGUF's matrices have no published name here, such as "
             f"{printable(unknown[0])}"
         )
-    if named != types[0]:
+    if known != types[0]:
         # Good enough a witness for heads and layers, but not the layers of that class.
         return made, (
-            f"the GGUF holds a {named}, and config.json describes {describe(types[0])}, which may "
+            f"the GGUF holds a {known}, and config.json describes {describe(types[0])}, which may "
             "have more layers than the file"
         )
     return made, ""

@@ -233,23 +233,22 @@ def _qwen35(model_type: str) -> Rule:
     return rule
 
 
+#: Architectures with the name of their ``model_type``, and full attention in all layers.
+_PLAIN = "apertus arcee ernie4_5 gemma glm4 granite jais2 nemotron olmo seed_oss starcoder2"
+
 #: ``general.architecture`` to its rule. Keyed exactly: a like name is another architecture.
 RULES: dict[str, Rule] = {
-    "apertus": plain("apertus"),
-    "arcee": plain("arcee"),
+    **{name: plain(name) for name in _PLAIN.split()},
     "bloom": multi_head("bloom", {"num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}),
     "cohere2": sliding("cohere2", 4),
     "command-r": split("cohere"),
     "deepseek2": _deepseek2,
     "dots1": moe("dots1", "n_routed_experts"),
-    "ernie4_5": plain("ernie4_5"),
     "ernie4_5-moe": moe("ernie4_5_moe", "moe_num_experts"),
     "exaone4": _exaone4,
     "falcon": _falcon,
-    "gemma": plain("gemma"),
     "gemma2": sliding("gemma2", 2, absent=4096),
     "gemma3": sliding("gemma3_text", 6, absent=0),
-    "glm4": plain("glm4"),
     "glm4moe": moe("glm4_moe", "n_routed_experts"),
     "gpt-oss": sliding("gpt_oss", 2),
     "gpt2": multi_head(
@@ -264,18 +263,14 @@ RULES: dict[str, Rule] = {
         add_cross_attention=False,
     ),
     "gptneox": multi_head("gpt_neox"),
-    "granite": plain("granite"),
     "granite_swa": sliding("granite_swa", 4, full=0),
     "granitemoe": _granite_moe,
     "hunyuan-dense": plain("hunyuan_v1_dense"),
-    "jais2": plain("jais2"),
     "lfm2": _lfm2,
     "llama": _llama,
     "minicpm3": _minicpm3,
     "minimax-m2": moe("minimax_m2", "num_local_experts"),
     "mistral3": _mistral3,
-    "nemotron": plain("nemotron"),
-    "olmo": plain("olmo"),
     "olmo2": _olmo2,
     "olmoe": moe("olmoe"),
     # The converter writes four times the width here, whatever the layers have.
@@ -287,8 +282,6 @@ RULES: dict[str, Rule] = {
     "qwen35": _qwen35("qwen3_5_text"),
     "qwen35moe": _qwen35("qwen3_5_moe_text"),
     "qwen3moe": moe("qwen3_moe", use_sliding_window=False),
-    "seed_oss": plain("seed_oss"),
     "smollm3": plain("smollm3", use_sliding_window=False),
     "stablelm": split("stablelm"),
-    "starcoder2": plain("starcoder2"),
 }

@@ -2,8 +2,9 @@
 
 llama.cpp's converter renames tensors, stacks a layer's experts into one tensor, and for latent
 attention splits one projection into two. Everything after this reads published names, so each is
-turned back: names by the tables below, stacks into the experts' own matrices, shapes and bytes
-with them. Values are never read, so their order within a tensor (rotary pairs) does not matter.
+turned back: names by ``data/gguf_names.json``, stacks into the experts' own matrices, shapes and
+bytes with them. Values are never read, so their order within a tensor (rotary pairs) does not
+matter.
 
 Sources: ``tensor_mapping.py`` of the ``gguf`` package and llama.cpp's converter. The tests compare
 the result with the published names of the very models that the converter was given.
@@ -13,23 +14,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from hfkv.facts.gguf_name_tables import (
-    FALCON_NORMS,
-    JOINED,
-    LAYER,
-    NAMED,
-    OWN,
-    OWN_TOP,
-    TOP,
-    WHOLE,
-)
+from hfkv.data import read_json
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["NAMED", "published"]
+__all__ = ["named", "published"]
 
 _BLOCK = re.compile(r"blk\.(0|[1-9][0-9]{0,5})\.(.+)")
+
+
+@lru_cache(maxsize=1)
+def _tables() -> Mapping[str, Any]:
+    tables: Mapping[str, Any] = read_json("gguf_names.json")
+    return tables
+
+
+def named() -> frozenset[str]:
+    """The types whose published names are known here."""
+    return frozenset(_tables()["types"])
 
 
 def published(
@@ -38,7 +42,7 @@ def published(
     """The tensors under the names that ``model_type`` is published with.
 
     Args:
-        model_type: one of :data:`NAMED`.
+        model_type: one of :func:`named`.
         config: the heads in it tell where a joined query, key and value are cut.
 
     Returns:
@@ -54,15 +58,22 @@ class _Renamer:
         self.tensors = tensors
         self.config = config
         self.unknown: list[str] = []
-        if model_type in WHOLE:
-            self.top, self.start, self.layer = WHOLE[model_type]
-            if model_type == "falcon" and "blk.0.attn_norm_2.weight" in tensors:
-                self.layer = {**self.layer, **FALCON_NORMS}
-        else:
-            self.top, self.start = OWN_TOP.get(model_type, TOP), "model.layers"
-            self.layer = {**LAYER, **OWN[model_type]}
-        joined = JOINED.get(model_type, {})
-        self.joined = {part: (parts, target) for parts, target in joined.items() for part in parts}
+        tables = _tables()
+        own = tables["types"][model_type]
+        base = {} if "start" in own else tables
+        self.start: str = own.get("start", "model.layers")
+        self.top: Mapping[str, str] = {**base.get("top", {}), **own.get("top", {})}
+        self.layer: dict[str, str] = dict(base.get("layer", {}))
+        for name in own.get("like", ()):
+            self.layer |= tables["sets"][name]
+        self.layer |= own.get("layer", {})
+        if "blk.0.attn_norm_2.weight" in tensors:
+            self.layer |= own.get("two_norms", {})
+        self.joined: dict[str, tuple[list[str], str]] = {
+            part: (joined["parts"], joined["target"])
+            for joined in own.get("joined", ())
+            for part in joined["parts"]
+        }
 
     def run(self) -> Iterator[Tensor]:
         for tensor in self.tensors:
@@ -137,7 +148,7 @@ class _Renamer:
             yield tensor
             return
         yield Tensor(
-            name=f"{start}{LAYER['attn_kv_b']}.weight",
+            name=f"{start}{_tables()['layer']['attn_kv_b']}.weight",
             dtype=tensor.dtype,
             shape=(heads * (key + other.shape[1]), rank),
             size=_size([tensor, other]),

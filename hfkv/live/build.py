@@ -6,7 +6,9 @@ import contextlib
 import copy
 import functools
 import re
+import warnings
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from hfkv.errors import MissingDependencyError, UnsupportedError
@@ -35,24 +37,31 @@ def transformers() -> Any:
     Raises:
         MissingDependencyError: it, or torch, is not installed.
     """
+    installed("torch")
+    module = installed("transformers")
+    module.logging.set_verbosity_error()
+    return module
+
+
+def installed(name: str) -> Any:
+    """A library of the ``verify`` extra.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
     try:
-        import torch  # noqa: F401
-        import transformers as module
+        return import_module(name)
     except ImportError as error:
         raise MissingDependencyError(
             f"{error.name} is not installed",
             where="live figures",
             hint="pip install 'hfkv[verify]'",
         ) from None
-    module.logging.set_verbosity_error()
-    return module
 
 
 @functools.lru_cache(maxsize=1)
 def pairs() -> tuple[tuple[str, str], ...]:
     """Every (model_type, class name) that generates text, each pair once, in mapping order."""
-    from importlib import import_module
-
     transformers()
     auto = import_module("transformers.models.auto.modeling_auto")
     found: dict[tuple[str, str], None] = {}
@@ -105,12 +114,18 @@ def class_of(config: Any, name: str | None = None) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    import warnings
+def made_on(device: str, dtype: str = "bfloat16") -> Iterator[None]:
+    """What is made meanwhile is made on this device, in this dtype, and without warnings."""
+    import torch
 
-    with warnings.catch_warnings():
+    previous = torch.get_default_dtype()
+    with warnings.catch_warnings(), torch.device(device):
         warnings.simplefilter("ignore")
-        yield
+        torch.set_default_dtype(getattr(torch, dtype))
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(previous)
 
 
 def build(
@@ -122,8 +137,6 @@ def build(
     a model that does more than generate text the generating part is given. With ``whole`` it is
     all of the model as an adapter is put on it, whether it could be run or not.
     """
-    import torch
-
     cls = class_of(config, name)
     if not isinstance(config, cls.config_class):
         # A decoder alone is built from the decoder's part of the whole model's config.
@@ -135,15 +148,10 @@ def build(
         part.dtype = None
     if config.model_type in _NEEDS_VALUES and not whole:
         device = "cpu"
-    with _quiet(), torch.device(device):
-        previous = torch.get_default_dtype()
-        wide = config.model_type in _NEEDS_FLOAT32 and not whole
-        torch.set_default_dtype(torch.float32 if wide else torch.bfloat16)
-        try:
-            # Some classes make a parameter that does not follow the device.
-            model = cls(config).to(device)
-        finally:
-            torch.set_default_dtype(previous)
+    wide = config.model_type in _NEEDS_FLOAT32 and not whole
+    with made_on(device, "float32" if wide else "bfloat16"):
+        # Some classes make a parameter that does not follow the device.
+        model = cls(config).to(device)
     if not whole:
         _keep_in_float32(model)
     return (model if whole else generating_part(model)).eval()

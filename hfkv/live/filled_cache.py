@@ -17,21 +17,9 @@ __all__ = ["LiveLayer", "read_cache", "run"]
 LiveLayer = list[tuple[str, tuple[int, ...], str]]
 
 #: Attributes of cache layers that hold tensors, under the names hfkv gives them.
-_ATTRIBUTES = (
-    "keys",
-    "values",
-    "prefill_keys",
-    "prefill_values",
-    "compressed_kv",
-    "buffer_kv",
-    "buffer_gate",
-    "overlap_kv",
-    "overlap_gate",
-    "idx_keys",
-    "indexer_keys",
-    "indexer_position_ids",
-    "conv_states",
-    "recurrent_states",
+_ATTRIBUTES = tuple(
+    """keys values prefill_keys prefill_values compressed_kv buffer_kv buffer_gate overlap_kv
+    overlap_gate idx_keys indexer_keys indexer_position_ids conv_states recurrent_states""".split()
 )
 
 

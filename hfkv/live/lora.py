@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from hfkv.errors import MissingDependencyError
-from hfkv.live.build import build, class_of, config_of, transformers
+from hfkv.live.build import build, class_of, config_of, installed, made_on, transformers
 from hfkv.modules.built import target_name
 
 __all__ = ["build_for", "live_lora", "measure", "own_config"]
-
-
-def peft() -> Any:
-    """The installed PEFT.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-    """
-    try:
-        import peft as module
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{error.name} is not installed",
-            where="live figures",
-            hint="pip install 'hfkv[verify]'",
-        ) from None
-    return module
 
 
 def own_config(config: Any, name: str | None = None) -> tuple[Any, str]:
@@ -46,8 +26,6 @@ def own_config(config: Any, name: str | None = None) -> tuple[Any, str]:
 
 def build_for(config: Any, name: str | None = None) -> Any:
     """The model of class ``name`` (or the preferred one) on the meta device."""
-    import torch
-
     cls = getattr(transformers(), name) if name else class_of(config)
     own, path = own_config(config, cls.__name__)
     if not path:
@@ -55,14 +33,8 @@ def build_for(config: Any, name: str | None = None) -> Any:
     for part in (own, *[getattr(own, k, None) for k in getattr(own, "sub_configs", {}) or {}]):
         if part is not None:
             part._attn_implementation = "eager"
-    with warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore")
-        previous = torch.get_default_dtype()
-        torch.set_default_dtype(torch.bfloat16)
-        try:
-            return cls(own).eval()
-        finally:
-            torch.set_default_dtype(previous)
+    with made_on("meta"):
+        return cls(own).eval()
 
 
 def live_lora(
@@ -76,13 +48,6 @@ def live_lora(
     return measure(build_for(config_of(raw), name), options)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def measure(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Adapt ``model`` (which is used up) and count.
 
@@ -94,10 +59,8 @@ def measure(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         module or parameter; ``saved``, the copies of ``modules_to_save`` and trained token rows;
         ``rest``, whatever else is trained.
     """
-    import torch
-
-    library = peft()
-    with _quiet(), torch.device("meta"):
+    library = installed("peft")
+    with made_on("meta", "float32"):
         try:
             adapted = library.get_peft_model(model, library.LoraConfig(**options))
         except Exception as error:

@@ -9,6 +9,7 @@ from typing import Any
 from hfkv.cache import CacheTensor, KVCache, kv_cache
 from hfkv.errors import ConfigError, CrosscheckError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.json_value import attributes
 from hfkv.live.kv_cache import LiveModel, live_kv_cache
 
 __all__ = ["LayerPair", "Verification", "verify"]
@@ -47,10 +48,7 @@ class LayerPair:
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
         return {
-            "index": self.index,
-            "kind": self.kind,
-            "agree": self.agree,
-            "difference_bytes": self.difference_bytes,
+            **attributes(self, "index kind agree difference_bytes"),
             "hfkv": [tensor.to_json() for tensor in self.planned],
             "live": [tensor.to_json() for tensor in self.live],
         }
@@ -96,12 +94,9 @@ class Verification:
         """The documented JSON value."""
         mine = self.planned
         return {
-            "model": self.live.model,
-            "model_type": self.live.model_type,
+            **attributes(self.live, "model model_type"),
             "reference": self.live.source,
-            "tokens": self.live.tokens,
-            "batch": self.live.batch,
-            "dtype": self.live.dtype,
+            **attributes(self.live, "tokens batch dtype"),
             "agree": self.agree,
             "hfkv": None if mine is None else {"bytes": mine.bytes, "basis": mine.basis},
             "live": {"bytes": self.live.bytes, "basis": self.live.basis},

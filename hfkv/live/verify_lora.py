@@ -7,8 +7,8 @@ from typing import Any
 
 from hfkv.errors import ConfigError, TargetError, UnsupportedError
 from hfkv.facts import Facts
-from hfkv.live.build import transformers
-from hfkv.live.lora import live_lora, peft
+from hfkv.live.build import installed, transformers
+from hfkv.live.lora import live_lora
 from hfkv.peft.base import Base
 from hfkv.peft.lora import Lora, LoraOptions, count
 from hfkv.peft.lora.options import keywords
@@ -101,7 +101,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
         UnsupportedError: the installed transformers cannot build the model.
     """
     reference = transformers().__version__
-    library = peft()
+    library = installed("peft")
     if facts.config is None:
         raise UnsupportedError(
             facts.missing.get("config.json", "there is no config.json"), where=facts.model

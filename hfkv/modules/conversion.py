@@ -7,9 +7,10 @@ representative name for each pattern, so that a checkpoint of 92,000 tensors tak
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -71,9 +72,9 @@ def load_names(
     left: list[tuple[str, str, Shape, tuple[Index, ...]]] = []
     # (rule, target pattern) -> index -> source number -> shapes
     merges: dict[tuple[int, str], dict[Index, list[list[Shape]]]] = {}
-    seen: set[int] = set()
+    renaming = _Renaming(rules, prefix, known)
     for pattern, dtype, shape, indices in sorted(tensors.patterns(), key=lambda item: item[0]):
-        for members, result in _apply(pattern, indices, rules, seen, prefix, known):
+        for members, result in renaming.apply(pattern, indices):
             number, source, target, places = result
             if number is None and target not in known:
                 left.append((pattern, dtype, shape, members))
@@ -95,7 +96,9 @@ def load_names(
             dtypes[target] = dtype
     for (number, target), group in merges.items():
         rule = rules[number]
-        made = _targets(rule, target, prefix, known)
+        # Patterns and targets agree in everything but their numbers.
+        first, *others = rule["targets"]
+        made = [target, *(target.replace(first, other) for other in others)]
         # Like groups have like results: each distinct one is worked out once.
         done: dict[Any, list[Shape]] = {}
         for index, lists in group.items():
@@ -112,33 +115,6 @@ def load_names(
 _Result = tuple["int | None", int, str, tuple[tuple[int, int], ...]]
 
 
-def _apply(
-    pattern: str,
-    indices: tuple[Index, ...],
-    rules: Sequence[Mapping[str, Any]],
-    seen: set[int],
-    prefix: str,
-    known: frozenset[str],
-) -> Iterator[tuple[tuple[Index, ...], _Result]]:
-    """Groups of index tuples with the result of the rules on them."""
-    depth = len(indices[0])
-    stand_ins = tuple(_FIRST + place * _STEP for place in range(depth))
-    common = _rename(pattern.format(*stand_ins), rules, seen, prefix, known, stand_ins)
-    # A rule can name a number outright; then the first or the last index tells.
-    agree = all(
-        _instance(common, index) == _plain(pattern.format(*index), rules, seen, prefix, known)
-        for index in {indices[0], indices[-1]}
-    )
-    if agree:
-        yield indices, common
-        return
-    for index in indices:
-        number, source, name = _plain(pattern.format(*index), rules, seen, prefix, known)
-        target, numbers = template(name)
-        # Constant places: an index that is not taken from the name's own.
-        yield ((numbers,), (number, source, target, tuple((at, 0) for at in range(len(numbers)))))
-
-
 def _index(index: Index, places: tuple[tuple[int, int], ...]) -> Index:
     """The numbers of a result: taken from the name's own (and moved), or written by a rule."""
     return tuple(add if place < 0 else index[place] + add for place, add in places)
@@ -149,101 +125,122 @@ def _instance(result: _Result, index: Index) -> tuple[int | None, int, str]:
     return number, source, target.format(*_index(index, places))
 
 
-def _plain(
-    name: str,
-    rules: Sequence[Mapping[str, Any]],
-    seen: set[int],
-    prefix: str,
-    known: frozenset[str],
-) -> tuple[int | None, int, str]:
-    number, source, target, places = _rename(name, rules, seen, prefix, known, ())
-    return number, source, target.format(*(add for _, add in places))
+@dataclass(frozen=True, slots=True)
+class _Renaming:
+    """The rules for the names of one checkpoint.
 
+    Attributes:
+        rules, prefix, known: as :func:`load_names` takes them.
+        seen: numbers of the rules whose first source was met.
+    """
 
-def _rename(
-    name: str,
-    rules: Sequence[Mapping[str, Any]],
-    seen: set[int],
-    prefix: str,
-    known: frozenset[str],
-    stand_ins: Index,
-) -> _Result:
-    """(number of the convert or None, its source, target pattern, where its indices come from)."""
-    result = name
-    for number, rule in enumerate(rules):
-        if rule["kind"] != "convert":
-            result = _once(result, rule, number, seen)[0]
-    for number, rule in enumerate(rules):
-        if rule["kind"] == "convert":
-            changed, source = _once(result, rule, number, seen)
-            if source is not None:
-                found = _fit(changed, prefix, known, rule)
-                if found is not None:
-                    return (number, source, *_places(found, stand_ins))
-                break
-    found = _fit(result, prefix, known, None)
-    if found is None:
-        found = _fit(name, prefix, known, None)
-    return (None, 0, *_places(found if found is not None else result, stand_ins))
+    rules: Sequence[Mapping[str, Any]]
+    prefix: str
+    known: frozenset[str]
+    seen: set[int] = field(default_factory=set)
 
-
-def _once(
-    name: str, rule: Mapping[str, Any], number: int, seen: set[int]
-) -> tuple[str, int | None]:
-    """A rule applied at most once; the source that matched, or None."""
-    start = ""
-    if rule.get("scope") is not None:
-        inside = f"{rule['scope']}." if rule["scope"] else ""
-        outside = f"{rule['prefix']}.{inside}" if rule.get("prefix") else inside
-        for beginning in (outside, inside):
-            if name.startswith(beginning):
-                start, name = beginning, name[len(beginning) :]
-                break
-        else:
-            return name, None
-    found = _regex(rule["regex"]).search(name)
-    if found is None:
-        return start + name, None
-    source = next(
-        int(group[1:])
-        for group, value in found.groupdict().items()
-        if value is not None and re.fullmatch(r"g[0-9]+", group)
-    )
-    kind = rule["kind"]
-    if kind == "group":
-        if source == 0:
-            seen.add(number)
-        if number not in seen:
-            return start + name, None
-    target = rule["targets"][source if kind == "group" else 0]
-    # \1 is the first group inside the branch that matched.
-    order = _regex(rule["regex"]).groupindex[f"g{source}"]
-    if r"\1" in target:
-        inner = found.group(order + 1)
-        if kind == "offset":
-            inner = str(int(inner) + rule["offset"])
-        target = target.replace(r"\1", inner)
-    return start + name[: found.start()] + target + name[found.end() :], source
-
-
-def _fit(
-    name: str, prefix: str, known: frozenset[str], rule: Mapping[str, Any] | None
-) -> str | None:
-    """The name as a parameter of the class, with the base model's prefix taken off or added."""
-
-    def there(candidate: str) -> bool:
-        if rule is None or template(candidate)[0] in known:
-            return template(candidate)[0] in known
-        first = rule["targets"][0]
-        return any(
-            template(candidate.replace(first, other))[0] in known for other in rule["targets"][1:]
+    def apply(
+        self, pattern: str, indices: tuple[Index, ...]
+    ) -> Iterator[tuple[tuple[Index, ...], _Result]]:
+        """Groups of index tuples with the result of the rules on them."""
+        depth = len(indices[0])
+        stand_ins = tuple(_FIRST + place * _STEP for place in range(depth))
+        common = self._rename(pattern.format(*stand_ins), stand_ins)
+        # A rule can name a number outright; then the first or the last index tells.
+        agree = all(
+            _instance(common, index) == self._plain(pattern.format(*index))
+            for index in {indices[0], indices[-1]}
         )
+        if agree:
+            yield indices, common
+            return
+        for index in indices:
+            number, source, name = self._plain(pattern.format(*index))
+            target, numbers = template(name)
+            # Constant places: an index that is not taken from the name's own.
+            yield (
+                (numbers,),
+                (number, source, target, tuple((at, 0) for at in range(len(numbers)))),
+            )
 
-    if prefix and name.startswith(f"{prefix}.") and there(name[len(prefix) + 1 :]):
-        return name[len(prefix) + 1 :]
-    if prefix and there(f"{prefix}.{name}"):
-        return f"{prefix}.{name}"
-    return name if there(name) else None
+    def _plain(self, name: str) -> tuple[int | None, int, str]:
+        number, source, target, places = self._rename(name)
+        return number, source, target.format(*(add for _, add in places))
+
+    def _rename(self, name: str, stand_ins: Index = ()) -> _Result:
+        """The number of the convert or None, its source, the target's pattern, and where its
+        indices come from."""
+        result = name
+        for number, rule in enumerate(self.rules):
+            if rule["kind"] != "convert":
+                result = self._once(result, number)[0]
+        for number, rule in enumerate(self.rules):
+            if rule["kind"] == "convert":
+                changed, source = self._once(result, number)
+                if source is not None:
+                    found = self._fit(changed, rule)
+                    if found is not None:
+                        return (number, source, *_places(found, stand_ins))
+                    break
+        found = self._fit(result)
+        if found is None:
+            found = self._fit(name)
+        return (None, 0, *_places(found if found is not None else result, stand_ins))
+
+    def _once(self, name: str, number: int) -> tuple[str, int | None]:
+        """A rule applied at most once; the source that matched, or None."""
+        rule, start = self.rules[number], ""
+        if rule.get("scope") is not None:
+            inside = f"{rule['scope']}." if rule["scope"] else ""
+            outside = f"{rule['prefix']}.{inside}" if rule.get("prefix") else inside
+            for beginning in (outside, inside):
+                if name.startswith(beginning):
+                    start, name = beginning, name[len(beginning) :]
+                    break
+            else:
+                return name, None
+        found = _regex(rule["regex"]).search(name)
+        if found is None:
+            return start + name, None
+        source = next(
+            int(group[1:])
+            for group, value in found.groupdict().items()
+            if value is not None and re.fullmatch(r"g[0-9]+", group)
+        )
+        kind = rule["kind"]
+        if kind == "group":
+            if source == 0:
+                self.seen.add(number)
+            if number not in self.seen:
+                return start + name, None
+        target = rule["targets"][source if kind == "group" else 0]
+        # \1 is the first group inside the branch that matched.
+        order = _regex(rule["regex"]).groupindex[f"g{source}"]
+        if r"\1" in target:
+            inner = found.group(order + 1)
+            if kind == "offset":
+                inner = str(int(inner) + rule["offset"])
+            target = target.replace(r"\1", inner)
+        return start + name[: found.start()] + target + name[found.end() :], source
+
+    def _fit(self, name: str, rule: Mapping[str, Any] | None = None) -> str | None:
+        """The name as a parameter of the class, with the base model's prefix taken off or added."""
+
+        def there(candidate: str) -> bool:
+            if rule is None or template(candidate)[0] in self.known:
+                return template(candidate)[0] in self.known
+            first = rule["targets"][0]
+            return any(
+                template(candidate.replace(first, other))[0] in self.known
+                for other in rule["targets"][1:]
+            )
+
+        start = f"{self.prefix}." if self.prefix else ""
+        if start and name.startswith(start) and there(name[len(start) :]):
+            return name[len(start) :]
+        if start and there(start + name):
+            return start + name
+        return name if there(name) else None
 
 
 def _places(name: str, stand_ins: Index) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -260,15 +257,6 @@ def _places(name: str, stand_ins: Index) -> tuple[str, tuple[tuple[int, int], ..
     return target, tuple(places)
 
 
-def _targets(rule: Mapping[str, Any], target: str, prefix: str, known: frozenset[str]) -> list[str]:
-    first = rule["targets"][0]
-    made = [target]
-    for other in rule["targets"][1:]:
-        # Patterns and targets agree in everything but their numbers.
-        made.append(target.replace(first, other))
-    return made
-
-
 def _operate(
     rule: Mapping[str, Any], lists: list[list[Shape]], made: list[str], target: str, sizes: Sizes
 ) -> list[Shape]:
@@ -278,21 +266,14 @@ def _operate(
     for operation, *arguments in rule["ops"]:
         if operation == "MergeModulelist":
             (at,) = arguments
-            merged = []
-            for items in work:
-                if len(set(items)) != 1:
-                    raise UnsupportedError(
-                        f"the pieces of {target} differ in size", where="safetensors header"
-                    )
-                shape = items[0]
-                merged.append([(*shape[:at], len(items), *shape[at:])])
-            work = merged
+            if any(len(set(items)) != 1 for items in work):
+                raise UnsupportedError(
+                    f"the pieces of {target} differ in size", where="safetensors header"
+                )
+            work = [[_stacked(items, at)] for items in work]
         elif operation == "Concatenate":
             (at,) = arguments
-            parts = [shape for items in work for shape in items]
-            joined = list(parts[0])
-            joined[at] = sum(shape[at] for shape in parts)
-            work = [[tuple(joined)]]
+            work = [[_joined([shape for items in work for shape in items], at)]]
         elif operation == "Chunk":
             (at,) = arguments
             shape = work[0][0]
@@ -315,20 +296,14 @@ def _operate(
         elif operation in ("Interleave", "PermuteForRope"):
             continue
         elif operation == "Conv3dToLinear":
-            work = [[(shape[0], _product(shape[1:])) for shape in items] for items in work]
+            work = [[(shape[0], math.prod(shape[1:])) for shape in items] for items in work]
         elif operation == "ErnieFuseAndSplitTextVisionExperts":
             stack, concat = arguments
             half = [
                 [items[len(items) // count * at : len(items) // count * (at + 1)] for items in work]
                 for at in range(count)
             ]
-            halves: list[list[Shape]] = []
-            for lists_of in half:
-                parts = [(*i[0][:stack], len(i), *i[0][stack:]) for i in lists_of]
-                joined = list(parts[0])
-                joined[concat] = sum(part[concat] for part in parts)
-                halves.append([tuple(joined)])
-            work = halves
+            work = [[_joined([_stacked(i, stack) for i in items], concat)] for items in half]
         else:
             raise UnsupportedError(
                 f"transformers loads {target} by {operation}, which is not known here",
@@ -338,6 +313,18 @@ def _operate(
     if len(flat) != count:
         raise UnsupportedError(f"how transformers loads {target} is not known here", where="header")
     return flat
+
+
+def _stacked(shapes: Sequence[Shape], at: int) -> Shape:
+    """Like tensors as one, with their number along a new dimension."""
+    return (*shapes[0][:at], len(shapes), *shapes[0][at:])
+
+
+def _joined(shapes: Sequence[Shape], at: int) -> Shape:
+    """Tensors as one, one after the other along a dimension."""
+    sizes = list(shapes[0])
+    sizes[at] = sum(shape[at] for shape in shapes)
+    return tuple(sizes)
 
 
 def _split(shape: Shape, at: int, made: list[str], target: str, sizes: Sizes) -> list[Shape]:
@@ -350,10 +337,3 @@ def _split(shape: Shape, at: int, made: list[str], target: str, sizes: Sizes) ->
             where="safetensors header",
         )
     return [(*shape[:at], piece or 0, *shape[at + 1 :]) for piece in pieces]
-
-
-def _product(shape: Sequence[int]) -> int:
-    result = 1
-    for item in shape:
-        result *= item
-    return result

@@ -17,8 +17,7 @@ from hfkv.modules.expressions import evaluate
 from hfkv.modules.geometry import FLAT
 from hfkv.modules.header import Header, Index, Shape, family, read_header
 from hfkv.modules.inferred import guess, inferred
-from hfkv.modules.rules import RULES
-from hfkv.modules.rules.rule import Rule, Weight
+from hfkv.modules.rules import Rule, Weight, rules
 from hfkv.modules.table import is_known
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
@@ -37,8 +36,8 @@ def basis_of(model_type: str) -> tuple[str, str]:
     """
     if is_known(model_type):
         return "exact", ""
-    rules = RULES.get(model_type, ())
-    return ("documented", rules[0].source) if rules else ("inferred", "")
+    known = rules().get(model_type, ())
+    return ("documented", known[0].source) if known else ("inferred", "")
 
 
 def by_header(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, where: str) -> Built:
@@ -56,12 +55,12 @@ def by_header(model_type: str, raw: Mapping[str, Any], tensors: TensorTable, whe
             hint="ask about the model that it was quantized from",
         )
     header = read_header(tensors)
-    rules = RULES.get(model_type, ())
-    if not rules:
+    known = rules().get(model_type, ())
+    if not known:
         return inferred(model_type, raw, header, where)
-    rule = next((rule for rule in rules if _has(rule.input, header)), None)
+    rule = next((rule for rule in known if _has(rule.input, header)), None)
     if rule is None:
-        why = f"its names are not those of {' or '.join(rule.source for rule in rules)}"
+        why = f"its names are not those of {' or '.join(rule.source for rule in known)}"
         return inferred(model_type, raw, header, where, why=why)
     if rule.buffers:
         header = read_header(tensors, rule.buffers)

@@ -17,7 +17,7 @@ logical elements one stored element holds, and along which axis:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.errors import ConfigError, UnsupportedError
@@ -31,26 +31,11 @@ __all__ = ["quantization_of", "unpack"]
 #: Files beside config.json that some tools write the method into.
 _SIDE_FILES = ("quantize_config.json", "hf_quant_config.json")
 #: What lies beside packed weights, by its ending.
-_BESIDE = (
-    ".qzeros",
-    ".g_idx",
-    ".scales",
-    ".weight_scale",
-    ".weight_scale_2",
-    ".weight_scale_inv",
-    ".weight_global_scale",
-    ".input_global_scale",
-    ".weight_zero_point",
-    ".weight_g_idx",
-    ".weight_shape",
-    ".input_scale",
-    ".output_scale",
-    ".k_scale",
-    ".v_scale",
-    ".SCB",
-    ".weight_format",
-    "_scale_inv",
-    "_blocks_scale",
+_BESIDE = tuple(
+    """.qzeros .g_idx .scales .weight_scale .weight_scale_2 .weight_scale_inv
+    .weight_global_scale .input_global_scale .weight_zero_point .weight_g_idx .weight_shape
+    .input_scale .output_scale .k_scale .v_scale .SCB .weight_format
+    _scale_inv _blocks_scale""".split()
 )
 
 #: Bits of one packed value.
@@ -103,9 +88,13 @@ def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:
     rule = _rule(method, quantization, tensors, where)
     if rule is None:
         return tensors.mapped(lambda item: None if item.name.endswith(_BESIDE) else item), ""
-    by_name = method == "mlx"  # which layers are packed, and how, depends on their neighbours
+    change = _kept(rule)
+    if method == "mlx":  # which layers are packed, and how, depends on their neighbours
+        made = TensorTable(filter(None, map(change, tensors)))
+    else:
+        made = tensors.mapped(change)
     return (
-        TensorTable(_apply(tensors, rule)) if by_name else tensors.mapped(_kept(rule)),
+        made,
         (
             f"the weights are packed ({method}); the layers' sizes are unpacked from the header "
             "by its rule, and parameters in all are counted unpacked" + _on_it(method, quantization)
@@ -159,27 +148,27 @@ def _rule(
         # The packing is another method's, named after a colon.
         packing = str(quantization.get("packing_format", "auto_round:auto_gptq"))
         method = next((name for name in ("gptq", "awq") if name in packing), packing)
-    if method == "gptq":
+    if method in ("gptq", "awq"):
         bits = _bits(quantization, where)
-        return lambda item: _qweight(item, lambda a, b: (b, _unpacked(a, bits, item, where)))
-    if method == "awq":
-        bits = _bits(quantization, where)
-        if str(quantization.get("version", "gemm")).lower() == "gemv":
-            return lambda item: _qweight(item, lambda a, b: (a, _unpacked(b, bits, item, where)))
-        return lambda item: _qweight(item, lambda a, b: (_unpacked(b, bits, item, where), a))
+        gemv = str(quantization.get("version", "gemm")).lower() == "gemv"
+
+        def layer(item: Tensor, a: int, b: int) -> tuple[int, int]:
+            if method == "gptq":
+                return b, _unpacked(a, bits, item, where)
+            unpacked = _unpacked(b, bits, item, where)
+            return (a, unpacked) if gemv else (unpacked, a)
+
+        return lambda item: _named(item, ".qweight", lambda a, b: layer(item, a, b))
     if method == "compressed-tensors":
         return _compressed(quantization, where)
-    if method in ("fp8", "fbgemm_fp8", "finegrained_fp8", "mxfp8"):
-        return None
-    if method == "bitsandbytes":
+    if method in ("bitsandbytes", "fp8", "fbgemm_fp8", "finegrained_fp8", "mxfp8"):
         return None
     if method == "mxfp4":
         return _mxfp4
     if method in ("modelopt", "modelopt_fp4", "modelopt_mixed", "nvfp4"):
         algorithms = _algorithms(quantization)
         if all("FP4" in name or name.startswith(("FP8", "MXFP8")) for name in algorithms):
-            # 4-bit floats are the only ones that are held in bytes; float8 keeps the shape.
-            return lambda item: _doubled(item, ("U8",), 2)
+            return _doubled
     if method == "mlx":
         return lambda item: _mlx(item, quantization, tensors, where)
     if method == "bitnet":
@@ -257,13 +246,6 @@ def _kept(rule: _Rule) -> _Rule:
     return change
 
 
-def _apply(tensors: TensorTable, rule: _Rule) -> Iterator[Tensor]:
-    for item in tensors:
-        made = _kept(rule)(item)
-        if made is not None:
-            yield made
-
-
 _Shape = Callable[[int, int], "tuple[int, int]"]
 
 
@@ -275,14 +257,11 @@ def _named(item: Tensor, ending: str, shape: _Shape) -> Tensor | None:
     )
 
 
-def _qweight(item: Tensor, shape: _Shape) -> Tensor | None:
-    return _named(item, ".qweight", shape)
-
-
-def _doubled(item: Tensor, dtypes: tuple[str, ...], per: int) -> Tensor | None:
-    if item.dtype not in dtypes or len(item.shape) < 2:
+def _doubled(item: Tensor) -> Tensor | None:
+    """4-bit floats are the only ones that are held in bytes; float8 keeps the shape."""
+    if item.dtype != "U8" or len(item.shape) < 2:
         return item
-    return Tensor(name=item.name, dtype="BF16", shape=(*item.shape[:-1], item.shape[-1] * per))
+    return Tensor(name=item.name, dtype="BF16", shape=(*item.shape[:-1], item.shape[-1] * 2))
 
 
 def _mlx(

@@ -30,14 +30,7 @@ __all__ = [
 EMBEDDINGS = ("embed_tokens", "lm_head")
 _HEADS = ("score", "classifier")
 #: PEFT's ``TaskType``.
-TASKS = (
-    "SEQ_CLS",
-    "SEQ_2_SEQ_LM",
-    "CAUSAL_LM",
-    "TOKEN_CLS",
-    "QUESTION_ANS",
-    "FEATURE_EXTRACTION",
-)
+TASKS = tuple("SEQ_CLS SEQ_2_SEQ_LM CAUSAL_LM TOKEN_CLS QUESTION_ANS FEATURE_EXTRACTION".split())
 #: PEFT's classes for these tasks train the heads of these names whole.
 _TASK_HEADS = {
     "SEQ_CLS": ("classifier", "score"),

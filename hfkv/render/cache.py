@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hfkv.json_value import attributes
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes
@@ -22,15 +23,7 @@ def to_json(folder: Path, entries: Sequence[Entry], *, cleared: bool) -> dict[st
         "folder": str(folder),
         "bytes": sum(entry.bytes for entry in entries),
         "cleared": cleared,
-        "entries": [
-            {
-                "model": entry.model,
-                "commit": entry.commit,
-                "revisions": list(entry.revisions),
-                "bytes": entry.bytes,
-            }
-            for entry in entries
-        ],
+        "entries": [attributes(entry, "model commit revisions bytes") for entry in entries],
     }
 
 

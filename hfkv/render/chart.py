@@ -247,23 +247,17 @@ def _over_rank(chart: OverRank) -> Figure:
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xlim(RANKS[0], RANKS[-1])
-    top.axhline(1, color="#555555", linewidth=1, linestyle=(0, (4, 3)))
-    top.annotate(
-        "as large as the cache", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
-    )
-    bottom.axhline(
-        float(100 * chart.rule.share_of_weights),
-        color="#555555",
-        linewidth=1,
-        linestyle=(0, (4, 3)),
-    )
-    bottom.annotate(
-        "1% of the weights", (1.1, 1), xytext=(0, 3), textcoords="offset points", fontsize=8.5
-    )
-    top.set_ylabel(chart.y[0].label)
-    top.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}x"))
-    bottom.set_ylabel(chart.y[1].label)
-    bottom.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
+    most = float(100 * chart.rule.share_of_weights)
+    for axis, measured, unit, height, label in (
+        (top, chart.y[0], "x", 1.0, "as large as the cache"),
+        (bottom, chart.y[1], "%", most, "1% of the weights"),
+    ):
+        axis.axhline(height, color="#555555", linewidth=1, linestyle=(0, (4, 3)))
+        axis.annotate(label, (1.1, height), xytext=(0, 3), textcoords="offset points", fontsize=8.5)
+        axis.set_ylabel(measured.label)
+        axis.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _, unit=unit: f"{value:g}{unit}")
+        )
     bottom.set_xlabel(chart.x.label)
     bottom.set_xticks(RANKS, [str(rank) for rank in RANKS])
     bottom.xaxis.set_minor_locator(NullLocator())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hfkv.cache import CacheTensor
     from hfkv.live.verify import LayerPair, Verification
 
-__all__ = ["sheets"]
+__all__ = ["sheets", "signed"]
 
 
 def sheets(found: Verification) -> list[Sheet]:
@@ -30,7 +30,7 @@ def sheets(found: Verification) -> list[Sheet]:
     if mine is not None:
         rows.insert(
             0,
-            ("hfkv", f"{mine.bytes:,}", _signed(mine.bytes - live.bytes), mine.basis),
+            ("hfkv", f"{mine.bytes:,}", signed(mine.bytes - live.bytes), mine.basis),
         )
     lines = [] if mine is not None else [f"hfkv refuses: {printable(found.reason, 600)}"]
     made = [
@@ -56,7 +56,7 @@ def sheets(found: Verification) -> list[Sheet]:
                         group[0].kind or "-",
                         _tensors(group[0].planned),
                         "the same" if group[0].agree else _tensors(group[0].live),
-                        _signed(group[0].difference_bytes),
+                        signed(group[0].difference_bytes),
                     )
                     for group in _grouped(found.layers)
                 ],
@@ -90,5 +90,6 @@ def _tensors(tensors: Sequence[CacheTensor]) -> str:
     )
 
 
-def _signed(size: int) -> str:
+def signed(size: int) -> str:
+    """A difference, as a table has it."""
     return f"{size:+,}" if size else "0"

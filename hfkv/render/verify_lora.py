@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hfkv.reading import printable
 from hfkv.render.sheet import Sheet
+from hfkv.render.verify import signed
 
 if TYPE_CHECKING:
     from hfkv.live.verify_lora import LoraVerification
@@ -24,7 +25,7 @@ def sheets(found: LoraVerification) -> list[Sheet]:
             name,
             "-" if ours is None else f"{ours:,}",
             "-" if theirs is None else f"{theirs:,}",
-            "" if ours is None or theirs is None else _signed(ours - theirs),
+            "" if ours is None or theirs is None else signed(ours - theirs),
         )
         for name, ours, theirs in (
             ("trained", None if mine is None else mine.trainable_parameters, found.trainable),
@@ -34,7 +35,7 @@ def sheets(found: LoraVerification) -> list[Sheet]:
     targets = {} if mine is None else mine.per_target
     for name in dict.fromkeys([*targets, *found.per_target]):
         ours, theirs = targets.get(name, 0), found.per_target.get(name, 0)
-        rows.append((printable(name, 60), f"{ours:,}", f"{theirs:,}", _signed(ours - theirs)))
+        rows.append((printable(name, 60), f"{ours:,}", f"{theirs:,}", signed(ours - theirs)))
     lines = [found.reference if mine is None else f"{found.reference}; hfkv's basis: {mine.basis}"]
     if found.reason:
         lines.append(f"hfkv refuses: {printable(found.reason, 600)}")
@@ -48,7 +49,3 @@ def sheets(found: LoraVerification) -> list[Sheet]:
             lines=lines,
         )
     ]
-
-
-def _signed(count: int) -> str:
-    return f"{count:+,}" if count else "0"

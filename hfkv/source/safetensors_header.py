@@ -15,11 +15,18 @@ from hfkv.errors import HeaderError
 from hfkv.reading import describe, printable
 from hfkv.tensors import Tensor
 
-__all__ = ["LARGEST_HEADER", "MOST_TENSORS", "header_length", "parse_header"]
+__all__ = [
+    "LARGEST_HEADER",
+    "MOST_DIMENSIONS",
+    "MOST_TENSORS",
+    "header_length",
+    "parse_header",
+    "skip_space",
+]
 
 #: The format's own limit; the largest real header known is far below it.
 LARGEST_HEADER = 100_000_000
-_MOST_DIMENSIONS = 64
+MOST_DIMENSIONS = 64
 #: Of one file.
 MOST_TENSORS = 1_000_000
 _LARGEST = 2**63
@@ -103,14 +110,14 @@ def parse_header(
 
 def _entries(text: str, where: str) -> Iterator[tuple[str, Any]]:
     """The keys and values of the outermost object; inner objects as tuples of pairs."""
-    at = _skip(text, 0)
+    at = skip_space(text, 0)
     if text[at : at + 1] != "{":
         raise HeaderError(
             f"found {printable(text[at : at + 20]) or 'nothing'}",
             where=f"{where}: byte {at + 8}",
             expected="a JSON object",
         )
-    at = _skip(text, at + 1)
+    at = skip_space(text, at + 1)
     try:
         if text[at : at + 1] == "}":
             at += 1
@@ -119,14 +126,14 @@ def _entries(text: str, where: str) -> Iterator[tuple[str, Any]]:
                 if text[at : at + 1] != '"':
                     raise _not_json("a name is expected", text, at, where)
                 name, at = scanstring(text, at + 1, True)
-                at = _skip(text, at)
+                at = skip_space(text, at)
                 if text[at : at + 1] != ":":
                     raise _not_json("':' is expected", text, at, where)
-                value, at = _SCAN(text, _skip(text, at + 1))
+                value, at = _SCAN(text, skip_space(text, at + 1))
                 yield name, value
-                at = _skip(text, at)
+                at = skip_space(text, at)
                 mark = text[at : at + 1]
-                at = _skip(text, at + 1)
+                at = skip_space(text, at + 1)
                 if mark == "}":
                     break
                 if mark != ",":
@@ -141,11 +148,11 @@ def _entries(text: str, where: str) -> Iterator[tuple[str, Any]]:
         ) from None
     except (RecursionError, ValueError):
         raise HeaderError("JSON that cannot be read", where=where) from None
-    if _skip(text, at) != len(text):
+    if skip_space(text, at) != len(text):
         raise _not_json("text after the object", text, at, where)
 
 
-def _skip(text: str, at: int) -> int:
+def skip_space(text: str, at: int) -> int:
     """The place of the next character that is not white space."""
     # Headers are written without any, so the expression is rarely needed.
     if text[at : at + 1] > " ":
@@ -201,7 +208,7 @@ def _tensor(
         raise HeaderError(
             f"found {_brief(shape)}",
             where=f"{where}: {printable(name)}: shape",
-            expected=f"a list of at most {_MOST_DIMENSIONS} whole numbers, none negative",
+            expected=f"a list of at most {MOST_DIMENSIONS} whole numbers, none negative",
         )
     span = _whole(offsets)
     if span is None or len(span) != 2 or not 0 <= span[0] <= span[1] < _LARGEST:
@@ -229,7 +236,7 @@ def _tensor(
 def _whole(value: object) -> tuple[int, ...] | None:
     """A list of whole numbers as a tuple, or None for anything else."""
     # By the items' types, not by isinstance or equality: true and 1.0 are 1 to Python.
-    if not isinstance(value, list) or len(value) > _MOST_DIMENSIONS:
+    if not isinstance(value, list) or len(value) > MOST_DIMENSIONS:
         return None
     return tuple(value) if not value or set(map(type, value)) == _WHOLE else None
 

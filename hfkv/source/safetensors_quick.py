@@ -15,14 +15,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hfkv.dtypes import BITS, nbytes
-from hfkv.source.safetensors_header import MOST_TENSORS, parse_header
+from hfkv.source.safetensors_header import (
+    MOST_DIMENSIONS,
+    MOST_TENSORS,
+    parse_header,
+    skip_space,
+)
 from hfkv.tensors import TableBuilder
 
 __all__ = ["add_header", "read_headers"]
 
-_MOST_DIMENSIONS = 64
 _DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\n\r]*")
 #: The start of a header, with its metadata if that comes first, as the Rust library has it.
 _START = re.compile(r'\{(?:"__metadata__":(\{[^{}\\]*\}),)?')
 #: One entry, with the comma or the brace that follows it.
@@ -115,21 +118,16 @@ def _walk(text: str, at: int, member: Callable[[str, str, int], int]) -> int:
     """Read the JSON object at ``at``; ``member`` reads each value and says where it ends."""
     at = _expect(text, at, "{")
     while True:
-        name, at = _DECODER.raw_decode(text, _skip(text, at))
-        at = member(name, text, _skip(text, _expect(text, at, ":")))
-        at = _skip(text, at)
+        name, at = _DECODER.raw_decode(text, skip_space(text, at))
+        at = member(name, text, skip_space(text, _expect(text, at, ":")))
+        at = skip_space(text, at)
         if text[at : at + 1] == "}":
             return at + 1
         at = _expect(text, at, ",")
 
 
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return at if found is None else found.end()
-
-
 def _expect(text: str, at: int, mark: str) -> int:
-    at = _skip(text, at)
+    at = skip_space(text, at)
     if text[at : at + 1] != mark:
         raise ValueError(f"no {mark}")
     return at + 1
@@ -237,7 +235,7 @@ def _entries(
 
 def _bytes(dtype: object, shape: tuple[int, ...]) -> int | None:
     """Bytes of one such tensor; None where the strict reader has to decide."""
-    if not isinstance(dtype, str) or dtype not in BITS or len(shape) > _MOST_DIMENSIONS:
+    if not isinstance(dtype, str) or dtype not in BITS or len(shape) > MOST_DIMENSIONS:
         return None
     if any(not 0 <= size < 2**63 for size in shape):
         return None

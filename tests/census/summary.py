@@ -19,7 +19,7 @@ from hfkv.cache.catalogue import architectures
 from hfkv.errors import HfkvError
 from hfkv.facts.classes import known_types, pinned_version
 from hfkv.modules.documented import basis_of
-from hfkv.modules.rules import RULES
+from hfkv.modules.rules import rules
 from hfkv.render.machine import to_markdown
 from tests.cache.test_goldens import planned
 from tests.census.goldens import load
@@ -126,7 +126,11 @@ def document() -> str:
         "## LoRA's modules, documented",
         to_markdown(
             ("model_type", "source"),
-            [(f"`{name}`", rule.source) for name, rules in sorted(RULES.items()) for rule in rules],
+            [
+                (f"`{name}`", rule.source)
+                for name, found in sorted(rules().items())
+                for rule in found
+            ],
         ).replace(" ---: |", " --- |"),
     ]
     if left:

@@ -11,7 +11,7 @@ from hfkv.facts import Facts
 from hfkv.facts.classes import config_class
 from hfkv.model import Model
 from hfkv.modules.documented import basis_of
-from hfkv.modules.rules import RULES
+from hfkv.modules.rules import rules
 from hfkv.peft.lora import Lora, LoraOptions
 from tests.modules.skeletons import CASES, Case
 
@@ -26,14 +26,14 @@ def count(base: Facts, **fields: Any) -> Lora:
 
 
 def test_rules_are_of_types_that_transformers_lacks() -> None:
-    assert not [name for name in RULES if config_class(name) is not None]
-    assert {basis_of(name)[0] for name in RULES} == {"documented"}
+    assert not [name for name in rules() if config_class(name) is not None]
+    assert {basis_of(name)[0] for name in rules()} == {"documented"}
 
 
 def test_every_rule_has_a_case_and_says_its_source() -> None:
-    assert {case.name for case in CASES} == set(RULES)
-    assert all(".py" in rule.source for rules in RULES.values() for rule in rules)
-    assert sum(len(rules) for rules in RULES.values()) <= len(CASES)
+    assert {case.name for case in CASES} == set(rules())
+    assert all(".py" in rule.source for found in rules().values() for rule in found)
+    assert sum(len(found) for found in rules().values()) <= len(CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -43,7 +43,7 @@ def test_every_linear_layer_but_the_output_embedding(case: Case) -> None:
     assert figure.parameters == 4 * sum(sum(shape) for shape in case.linear.values())
     assert figure.modules == len(case.linear)
     source = next(note for note in figure.notes if case.name in note)
-    assert any(rule.source in source for rule in RULES[case.name])
+    assert any(rule.source in source for rule in rules()[case.name])
     assert ("past the layers" in source) == bool(case.beyond)
 
 
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_does_not_agree_is_refused(
 ) -> None:
     with pytest.raises(UnsupportedError, match=message) as error:
         count(CASE[name].facts(**changes))
-    assert RULES[name][0].source in str(error.value)
+    assert rules()[name][0].source in str(error.value)
 
 
 def test_weights_beside_the_rule_make_it_inferred() -> None:

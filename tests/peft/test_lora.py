@@ -114,3 +114,12 @@ def test_a_peft_config_is_accepted_without_peft() -> None:
         base.lora(LoraConfig()).parameters
         == base.lora(r=16, target_modules=["v_proj", "q_proj"]).parameters
     )
+
+
+def test_what_is_saved_is_an_object_of_the_json() -> None:
+    figure = model("meta-llama/Meta-Llama-3-70B").lora(r=8, modules_to_save=["lm_head"])
+    value = figure.to_json()
+    assert value["saved"] == dict(figure.saved) == {"lm_head": 128_256 * 8192}
+    assert value["target_modules"] == "all-linear"
+    assert value["notes"] == list(figure.notes)
+    assert list(value)[:5] == ["model", "r", "target_modules", "parameters", "bytes"]

@@ -12,6 +12,7 @@ from hfkv.cache.geometry import (
     grouped,
     grouped_by,
     grouped_split,
+    grouped_stated,
     head_dim_or_split,
     heads,
     kv_heads,
@@ -21,6 +22,7 @@ from hfkv.cache.geometry import (
     repeated,
     split_head_dim,
     stated_kv_heads,
+    unfilled,
 )
 from hfkv.cache.kinds import Full, Kind, Nothing
 from hfkv.cache.layer_types import all_full
@@ -33,10 +35,6 @@ from hfkv.reading import describe
 
 __all__ = ["ROWS"]
 
-#: Classes that fill in missing heads, and divide only where nothing names a head size.
-_FILLED = grouped_by(kv_heads, declared_head_dim)
-#: Classes that fill in no heads.
-_STATED = grouped_by(stated_kv_heads, declared_head_dim)
 #: Classes that divide wherever there is no head size, 0 included.
 _EITHER = grouped_by(kv_heads, head_dim_or_split)
 _STATED_EITHER = grouped_by(stated_kv_heads, head_dim_or_split)
@@ -153,11 +151,11 @@ ROWS: dict[str, Row] = table(
     (
         """cohere_compass_text granite4_vision_text hunyuan_v1_dense hunyuan_v1_moe
         hunyuan_vl_text qwen3_vl_text cosmos3_edge_text""",
-        Row(layered(_FILLED)),
+        Row(layered(grouped_stated)),
     ),
     (
         "emu3_text_model ernie4_5_vl_moe_text glm4v_moe_text molmo2_text qwen3_omni_moe_text",
-        Row(layered(_STATED)),
+        Row(layered(unfilled)),
     ),
     ("stablelm glm4v_text deepseek_ocr2_text", Row(layered(grouped_split))),
     ("kyutai_speech_to_text moshi voxtral_realtime_text", Row(layered(_EITHER))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hfkv.cache.geometry import declared_head_dim, grouped, grouped_by, stated_kv_heads
+from hfkv.cache.geometry import grouped, unfilled
 from hfkv.cache.kinds import Shared
 from hfkv.cache.layer_types import one_full_in, window_if_causal
 from hfkv.cache.layered import LayerValues, last_layers_share, layered, stated_per_layer
@@ -16,7 +16,6 @@ from hfkv.reading import describe
 
 __all__ = ["ROWS"]
 
-_HEADS = grouped_by(stated_kv_heads, declared_head_dim)
 _STATED = stated_per_layer("head_dim", "num_key_value_heads")
 
 
@@ -58,7 +57,7 @@ def _keys_are_values(config: Config) -> bool:
 
 
 _GEMMA_4 = layered(
-    _HEADS, one_full_in(6), window=_halved_for_all, per_layer=_global_heads, then=_last_is_full
+    unfilled, one_full_in(6), window=_halved_for_all, per_layer=_global_heads, then=_last_is_full
 )
 
 
@@ -78,7 +77,7 @@ ROWS: dict[str, Row] = table(
         "gemma3_text",
         Row(layered(grouped, one_full_in("sliding_window_pattern"), window=window_if_causal)),
     ),
-    ("gemma3n_text", Row(last_layers_share(layered(_HEADS, one_full_in(5))))),
+    ("gemma3n_text", Row(last_layers_share(layered(unfilled, one_full_in(5))))),
     ("diffusion_gemma_text", Row(_GEMMA_4)),
     ("gemma4_text gemma4_unified_text", Row(last_layers_share(_GEMMA_4))),
     # The pinned class refuses its own config: all layers share, so none is left to share with.

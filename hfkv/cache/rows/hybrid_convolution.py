@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hfkv.cache.geometry import Heads, declared_head_dim, grouped_by, heads, stated_kv_heads
+from hfkv.cache.geometry import Heads, heads, unfilled
 from hfkv.cache.kinds import Kind, State, StatePart, Together
 from hfkv.cache.layer_types import every_layer
 from hfkv.cache.layered import layered, with_attention
@@ -16,7 +16,6 @@ from hfkv.facts.config import Config
 __all__ = ["ROWS"]
 
 FULL, CONV, HYBRID = "full_attention", "conv", "hybrid"
-_STATED = grouped_by(stated_kv_heads, declared_head_dim)
 _CONVOLUTION = {CONV: short_convolution("conv_L_cache")}
 
 
@@ -52,7 +51,7 @@ def _local_layers(config: Config, layers: int) -> Sequence[str]:
 
 
 _INKLING = layered(
-    _STATED, _local_layers, kinds={HYBRID: _inkling(False), "hybrid_sliding": _inkling(True)}
+    unfilled, _local_layers, kinds={HYBRID: _inkling(False), "hybrid_sliding": _inkling(True)}
 )
 
 
@@ -102,14 +101,14 @@ def _zaya(sliding: bool) -> Callable[[Config], Kind]:
 
 ROWS: dict[str, Row] = table(
     ("inkling2_text inkling_text", Row(_INKLING)),
-    ("lfm2", Row(with_attention(layered(_STATED, _lfm2_types, kinds=_CONVOLUTION)))),
-    ("lfm2_moe", Row(with_attention(layered(_STATED, _no_default, kinds=_CONVOLUTION)))),
-    ("lfm3", Row(with_attention(layered(_STATED, _lfm3_types, kinds=_CONVOLUTION)))),
+    ("lfm2", Row(with_attention(layered(unfilled, _lfm2_types, kinds=_CONVOLUTION)))),
+    ("lfm2_moe", Row(with_attention(layered(unfilled, _no_default, kinds=_CONVOLUTION)))),
+    ("lfm3", Row(with_attention(layered(unfilled, _lfm3_types, kinds=_CONVOLUTION)))),
     (
         "zaya",
         Row(
             layered(
-                _STATED,
+                unfilled,
                 every_layer(HYBRID),
                 kinds={HYBRID: _zaya(False), "hybrid_sliding": _zaya(True)},
             )

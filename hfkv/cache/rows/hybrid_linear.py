@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 from hfkv.cache.geometry import (
     Heads,
-    declared_head_dim,
     grouped,
     grouped_by,
+    grouped_stated,
     head_dim_or_split,
     heads,
     kv_heads,
     latent,
     split_head_dim,
-    stated_kv_heads,
+    unfilled,
 )
 from hfkv.cache.kinds import Indexer, Kind, State, StatePart, Together
 from hfkv.cache.layer_types import linear_but_one_in
@@ -29,8 +29,6 @@ from hfkv.reading import describe
 __all__ = ["ROWS"]
 
 FULL, LINEAR, _INDEXED = "full_attention", "linear_attention", "indexed_attention"
-_FILLED = grouped_by(kv_heads, declared_head_dim)
-_STATED = grouped_by(stated_kv_heads, declared_head_dim)
 
 
 def _bailing(config: Config) -> Plan:
@@ -104,7 +102,7 @@ def _minimax(config: Config) -> Plan:
         LINEAR: lambda config: matrix,
     }
     return layered(
-        _FILLED,
+        grouped_stated,
         lambda config, layers: [LINEAR if layer % 2 else FULL for layer in range(layers)],
         kinds=kinds,
     )(config)
@@ -135,7 +133,7 @@ def _olmo_delta(config: Config) -> Kind:
 
 def _qwen4(config: Config) -> Plan:
     """Qwen 4: gated delta nets, some with n-gram convolutions; the others index blocks of keys."""
-    full = _STATED(config).full()
+    full = unfilled(config).full()
     inner = linear_but_one_in()
 
     def types(config: Config, layers: int) -> Sequence[str]:
@@ -145,7 +143,7 @@ def _qwen4(config: Config) -> Plan:
         return Together((full, Indexer(dim=config.int("indexer_head_dim"))))
 
     made = layered(
-        _STATED,
+        unfilled,
         types,
         kinds={LINEAR: gated_delta, FULL: indexed, _INDEXED: indexed},
     )(config)
@@ -230,7 +228,7 @@ ROWS: dict[str, Row] = table(
     ("minimax", Row(_minimax)),
     (
         "olmo_hybrid",
-        Row(with_attention(layered(_FILLED, _olmo_types, kinds={LINEAR: _olmo_delta}))),
+        Row(with_attention(layered(grouped_stated, _olmo_types, kinds={LINEAR: _olmo_delta}))),
     ),
     (
         "qwen3_next qwen3_5_text qwen3_5_moe_text",

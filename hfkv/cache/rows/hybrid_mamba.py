@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hfkv.cache.geometry import (
-    Heads,
-    declared_head_dim,
-    grouped,
-    grouped_by,
-    grouped_stated,
-    heads,
-    kv_heads,
-)
+from hfkv.cache.geometry import Heads, grouped, grouped_stated, heads, kv_heads
 from hfkv.cache.kinds import Kind, Nothing
 from hfkv.cache.layer_types import every_layer, jamba_blocks
 from hfkv.cache.layered import layered, with_attention
@@ -33,7 +25,6 @@ from hfkv.reading import describe
 __all__ = ["ROWS"]
 
 FULL, LINEAR, HYBRID = "full_attention", "linear_attention", "hybrid"
-_FILLED = grouped_by(kv_heads, declared_head_dim)
 
 
 def _bamba(config: Config) -> Plan:
@@ -45,7 +36,7 @@ def _bamba(config: Config) -> Plan:
             )
     chosen = config.ints("attn_layer_indices") or ()
     return layered(
-        _FILLED,
+        grouped_stated,
         lambda config, layers: [FULL if layer in chosen else LINEAR for layer in range(layers)],
         explicit=False,
         kinds={LINEAR: _divided_mamba2},
@@ -75,7 +66,7 @@ def _nemotron_h(config: Config) -> Plan:
     )
     nothing = Nothing()
     return layered(
-        _FILLED,
+        grouped_stated,
         kinds={
             LINEAR: mamba2_of_nemotron,
             "moe": lambda config: nothing,
@@ -157,7 +148,11 @@ ROWS: dict[str, Row] = table(
     ),
     (
         "granitemoehybrid",
-        Row(with_attention(layered(_FILLED, every_layer(LINEAR), kinds={LINEAR: _divided_mamba2}))),
+        Row(
+            with_attention(
+                layered(grouped_stated, every_layer(LINEAR), kinds={LINEAR: _divided_mamba2})
+            )
+        ),
     ),
     (
         "jamba",

@@ -6,12 +6,12 @@ from hfkv.cache.geometry import (
     Heads,
     declared_head_dim,
     grouped,
-    grouped_by,
+    grouped_split,
     grouped_stated,
     kv_heads,
     multi_head,
     split_head_dim,
-    stated_kv_heads,
+    unfilled,
 )
 from hfkv.cache.kinds import Kind, PromptAndWindow
 from hfkv.cache.layer_types import (
@@ -38,11 +38,6 @@ from hfkv.facts.config import Config, Derived
 from hfkv.reading import describe
 
 __all__ = ["ROWS"]
-
-#: Classes that fill in missing heads, and divide only where nothing names a head size.
-_FILLED = grouped_by(kv_heads, declared_head_dim)
-#: Classes that fill in no heads.
-_STATED = grouped_by(stated_kv_heads, declared_head_dim)
 
 
 def _local_window(config: Config) -> int | None:
@@ -100,7 +95,7 @@ def _without_drafts(config: Config) -> Config:
 
 def _step(config: Config) -> Plan:
     """Step 3.5: full where no list says otherwise; sliding layers may have other query heads."""
-    return layered(_STATED, all_full, per_layer=stated_per_layer("num_attention_heads"))(
+    return layered(unfilled, all_full, per_layer=stated_per_layer("num_attention_heads"))(
         _without_drafts(config)
     )
 
@@ -116,7 +111,7 @@ def _unlimited_ocr(config: Config) -> Plan:
     window = config.int("sliding_window")
     prompted = PromptAndWindow(window=window, heads=kv_heads(config), dim=split_head_dim(config))
     made = layered(
-        grouped_by(kv_heads, split_head_dim),
+        grouped_split,
         lambda config, layers: ["reference_sliding_attention"] * layers,
         kinds={"reference_sliding_attention": lambda config: prompted},
     )(config)
@@ -139,15 +134,15 @@ ROWS: dict[str, Row] = table(
     ("afmoe", Row(layered(grouped, one_full_in("global_attn_every_n_layers")))),
     ("beam", Row(layered(grouped, last_full(one_full_in(6))))),
     ("cohere2", Row(layered(grouped_stated, one_full_in("sliding_window_pattern")))),
-    ("cohere2_moe", Row(layered(_FILLED, sliding_prefix))),
+    ("cohere2_moe", Row(layered(grouped_stated, sliding_prefix))),
     ("cwm granite_swa granitemoe_swa", Row(layered(grouped, first_full(4)))),
-    ("dots1", Row(layered(_FILLED, window_from))),
+    ("dots1", Row(layered(grouped_stated, window_from))),
     ("exaone4 exaone_moe", Row(layered(grouped, one_full_in("sliding_window_pattern")))),
     (
         "flint",
         Row(
             layered(
-                _STATED,
+                unfilled,
                 full_at(lambda layer, layers: layer < 2 or layer % 4 == 1 or layer == layers - 1),
             )
         ),
@@ -161,7 +156,7 @@ ROWS: dict[str, Row] = table(
         "modernbert-decoder",
         Row(layered(multi_head, first_full("global_attn_every_n_layers"), window=_local_window)),
     ),
-    ("muse_glimmer_text muse_spark_text", Row(layered(_STATED, full_from_the_end(4)))),
+    ("muse_glimmer_text muse_spark_text", Row(layered(unfilled, full_from_the_end(4)))),
     ("olmo3", Row(layered(grouped, one_full_in(4)))),
     ("smollm3", Row(layered(grouped, no_rope_sliding))),
     ("step3p5", Row(_step)),

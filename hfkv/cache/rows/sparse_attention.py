@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from hfkv.cache.geometry import Heads, declared_head_dim, grouped_by, latent, stated_kv_heads
+from hfkv.cache.geometry import Heads, latent, unfilled
 from hfkv.cache.kinds import Compressed, Indexer, Kind, Latent, Shared, Together
 from hfkv.cache.layer_types import every_layer
 from hfkv.cache.layered import layered
@@ -20,7 +20,6 @@ __all__ = ["ROWS"]
 _INDEXED, _LINEAR, _FULL = "indexed_attention", "linear_attention", "full_attention"
 _HEAVY, _SPARSE = "heavily_compressed_attention", "compressed_sparse_attention"
 _SLIDING, _LIGHTNING = "sliding_attention", "minimax_m3_sparse"
-_HEADS = grouped_by(stated_kv_heads, declared_head_dim)
 #: A rule that says of each layer whether it runs an indexer ("full") or reuses a choice ("shared").
 IndexerTypes = Callable[[Config, int], Sequence[str]]
 
@@ -194,7 +193,7 @@ def _minimax_m3(config: Config) -> Plan:
             where=older.place("sparse_attention_freq"),
             expected="a list with an entry for each layer",
         )
-    full = _HEADS(config).full()
+    full = unfilled(config).full()
     states = older.states("sparse_index_dim")
     dim = older.int("sparse_index_dim") if states else config.int("index_head_dim")
 
@@ -210,7 +209,7 @@ def _minimax_m3(config: Config) -> Plan:
         return [_LIGHTNING if flag else _FULL for flag in flags]
 
     lightning = Together((full, Indexer(dim=dim, lightning=True)))
-    return layered(_HEADS, types, kinds={_LIGHTNING: lambda config: lightning})(config)
+    return layered(unfilled, types, kinds={_LIGHTNING: lambda config: lightning})(config)
 
 
 def _deepseek_v4(config: Config) -> Plan:

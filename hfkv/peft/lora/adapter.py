@@ -11,6 +11,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
+from hfkv.json_value import attributes
 from hfkv.modules.built import target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.draft import Adapted
@@ -138,25 +139,12 @@ class Lora:
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the counts layer by layer."""
-        asked = self.target_modules
-        value: dict[str, Any] = {
-            "model": self.model,
-            "r": self.r,
-            "target_modules": list(asked) if isinstance(asked, tuple) else asked,
-            "parameters": self.parameters,
-            "bytes": self.bytes,
-            "dtype": self.dtype,
-            "bytes_by_dtype": self.bytes_by_dtype,
-            "saved_parameters": self.saved_parameters,
-            "per_target": self.per_target,
-            "modules": self.modules,
-            "trainable_percent": self.trainable_percent,
-            "all_parameters": self.all_parameters,
-            "saved": dict(self.saved),
-            "biases": self.biases,
-            "basis": self.basis,
-            "notes": list(self.notes),
-        }
+        value = attributes(
+            self,
+            "model r target_modules parameters bytes dtype bytes_by_dtype saved_parameters "
+            "per_target modules trainable_percent all_parameters saved biases basis notes",
+        )
+        value["saved"] = dict(self.saved)
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}

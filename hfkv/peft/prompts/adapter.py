@@ -10,6 +10,7 @@ from hfkv.cache import kv_cache
 from hfkv.dtypes import canonical, nbytes, torch_name
 from hfkv.errors import CrosscheckError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.json_value import attributes
 from hfkv.modules.table import has_table, own_config, table_of
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import adapter_dtype
@@ -68,18 +69,11 @@ class Prompt:
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        return {
-            "model": self.model,
-            "method": self.method,
-            "virtual_tokens": self.virtual_tokens,
-            "parameters": self.parameters,
-            "saved_parameters": self.saved_parameters,
-            "bytes": self.bytes,
-            "bytes_per_token": self.bytes_per_token,
-            "dtype": self.dtype,
-            "basis": self.basis,
-            "notes": list(self.notes),
-        }
+        return attributes(
+            self,
+            "model method virtual_tokens parameters saved_parameters bytes bytes_per_token dtype "
+            "basis notes",
+        )
 
 
 def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
