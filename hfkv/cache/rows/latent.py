@@ -44,7 +44,8 @@ def _dots_note(config: Config) -> Plan:
     stated = config.states("per_layer_config")
     # The class's default of use_dsa is for files that do not state the layers one by one.
     sparse = config.stated("use_dsa") if stated else config.get("use_dsa")
-    slides = config.get("use_sliding_window")
+    sparse = sparse if sparse is None else config.bool("use_dsa")
+    slides = config.bool("use_sliding_window")
 
     def types(config: Config, layers: int) -> Sequence[str]:
         full = _FULL if sparse is False else _INDEXED
