@@ -26,7 +26,6 @@ from tests.census.lora_goldens import records
 PLANS = Path(__file__).parents[2] / "hfkv" / "data" / "plans"
 #: Recorded configs that go beyond what the plan of their class was proved with, and are refused.
 BEYOND = {
-    "dots1-Dots1ForCausalLM": "not proved with such a combination of keys",
     "gpt_neo-GPTNeoForCausalLM": "for attention_types",
     "qwen2_moe-Qwen2MoeForCausalLM": "for sliding_window",
 }

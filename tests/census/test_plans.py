@@ -47,8 +47,10 @@ def test_a_plan_holds_under_other_configs(key: str) -> None:
     held = 0
     with without_values():
         pool = smallest(space)
-        for _ in range(TRIED):
+        for number in range(TRIED):
             values = near(space, chance, pool)
+            # Most files are as a class saved them, with what it filled in.
+            values = (space.saved(values) or values) if number % 4 == 0 else values
             model = plain(space, values)
             if model is None:
                 continue

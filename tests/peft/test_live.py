@@ -30,7 +30,7 @@ def bare(tmp_path: Path) -> str:
 
 
 def test_a_config_that_does_not_tell_is_refused_with_the_way_out(hfkv: Run, tmp_path: Path) -> None:
-    config = {**CONFIG, "model_type": "diffllama", "architectures": ["DiffLlamaForCausalLM"]}
+    config = {**CONFIG, "per_layer_config": {"0": {}}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     code, out, err = hfkv("lora", str(tmp_path))
     assert (code, out) == (1, "")
