@@ -112,6 +112,13 @@ class Hub:
     _finished: int = 0
     lock: threading.Condition = field(default_factory=threading.Condition)
 
+    @property
+    def asked(self) -> list[str]:
+        """Paths of the API that were asked for. Files are not among them: one that a call asked for
+        ahead and did not need may arrive after the call."""
+        with self.lock:
+            return [path for _, path, _ in self.requests if path.startswith("/api/")]
+
     def forget(self) -> None:
         """Begin counting anew."""
         with self.lock:
