@@ -388,6 +388,10 @@ def _layers(base: Base, options: LoraOptions) -> Iterator[Flaw]:
         return
     patterns: Any = options.layers_pattern
     names = [module.name for module in base.built.modules]
+    numbers = [layers] if isinstance(layers, int) else layers
+    reached = any(layer_chosen(layer, patterns, name) for layer in numbers for name in names)
+    # PEFT goes on where some layer is left, and fails where none is.
+    end = "" if reached else ", and PEFT refuses to adapt nothing"
     for pattern in [patterns] if isinstance(patterns, str) else patterns or ():
         expression = compiled(rf"(?:^|.*?\.){pattern}\.(?P<idx>\d+)\.", "layers_pattern")
         if not any(expression.match(name) for name in names):
@@ -395,16 +399,16 @@ def _layers(base: Base, options: LoraOptions) -> Iterator[Flaw]:
                 code="HFKV104",
                 field="layers_pattern",
                 item=pattern,
-                message=f"'{printable(pattern, 80)}' is no list of layers of {base.where}",
+                message=f"'{printable(pattern, 80)}' is no list of layers of {base.where}{end}",
             )
             return
-    for layer in [layers] if isinstance(layers, int) else layers:
+    for layer in numbers:
         if not any(layer_chosen(layer, patterns, name) for name in names):
             yield Flaw(
                 code="HFKV109",
                 field="layers_to_transform",
                 item=layer,
-                message=f"there is no layer {layer} in {base.where}",
+                message=f"there is no layer {layer} in {base.where}{end}",
             )
 
 

@@ -144,7 +144,7 @@ class Store:
             return
         reference = self._ref(model, revision)
         with suppress(OSError):
-            if reference.read_text("ascii") == commit:
+            if reference.read_bytes() == commit.encode():  # a damaged one is written anew
                 return
         _write(reference, commit)
 

@@ -26,6 +26,8 @@ from tests.census.lora_goldens import records
 PLANS = Path(__file__).parents[2] / "hfkv" / "data" / "plans"
 #: Recorded configs that go beyond what the plan of their class was proved with, and are refused.
 BEYOND = {
+    "falcon_h1-FalconH1ForCausalLM": "for ssm_multipliers",
+    "mamba2-Mamba2ForCausalLM": "for head_dim",
     "gpt_neo-GPTNeoForCausalLM": "for attention_types",
     "qwen2_moe-Qwen2MoeForCausalLM": "for sliding_window",
 }

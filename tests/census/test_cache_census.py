@@ -96,7 +96,8 @@ def test_the_class_defaults_are_those_of_the_pinned_version() -> None:
     from hfkv.generate.config_classes import TARGET, generate
 
     for name, content in generate().items():
-        assert json.loads((TARGET / name).read_text()) == content, name
+        # JSON has no tuples.
+        assert json.loads((TARGET / name).read_text()) == json.loads(json.dumps(content)), name
 
 
 def test_every_row_is_exact_or_documented() -> None:

@@ -90,7 +90,10 @@ def _found(base: Base, fields: dict[str, Any]) -> list[Flaw] | None:
 @pytest.mark.parametrize("fields", CASES, ids=str)
 def test_it_fails_where_the_check_says_so(base: Base, model: Any, fields: dict[str, Any]) -> None:
     found = _found(base, fields)
-    fails = found is None or any(item.code in FAILS for item in found)
+    fails = found is None or any(
+        item.code in FAILS or item.message.endswith("PEFT refuses to adapt nothing")
+        for item in found
+    )
     assert (_trained(model, fields) is None) == fails, found
 
 
