@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import ConfigError, HfkvError, InputError
 from hfkv.facts import BaseCard, Facts, read
+from hfkv.modules.built import CONTRADICTED
 from hfkv.reading import describe
 
 if TYPE_CHECKING:
@@ -114,13 +115,16 @@ class Model:
     ) -> KVCache:
         """The KV cache after ``tokens`` tokens in each of ``batch`` sequences, in bytes.
 
+        Where the class, the config and the header do not agree on the modules, it is not ``exact``
+        either: one finding, in the cache as in the adapter.
+
         Raises:
             HfkvError: the config cannot be read, the checkpoint disagrees with it, or the
                 architecture is one that cannot be answered honestly.
         """
         from hfkv.cache import kv_cache
 
-        return kv_cache(
+        figure = kv_cache(
             self.core,
             tokens=tokens,
             batch=batch,
@@ -128,6 +132,21 @@ class Model:
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
+        if not crosscheck or figure.basis != "exact" or not self._contradiction:
+            return figure
+        return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+
+    @cached_property
+    def _contradiction(self) -> str:
+        """What the header has otherwise than the class makes of the config; "" where nothing, or
+        where there is nothing to compare."""
+        if self.core.tensors is None:
+            return ""
+        try:
+            built = self.built
+        except HfkvError:
+            return ""
+        return built.reason if built.basis == CONTRADICTED else ""
 
     def lora(
         self,

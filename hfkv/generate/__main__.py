@@ -9,6 +9,7 @@ from itertools import takewhile
 NAMES = (
     "cache_rows",
     "config_classes",
+    "ignored_weights",
     "module_tables",
     "peft_facts",
     "plans",

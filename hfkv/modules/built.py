@@ -62,6 +62,10 @@ class Module:
         return (first, second) if self.kind in ("embedding", "Conv1D") else (second, first)
 
 
+#: The basis of a figure whose class, config and header do not agree.
+CONTRADICTED = "contradicted"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What transformers would build.

@@ -8,10 +8,16 @@ from typing import Any
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.modules.built import CONVOLUTIONS, Built, Module, walk_key
+from hfkv.modules.agreement import (
+    Difference,
+    absent,
+    difference,
+    unexpected,
+)
+from hfkv.modules.built import CONTRADICTED, CONVOLUTIONS, Built, Module, walk_key
 from hfkv.modules.conversion import Index, Loaded, Shape, load_names
 from hfkv.modules.geometry import groups_by_config, restore, size_by_config
-from hfkv.modules.table import ModuleRow, Table, nested_at, table_of
+from hfkv.modules.table import ModuleRow, Table, ignored_by, nested_at, table_of
 from hfkv.modules.ties import with_ties
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable, template
@@ -63,51 +69,82 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    if restore(loaded, table, own, where, lambda: _planned(config)):
+    # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
+    # difference of the file's.
+    packed = bool(note)
+    planned = None if packed else _planned(config)
+    if restore(loaded, table, own, where, None if planned is None else planned.shapes):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
-    _refuse_left(loaded, table, own, where)
-    built = _assemble(table, loaded, own, where)
-    return replace(
-        with_ties(built, table, own),
-        # The rule of the packing (or of GGUF's names) is documented; no such model was built to
-        # check it against.
-        basis="documented" if note else built.basis,
-        reason="; ".join(filter(None, (note, _left_note(loaded, table)))),
-    )
+    # The rule of the packing (or of GGUF's names) is documented; no such model was built to check
+    # it against.
+    basis = "documented" if note else "exact"
+    ignored = ignored_by(table.architecture)
+    if planned is None:
+        _refuse_left(loaded, table, own, where)
+        built = with_ties(_assemble(table, loaded, own, where), table, own)
+        differs = Difference(
+            missing=() if packed else absent(_counted(table, own), _linear(table), loaded.shapes),
+            unexpected=unexpected(loaded, ignored),
+            other=() if packed else _resized(table, loaded, own),
+        )
+    else:
+        # What is built is the class's own, whatever the file holds.
+        built, differs = planned, difference(planned, loaded, ignored)
+    if not differs:
+        return replace(built, basis=basis, reason=note)
+    reasons = (differs.told(table.architecture), note)
+    return replace(built, basis=CONTRADICTED, reason="; ".join(filter(None, reasons)))
 
 
-def _planned(config: Config) -> Mapping[str, Shape] | None:
-    """Each parameter's shape by the config; None where the config does not tell."""
+def _planned(config: Config) -> Built | None:
+    """What the class makes of the config alone; None where no plan tells."""
     from hfkv.modules.class_plan import by_plan
 
     try:
-        return by_plan(config).shapes()
+        return by_plan(config)
     except UnsupportedError:
         return None
+
+
+def _resized(table: Table, loaded: Loaded, config: Config) -> list[tuple[str, Shape, Shape]]:
+    """Linear layers of another size than the table's expressions give for this config."""
+    found = []
+    for pattern in _linear(table):
+        for shape in dict.fromkeys(loaded.shapes.get(pattern, {}).values()):
+            sizes = [size_by_config(table, pattern, at, config) for at in range(len(shape))]
+            wanted = tuple(
+                size if known is None else known for known, size in zip(sizes, shape, strict=True)
+            )
+            if wanted != shape:
+                found.append((pattern.replace("{}", "*"), wanted, shape))
+    return found
+
+
+def _linear(table: Table) -> list[str]:
+    """Patterns of the linear layers' weights."""
+    return [
+        f"{row.name}.weight"
+        for row in table.rows
+        if row.kind in ("linear", "Conv1D") and "weight" in row.parameters
+    ]
+
+
+def _counted(table: Table, config: Config) -> dict[str, int]:
+    """How many members the config gives each container."""
+    found = {}
+    for container, key in table.counts.items():
+        count = _at(config, key) if isinstance(key, str) else key
+        if isinstance(count, int) and not isinstance(count, bool):
+            found[container] = count
+    return found
 
 
 def _blocks(config: Config) -> int:
     blocks = config.get("num_mem_blocks")
     return blocks if type(blocks) is int and blocks > 0 else 1
-
-
-def _left_note(loaded: Loaded, table: Table) -> str:
-    """Weights of the checkpoint that the class does not load, where there are any."""
-    names = [
-        pattern.format(*index)
-        for pattern, _, shape, indices in loaded.left
-        if len(shape) > 1 and pattern.endswith(".weight")
-        for index in indices
-    ]
-    if not names:
-        return ""
-    return (
-        f"{len(names):,} weights of the checkpoint do not belong to {table.architecture} and get "
-        f"no adapter, such as {printable(names[0])}"
-    )
 
 
 def _at(config: Config, path: str) -> Any:
@@ -118,10 +155,7 @@ def _at(config: Config, path: str) -> Any:
 
 def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
     """Layers beyond the class's count (multi-token prediction) are in files and not loaded."""
-    for container, key in table.counts.items():
-        count = _at(config, key) if isinstance(key, str) else key
-        if isinstance(count, bool) or not isinstance(count, int):
-            continue
+    for container, count in _counted(table, config).items():
         place = container.count("{}")
         start = f"{container}.{{}}"
         for pattern, found in loaded.shapes.items():

@@ -212,7 +212,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
 
 def leaf_of(tree: Any, read: Read, index: Index) -> Any:
     """What a tree comes to: its nodes are ``{"if": test, "then": tree, "else": tree}``."""
-    while isinstance(tree, Mapping):
+    # Trees come out of JSON: a plain dict is a node, and asked for thousands of times.
+    while type(tree) is dict:
         tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
     if tree == UNPROVED:
         raise UnsupportedError("its plan was not proved with such a combination of keys")
@@ -314,15 +315,23 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     for module, short, tree in plan.parameters:
         depth = module.count("{}")
         own = shapes.setdefault(module, {})
+        # Where no size depends on the place, each leaf of the tree is worked out once.
+        worked: dict[tuple[Any, ...], Shape] = {}
         for index in indices.of(f"{module}.{short}" if module else short):
             sizes = leaf_of(tree, read, index)
             if sizes is None:
                 continue
-            shape = tuple(size_of(size, read, index) for size in sizes)
-            if any(size is None for size in shape):
-                raise UnsupportedError(f"it does not give the size of {module}.{short}")
+            at = index if any(isinstance(size, str) and "[i" in size for size in sizes) else ()
+            leaf = (*sizes, at)
+            shape = worked.get(leaf)
+            if shape is None:
+                found = [size_of(size, read, index) for size in sizes]
+                shape = tuple(size for size in found if size is not None)
+                if len(shape) < len(found):
+                    raise UnsupportedError(f"it does not give the size of {module}.{short}")
+                worked[leaf] = shape
             held = own.setdefault(index[:depth], {})
-            held[short.format(*index[depth:])] = tuple(size for size in shape if size is not None)
+            held[short.format(*index[depth:]) if depth < len(index) else short] = shape
     order = {name: number for number, (name, _) in enumerate(plan.modules)}
     modules: list[tuple[tuple[int, ...], Module]] = []
     for name, tree in plan.modules:
@@ -335,7 +344,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
                     kind=kind[0],
                     parameters=shapes.get(name, {}).get(index, {}),
                     transposed=bool(kind[1]),
-                    groups=size_of(kind[2], read, index) or 1,
+                    groups=1 if kind[2] == 1 else size_of(kind[2], read, index) or 1,
                 )
                 modules.append((walk(index), made))
     modules.sort(key=lambda item: item[0])

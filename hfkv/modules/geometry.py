@@ -51,7 +51,7 @@ def restore(
     table: Table,
     config: Config,
     where: str,
-    planned: Callable[[], Mapping[str, Shape] | None] = lambda: None,
+    planned: Callable[[], Mapping[str, Shape]] | None = None,
 ) -> bool:
     """Give flat columns the sizes that the class has; whether there were any.
 
@@ -65,7 +65,7 @@ def restore(
     """
     rows = {row.name: row for row in table.rows}
     lost = any(_LOST in shape for shapes in loaded.shapes.values() for shape in shapes.values())
-    sizes = planned() if lost else None
+    sizes = planned() if lost and planned is not None else None
     done: dict[tuple[str, int], Shape] = {}
     for pattern, shapes in loaded.shapes.items():
         name, _, short = pattern.rpartition(".")

@@ -17,6 +17,7 @@ __all__ = [
     "Table",
     "TieRule",
     "has_table",
+    "ignored_by",
     "is_known",
     "nested_at",
     "own_config",
@@ -109,6 +110,17 @@ def peft_facts() -> Mapping[str, Any]:
     """PEFT's default targets and its conversions of expert targets, as generated."""
     facts: Mapping[str, Any] = read_json("peft.json")
     return facts
+
+
+@lru_cache(maxsize=1)
+def _ignored() -> Mapping[str, list[str]]:
+    found: Mapping[str, list[str]] = read_json("ignored_weights.json")
+    return found
+
+
+def ignored_by(architecture: str) -> list[str]:
+    """Expressions for names of weights that a class passes over on loading."""
+    return _ignored().get(architecture, [])
 
 
 @lru_cache(maxsize=64)

@@ -15,9 +15,8 @@ from hfkv.modules.checkpoint import by_table
 from hfkv.modules.class_plan import by_plan
 from tests.peft.tiny import facts
 
-#: What a model with a table and a plain header has no use for.
+#: What a model with a table, a plan and a plain header has no use for.
 UNUSED = (
-    "modules.class_plan",
     "modules.composites",
     "modules.documented",
     "modules.inferred",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hfkv.modules.built import Built, leaf
+from hfkv.modules.built import CONTRADICTED, Built, leaf
 from hfkv.modules.table import peft_facts
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
@@ -58,7 +58,8 @@ def notes(
             f"(autocast_adapter_dtype): {total * 4:,} bytes"
         )
     if built.reason:
-        found.append(built.reason)
+        # What casts doubt on the whole figure comes first.
+        found.insert(0 if built.basis == CONTRADICTED else len(found), built.reason)
     return tuple(found)
 
 

@@ -1,0 +1,110 @@
+"""Files that are not what their class makes of their config: counted as the class, and said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hfkv.facts import Facts
+from hfkv.model import Model
+from hfkv.tensors import Tensor, TensorTable
+from tests.peft.tiny import facts
+
+CASES = Path(__file__).parents[3] / "shared" / "data" / "cases" / "models"
+#: The tiny Llama's adapter on all linear layers at rank 4, whatever its file holds.
+WHOLE = Model(facts()).lora(r=4).parameters
+EXTRA = Tensor(name="mtp.eh_proj.weight", dtype="BF16", shape=(64, 128))
+
+
+def _model(change: Callable[[list[Tensor]], Iterable[Tensor]]) -> Model:
+    base = facts()
+    assert base.tensors is not None
+    return Model(replace(base, tensors=TensorTable(change(list(base.tensors)))))
+
+
+def _without(part: str) -> Callable[[list[Tensor]], Iterable[Tensor]]:
+    return lambda tensors: (tensor for tensor in tensors if part not in tensor.name)
+
+
+def _renamed(old: str, new: str) -> Callable[[list[Tensor]], Iterable[Tensor]]:
+    return lambda tensors: (
+        Tensor(name=t.name.replace(old, new), dtype=t.dtype, shape=t.shape) for t in tensors
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_without("layers.1."), "a part of a pipeline, or an upload that was cut short"),
+        (_without("q_proj"), "2 parameters of the class are not in the file"),
+        (lambda tensors: [*tensors, EXTRA], "mtp.eh_proj.weight (a head for drafting)"),
+        (_renamed("mlp.", "mlp.switch_mlp."), "an MLX conversion"),
+        (_renamed("model.layers", "blk"), "the names of a GGUF file"),
+        (
+            lambda tensors: (
+                replace(t, shape=(t.shape[0], 32)) if "q_proj" in t.name else t for t in tensors
+            ),
+            "2 have another shape, model.layers.0.self_attn.q_proj.weight [64, 32] in the file and "
+            "[64, 64] in the class",
+        ),
+        (
+            lambda tensors: [Tensor(name="other.weight", dtype="BF16", shape=(8, 8))],
+            "the header is not of this config's model",
+        ),
+    ],
+    ids=["layer", "layers' part", "draft", "mlx", "gguf", "shape", "nothing"],
+)
+def test_the_class_is_counted_and_the_difference_comes_first(
+    change: Callable[[list[Tensor]], Iterable[Tensor]], said: str
+) -> None:
+    figure = _model(change).lora(r=4)
+    assert (figure.parameters, figure.basis) == (WHOLE, "contradicted")
+    assert said in figure.notes[0]
+
+
+def test_the_cache_is_judged_as_the_adapter_is() -> None:
+    model = _model(lambda tensors: [*tensors, EXTRA])
+    cache = model.kv_cache(tokens=10)
+    assert (cache.basis, cache.notes[0]) == ("contradicted", model.lora(r=4).notes[0])
+    assert Model(facts()).kv_cache(tokens=10).basis == Model(facts()).lora(r=4).basis == "exact"
+
+
+def test_buffers_and_what_the_class_itself_passes_over_are_no_difference() -> None:
+    buffer = Tensor(name="model.layers.0.self_attn.rotary_emb.inv_freq", dtype="F32", shape=(8,))
+    assert _model(lambda tensors: [*tensors, buffer]).lora(r=4).basis == "exact"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are absent")
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("llama-weights-missing", 32_768),
+        ("mixtral-weights-missing", 61_504),
+        ("header-of-nothing", None),
+        ("bamba-attention-layers", None),
+        ("eagle3-draft", None),
+    ],
+)
+def test_cases_of_files_that_are_not_their_classs(name: str, right: int | None) -> None:
+    (header,) = CASES.joinpath(name).glob("*.header.gz")
+    tensors = json.loads(gzip.decompress(header.read_bytes()))
+    model = Model(
+        Facts(
+            model=name,
+            source="directory",
+            config=json.loads(CASES.joinpath(name, "config.json").read_bytes()),
+            tensors=TensorTable(
+                Tensor(name=key, dtype=value["dtype"], shape=tuple(value["shape"]))
+                for key, value in tensors.items()
+                if key != "__metadata__"
+            ),
+        )
+    )
+    figure = model.lora(r=8)
+    assert figure.basis == "contradicted"
+    assert right in (None, figure.parameters)
