@@ -34,11 +34,6 @@ class Baseline:
         self._left[key] -= 1
         return True
 
-    @property
-    def gone(self) -> int:
-        """How many of them were not found again."""
-        return sum(self._left.values())
-
 
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline.

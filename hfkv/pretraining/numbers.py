@@ -82,7 +82,7 @@ _QUANTITY = re.compile(
     rf"|10[ ]?(?:\^|\*\*)[ ]?\{{?(?P<bare>[0-9]{{1,2}})\}}?"
     rf"|(?P<numeral>{_NUMERAL})"
     rf"(?:{_POWER}|[eE]\+?(?P<exponent>[0-9]{{1,2}})(?![0-9]))?"
-    rf"(?P<early>\+(?=[ ]?(?:tr|b|m)illion))?(?P<scale>{_SCALE})?(?:\+|＋)?)",
+    rf"(?:\+(?=[ ]?(?:tr|b|m)illion))?(?P<scale>{_SCALE})?(?:\+|＋)?)",
     re.IGNORECASE,
 )
 _RAISED = re.compile("(?<=10)[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}")
@@ -97,7 +97,6 @@ class Quantity:
         value: the integer; 0 where the number is not whole (``1.5`` without a scale).
         scaled: whether a scale word, letter or power stood with it.
         unit: the scale's own text, lower case.
-        plus: whether a plus sign follows.
         number: the numeral alone, for tables whose header holds the unit.
     """
 
@@ -106,7 +105,6 @@ class Quantity:
     value: int
     scaled: bool
     unit: str
-    plus: bool
     number: Fraction
 
 
@@ -134,7 +132,6 @@ def find(text: str) -> list[Quantity]:
                 value=value,
                 scaled=power > 0,
                 unit=unit,
-                plus=match[0].endswith(("+", "＋")) or bool(match["early"]),
                 number=number,
             )
         )

@@ -15,7 +15,7 @@ __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "give
 #: The qualifier of ``bytes / tokens``, given that of the tokens.
 TURNED = {"exact": "exact", "about": "about", "at_least": "up_to", "up_to": "at_least"}
 
-_BASES = ("stated", "published", "given", "inferred", "unclear", "not stated")
+_BASES = ("stated", "published", "given", "unclear", "not stated")
 #: Bases of an answer that has no count.
 _WITHOUT = ("unclear", "not stated")
 
@@ -98,7 +98,7 @@ class Pretraining:
         tokens: the count; None where nothing states it.
         qualifier: ``exact``, ``at_least``, ``about`` or ``up_to``; None without a count.
         basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``given`` (by you),
-            ``inferred`` (from a base with the same config), ``unclear`` or ``not stated``.
+            ``unclear`` or ``not stated``.
         evidence: where it stands; several where stages are added up.
         alternatives: other counts the card gives for the same model, less well supported.
         possible: where it is unclear, the one to three counts that the card may mean.
@@ -114,15 +114,6 @@ class Pretraining:
     possible: tuple[Possible, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str | None = None
-
-    @property
-    def bytes_qualifier(self) -> str | None:
-        """The qualifier of bytes per token: at least N tokens is at most B / N bytes.
-
-        >>> Pretraining(tokens=15, qualifier="at_least", basis="stated").bytes_qualifier
-        'up_to'
-        """
-        return None if self.qualifier is None else TURNED[self.qualifier]
 
     def bytes_per_token(self, weight_bytes: int | None) -> Fraction | None:
         """Bytes of weights for each token seen; None where either is not known.

@@ -10,12 +10,13 @@ import pytest
 from hfkv.errors import RecordError
 from hfkv.facts import BaseCard, Facts
 from hfkv.pretraining import Pretraining, base_models, explain, pretraining, read_card
+from hfkv.pretraining.statement import TURNED
 
 
 def test_json_round_trip() -> None:
     read = read_card("Pretrained on over 15 trillion tokens.", model="a/b").statement
     assert Pretraining.from_json(json.loads(json.dumps(read.to_json()))) == read
-    assert read.bytes_qualifier == "up_to"
+    assert TURNED[str(read.qualifier)] == "up_to"
     assert read.bytes_per_token(30 * 10**12) == Fraction(2)
     assert read.bytes_per_token(None) is None
 

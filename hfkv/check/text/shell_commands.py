@@ -33,7 +33,6 @@ class _Word:
     text: str
     start: int
     end: int
-    quoted: bool = False
 
 
 def shell_tree(text: str) -> Tree:
