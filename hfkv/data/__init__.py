@@ -11,9 +11,19 @@ import json
 import os
 from typing import Any
 
-__all__ = ["names_in", "read_json"]
+__all__ = ["names_in", "read_json", "read_text"]
 
 _FOLDER = os.path.dirname(__file__)
+
+
+def read_text(*path: str) -> str:
+    """The text of a file under this folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    with open(os.path.join(_FOLDER, *path), encoding="utf-8") as file:
+        return file.read()
 
 
 def read_json(*path: str) -> Any:
@@ -23,8 +33,7 @@ def read_json(*path: str) -> Any:
         FileNotFoundError: there is none.
         ValueError: it is not JSON.
     """
-    with open(os.path.join(_FOLDER, *path), encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(read_text(*path))
 
 
 def names_in(folder: str) -> list[str]:

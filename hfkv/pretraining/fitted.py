@@ -7,12 +7,12 @@ exponentials. ``hfkv/data/reader.json`` holds the weights and the two thresholds
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+
+from hfkv.data import read_json
 
 __all__ = ["Fit", "fit"]
 
@@ -53,5 +53,5 @@ class Fit:
 @lru_cache(maxsize=1)
 def fit() -> Fit:
     """The fit that this version carries."""
-    raw = json.loads((resources.files("hfkv.data") / "reader.json").read_text("utf-8"))
+    raw = read_json("reader.json")
     return Fit(weights=raw["weights"], given=raw["given"], silent=raw["silent"])

@@ -13,9 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
+from hfkv.data import read_text
 from hfkv.pretraining.statement import Evidence
 
 __all__ = ["Line", "fingerprint", "line_named", "line_of", "sentence_of", "words_of"]
@@ -60,7 +60,7 @@ class Line:
 
 @lru_cache(maxsize=1)
 def _text() -> tuple[str, str]:
-    raw = (resources.files("hfkv.data") / "statements.jsonl").read_text("utf-8")
+    raw = read_text("statements.jsonl")
     return raw, raw.lower()
 
 
