@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from hfkv.errors import InputError, RecordError
+from hfkv.json_value import json_value
 from hfkv.reading import describe
 
 __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "given"]
@@ -38,16 +39,6 @@ class Evidence:
     model: str | None = None
     commit: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The value as JSON has it."""
-        return {
-            "quote": self.quote,
-            "file": self.file,
-            "line": self.line,
-            "model": self.model,
-            "commit": self.commit,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
@@ -56,14 +47,6 @@ class Alternative:
     tokens: int
     qualifier: str
     evidence: Evidence
-
-    def to_json(self) -> dict[str, Any]:
-        """The value as JSON has it."""
-        return {
-            "tokens": self.tokens,
-            "qualifier": self.qualifier,
-            "evidence": self.evidence.to_json(),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +61,6 @@ class Possible:
     probability: float
     why: str
     evidence: tuple[Evidence, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The value as JSON has it."""
-        return {
-            "tokens": self.tokens,
-            "qualifier": self.qualifier,
-            "probability": self.probability,
-            "why": self.why,
-            "evidence": [item.to_json() for item in self.evidence],
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,16 +100,10 @@ class Pretraining:
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON has it; :meth:`from_json` reads it back."""
-        return {
-            "tokens": self.tokens,
-            "qualifier": self.qualifier,
-            "basis": self.basis,
-            "evidence": [item.to_json() for item in self.evidence],
-            "alternatives": [item.to_json() for item in self.alternatives],
-            **({"possible": [item.to_json() for item in self.possible]} if self.possible else {}),
-            "notes": list(self.notes),
-            "reason": self.reason,
-        }
+        value: dict[str, Any] = json_value(self)
+        if not self.possible:
+            del value["possible"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], *, where: str = "") -> Pretraining:
