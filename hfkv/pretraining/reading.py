@@ -8,8 +8,10 @@ from typing import Any
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.fitted import fit
+from hfkv.pretraining.identity import identity
 from hfkv.pretraining.metadata import base_models
-from hfkv.pretraining.options import Option
+from hfkv.pretraining.options import Option, options
+from hfkv.pretraining.stages import epochs
 from hfkv.pretraining.statement import Alternative, Evidence, Possible, Pretraining
 from hfkv.pretraining.text import readable
 
@@ -99,9 +101,6 @@ def read_card(
         metadata: what else names its bases (``base_model``); the front matter is read anyhow.
         commit: the commit of the card, for the evidence.
     """
-    from hfkv.pretraining.identity import identity
-    from hfkv.pretraining.options import options
-
     named = (metadata or {}).get("base_model")
     more = named if isinstance(named, (list, tuple)) else [named]
     bases = [name for name, _ in base_models(card)]
@@ -194,8 +193,6 @@ def _given(
     notes: list[str],
     sizes: Sequence[int],
 ) -> Pretraining:
-    from hfkv.pretraining.stages import epochs
-
     support = values[tokens][1]
     rest = [
         other
