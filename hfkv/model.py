@@ -242,8 +242,7 @@ class Model:
         """
         from hfkv.pretraining import given
 
-        facts = self.facts if self.facts.base is None else self.facts.base
-        facts = replace(facts, statement=given(tokens).to_json())
+        facts = replace(self.core, statement=given(tokens).to_json())
         return Model(facts if self.facts.base is None else replace(self.facts, base=facts))
 
     @cached_property
@@ -251,7 +250,7 @@ class Model:
         """What is known of pretraining; ``tokens`` is None where it is not stated or unclear."""
         from hfkv.pretraining import pretraining
 
-        return pretraining(self.facts if self.facts.base is None else self.facts.base)
+        return pretraining(self.core)
 
 
 def load(
