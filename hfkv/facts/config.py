@@ -265,8 +265,13 @@ class Config:
     def ints(self, key: str, *, least: Int = 0) -> tuple[Int, ...] | None:
         """A list of whole numbers, or None."""
         value = self.get(key)
-        if value is None:
-            return None
+        return None if value is None else self._check_ints(key, value, least)
+
+    def filled_ints(self, key: str) -> tuple[Int, ...]:
+        """A list of whole numbers, which the class itself gives where it is null or absent."""
+        return self._check_ints(key, self.filled(key), 0)
+
+    def _check_ints(self, key: str, value: object, least: Int) -> tuple[Int, ...]:
         if not isinstance(value, list):
             raise ConfigError(
                 f"found {describe(value)}",
@@ -275,19 +280,6 @@ class Config:
             )
         return tuple(
             self.check_int(f"{key}[{index}]", item, least=least) for index, item in enumerate(value)
-        )
-
-    def filled_ints(self, key: str) -> tuple[Int, ...]:
-        """A list of whole numbers, which the class itself gives where it is null or absent."""
-        value = self.filled(key)
-        if not isinstance(value, list):
-            raise ConfigError(
-                f"found {describe(value)}",
-                where=self.place(key),
-                expected="a list of whole numbers",
-            )
-        return tuple(
-            self.check_int(f"{key}[{index}]", item, least=0) for index, item in enumerate(value)
         )
 
     def layers(self, key: str = "num_hidden_layers") -> Int:
