@@ -65,7 +65,7 @@ class Lora:
         saved_parameters: what PEFT writes to disk.
         all_parameters: of the base model in memory and the adapter together.
         element: the safetensors name of ``dtype``.
-        line: parameters as a function of the rank.
+        injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
         notes: what a reader must be told, one sentence each.
@@ -86,7 +86,7 @@ class Lora:
     saved_parameters: int
     all_parameters: int
     element: str = field(repr=False)
-    line: RankLine = field(repr=False)
+    injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
     notes: tuple[str, ...] = ()
@@ -95,6 +95,11 @@ class Lora:
     def method(self) -> str:
         """PEFT's ``peft_type``."""
         return "LORA"
+
+    @property
+    def line(self) -> RankLine:
+        """Parameters as a function of the rank."""
+        return self.injection.line
 
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
@@ -188,7 +193,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         saved_parameters=injection.written,
         all_parameters=injection.all,
         element=element,
-        line=injection.line,
+        injection=injection,
         options=options,
         basis=built.basis,
         notes=notes(built, injection, options, element),

@@ -15,7 +15,7 @@ from hfkv.errors import CrosscheckError
 from hfkv.modules.built import Built, target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import Lora
-from hfkv.peft.lora.inject import Injection, inject
+from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
@@ -43,7 +43,7 @@ def agree(base: Base, figure: Lora, witness: TensorTable) -> Lora:
     """
     built, options, where = base.built, figure.options, base.facts.model
     stored = _Stored.of(witness)
-    injection = inject(built, options, where=where)
+    injection = figure.injection
     causes = list(_causes(built, injection, options, stored))
     if causes:
         raise CrosscheckError(
