@@ -61,7 +61,8 @@ class Ranks:
         model: what was asked.
         tokens: of all sequences together.
         dtype: element type of the adapter.
-        kv_cache_bytes: of the cache after so many tokens.
+        basis: how the adapter's parameters are known.
+        kv_cache_bytes: of the cache after so many tokens; kv_cache_basis: how they are known.
         weight_bytes: of the checkpoint; None without a header.
         rows: rank 1 to 1024, of them those that PEFT takes.
         at_parity: the largest rank whose adapter is no larger than the cache.
@@ -74,7 +75,9 @@ class Ranks:
     model: str
     tokens: int
     dtype: str
+    basis: str
     kv_cache_bytes: int
+    kv_cache_basis: str
     weight_bytes: int | None
     rows: tuple[RankRow, ...]
     at_parity: int | None
@@ -147,7 +150,9 @@ def ranks(
         model=model.model,
         tokens=tokens,
         dtype=adapter.dtype,
+        basis=adapter.basis,
         kv_cache_bytes=cache.bytes,
+        kv_cache_basis=cache.basis,
         weight_bytes=weights,
         rows=tuple(
             _row(r, line, width, cache.bytes, weights, tokens, chosen.bits)

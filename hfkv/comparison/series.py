@@ -399,17 +399,6 @@ def over_rank(
     _any(models)
     found = []
     for model in models:
-        cache = model.kv_cache(
-            tokens=tokens,
-            batch=batch,
-            dtype=kv_dtype,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck,
-        )
-        weights = model.weight_bytes
-        adapters = [
-            model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype) for rank in RANKS
-        ]
         named = named_ranks(
             model,
             tokens=tokens,
@@ -422,27 +411,31 @@ def over_rank(
             capacity=capacity,
             bits_per_token=bits_per_token,
         )
+        for rank in sorted(set(RANKS) - {row.r for row in named.rows}):
+            # PEFT makes no such adapter, and says why.
+            model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype)
+        cache, weights = named.kv_cache_bytes, named.weight_bytes
         points = tuple(
             RankPoint(
-                r=rank,
-                parameters=adapter.parameters,
-                bytes=adapter.bytes,
-                compression=Fraction(cache.bytes, adapter.bytes),
-                share_of_weights=Fraction(adapter.bytes, weights) if weights else None,
+                r=row.r,
+                parameters=row.parameters,
+                bytes=row.bytes,
+                compression=row.compression,
+                share_of_weights=row.share_of_weights,
             )
-            for rank, adapter in zip(RANKS, adapters, strict=True)
+            for row in named.rows
         )
         found.append(
             ModelOverRank(
                 model=model.model,
                 name=_name(model),
-                kv_cache_bytes=cache.bytes,
-                kv_cache_basis=cache.basis,
-                lora_dtype=adapters[0].dtype,
-                lora_basis=adapters[0].basis,
+                kv_cache_bytes=cache,
+                kv_cache_basis=named.kv_cache_basis,
+                lora_dtype=named.dtype,
+                lora_basis=named.basis,
                 weight_bytes=weights,
                 points=points,
-                sweet_spot=_sweet_spot(Rule(), points, cache.bytes, weights or 0),
+                sweet_spot=_sweet_spot(Rule(), points, cache, weights or 0),
                 marks=_marks(named),
             )
         )
