@@ -8,7 +8,7 @@ the class's own parameters are what is counted, and where the file has others, t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hfkv.facts.config import MOST_LAYERS
@@ -16,7 +16,7 @@ from hfkv.modules.built import Built
 from hfkv.modules.conversion import Index, Loaded, Shape
 from hfkv.reading import printable
 
-__all__ = ["Difference", "absent", "difference", "unexpected"]
+__all__ = ["Difference", "absent", "difference", "inside", "is_weight", "unexpected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def difference(planned: Built, loaded: Loaded, ignored: Collection[str]) -> Diff
         missing=[name for name in wanted if planned.tied.get(name, name) not in held],
         unexpected=[
             *unexpected(loaded, ignored),
-            *(name for name in found if name not in wanted and _counts(name, found[name])),
+            *(name for name in found if name not in wanted and is_weight(name, found[name])),
         ],
         other=[
             (name, shape, found[name])
@@ -120,13 +120,23 @@ def unexpected(loaded: Loaded, ignored: Collection[str]) -> list[str]:
         name
         for pattern, _, shape, indices in loaded.left
         for name in (pattern.format(*index) for index in indices)
-        if _counts(name, shape) and not any(item.search(name) for item in passed)
+        if is_weight(name, shape) and not any(item.search(name) for item in passed)
     ]
 
 
-def _counts(name: str, shape: Shape) -> bool:
+def is_weight(name: str, shape: Shape) -> bool:
     """Whether a tensor is a layer's weight: files also hold buffers, which no class saves now."""
     return len(shape) > 1 and name.endswith(".weight")
+
+
+def inside(container: str, patterns: Iterable[str]) -> list[str]:
+    """Patterns of the parameters of a container's members.
+
+    >>> inside("layers", ["layers.{}.q.weight", "layers.{}", "layers_2.{}.q.weight"])
+    ['layers.{}.q.weight', 'layers.{}']
+    """
+    start = f"{container}.{{}}"
+    return [item for item in patterns if item == start or item.startswith(f"{start}.")]
 
 
 def absent(
@@ -145,14 +155,10 @@ def absent(
     """
     found = []
     for container, count in counts.items():
-        start, place = f"{container}.{{}}", container.count("{}")
-        seen = {
-            index[place]
-            for pattern, own in shapes.items()
-            if pattern == start or pattern.startswith(f"{start}.")
-            for index in own
-        }
-        if seen and not place:
+        if "{}" in container:
+            continue
+        seen = {index[0] for pattern in inside(container, shapes) for index in shapes[pattern]}
+        if seen:
             # A number that no model has must not make a list of as many names.
             numbers = range(min(count, MOST_LAYERS))
             found += [f"{container}.{number}" for number in numbers if number not in seen]

@@ -12,6 +12,8 @@ from hfkv.modules.agreement import (
     Difference,
     absent,
     difference,
+    inside,
+    is_weight,
     unexpected,
 )
 from hfkv.modules.built import CONTRADICTED, CONVOLUTIONS, Built, Module, walk_key
@@ -157,11 +159,10 @@ def _drop_uncounted(loaded: Loaded, table: Table, config: Config) -> None:
     """Layers beyond the class's count (multi-token prediction) are in files and not loaded."""
     for container, count in _counted(table, config).items():
         place = container.count("{}")
-        start = f"{container}.{{}}"
-        for pattern, found in loaded.shapes.items():
-            if pattern.startswith(f"{start}.") or pattern == start:
-                for index in [index for index in found if index[place] >= count]:
-                    del found[index]
+        for pattern in inside(container, loaded.shapes):
+            found = loaded.shapes[pattern]
+            for index in [index for index in found if index[place] >= count]:
+                del found[index]
 
 
 def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> None:
@@ -169,7 +170,7 @@ def _refuse_left(loaded: Loaded, table: Table, config: Config, where: str) -> No
     like a layer of the model itself, the table and the checkpoint are at odds."""
     expected = {pattern for pattern, found in loaded.shapes.items() if found}
     for pattern, dtype, shape, indices in loaded.left:
-        if len(shape) < 2 or not pattern.endswith(".weight"):
+        if not is_weight(pattern, shape):
             continue
         missing = [
             f"{row.name}.{name}"
