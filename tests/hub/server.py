@@ -119,6 +119,21 @@ class Hub:
         with self.lock:
             return [path for _, path, _ in self.requests if path.startswith("/api/")]
 
+    def fall_silent(self) -> tuple[threading.Event, list[str]]:
+        """Answer nothing from now on: an event that is set once a request waits, and the paths of
+        those that were waited for until the end."""
+        waiting = threading.Event()
+        outlasted: list[str] = []
+
+        def hook(handler: Any) -> bool:
+            waiting.set()
+            handler.hang()
+            outlasted.append(handler.path)
+            return True
+
+        self.hook = hook
+        return waiting, outlasted
+
     def forget(self) -> None:
         """Begin counting anew."""
         with self.lock:

@@ -69,16 +69,7 @@ def test_ctrl_c_at_any_moment_ends_with_130(hub: Hub, home: Path, after: float) 
 
 
 def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
-    arrived = threading.Event()
-    answered: list[str] = []
-
-    def hook(handler: Any) -> bool:
-        arrived.set()
-        handler.hang()
-        answered.append(handler.path)
-        return True
-
-    hub.hook = hook
+    arrived, answered = hub.fall_silent()
     with _start(hub, home, "kv", LLAMA) as process:
         assert arrived.wait(30)
         process.send_signal(signal.SIGINT)

@@ -248,16 +248,7 @@ def test_the_event_loop_goes_on_meanwhile(hub: Hub, fifty: list[str]) -> None:
 
 
 def test_cancelling_ends_the_requests(hub: Hub, fifty: list[str]) -> None:
-    arrived = threading.Event()
-    answered: list[str] = []
-
-    def hook(handler: Any) -> bool:
-        arrived.set()
-        handler.hang()
-        answered.append(handler.path)
-        return True
-
-    hub.hook = hook
+    arrived, answered = hub.fall_silent()
 
     async def impatient() -> None:
         loading = asyncio.ensure_future(library.aload_many(fifty))

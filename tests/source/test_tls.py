@@ -189,16 +189,7 @@ def test_cancelling_through_a_proxy_that_speaks_tls(
 ) -> None:
     tunnel = _Tunnel(secure=True)
     monkeypatch.setenv("https_proxy", tunnel.address)
-    arrived = threading.Event()
-    answered: list[str] = []
-
-    def hook(handler: Any) -> bool:
-        arrived.set()
-        handler.hang()
-        answered.append(handler.path)
-        return True
-
-    secure.hook = hook
+    arrived, answered = secure.fall_silent()
     net = Session()
     try:
         job = net.submit(lambda: net.get(f"{secure.url}/x", where="x", limit=9))
