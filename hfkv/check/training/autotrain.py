@@ -26,9 +26,8 @@ def autotrain(section: Section) -> list[Asked] | None:
     read = Fields(params)
     read.take("lora_r", "r", _RANK)
     read.take("lora_dropout", "lora_dropout")
-    targets = read.targets("target_modules", every=("all-linear",), default="all-linear")
-    if isinstance(targets, str) and targets != "all-linear":
-        read.fields["target_modules"] = [targets]  # it splits at commas whatever there is
+    # It splits at commas whatever there is.
+    read.targets("target_modules", every=("all-linear",), default="all-linear", listed=True)
     read.misspelt(_KEYS)
     return [
         read.asked(

@@ -109,9 +109,12 @@ class Fields:
             self.fields[name] = value
         return value
 
-    def targets(self, key: str, *, every: Sequence[str] = (), default: Any = None) -> Any:
+    def targets(
+        self, key: str, *, every: Sequence[str] = (), default: Any = None, listed: bool = False
+    ) -> Any:
         """Read the names of modules: a list, one line with commas, or one of the words for every
-        linear layer, which become ``all-linear``. What is empty is no answer."""
+        linear layer, which become ``all-linear``. What is empty is no answer. A trainer that makes
+        a list of whatever stands there has its lone name ``listed``, and reads no expression."""
         found = self.take(key, "target_modules", default)
         if isinstance(found, str) and not found.strip():
             found = []
@@ -123,6 +126,8 @@ class Fields:
             found = found[0]
         if isinstance(found, str) and found in every:
             found = "all-linear"
+        elif listed and isinstance(found, str):
+            found = [found]
         if found is not None:
             self.fields["target_modules"] = found
         return found

@@ -24,9 +24,7 @@ def h2o(section: Section) -> list[Asked] | None:
         return []
     read = Fields(training)
     read.take("lora_r", "r", _RANK)
-    targets = read.targets("lora_target_modules")
-    if isinstance(targets, str):
-        read.fields["target_modules"] = [targets]
+    targets = read.targets("lora_target_modules", listed=True)
     read.take("lora_dropout", "lora_dropout")
     read.take("use_dora", "use_dora")
     read.misspelt(_KEYS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hfkv.check.asked import Asked
-from hfkv.check.training.fields import Fields, Section, context, integer
+from hfkv.check.training.fields import Fields, Section, context
 
 __all__ = ["openrlhf"]
 
@@ -14,13 +14,12 @@ def openrlhf(section: Section) -> list[Asked] | None:
     value = section.value
     if "pretrain" not in value or "lora_rank" not in value:
         return None
-    if integer(value["lora_rank"]) is None and value["lora_rank"] in (0, "0", None):
+    if value["lora_rank"] in (0, "0", None):
         return []
     read = Fields(section)
     read.take("lora_rank", "r")
-    targets = read.targets("target_modules", every=("all-linear",), default="all-linear")
-    if isinstance(targets, str) and targets != "all-linear":
-        read.fields["target_modules"] = [targets]  # its parser makes a list of it
+    # Its parser makes a list of whatever there is.
+    read.targets("target_modules", every=("all-linear",), default="all-linear", listed=True)
     read.misspelt(("lora_rank", "lora_alpha", "lora_dropout", "target_modules"))
     return [
         read.asked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hfkv.check.asked import Asked
-from hfkv.check.training.fields import Fields, Section, context, integer
+from hfkv.check.training.fields import Fields, Section, context
 
 __all__ = ["verl"]
 
@@ -17,7 +17,7 @@ def verl(section: Section) -> list[Asked] | None:
     base = section.first("path", "partial_pretrain")
     if base is None or "lora_rank" not in value:
         return None
-    if integer(value["lora_rank"]) is None and value["lora_rank"] in (0, "0", None):
+    if value["lora_rank"] in (0, "0", None):
         return []
     read = Fields(section)
     read.take("lora_rank", "r")
