@@ -6,6 +6,7 @@ Names are those of the attributes of its cache layers, shapes have the batch fir
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -231,10 +232,9 @@ def _bends(kind: Kind) -> Iterator[int]:
 
 def _different(plan: Plan) -> list[tuple[Kind, int]]:
     """Each kind object once, and how many layers it stands for."""
-    counts: dict[int, int] = {}
-    for kind in plan.kinds:
-        counts[id(kind)] = counts.get(id(kind), 0) + 1
-    return [(kind, counts[key]) for key, kind in {id(kind): kind for kind in plan.kinds}.items()]
+    kinds = {id(kind): kind for kind in plan.kinds}
+    counts = Counter(map(id, plan.kinds))
+    return [(kind, counts[key]) for key, kind in kinds.items()]
 
 
 def _encoder(plan: Plan, stored: Sequences) -> int:
