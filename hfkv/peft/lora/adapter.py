@@ -9,6 +9,7 @@ from typing import Any
 from hfkv.dtypes import BITS, canonical, nbytes, torch_name
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import NOTHING, Agreement
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.json_value import attributes
@@ -68,6 +69,7 @@ class Lora:
         injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
+        agreement: what came of holding the header against the class.
         notes: what a reader must be told, one sentence each.
     """
 
@@ -89,6 +91,7 @@ class Lora:
     injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -150,6 +153,7 @@ class Lora:
             "per_target modules trainable_percent all_parameters saved biases basis notes",
         )
         value["saved"] = dict(self.saved)
+        value["crosscheck"] = self.agreement.to_json()
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}
@@ -196,6 +200,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         injection=injection,
         options=options,
         basis=built.basis,
+        agreement=built.agreement,
         notes=notes(built, injection, options, element),
     )
 
