@@ -24,6 +24,11 @@ from hfkv.peft.lora.rank_line import RankLine
 #: What adapters are trained and kept in.
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
 
+_UNSTATED = (
+    "neither config.json nor a safetensors header says the model's dtype: the bytes are those in "
+    "float32, in which PEFT trains an adapter unless told otherwise; --lora-dtype says another"
+)
+
 __all__ = ["Lora", "Target", "adapter_dtype", "count"]
 
 
@@ -175,7 +180,12 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         UnsupportedError: the layers cannot be counted honestly.
     """
     facts = base.facts
-    element = adapter_dtype(facts, base.config, dtype)
+    unstated: tuple[str, ...] = ()
+    try:
+        element = adapter_dtype(facts, base.config, dtype)
+    except UnsupportedError:
+        # Only the bytes need a dtype: the count does not.
+        element, unstated = "F32", (_UNSTATED,)
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
@@ -201,7 +211,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         options=options,
         basis=built.basis,
         agreement=built.agreement,
-        notes=notes(built, injection, options, element),
+        notes=(*notes(built, injection, options, element), *unstated),
     )
 
 
