@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from hfkv.errors import ConfigError, HfkvError, InputError
 from hfkv.facts import BaseCard, Facts, read
@@ -17,6 +17,8 @@ from hfkv.reading import describe
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Engine
+    from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
     from hfkv.peft.base import Base
     from hfkv.peft.lora import Lora
@@ -104,6 +106,7 @@ class Model:
         """Bytes of all tensors in the checkpoint; None where no header could be read."""
         return self.core.weight_bytes
 
+    @overload
     def kv_cache(
         self,
         *,
@@ -112,16 +115,57 @@ class Model:
         dtype: str = "auto",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
-    ) -> KVCache:
+        engine: None = None,
+    ) -> KVCache: ...
+
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Allocation: ...
+
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> KVCache | Allocation:
         """The KV cache after ``tokens`` tokens in each of ``batch`` sequences, in bytes.
 
         Where the class, the config and the header do not agree on the modules, it is not ``exact``
         either: one finding, in the cache as in the adapter.
 
+        Args:
+            tokens, batch: the question.
+            dtype: element type of transformers' cache; engines have options of their own for it.
+            encoder_tokens: length of the encoder's output; None for the model's own.
+            crosscheck: whether the plan is checked against the checkpoint's shapes.
+            engine: a serving engine with its options (:mod:`hfkv.engines`); the answer is then
+                what it allocates on each GPU. None for what transformers' cache object holds.
+
         Raises:
             HfkvError: the config cannot be read, the checkpoint disagrees with it, or the
                 architecture is one that cannot be answered honestly.
         """
+        if engine is not None:
+            return self._engine_cache(
+                engine,
+                tokens=tokens,
+                batch=batch,
+                dtype=dtype,
+                encoder_tokens=encoder_tokens,
+                crosscheck=crosscheck,
+            )
         from hfkv.cache import kv_cache
 
         figure = kv_cache(
@@ -135,6 +179,41 @@ class Model:
         if not crosscheck or figure.basis != "exact" or not self._contradiction:
             return figure
         return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+
+    def subject(self, *, encoder_tokens: int | None = None, crosscheck: bool = True) -> Subject:
+        """The model as engines see it.
+
+        Raises:
+            HfkvError: as :meth:`kv_cache`.
+        """
+        from hfkv.engines.subject import subject_of
+
+        found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        if not crosscheck or found.basis != "exact" or not self._contradiction:
+            return found
+        return replace(found, basis=CONTRADICTED, notes=(self._contradiction, *found.notes))
+
+    def _engine_cache(
+        self,
+        engine: Engine,
+        *,
+        tokens: int,
+        batch: int,
+        dtype: str,
+        encoder_tokens: int | None,
+        crosscheck: bool,
+    ) -> Allocation:
+        from hfkv.cache.size import check_question
+
+        check_question(tokens, batch)
+        if dtype != "auto":
+            raise InputError(
+                f"dtype is {dtype!r}",
+                expected="auto",
+                hint=f"{engine.name} has options of its own for the types of its cache",
+            )
+        subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        return engine.allocate(subject, tokens=tokens, batch=batch)
 
     @cached_property
     def _contradiction(self) -> str:

@@ -18,7 +18,7 @@ LAYERS = [
     {"source"},
     {"facts"},
     {"modules", "cache", "pretraining"},
-    {"peft"},
+    {"peft", "engines"},
     {"model"},
     {"comparison"},
     {"live"},

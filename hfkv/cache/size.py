@@ -21,7 +21,7 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Read
 from hfkv.json_value import attributes
 
-__all__ = ["KVCache", "kv_cache"]
+__all__ = ["KVCache", "check_question", "kv_cache"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def kv_cache(
         ConfigError: the config cannot be read.
         CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
-    _check(tokens, batch)
+    check_question(tokens, batch)
     found = recognize(facts)
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
@@ -180,7 +180,12 @@ def kv_cache(
     )
 
 
-def _check(tokens: int, batch: int) -> None:
+def check_question(tokens: int, batch: int) -> None:
+    """Refuse numbers of tokens or sequences that are none.
+
+    Raises:
+        InputError: one is not a whole number of at least 1.
+    """
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
             raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
