@@ -276,7 +276,7 @@ class LlamaCpp:
         self, name: str, rows: Sequence[Row], cells: int, streams: int, widest: int, held: int
     ) -> Cache:
         key = sum(_size(row.key, self.cache_type_k) for row in rows)
-        values = (max(row.value, widest) if row.value else 0 for row in rows)
+        values = (max(row.value, widest) if row.value or row.empty else 0 for row in rows)
         value = sum(_size(width, self.cache_type_v) for width in values)
         count = cells * streams
         return Cache(

@@ -8,7 +8,7 @@ a model's pattern stands in the C++ source, that one counts, whatever the config
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,20 @@ __all__ = ["DATA", "Row", "architecture", "rows_of"]
 DATA: dict[str, Any] = read_json("engines", "llama.cpp_0c1e570.json")
 
 
+_ARCHITECTURES: dict[str, str] = {
+    name: arch for arch, names in DATA["architectures"].items() for name in names
+}
+#: What the converter takes as the text part, the last that is there first.
+_TEXT_PARTS = (
+    ("lfm",),
+    ("language_config",),
+    ("thinker_config", "text_config"),
+    ("lm_config",),
+    ("llm_config",),
+    ("text_config",),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What one layer keeps.
@@ -47,6 +61,7 @@ class Row:
         index, index_value: elements of a cell of the indexer's cache.
         convolution, state: elements for each sequence.
         compressed: the kind, for DeepSeek-V4.
+        empty: whether it is in the cache without heads of its own.
     """
 
     key: int = 0
@@ -60,11 +75,12 @@ class Row:
     convolution: int = 0
     state: int = 0
     compressed: Compressed | None = None
+    empty: bool = False
 
     @property
     def attends(self) -> bool:
         """Whether it has cells."""
-        return bool(self.key)
+        return bool(self.key) or self.empty
 
     @property
     def recurs(self) -> bool:
@@ -78,15 +94,14 @@ def architecture(subject: Subject) -> str:
     Raises:
         UnsupportedError: its converter has no such model, or the model keeps no cache.
     """
-    text = subject.text.peek("architectures")
-    inner = text[0] if isinstance(text, list) and text and isinstance(text[0], str) else ""
+    inner = _inner_architecture(subject)
     outer = subject.architectures[0] if subject.architectures else ""
     # The text part's own entry counts, but for those that the converter routes by the outer one.
     named = outer if outer in DATA["by_the_outer"] or not inner else inner
     if not named:
         classes = subject.config.cls.architectures if subject.config.cls else ()
-        named = next((name for name in classes if name in DATA["architectures"]), "")
-    found = DATA["architectures"].get(named)
+        named = next((name for name in classes if name in _ARCHITECTURES), "")
+    found = _ARCHITECTURES.get(named)
     if found is None:
         raise UnsupportedError(
             f"llama.cpp's converter has no {printable(named) or subject.config.model_type}",
@@ -95,8 +110,19 @@ def architecture(subject: Subject) -> str:
         )
     if found in DATA["without_cache"]:
         raise UnsupportedError(f"llama.cpp keeps no cache for {found}", where=subject.model)
-    name: str = found
-    return name
+    return found
+
+
+def _inner_architecture(subject: Subject) -> str:
+    """The class that the text part of the file names, under any of the names the part has."""
+    for path in _TEXT_PARTS:
+        part: object = {key: subject.config.peek(key) for key in (path[0],)}
+        for key in path:
+            part = part.get(key) if isinstance(part, Mapping) else None
+        named = part.get("architectures") if isinstance(part, Mapping) else None
+        if isinstance(named, list) and named and isinstance(named[0], str):
+            return named[0]
+    return ""
 
 
 def rows_of(subject: Subject, arch: str) -> list[Row]:
@@ -105,7 +131,7 @@ def rows_of(subject: Subject, arch: str) -> list[Row]:
     Raises:
         UnsupportedError: llama.cpp has nothing like one of the kinds.
     """
-    made = {id(kind): _row(kind, subject) for kind in subject.plan.kinds}
+    made = {id(kind): _row(kind, subject, arch) for kind in subject.plan.kinds}
     rows = [made[id(kind)] for kind in subject.plan.kinds]
     return _windows(rows, subject, arch)
 
@@ -137,16 +163,24 @@ def _stated_window(subject: Subject, rows: Sequence[Row]) -> int:
     return max(row.window for row in rows)
 
 
-def _row(kind: Kind, subject: Subject) -> Row:
+def _row(kind: Kind, subject: Subject, arch: str) -> Row:
     match kind:
         case Full() | Sliding():
+            heads = _own_heads(subject, arch, kind.heads)
             return Row(
-                key=kind.heads * kind.k_dim,
-                value=kind.heads * kind.v_dim,
+                key=heads * kind.k_dim,
+                value=heads * kind.v_dim,
                 key_head=kind.k_dim,
                 value_head=kind.v_dim,
                 window=kind.window if isinstance(kind, Sliding) else 0,
             )
+        case Latent() if arch in DATA["expanded"]:
+            text = subject.text
+            heads = text.int("num_attention_heads")
+            key = text.int("qk_nope_head_dim") + text.int("qk_rope_head_dim")
+            # The converter writes no size of values, so it is the hidden size over the heads.
+            value = text.int("hidden_size") // heads
+            return Row(key=heads * key, value=heads * value, key_head=key, value_head=value)
         case Latent():
             width = kind.rank + (kind.rotary or 0)
             return Row(
@@ -162,22 +196,33 @@ def _row(kind: Kind, subject: Subject) -> Row:
             return _state(kind)
         case Compressed():
             return Row(compressed=kind, key=kind.dim, key_head=kind.dim, value_head=kind.dim)
-        case Cross() | Nothing():
-            return Row()
-        case Shared(layer=None):
+        case Nothing():
+            return Row(empty=arch in DATA["keeps_empty_layers"])
+        case Cross() | Shared(layer=None):
             return Row()
         case Shared():
             # It has no cells, but its width counts where values of all layers are made alike.
-            of = _row(subject.plan.kinds[kind.layer or 0], subject)
+            of = _row(subject.plan.kinds[kind.layer or 0], subject, arch)
             return Row(
                 key_head=of.key_head, value_head=of.value_head, value=of.value, window=of.window
             )
         case Together():
             whole = Row()
             for part in kind.parts:
-                whole = _joined(whole, _row(part, subject))
-            return whole
+                whole = _joined(whole, _row(part, subject, arch))
+            # Its cache of the indexer is one of keys and values, and keeps both.
+            both = whole.value_head if arch == "minimax-m3" and whole.index else 0
+            return replace(whole, index_value=both)
     raise UnsupportedError(f"llama.cpp has no layer of kind '{kind.name}'", where=subject.model)
+
+
+def _own_heads(subject: Subject, arch: str, heads: int) -> int:
+    """Key/value heads of the checkpoint, where a class of transformers repeats them."""
+    for key in ("num_kv_heads", "n_head_kv") if arch == "falcon" and heads > 1 else ():
+        stated = subject.text.peek(key)
+        if isinstance(stated, int) and not isinstance(stated, bool) and 0 < stated < heads:
+            return stated
+    return heads
 
 
 def _joined(one: Row, other: Row) -> Row:
