@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -157,9 +159,9 @@ class Adapters:
                 if isinstance(fields.get(name), list):
                     fields[name] = _expanded(base, fields[name])
             # Lists of what to leave out are written for many models at once.
-            fields["exclude_modules"] = [
-                item for item in fields.get("exclude_modules") or () if base.has(item)
-            ]
+            excluded = fields.get("exclude_modules")
+            if isinstance(excluded, list) and all(isinstance(item, str) for item in excluded):
+                fields["exclude_modules"] = [item for item in excluded if base.has(item)]
         if not asked.exact_types:
             fields.pop("lora_alpha", None)
         counted = not asked.uncounted
@@ -352,8 +354,9 @@ def _expanded(base: Base, names: list[Any]) -> list[Any]:
         if not isinstance(name, str) or "*" not in name:
             found.append(name)
             continue
-        expression = re.compile(".*".join(re.escape(part) for part in name.split("*")))
-        found += [item for item in linear if expression.fullmatch(item)] or [name]
+        # fnmatch's own expressions take no more than one pass, however many stars there are.
+        pattern = "*".join(glob.escape(part) for part in name.split("*"))
+        found += [item for item in linear if fnmatch.fnmatchcase(item, pattern)] or [name]
     return found
 
 
