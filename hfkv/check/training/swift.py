@@ -44,8 +44,8 @@ def swift(section: Section) -> list[Asked] | None:
         read.fields["target_modules"] = named
     every = None
     if not isinstance(targets, list) or "all-linear" in targets:
-        named = read.fields.get("target_modules")
-        beside = tuple(map(str, named)) if isinstance(named, list) else ()
+        also = read.fields.get("target_modules")
+        beside = tuple(map(str, also)) if isinstance(also, list) else ()
         every = EveryLinear(but=_EVERY.but, anywhere=True, beside=beside)
     if isinstance(value.get("target_regex"), str):
         every = None
