@@ -147,7 +147,9 @@ def check(
     budgets = read_budgets(settings)
     findings: list[Finding] = []
     lock, broken = open_lock(settings, findings)
-    models = Models(settings.root, lock, broken=broken, online=online)
+    models = Models(
+        settings.root, lock, broken=broken, online=online, tokens=settings.pretraining_tokens
+    )
     adapters = Adapters(models)
     passing = Passing(settings)
     rewritten: list[str] = []
