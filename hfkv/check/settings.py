@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -203,10 +204,8 @@ def _table(value: object, where: str) -> dict[str, Any]:
 def _count(value: object, where: str) -> int:
     expected = 'a positive number of tokens: 4_000_000_000_000 or "4T"'
     if isinstance(value, str):
-        try:
+        with suppress(InputError):
             value = parse_count(value)
-        except InputError:
-            pass
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"found {describe(value)}", where=where, expected=expected)
     return value
