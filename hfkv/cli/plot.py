@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from hfkv.cli.options import (
 )
 from hfkv.cli.output import waiting
 from hfkv.render.formats import Format
+
+if TYPE_CHECKING:
+    from hfkv.source import Source
 
 
 @click.command()
@@ -59,11 +62,11 @@ def plot(
     output_format: str,
     rank: int,
     tokens: int,
-    capacity: str,
+    capacity: Any,
     bits_per_token: Fraction,
     pretraining_tokens: int | None,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:

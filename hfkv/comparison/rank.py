@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hfkv.dtypes import BITS
-from hfkv.errors import InputError
+from hfkv.errors import InputError, spelling
 from hfkv.json_value import attributes
 from hfkv.model import Model
 from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Capacity
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.shown import Shown, Table, cell, size
 
-__all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+__all__ = ["RANKS", "CapacityName", "RankRow", "Ranks", "ranks"]
+
+#: The keys of :data:`hfkv.peft.lora.capacity.CAPACITIES`.
+CapacityName = Literal["facts", "memorization"]
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -53,8 +61,8 @@ class RankRow:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ranks(Shown):
     """The ranks of a model at so many tokens.
 
     Attributes:
@@ -72,6 +80,8 @@ class Ranks:
         bits_per_token: the assumption beside it.
     """
 
+    _brief = "model tokens dtype covers at_one_percent at_parity basis"
+
     model: str
     tokens: int
     dtype: str
@@ -85,6 +95,30 @@ class Ranks:
     covers: int | None
     capacity: Capacity
     bits_per_token: Fraction
+
+    def _table(self) -> Table:
+        named = (
+            ("its capacity covers the tokens", self.covers),
+            ("1% of the weights", self.at_one_percent),
+            ("as large as the cache", self.at_parity),
+        )
+        return Table(
+            title=f"{self.model}: LoRA ranks at {self.tokens:,} tokens",
+            columns=("rank", "parameters", "bytes", "of the weights", "cache / adapter"),
+            rows=tuple(
+                (
+                    cell(row.r),
+                    cell(row.parameters),
+                    size(row.bytes),
+                    "-" if row.share_of_weights is None else f"{float(row.share_of_weights):.3%}",
+                    f"{float(row.compression):,.4g}x",
+                )
+                for row in self.rows
+            ),
+            notes=tuple(
+                f"{label}: {'no rank' if r is None else f'rank {r:,}'}" for label, r in named
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
@@ -105,15 +139,15 @@ class Ranks:
 def ranks(
     model: Model,
     *,
-    tokens: int,
+    tokens: int = 100_000,
     batch: int = 1,
-    target_modules: Any = "all-linear",
+    target_modules: str | Iterable[str] | None = "all-linear",
     kv_dtype: str = "auto",
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
-    capacity: str = "facts",
-    bits_per_token: Fraction = Fraction(2),
+    capacity: CapacityName = "facts",
+    bits_per_token: Fraction | float = 2,
 ) -> Ranks:
     """Every rank of interest.
 
@@ -128,20 +162,26 @@ def ranks(
     """
     if capacity not in CAPACITIES:
         raise InputError(
-            f"no capacity model '{capacity}'", where="capacity", expected=" or ".join(CAPACITIES)
+            f"no capacity model '{capacity}'", where="`capacity`", expected=" or ".join(CAPACITIES)
         )
-    if bits_per_token <= 0:
-        raise InputError("not positive", where="bits_per_token")
-    cache = model.kv_cache(
-        tokens=tokens,
-        batch=batch,
-        dtype=kv_dtype,
-        encoder_tokens=encoder_tokens,
-        crosscheck=crosscheck,
-    )
+    if not 0 < bits_per_token <= 64:
+        raise InputError(
+            f"found {bits_per_token}", where="`bits_per_token`", expected="more than 0, at most 64"
+        )
+    # As it is written: 0.1 bits are a tenth.
+    carried = Fraction(str(bits_per_token))
+    with spelling(dtype="kv_dtype"):
+        cache = model.kv_cache(
+            tokens=tokens,
+            batch=batch,
+            dtype=kv_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
     tokens *= batch
     # Counted once: every other rank is on its line.
-    adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
+    with spelling(dtype="lora_dtype"):
+        adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
     line = adapter.line
     width = Fraction(BITS[adapter.element], 8)
     weights = model.weight_bytes
@@ -161,9 +201,9 @@ def ranks(
         ),
         at_parity=adapter.largest_rank(cache.bytes),
         at_one_percent=None if weights is None else adapter.largest_rank(Fraction(weights, 100)),
-        covers=line.smallest(tokens * bits_per_token / chosen.bits),
+        covers=line.smallest(tokens * carried / chosen.bits),
         capacity=chosen,
-        bits_per_token=bits_per_token,
+        bits_per_token=carried,
     )
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from hfkv.comparison.breakeven import break_even
-from hfkv.comparison.rank import RANKS, Ranks
+from hfkv.comparison.rank import RANKS, CapacityName, Ranks
 from hfkv.comparison.rank import ranks as named_ranks
 from hfkv.errors import InputError
 from hfkv.json_value import json_value
@@ -375,7 +375,7 @@ def over_rank(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
-    capacity: str = "facts",
+    capacity: CapacityName = "facts",
     bits_per_token: Fraction = Fraction(2),
 ) -> OverRank:
     """The numbers of the chart over ranks.
