@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import click
 
 from hfkv.cli.options import (
     batch_option,
-    capacity_options,
     kv_options,
     lora_options,
     pretraining_option,
@@ -19,9 +17,11 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import waiting
+from hfkv.cli.rank_options import rule_options
 from hfkv.render.formats import Format
 
 if TYPE_CHECKING:
+    from hfkv.comparison.rules import Assumed
     from hfkv.source import Source
 
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @tokens_option()
 @batch_option
 @kv_options
-@capacity_options
+@rule_options
 @pretraining_option
 @source_options
 def plot(
@@ -62,8 +62,7 @@ def plot(
     output_format: str,
     rank: int,
     tokens: int,
-    capacity: Any,
-    bits_per_token: Fraction,
+    assumed: Assumed,
     pretraining_tokens: int | None,
     revision: str | None,
     source: Source,
@@ -99,9 +98,7 @@ def plot(
     if over == "tokens":
         chart = over_tokens(loaded, r=rank, **asked)
     else:
-        chart = over_rank(
-            loaded, tokens=tokens, capacity=capacity, bits_per_token=bits_per_token, **asked
-        )
+        chart = over_rank(loaded, tokens=tokens, assumed=assumed, **asked)
     if output_format == "json":
         from hfkv.render.machine import to_json
 

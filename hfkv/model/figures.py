@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import HfkvError, InputError, InputTypeError
 from hfkv.facts import Facts
@@ -216,14 +215,22 @@ class Model(Shown):
         lora_dtype: str = "auto",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
-        capacity: Literal["facts", "memorization"] = "facts",
-        bits_per_token: Fraction | float = 2,
+        assumed: hfkv.Assumed | None = None,
     ) -> hfkv.Ranks:
-        """Which LoRA ranks are worth a look at so many tokens: :func:`hfkv.ranks` of this model.
+        """Which LoRA ranks are worth a look at so many tokens, and what the rules say of them.
+
+        Args:
+            tokens: in each sequence; batch: sequences.
+            target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
+            encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            assumed: what the rules take for granted.
+
+        Raises:
+            HfkvError: the cache or the adapter cannot be counted.
 
         >>> import hfkv
-        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").rank().at_parity
-        1265
+        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").rank().largest
+        54
         """
         import hfkv
 
@@ -236,8 +243,7 @@ class Model(Shown):
             lora_dtype=lora_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
-            capacity=capacity,
-            bits_per_token=bits_per_token,
+            assumed=assumed,
         )
 
     @cached_property
