@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
+from hfkv.json_value import versioned
 from hfkv.reading import printable
 from hfkv.units import format_bytes
 
-__all__ = ["SCHEMA_VERSION", "Shown", "Table", "cell", "size"]
-
-#: The ``schema_version`` of every JSON document; ``.github/JSON.md`` says what it promises.
-SCHEMA_VERSION = 1
+__all__ = ["Shown", "Table", "cell", "size"]
 
 _LINE = "border-bottom:1px solid rgba(128,128,128,.35);padding:.25em .8em;"
 _NUMBER = f"{_LINE}text-align:right;font-variant-numeric:tabular-nums"
@@ -96,7 +94,7 @@ class Shown:
 
     def to_dict(self) -> dict[str, Any]:
         """The whole JSON document of this figure: what the command prints with ``--json``."""
-        return {"schema_version": SCHEMA_VERSION, **self.to_json()}
+        return versioned(self.to_json())
 
     def _table(self) -> Table:
         """What a notebook shows."""

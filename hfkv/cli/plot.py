@@ -16,7 +16,7 @@ from hfkv.cli.options import (
     tokens_option,
     with_pretraining,
 )
-from hfkv.cli.output import waiting
+from hfkv.cli.output import print_json, waiting
 from hfkv.cli.rank_options import rule_options
 from hfkv.render.formats import Format
 
@@ -100,9 +100,7 @@ def plot(
     else:
         chart = over_rank(loaded, tokens=tokens, assumed=assumed, **asked)
     if output_format == "json":
-        from hfkv.render.machine import to_json
-
-        click.echo(to_json(chart.to_json()))
+        print_json(chart.to_json())
         return 0
     from hfkv.render.chart import draw, save
 
