@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
     looked for from the project's root, and from the file that names them.
     """
     if name.startswith(("/", "~")):
-        return Path(name).expanduser()
+        return Path(os.path.expanduser(name))
     folders = [root] if near is None else [root, near]
     for folder in folders:
         try:

@@ -178,7 +178,8 @@ def _settings(root: Path, name: str, table: Mapping[str, Any], text: str) -> Set
 
 
 def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value:
+    # Most are names of files, and no file has a NUL in its name.
+    if not isinstance(value, str) or not value or "\0" in value:
         raise InputError(f"found {describe(value)}", where=where, expected="a text")
     return value
 

@@ -23,6 +23,7 @@ from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
     from hfkv.comparison import Comparison
+    from hfkv.source import Source
 
 
 @click.command()
@@ -46,7 +47,7 @@ def compare(
     rank: int,
     pretraining_tokens: int | None,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:

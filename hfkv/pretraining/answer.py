@@ -96,7 +96,7 @@ def _cards(facts: Facts) -> Iterator[_Card]:
     """The model's own card and those of its bases."""
     # What is packed counts elements, and none of parameters.
     packed = "quantization_config" in (facts.config or {})
-    parameters = None if packed else facts.parameters
+    parameters = None if packed else facts.stored_elements
     yield _Card(model=facts.model, card=facts.card, commit=facts.commit, parameters=parameters)
     for base in facts.lineage[:_STEPS]:
         # A fine-tune has the size of its base, where the base's name does not give one.

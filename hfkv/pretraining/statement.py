@@ -10,6 +10,7 @@ from typing import Any
 from hfkv.errors import InputError, RecordError
 from hfkv.json_value import json_value
 from hfkv.reading import describe
+from hfkv.shown import Shown, Table, cell
 
 __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "given"]
 
@@ -63,8 +64,8 @@ class Possible:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pretraining:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Pretraining(Shown):
     """How many tokens a model saw in pretraining.
 
     Attributes:
@@ -78,6 +79,8 @@ class Pretraining:
         notes: what a reader must know of it, one sentence each.
         reason: why there is no count; None where there is one.
     """
+
+    _brief = "tokens qualifier basis"
 
     tokens: int | None = None
     qualifier: str | None = None
@@ -97,6 +100,27 @@ class Pretraining:
         if self.tokens is None or weight_bytes is None:
             return None
         return Fraction(weight_bytes, self.tokens)
+
+    def _table(self) -> Table:
+        quotes = [
+            (f"{item.file}:{item.line}" if item.line else item.file, item.quote)
+            for item in self.evidence
+        ]
+        return Table(
+            title="pretraining tokens",
+            rows=(
+                ("tokens", cell(self.tokens)),
+                ("as", cell(self.qualifier)),
+                ("basis", self.basis),
+                *(
+                    (f"perhaps, by {item.probability:.0%}", cell(item.tokens))
+                    for item in self.possible
+                ),
+                *quotes,
+            ),
+            notes=(*((self.reason,) if self.reason else ()), *self.notes),
+            texts=(1,),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON has it; :meth:`from_json` reads it back."""
@@ -151,7 +175,7 @@ def given(tokens: int) -> Pretraining:
     """
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens <= 0:
         raise InputError(
-            f"found {describe(tokens)}", where="pretraining_tokens", expected="a positive integer"
+            f"found {describe(tokens)}", where="`pretraining_tokens`", expected="a positive integer"
         )
     return Pretraining(
         tokens=tokens, qualifier="exact", basis="given", notes=("the count was given to hfkv",)
