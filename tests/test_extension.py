@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("huggingface_hub.cli.extensions", reason="`hf` has no extensions before 1.7")
+
 BIN = Path(sys.executable).parent
 
 
