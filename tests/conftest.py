@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,14 @@ sources. The fine-tuning data includes over 10M human-annotated examples.
 def fetch_many(models: Sequence[str], **options: Any) -> list[Files | HfkvError]:
     """The raw files of several models, or the errors that kept them from being read."""
     return overlap(lambda model: fetch(model, **options), models)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on Windows what needs links, pipes with names, signals or a shell of POSIX."""
+    if sys.platform == "win32":
+        for item in items:
+            if item.get_closest_marker("posix") is not None:
+                item.add_marker(pytest.mark.skip(reason="needs POSIX"))
 
 
 @pytest.fixture(autouse=True)
@@ -97,8 +106,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hfkv(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Run the command in this process: exit code, stdout, stderr."""
-    import sys
-
     from hfkv.cli import main
 
     def run(*arguments: str) -> tuple[int, str, str]:

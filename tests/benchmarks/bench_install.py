@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 #: Bytes; what hfkv itself may take up with all it needs.
 BAR = 45 * 10**6
-_BROUGHT = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence", "wheel")
+_BROUGHT = {*"pip setuptools pkg_resources _distutils_hack distutils wheel".split()}
 
 
 def sizes(environment: Path) -> Counter[str]:
