@@ -18,11 +18,12 @@ from hfkv.cli.options import (
     tokens_option,
     with_pretraining,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, say, waiting
 from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
     from hfkv.comparison import Comparison
+    from hfkv.source import Source
 
 
 @click.command()
@@ -46,7 +47,7 @@ def compare(
     rank: int,
     pretraining_tokens: int | None,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:
@@ -58,7 +59,6 @@ def compare(
     """
     from hfkv.comparison import Comparison, compare_model
     from hfkv.model import load_many
-    from hfkv.reading import printable
     from hfkv.render.compare import sheets
 
     output = chosen_format()
@@ -84,7 +84,7 @@ def compare(
     )
     for item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
-            click.echo(f"Error: {printable(reason, 4000)}", err=True)
+            say("Error", reason)
     return int(any(isinstance(item, HfkvError) or _refusals(item) for item in results))
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.spelling import as_flags
+from hfkv.json_value import versioned
+from hfkv.reading import printable
 from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
 from hfkv.render.sheet import Sheet, sheets_to_markdown
@@ -19,7 +22,7 @@ from hfkv.render.sheet import Sheet, sheets_to_markdown
 if TYPE_CHECKING:
     from hfkv.model import Model
 
-__all__ = ["emit", "read_model", "waiting"]
+__all__ = ["emit", "print_json", "read_model", "say", "waiting"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -35,8 +38,12 @@ def emit(
     sheets: Callable[[], Sequence[Sheet]],
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Print ``value`` (the JSON value of the result) in ``output``.
+
+    Every object that is printed as JSON has the version of its schema, and ``warnings`` where
+    there are any; they are said on stderr in every format.
 
     Args:
         output: a resolved format, not ``auto``.
@@ -44,13 +51,35 @@ def emit(
         sheets: tables for reading (human, markdown).
         quiet: the bare figures, one a line.
         rows: flat rows (csv, agent tables); by default the flattened JSON.
+        warnings: what was asked for and is not in the answer, one sentence each.
     """
+    if warnings and isinstance(value, dict):
+        value = {**value, "warnings": list(warnings)}
     if output is Format.human:
         from hfkv.render.terminal import print_sheets
 
         print_sheets(sheets(), sys.stdout)
-        return
-    click.echo(_text(output, value, sheets, quiet, rows))
+    else:
+        click.echo(_text(output, value, sheets, quiet, rows))
+    for warning in dict.fromkeys(warnings):
+        say("Warning", warning)
+
+
+def say(what: str, message: str) -> None:
+    """A line on stderr: ``Error: ...``, ``Warning: ...``."""
+    context = click.get_current_context(silent=True)
+    text = as_flags(message, None if context is None else context.command)
+    click.echo(f"{what}: {printable(text, 4000)}", err=True)
+
+
+def print_json(value: dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
+    """Print JSON, the version of its schema in every object; all JSON of a command goes here."""
+    click.echo(_json(value, indent))
+
+
+def _json(value: dict[str, Any] | list[dict[str, Any]], indent: int | None) -> str:
+    found = [versioned(item) for item in value] if isinstance(value, list) else versioned(value)
+    return to_json(found, indent=indent)
 
 
 def _text(
@@ -61,14 +90,14 @@ def _text(
     rows: Callable[[], Sequence[dict[str, str]]] | None,
 ) -> str:
     if output is Format.json:
-        return to_json(value)
+        return _json(value, 2)
     if output is Format.quiet:
         return "\n".join(quiet())
     if output is Format.markdown:
         return sheets_to_markdown(sheets())
     if output is Format.agent and isinstance(value, dict):
         # As `hf` does: a single object is compact JSON for an agent, a list is a table.
-        return to_json(value, indent=None)
+        return _json(value, None)
     flat = (
         rows()
         if rows is not None
