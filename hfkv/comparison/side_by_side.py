@@ -99,6 +99,23 @@ class Comparison:
             return None
         return Fraction(self.lora.bytes, self.model.weight_bytes)
 
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        from hfkv.comparison.explain import explain
+
+        return explain(
+            self.model,
+            tokens=self.tokens,
+            batch=self.batch,
+            cache=self.kv_cache,
+            adapter=self.lora,
+            cartridge=self.cartridge,
+            compression=self.compression,
+            break_even=self.break_even_tokens,
+            parity=self.rank_at_parity,
+            reasons=self.reasons,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value: bytes and counts as integers, ratios as numbers."""
         pretraining = self.pretraining.to_json()
