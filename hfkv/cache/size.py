@@ -21,12 +21,13 @@ from hfkv.facts import Facts
 from hfkv.facts.config import Read
 from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
+from hfkv.shown import Shown, Table, size
 
 __all__ = ["KVCache", "kv_cache"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KVCache:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KVCache(Shown):
     """The KV cache of a model.
 
     Attributes:
@@ -45,6 +46,8 @@ class KVCache:
         notes: what a reader must be told, one sentence each.
         file: where the config stands; dtype_origin: where the element type is said.
     """
+
+    _brief = "model tokens batch bytes dtype engine basis"
 
     model: str
     bytes: int
@@ -114,6 +117,21 @@ class KVCache:
             rows=[(row, self.basis, self.source) for row in self.rows or (self.model_type,)],
             file=self.file,
             dtype=f"{self.dtype}: {self.dtype_origin}" if self.dtype_origin else "",
+        )
+
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        return Table(
+            title=f"{self.model}: KV cache of {self.tokens:,} tokens{of}",
+            rows=(
+                ("bytes", size(self.bytes)),
+                ("of the next token", size(self.bytes_per_token)),
+                ("before the first token", size(self.constant_bytes)),
+                ("element type", self.dtype),
+                ("as stored by", self.engine),
+                ("basis", self.basis),
+            ),
+            notes=self.notes,
         )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
@@ -193,4 +211,6 @@ def kv_cache(
 def _check(tokens: int, batch: int) -> None:
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
-            raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
+            raise InputError(
+                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
+            )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +100,7 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
     looked for from the project's root, and from the file that names them.
     """
     if name.startswith(("/", "~")):
-        return Path(name).expanduser()
+        return Path(os.path.expanduser(name))
     folders = [root] if near is None else [root, near]
     for folder in folders:
         try:
@@ -143,15 +145,23 @@ class Models:
         lock: the lock; None where there is none.
         broken: the lock is there and cannot be read, which is a finding of its own.
         online: fetch what is not locked.
+        tokens: counts of pretraining tokens of your own, by names in lower case.
     """
 
     def __init__(
-        self, root: Path, lock: Lock | None, *, broken: bool = False, online: bool = False
+        self,
+        root: Path,
+        lock: Lock | None,
+        *,
+        broken: bool = False,
+        online: bool = False,
+        tokens: Mapping[str, int] | None = None,
     ) -> None:
         self._root = root
         self._lock = lock
         self._broken = broken
         self._online = online
+        self._tokens = tokens or {}
         self._known: dict[tuple[str, Path | None], Model | Unavailable] = {}
 
     def get(self, name: str, revision: str | None = None, *, near: Path | None = None) -> Model:
@@ -164,17 +174,21 @@ class Models:
         key = (lock_key(name, revision).lower() if path is None else "", path)
         if key not in self._known:
             try:
-                self._known[key] = self._load(name, revision, path)
+                found = self._load(name, revision, path)
+                given = self._tokens.get(name.lower())
+                if given is not None:
+                    found = Kept(found.with_pretraining(given).facts)
+                self._known[key] = found
             except Unavailable as reason:
                 self._known[key] = reason
             except SourceError as error:
                 self._known[key] = Unavailable("HFKV003", f"{printable(name)}: {said(error)}")
             except HfkvError as error:
                 self._known[key] = Unavailable("HFKV003", printable(str(error), 1000))
-        found = self._known[key]
-        if isinstance(found, Unavailable):
-            raise found
-        return found
+        known = self._known[key]
+        if isinstance(known, Unavailable):
+            raise known
+        return known
 
     def _load(self, name: str, revision: str | None, path: Path | None) -> Model:
         if path is not None:

@@ -46,6 +46,15 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HfkvError as error:
+            from hfkv.cli.spelling import as_flags
+
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise error.spelled(lambda text: as_flags(text, command)) from error.__cause__
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # Written from the table above: asking each command for its help would import it.
         with formatter.section("Commands"):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hfkv.comparison import Comparison
     from hfkv.render.sheet import Sheet
     from hfkv.render.tidy import Tidy
+    from hfkv.source import Source
 
 
 @click.command()
@@ -58,7 +59,7 @@ def compare(
     sort: str | None,
     explain: bool,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:

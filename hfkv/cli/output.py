@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.spelling import as_flags
 from hfkv.json_value import versioned
 from hfkv.reading import printable
 from hfkv.render.formats import Format
@@ -82,7 +83,9 @@ def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> l
 
 def say(what: str, message: str) -> None:
     """A line on stderr: ``Error: ...``, ``Warning: ...``."""
-    click.echo(f"{what}: {printable(message, 4000)}", err=True)
+    context = click.get_current_context(silent=True)
+    text = as_flags(message, None if context is None else context.command)
+    click.echo(f"{what}: {printable(text, 4000)}", err=True)
 
 
 def print_json(value: dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hfkv.cli.options import (
     batch_option,
-    capacity_options,
     kv_options,
     lora_options,
     pretraining_option,
@@ -19,7 +17,12 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import print_json, waiting
+from hfkv.cli.rank_options import rule_options
 from hfkv.render.formats import Format
+
+if TYPE_CHECKING:
+    from hfkv.comparison.rules import Assumed
+    from hfkv.source import Source
 
 
 @click.command()
@@ -49,7 +52,7 @@ from hfkv.render.formats import Format
 @tokens_option()
 @batch_option
 @kv_options
-@capacity_options
+@rule_options
 @pretraining_option
 @source_options
 def plot(
@@ -59,11 +62,10 @@ def plot(
     output_format: str,
     rank: int,
     tokens: int,
-    capacity: str,
-    bits_per_token: Fraction,
+    assumed: Assumed,
     pretraining_tokens: int | None,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:
@@ -96,9 +98,7 @@ def plot(
     if over == "tokens":
         chart = over_tokens(loaded, r=rank, **asked)
     else:
-        chart = over_rank(
-            loaded, tokens=tokens, capacity=capacity, bits_per_token=bits_per_token, **asked
-        )
+        chart = over_rank(loaded, tokens=tokens, assumed=assumed, **asked)
     if output_format == "json":
         print_json(chart.to_json())
         return 0

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from hfkv.comparison.breakeven import break_even
 from hfkv.comparison.rank import RANKS, Ranks
 from hfkv.comparison.rank import ranks as named_ranks
+from hfkv.comparison.rules import Assumed
 from hfkv.errors import InputError
 from hfkv.json_value import json_value
 from hfkv.model import Model
@@ -203,17 +204,23 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankMark:
-    """A rank with a name.
+    """The rank that a rule names.
 
     Attributes:
-        name: as :class:`hfkv.comparison.rank.Ranks` calls it.
+        name: the rule's.
         label: what it is, for reading.
         r: which, also beyond the end of the chart; None where no rank is one.
+        bound: ``most`` or ``least``. What the data needs at least is told and never drawn: it is a
+            floor far below what one would take, no place to look at.
+        source, assumption: the rule's.
     """
 
-    name: Literal["covers", "at_one_percent", "at_parity"]
+    name: str
     label: str
     r: int | None
+    bound: Literal["most", "least"]
+    source: str
+    assumption: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,8 +382,7 @@ def over_rank(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
-    capacity: str = "facts",
-    bits_per_token: Fraction = Fraction(2),
+    assumed: Assumed | None = None,
 ) -> OverRank:
     """The numbers of the chart over ranks.
 
@@ -384,7 +390,7 @@ def over_rank(
         models: loaded models.
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
         encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
-        capacity, bits_per_token: as in :func:`hfkv.comparison.rank.ranks`, for the marks.
+        assumed: what the rules behind the marks take for granted.
 
     Raises:
         InputError: an argument is not usable.
@@ -393,8 +399,8 @@ def over_rank(
     >>> import hfkv
     >>> llama = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
     >>> (model,) = over_rank([llama]).models
-    >>> model.sweet_spot, [mark.r for mark in model.marks]
-    (Band(first=13, last=54), [1, 54, 1265])
+    >>> model.sweet_spot, [mark.r for mark in model.marks if mark.bound == "most"]
+    (Band(first=13, last=54), [1265, 54, 32])
     """
     _any(models)
     found = []
@@ -408,8 +414,7 @@ def over_rank(
             lora_dtype=lora_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
-            capacity=capacity,
-            bits_per_token=bits_per_token,
+            assumed=assumed,
         )
         for rank in sorted(set(RANKS) - {row.r for row in named.rows}):
             # PEFT makes no such adapter, and says why.
@@ -480,13 +485,15 @@ def _sweet_spot(rule: Rule, points: Sequence[RankPoint], cache: int, weights: in
 
 
 def _marks(named: Ranks) -> tuple[RankMark, ...]:
-    capacity = named.capacity
-    covers = (
-        f"{float(capacity.bits):g} bits a parameter cover {float(named.bits_per_token):g} bits a "
-        f"token (a model: {capacity.name}, {capacity.paper})"
-    )
-    return (
-        RankMark(name="covers", label=covers, r=named.covers),
-        RankMark(name="at_one_percent", label="1% of the weights", r=named.at_one_percent),
-        RankMark(name="at_parity", label="as large as the cache", r=named.at_parity),
+    return tuple(
+        RankMark(
+            name=rule.name,
+            label=rule.label,
+            r=rule.rank,
+            bound=rule.bound,
+            source=rule.source,
+            assumption=rule.assumption,
+        )
+        for rule in named.rules
+        if rule.parameters is not None
     )

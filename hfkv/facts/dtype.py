@@ -54,14 +54,14 @@ def model_dtype(facts: Facts, config: Config) -> ModelDtype:
         return ModelDtype(
             name="F32",
             note="the weights are quantized GGUF, which states no dtype: transformers loads it in "
-            "float32; llama.cpp's own cache is float16 unless told otherwise (--kv-dtype fp16)",
+            "float32; llama.cpp's own cache is float16 unless told otherwise (`dtype='fp16'`)",
         )
     found = None if tensors is None else _stored(tensors, facts.from_gguf)
     if found is None:
         raise UnsupportedError(
             "neither config.json nor a safetensors header says the model's dtype",
             where=facts.model,
-            hint="say which with --kv-dtype and --lora-dtype, such as bf16",
+            hint="say which with `dtype`, such as bf16",
         )
     if facts.from_gguf:
         return ModelDtype(name=found, note=f"config.json states no dtype; the file is of {found}")

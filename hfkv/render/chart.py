@@ -37,9 +37,10 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
 _DOTS: Any = (0, (1, 1.5))
 _MARK_LINES: dict[str, Any] = {
-    "covers": (0, (1, 2)),
-    "at_one_percent": (0, (6, 2)),
-    "at_parity": (0, (4, 2, 1, 2)),
+    "bytes": (0, (1, 2)),
+    "share": (0, (6, 2)),
+    "cache": (0, (4, 2, 1, 2)),
+    "cartridge": (0, (2, 2)),
 }
 _FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 _MOST_MODELS = len(_COLOURS)
@@ -300,8 +301,8 @@ def _draw_marks(axes: Sequence[Axes], marks: Sequence[RankMark]) -> str:
             parts.append(f"no rank: {mark.label}")
             continue
         beyond = ", beyond the chart" if mark.r > RANKS[-1] else ""
-        parts.append(f"rank {mark.r:,}{beyond}: {mark.label}")
-        if beyond:
+        parts.append(f"rank {mark.r:,} at {mark.bound}{beyond}: {mark.label}")
+        if beyond or mark.bound == "least":
             continue
         for axis in axes:
             # Dashed differently each, so that they can be told apart without colour.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from hfkv.comparison import Comparison
+from hfkv.model import Model
 from hfkv.pretraining.statement import TURNED
 from hfkv.reading import printable
 from hfkv.render.origin import notes_of, origin_line
@@ -194,15 +195,19 @@ def _facts(item: Comparison) -> list[tuple[str, str]]:
             )
         )
     if item.model.weight_bytes is not None:
-        facts.append(
-            (
-                "weights",
-                f"{item.model.parameters:,} parameters, {format_bytes(item.model.weight_bytes)}",
-            )
-        )
+        facts.append(("weights", _weights(item.model)))
     facts += _pretraining(item)
     facts.append(("read from", origin_line(item.model)))
     return facts
+
+
+def _weights(model: Model) -> str:
+    """Parameters and bytes; of packed weights the elements that hold them as well."""
+    count, stored = model.parameters, model.stored_elements
+    parts = [] if count is None else [f"{count:,} parameters"]
+    if stored is not None and stored != count:
+        parts.append(f"{stored:,} packed elements")
+    return ", ".join([*parts, format_bytes(model.weight_bytes or 0)])
 
 
 def _pretraining(item: Comparison) -> list[tuple[str, str]]:

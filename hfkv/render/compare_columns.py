@@ -54,6 +54,7 @@ COLUMNS = (
     Column(name="commit"),
     Column(name="model_type"),
     Column(name="parameters", heading="parameters"),
+    Column(name="stored_elements"),
     Column(name="weight_bytes"),
     Column(name="tokens", heading="tokens"),
     Column(name="batch"),

@@ -106,6 +106,7 @@ def sheets(
                     for indices, layer in grouped(figure.layers)
                 ],
                 left=(1, 2),
+                drop=(3,),
             )
         )
     if explain:
@@ -118,7 +119,8 @@ def _title(figure: KVCache, fit: int | None, fits: int | None, budget: str) -> s
     batch = f" in each of {figure.batch:,} sequences" if figure.batch > 1 else ""
     if fit is None:
         return (
-            f"{name}: {figure.tokens:,} token{'s' if figure.tokens > 1 else ''}{batch} take "
+            f"{name}: {figure.tokens:,} token{'s' if figure.tokens > 1 else ''}{batch} "
+            f"{'take' if figure.tokens > 1 or figure.batch > 1 else 'takes'} "
             f"{format_bytes(figure.bytes)} of KV cache, {_average(figure)} B each"
         )
     exactly = f"{budget} ({fit:,} B)" if budget else f"{format_bytes(fit)} ({fit:,} B)"

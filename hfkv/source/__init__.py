@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import get_args
 
 from hfkv.errors import GatedError, InputError, NetworkError, NotFoundError, SourceError
-from hfkv.source.files import Files, SourceName, is_commit
+from hfkv.source.files import Files, Source, SourceName, is_commit
 from hfkv.source.many_models import in_background, overlap
-from hfkv.source.model_name import check_id, is_path
+from hfkv.source.model_name import check_id, check_name, is_path
 
-__all__ = ["Files", "SourceName", "fetch", "fetch_card", "in_background", "is_path", "overlap"]
+__all__ = [
+    "Files",
+    "Source",
+    "SourceName",
+    "fetch",
+    "fetch_card",
+    "in_background",
+    "is_path",
+    "overlap",
+]
 
-SOURCES = ("auto", "hub", "cache", "directory", "snapshot")
+SOURCES: tuple[str, ...] = get_args(Source)
 
 
 def fetch(
@@ -39,8 +49,10 @@ def fetch(
     """
     if source not in SOURCES:
         raise InputError(
-            f"unknown source {source!r}", where="source", expected="one of " + ", ".join(SOURCES)
+            f"unknown source {source!r}", where="`source`", expected="one of " + ", ".join(SOURCES)
         )
+    for name in (model,) if revision is None else (model, revision):
+        check_name(name)
     if source == "directory" or (source == "auto" and is_path(model)):
         from hfkv.source.directory import read_path
 

@@ -285,3 +285,17 @@ def test_questions_take_the_options_of_the_commands() -> None:
         options = set(error.value.expected.split(", ")) - {"--field", "--engine"}
         # The adapter's own options go to `compare` as well, through its Python API.
         assert options <= known | ({*options} if name == "compare" else set())
+
+
+def test_a_count_of_your_own_stands_in_the_settings(project: Project) -> None:
+    claim = f"<!-- hfkv: tokens {LLAMA} -->15 trillion tokens<!-- /hfkv -->\n"
+    project.write("README.md", claim)
+    assert project.check() == []
+    project.write("hfkv.toml", f'[pretraining-tokens]\n"{LLAMA.upper()}" = "4T"\n')
+    assert [item.code for item in project.check(fix=True)] == ["HFKV301"]
+    assert ">4 trillion tokens<" in (project.root / "README.md").read_text()
+    assert project.check() == []
+    for value in ("true", "0", '"many"', "-1", "1.5"):
+        project.write("hfkv.toml", f"[pretraining-tokens]\nm = {value}\n")
+        with pytest.raises(InputError, match="pretraining-tokens: m"):
+            project.check()

@@ -19,6 +19,7 @@ from hfkv.peft.lora.inject import Injection, inject
 from hfkv.peft.lora.notes import notes
 from hfkv.peft.lora.options import LoraOptions, snippet
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.shown import Shown, Table, cell, size
 
 #: What adapters are trained and kept in.
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
@@ -45,8 +46,8 @@ class Target:
     parameters: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lora:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Lora(Shown):
     """An adapter.
 
     Attributes:
@@ -71,6 +72,8 @@ class Lora:
         notes: what a reader must be told, one sentence each.
         facts: what the base model was read from, for an explanation.
     """
+
+    _brief = "model r target_modules parameters bytes dtype modules basis"
 
     model: str
     r: int
@@ -139,6 +142,22 @@ class Lora:
         """The largest rank at which it has no more than ``size`` bytes; None where it has more at
         every rank, or its size does not depend on the rank."""
         return self.line.largest(Fraction(8 * size, BITS[self.element]))
+
+    def _table(self) -> Table:
+        rows = [
+            (item.name, cell(item.modules), item.shape, cell(item.rank), cell(item.parameters))
+            for item in self.targets
+        ]
+        rows += [(name, "", "", "", cell(count)) for name, count in self.saved]
+        if self.biases:
+            rows.append(("biases", "", "", "", cell(self.biases)))
+        rows.append(("trained in all", cell(self.modules), "", "", cell(self.parameters)))
+        return Table(
+            title=f"{self.model}: LoRA r={self.r}, {size(self.bytes)}, {self.dtype}, {self.basis}",
+            columns=("target", "modules", "in x out", "rank", "parameters"),
+            rows=tuple(rows),
+            notes=self.notes,
+        )
 
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""
@@ -235,7 +254,7 @@ def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
         ConfigError, UnsupportedError: as :func:`hfkv.facts.dtype.model_dtype`.
     """
     if asked != "auto":
-        return canonical(asked, where="--lora-dtype")
+        return canonical(asked, where="`dtype`")
     return model_dtype(facts, config).name
 
 
