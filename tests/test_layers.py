@@ -20,7 +20,7 @@ LAYERS = [
     {"source"},
     {"facts"},
     {"modules", "cache", "pretraining"},
-    {"peft"},
+    {"peft", "engines"},
     {"model"},
     {"comparison"},
     {"live"},

@@ -23,7 +23,7 @@ from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
 from hfkv.shown import Shown, Table, size
 
-__all__ = ["KVCache", "kv_cache"]
+__all__ = ["KVCache", "check_question", "kv_cache"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -165,7 +165,7 @@ def kv_cache(
         ConfigError: the config cannot be read.
         CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
-    _check(tokens, batch)
+    check_question(tokens, batch)
     found = recognize(facts)
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
@@ -208,7 +208,12 @@ def kv_cache(
     )
 
 
-def _check(tokens: int, batch: int) -> None:
+def check_question(tokens: int, batch: int) -> None:
+    """Refuse numbers of tokens or sequences that are none.
+
+    Raises:
+        InputError: one is not a whole number of at least 1.
+    """
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
             raise InputError(
