@@ -188,14 +188,20 @@ def _full_widths(sheet: Sheet) -> list[int]:
 def _widths(sheet: Sheet, width: int) -> list[int]:
     """The width of each column: its widest cell, or less where the table would be too wide.
 
-    The widest columns give way first, until they are as wide as the next ones.
+    The widest columns give way first, until they are as wide as the next ones; none of them below
+    its longest word, so that no number is broken, while another one can.
     """
     widths = _full_widths(sheet)
     room = max(width - len(_GAP) * (len(widths) - 1), len(widths))
     # The blanks beside a column count: there are fewer beside the outer ones.
     beside = [1 if index in (0, len(widths) - 1) else 2 for index in range(len(widths))]
+    words = [
+        max(cells(word) for cell in column for part in _lines(cell) for word in ("", *part.split()))
+        for column in zip(sheet.columns, *sheet.rows, strict=True)
+    ]
     while sum(widths) > room:
-        wide = [index for index in range(len(widths)) if widths[index] > 1]
+        wide = [index for index in range(len(widths)) if widths[index] > max(words[index], 1)]
+        wide = wide or [index for index in range(len(widths)) if widths[index] > 1]
         widths[max(wide, key=lambda index: (widths[index] + beside[index], index))] -= 1
     return widths
 
