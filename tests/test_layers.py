@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 LAYERS = [
     {"errors"},
     {"reading"},
-    {"boxes", "dtypes", "ggml", "json_value", "units"},
+    {"boxes", "dtypes", "ggml", "json_value", "lines", "units"},
     {"shown"},
     {"tensors"},
     {"source"},
