@@ -18,7 +18,7 @@ from hfkv.cli.options import (
     tokens_option,
     with_pretraining,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, waiting, warn
 from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def compare(
     if len(models) == 1 and isinstance(results[0], HfkvError):
         raise results[0]
     found = [item for item in results if isinstance(item, Comparison)]
+    warn(text for item in found if item.lora is not None for text in item.lora.warnings)
     emit(
         output,
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from hfkv.render.sheet import Sheet, sheets_to_markdown
 if TYPE_CHECKING:
     from hfkv.model import Model
 
-__all__ = ["emit", "read_model", "waiting"]
+__all__ = ["emit", "read_model", "waiting", "warn"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -75,6 +75,14 @@ def _text(
         else [flatten(item) for item in (value if isinstance(value, list) else [value])]
     )
     return to_csv(flat) if output is Format.csv else to_tsv(flat)
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Say on stderr what was asked for and changes nothing."""
+    from hfkv.reading import printable
+
+    for message in messages:
+        click.echo(f"Warning: {printable(message, 600)}", err=True)
 
 
 def read_model(model: str, output: Format, **place: Any) -> Model:

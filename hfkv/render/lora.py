@@ -45,7 +45,7 @@ def sheets(model: Model, figure: Lora, *, by_layer: bool = False) -> list[Sheet]
     if figure.saved_parameters != figure.parameters:
         lines.append(
             f"saved to disk: {figure.saved_parameters:,} parameters, of which "
-            f"{figure.parameters:,} are trained"
+            f"{figure.parameters:,} are trained; {figure.saved_bytes:,} bytes as they are held"
         )
     lines += [f"note: {printable(note, 600)}" for note in figure.notes]
     lines += [f"note: {printable(note, 400)}" for note in model.facts.notes]

@@ -38,6 +38,7 @@ class Prompt:
         options: everything that was asked for.
         basis: ``exact`` where the class is in the pinned transformers.
         notes: what a reader must be told, one sentence each.
+        warnings: what was asked for and changes nothing: nothing here.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Prompt:
     options: PromptOptions
     basis: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
@@ -72,7 +74,7 @@ class Prompt:
         return attributes(
             self,
             "model method virtual_tokens parameters saved_parameters bytes bytes_per_token dtype "
-            "basis notes",
+            "basis notes warnings",
         )
 
 
