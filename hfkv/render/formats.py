@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 
 __all__ = ["Format", "resolve"]
@@ -32,13 +31,6 @@ def resolve(chosen: Format) -> Format:
 
 
 def _is_agent() -> bool:
-    from huggingface_hub import constants
+    from hfkv.source.agents import is_agent
 
-    # huggingface_hub knows agents by a registry that it fetches and keeps. A command that works
-    # offline must not start with a request, so the registry is only consulted once it is there;
-    # before that the two variables that every agent is asked to set decide.
-    if os.path.exists(constants.AGENT_HARNESSES_PATH):
-        from huggingface_hub.utils._detect_agent import is_agent
-
-        return is_agent()
-    return any(os.environ.get(name, "").strip() for name in ("AI_AGENT", "AGENT"))
+    return is_agent()

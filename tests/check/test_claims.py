@@ -227,6 +227,7 @@ def test_html_and_text_have_no_code_of_markdown(project: Project) -> None:
     assert project.codes("page.html", f"<p>\n    `{KV}1 GB{END}`") == [(2, "HFKV301")]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_mending_touches_nothing_else(project: Project, mark: bytes) -> None:
     before = (
@@ -256,6 +257,7 @@ def test_what_is_ignored_is_not_mended(project: Project) -> None:
     assert (project.root / "README.md").read_text() == text
 
 
+@pytest.mark.posix
 def test_a_link_out_of_the_project_is_not_written_through(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -269,6 +271,7 @@ def test_a_link_out_of_the_project_is_not_written_through(
     assert "31 GB" in outside.read_text()
 
 
+@pytest.mark.posix
 def test_a_link_within_the_project_stays_a_link(project: Project) -> None:
     project.write("docs/a.md", f"{KV}31 GB{END}")
     (project.root / "README.md").symlink_to("docs/a.md")
