@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from hfkv.errors import InputError
 
-__all__ = ["format_bytes", "format_count", "parse_bytes", "parse_count"]
+__all__ = ["format_bytes", "format_count", "parse_bytes", "parse_count", "respelt"]
 
 _SCALES = {
     "": 1,
@@ -69,6 +69,21 @@ def parse_bytes(text: str) -> int:
     (25769803776, 80000000000, 1000)
     """
     return _parse(text, "b", "size in bytes", "a size such as 24GiB, 80GB or a number of bytes")
+
+
+def respelt(text: str) -> str:
+    """A size that :func:`parse_bytes` reads, in its own unit as it is usually spelled; "" where it
+    has none.
+
+    >>> respelt("24gib"), respelt("80 G"), respelt("1_000.5kb"), respelt("1000")
+    ('24 GiB', '80 GB', '1_000.5 kB', '')
+    """
+    match = _NUMBER.fullmatch(text.strip())
+    suffix = match.group(2).lower().removesuffix("b") if match else ""
+    if match is None or not suffix:
+        return ""
+    scale = suffix if suffix == "k" else suffix.capitalize()
+    return f"{match.group(1)} {scale}B"
 
 
 def format_bytes(size: int | Fraction) -> str:

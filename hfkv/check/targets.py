@@ -42,6 +42,8 @@ class Flaw:
         hint: what may have been meant, or "".
         note: it is worth knowing, and no mistake.
         old_names: modules are named as an older transformers had them.
+        fused: the name is of a projection that the model's experts have fused in one parameter.
+        like: a name that was probably meant is said.
     """
 
     code: str
@@ -51,6 +53,8 @@ class Flaw:
     hint: str = ""
     note: bool = False
     old_names: bool = False
+    fused: bool = False
+    like: bool = False
 
 
 #: Parts of names of modules that look at pictures or listen, and are no language model.
@@ -184,7 +188,8 @@ def flaws(
     for name in missing:
         if newer[name]:
             continue
-        hint = _experts(base, name) or base.like(name, base.adaptable)
+        fused = _experts(base, name)
+        hint = fused or base.like(name, base.adaptable)
         have = ""
         if nothing and name == missing[0] and base.adaptable:
             have = f"; it has {printable(', '.join(base.adaptable), 400)}"
@@ -193,6 +198,8 @@ def flaws(
             field="target_modules",
             item=name,
             message=f"'{printable(name, 80)}' matches nothing in {base.where}{have}{hint}",
+            fused=bool(fused),
+            like=bool(hint),
         )
     for name in absent:
         among = {_NUMBER.sub("", full).replace("..", ".") for full in base.parameters}

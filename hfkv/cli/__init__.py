@@ -78,6 +78,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command: exit 0 if what was asked was answered, 1 if not, 2 on misuse."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the encoding of a console or a pipe cannot say is written as escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(standalone_mode=False, windows_expand_args=False)
         sys.stdout.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, waiting
+from hfkv.cli.output import emit, read_model, unheard, waiting
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def _names(text: str) -> list[str]:
     help="live: on the class that the installed transformers builds, without a header.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @source_options
 @format_options
@@ -62,6 +63,7 @@ def lora(
     adapter_config: Path | None,
     basis: str,
     by_layer: bool,
+    explain: bool,
     snippet: bool,
     revision: str | None,
     source: str,
@@ -78,9 +80,7 @@ def lora(
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.render.adapter import sheets
-    from hfkv.render.lora import sheets as lora_sheets
+    from hfkv.peft.lora import LoraOptions
 
     output = chosen_format()
     options = _options(flags)
@@ -104,17 +104,43 @@ def lora(
     if snippet:
         click.echo(figure.snippet())
         return 0
+    _print(loaded, figure, output, by_layer=by_layer, explain=explain)
+    return 0
+
+
+def _print(
+    loaded: Model, figure: Adapter, output: Format, *, by_layer: bool, explain: bool
+) -> None:
+    """LoRA with its targets, the other methods with what they have."""
+    from hfkv.peft.lora import Lora
+    from hfkv.render.origin import with_origin
+
+    quiet = [str(figure.parameters)]
+    if not isinstance(figure, Lora):
+        from hfkv.render.adapter import sheets, tidy
+
+        value = with_origin(loaded, figure.to_json())
+        emit(
+            output,
+            value,
+            sheets=lambda: sheets(loaded, figure),
+            quiet=lambda: quiet,
+            tidy=lambda: tidy(loaded, figure, value),
+        )
+        return
+    from hfkv.render import lora as render
+
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
+    if explain:
+        value["explain"] = figure.explain()
     emit(
         output,
-        figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
-        sheets=lambda: (
-            lora_sheets(loaded, figure, by_layer=by_layer)
-            if isinstance(figure, Lora)
-            else sheets(loaded, figure)
-        ),
-        quiet=lambda: [str(figure.parameters)],
+        value,
+        sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
+        quiet=lambda: quiet,
+        tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
+        warnings=unheard(output, explain=explain, layers=by_layer),
     )
-    return 0
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:

@@ -17,7 +17,7 @@ __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "give
 #: The qualifier of ``bytes / tokens``, given that of the tokens.
 TURNED = {"exact": "exact", "about": "about", "at_least": "up_to", "up_to": "at_least"}
 
-_BASES = ("stated", "published", "given", "unclear", "not stated")
+_BASES = ("stated", "published", "inferred", "given", "unclear", "not stated")
 #: Bases of an answer that has no count.
 _WITHOUT = ("unclear", "not stated")
 
@@ -71,8 +71,8 @@ class Pretraining(Shown):
     Attributes:
         tokens: the count; None where nothing states it.
         qualifier: ``exact``, ``at_least``, ``about`` or ``up_to``; None without a count.
-        basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``given`` (by you),
-            ``unclear`` or ``not stated``.
+        basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``inferred``
+            (of a base by its dimensions), ``given`` (by you), ``unclear`` or ``not stated``.
         evidence: where it stands; several where stages are added up.
         alternatives: other counts the card gives for the same model, less well supported.
         possible: where it is unclear, the one to three counts that the card may mean.

@@ -32,7 +32,10 @@ def sheets(found: Verification) -> list[Sheet]:
             0,
             ("hfkv", f"{mine.bytes:,}", signed(mine.bytes - live.bytes), mine.basis),
         )
-    lines = [] if mine is not None else [f"hfkv refuses: {printable(found.reason, 600)}"]
+    lines = [f"run: {found.versions}"]
+    if mine is None:
+        lines.append(f"hfkv refuses: {printable(found.reason, 600)}")
+    lines += [f"note: {note}" for note in found.versions.notes]
     made = [
         Sheet(
             title=(

@@ -70,6 +70,7 @@ class Lora(Shown):
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
         notes: what a reader must be told, one sentence each.
+        facts: what the base model was read from, for an explanation.
     """
 
     _brief = "model r target_modules parameters bytes dtype modules basis"
@@ -93,6 +94,7 @@ class Lora(Shown):
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
     notes: tuple[str, ...] = ()
+    facts: Facts | None = field(default=None, repr=False, compare=False)
 
     @property
     def method(self) -> str:
@@ -161,6 +163,19 @@ class Lora(Shown):
         """Python that makes exactly this adapter."""
         return snippet(self.options)
 
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        from hfkv.peft.lora.explain import explain
+
+        return explain(
+            self.injection,
+            self.options,
+            size=self.bytes,
+            element=self.element,
+            basis=self.basis,
+            facts=self.facts,
+        )
+
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the counts layer by layer."""
         value = attributes(
@@ -216,6 +231,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         options=options,
         basis=built.basis,
         notes=notes(built, injection, options, element),
+        facts=facts,
     )
 
 

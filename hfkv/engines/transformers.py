@@ -1,0 +1,25 @@
+"""The other cache classes of transformers: static, quantized, offloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from hfkv.engines.base import Allocation
+from hfkv.engines.subject import Subject
+from hfkv.errors import UnsupportedError
+
+__all__ = ["TransformersCache"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformersCache:
+    """Options of transformers, under its own names."""
+
+    name: ClassVar[str] = "transformers"
+    version: ClassVar[str] = "5.24.0"
+    source: ClassVar[str] = ""
+
+    def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
+        """What it allocates for ``batch`` sequences of ``tokens`` tokens."""
+        raise UnsupportedError("not counted yet", where=subject.model)
