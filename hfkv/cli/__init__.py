@@ -56,7 +56,8 @@ class _LazyGroup(click.Group):
 
             near = get_close_matches(args[0].lower(), COMMANDS, 1)
             if near and "Did you mean" not in error.message:
-                error.message += f" Did you mean '{near[0]}'?"
+                hint = f"{error.message} Did you mean '{near[0]}'?"
+                raise click.UsageError(hint, ctx) from None
             raise
 
     def invoke(self, ctx: click.Context) -> object:

@@ -165,7 +165,7 @@ def _llama_cpp(lines: list[str]) -> EngineLog:
             caches.append(item)
         elif contexts <= 1 and item.what == "swa_full":
             swa_full = True
-    notes = ()
+    notes: tuple[str, ...] = ()
     if contexts > 1:
         notes = (f"the log has {contexts} contexts; the first of them is compared",)
     names = {item.what: item.values for item in found if item.what in ("version", "model")}
