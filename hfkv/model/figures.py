@@ -1,51 +1,52 @@
-"""One model: facts read once, and every figure computed from them.
-
-:func:`load` is the only call that does I/O; what a :class:`Model` answers afterwards is pure.
-"""
+"""What a model answers: every figure computed from facts that were read once. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from hfkv.errors import ConfigError, HfkvError, InputError
-from hfkv.facts import BaseCard, Facts, read
+from hfkv.errors import HfkvError, InputError, InputTypeError
+from hfkv.facts import Facts
+from hfkv.json_value import attributes
 from hfkv.modules.built import CONTRADICTED
 from hfkv.reading import describe
+from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    import hfkv
     from hfkv.cache import KVCache
     from hfkv.engines import Allocation, Engine
     from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
     from hfkv.peft.base import Base
-    from hfkv.peft.lora import Lora
+    from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.lora.keywords import LoraFields, PeftConfig
     from hfkv.peft.methods import Adapter
     from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
-    from hfkv.source.files import Files, SourceName
+    from hfkv.source.files import SourceName
 
-__all__ = ["Model", "aload", "aload_many", "load", "load_many"]
-
-#: A fine-tune of a fine-tune of a base is common; longer chains repeat what was read already.
-_LINEAGE_STEPS = 4
-#: An adapter trained on an adapter is rare, and more than that a loop.
-_ADAPTER_STEPS = 3
+__all__ = ["Model"]
 
 
-@dataclass(frozen=True)
-class Model:
+@dataclass(frozen=True, repr=False)
+class Model(Shown):
     """A model whose files have been read.
 
     Attributes:
         facts: everything that was read, untouched.
 
-    >>> model = load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    >>> import hfkv
+    >>> model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
     >>> model.model_type, model.parameters, model.weight_bytes
     ('llama', 70553706496, 141107412992)
     """
+
+    _brief = "model source model_type parameters weight_bytes"
 
     facts: Facts
 
@@ -56,7 +57,7 @@ class Model:
 
     @property
     def source(self) -> SourceName:
-        """Where the files came from: hub, cache, directory, snapshot or lock."""
+        """Where the files came from: hub, cache, directory, snapshot, lock, or given."""
         return self.facts.source
 
     @property
@@ -96,10 +97,24 @@ class Model:
         value = (self.core.config or {}).get("model_type")
         return value if isinstance(value, str) else None
 
-    @property
+    @cached_property
     def parameters(self) -> int | None:
-        """Elements of all tensors in the checkpoint; None where no header could be read."""
-        return self.core.parameters
+        """Parameters of the checkpoint, unpacked where its weights are packed.
+
+        None where no header could be read, or where nothing tells how the weights are packed.
+        """
+        from hfkv.modules.packed import parameters_of
+
+        try:
+            return parameters_of(self.core)
+        except HfkvError:
+            return None
+
+    @property
+    def stored_elements(self) -> int | None:
+        """Elements of all tensors as the files hold them: of packed weights the packed ones, and
+        their scales; None where no header could be read."""
+        return self.core.stored_elements
 
     @property
     def weight_bytes(self) -> int | None:
@@ -146,10 +161,13 @@ class Model:
         either: one finding, in the cache as in the adapter.
 
         Args:
-            tokens, batch: the question.
-            dtype: element type of transformers' cache; engines have options of their own for it.
-            encoder_tokens: length of the encoder's output; None for the model's own.
-            crosscheck: whether the plan is checked against the checkpoint's shapes.
+            tokens: in each sequence.
+            batch: sequences.
+            dtype: element type of transformers' cache, ``auto`` is the model's own; engines have
+                options of their own for it.
+            encoder_tokens: length of the encoder's output, for cross-attention; the model's own
+                unless given.
+            crosscheck: hold the plan against the checkpoint's shapes.
             engine: a serving engine with its options (:mod:`hfkv.engines`); the answer is then
                 what it allocates on each GPU. None for what transformers' cache object holds.
 
@@ -179,6 +197,93 @@ class Model:
         if not crosscheck or figure.basis != "exact" or not self._contradiction:
             return figure
         return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+
+    def fit(
+        self,
+        budget: int | str,
+        *,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+    ) -> int | None:
+        """How many tokens a budget holds: the largest number whose cache, and that of every
+        smaller number, is no larger.
+
+        Args:
+            budget: bytes, or a size as people write it (``"24GiB"``, ``"80GB"``).
+            batch, dtype, encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+
+        Returns:
+            Tokens in each sequence; 0 where not even one fits, None where there is no limit.
+
+        Raises:
+            InputError: the budget is no size.
+            HfkvError: as :meth:`kv_cache`.
+
+        >>> import hfkv
+        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").fit("24GiB")
+        78643
+        """
+        from hfkv.units import parse_bytes
+
+        if isinstance(budget, str):
+            budget = parse_bytes(budget)
+        if isinstance(budget, bool) or not isinstance(budget, int):
+            raise InputTypeError(
+                f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
+            )
+        if budget < 0:
+            raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+        cache = self.kv_cache(
+            tokens=1,
+            batch=batch,
+            dtype=dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
+        return cache.curve.fit(budget)
+
+    def rank(
+        self,
+        *,
+        tokens: int = 100_000,
+        batch: int = 1,
+        target_modules: str | Iterable[str] | None = "all-linear",
+        kv_dtype: str = "auto",
+        lora_dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        assumed: hfkv.Assumed | None = None,
+    ) -> hfkv.Ranks:
+        """Which LoRA ranks are worth a look at so many tokens, and what the rules say of them.
+
+        Args:
+            tokens: in each sequence; batch: sequences.
+            target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
+            encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            assumed: what the rules take for granted.
+
+        Raises:
+            HfkvError: the cache or the adapter cannot be counted.
+
+        >>> import hfkv
+        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").rank().largest
+        54
+        """
+        import hfkv
+
+        return hfkv.ranks(
+            self,
+            tokens=tokens,
+            batch=batch,
+            target_modules=target_modules,
+            kv_dtype=kv_dtype,
+            lora_dtype=lora_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+            assumed=assumed,
+        )
 
     def subject(self, *, encoder_tokens: int | None = None, crosscheck: bool = True) -> Subject:
         """The model as engines see it.
@@ -229,19 +334,19 @@ class Model:
 
     def lora(
         self,
-        config: object = None,
+        config: LoraOptions | Mapping[str, Any] | PeftConfig | None = None,
         *,
         r: int | None = None,
         target_modules: str | Iterable[str] | None = "all-linear",
         dtype: str = "auto",
-        **options: Any,
+        **options: Unpack[LoraFields],
     ) -> Lora:
         """The adapter that PEFT would make.
 
         Args:
             config: a PEFT ``LoraConfig`` (or a mapping of its fields, as in
                 ``adapter_config.json``, or the :class:`~hfkv.peft.lora.LoraOptions` read from
-                one); the other options are then left out.
+                one). It states every option, so that no other is taken beside it.
             r: the rank; 32 unless given.
             target_modules: ``"all-linear"``, ``None`` for PEFT's default mapping, a list of
                 names, or a regular expression as PEFT takes it.
@@ -249,6 +354,7 @@ class Model:
             options: further fields of ``LoraConfig`` by name.
 
         Raises:
+            InputError: options are given beside a config, or one is not usable.
             HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
                 be counted.
         """
@@ -258,26 +364,33 @@ class Model:
             chosen = LoraOptions.from_options(
                 r=32 if r is None else r, target_modules=target_modules, **options
             )
+        elif r is not None or options or target_modules != "all-linear":
+            raise InputError(
+                "a config states every option", where="`config`", expected="no other beside it"
+            )
         elif isinstance(config, LoraOptions):
             chosen = config
         else:
             chosen = LoraOptions.from_config(config)
         return count(self.base, chosen, dtype=dtype)
 
-    def cartridge(self, *, tokens: int, dtype: str = "auto", **options: Any) -> Prompt:
+    def cartridge(self, *, tokens: int, num_frozen_tokens: int = 1, dtype: str = "auto") -> Prompt:
         """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.
 
         Args:
             tokens: virtual tokens.
+            num_frozen_tokens: how many of them, at the start, are kept as they are.
             dtype: element type; ``auto`` is the cache's own.
-            options: further fields of ``CartridgeConfig``; by default one token is frozen.
 
         Raises:
             HfkvError: the model's cache is not one that PEFT's class can take.
         """
-        return self.prompt(
-            {"peft_type": "CARTRIDGE", "num_virtual_tokens": tokens, **options}, dtype=dtype
-        )
+        config = {
+            "peft_type": "CARTRIDGE",
+            "num_virtual_tokens": tokens,
+            "num_frozen_tokens": num_frozen_tokens,
+        }
+        return self.prompt(config, dtype=dtype)
 
     def prompt(self, config: Mapping[str, Any] | PromptOptions, *, dtype: str = "auto") -> Prompt:
         """A cartridge, prefix or soft prompt by its ``adapter_config.json``.
@@ -331,162 +444,16 @@ class Model:
 
         return pretraining(self.core)
 
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+        names = "model source revision commit model_type parameters stored_elements weight_bytes"
+        return attributes(self, names) | {"notes": list(self.facts.notes)}
 
-def load(
-    model: str,
-    *,
-    revision: str | None = None,
-    source: str = "auto",
-    token: str | bool | None = None,
-) -> Model:
-    """Read what is needed of a model: config, safetensors headers, card. Never weights, no code.
-
-    Args:
-        model: a Hub id, a directory with ``config.json`` (and ``*.safetensors``, ``README.md``),
-            or the path of a ``config.json`` or of a GGUF file. ``ORG/NAME:Q4_K_M`` is one of the
-            GGUF files of a repository, by its quantization or name.
-        revision: branch, tag, ``refs/pr/N`` or commit; the default branch unless given.
-        source: ``auto`` (a path; the Hub; the local Hugging Face cache; a bundled snapshot), or
-            one of ``hub``, ``cache``, ``directory``, ``snapshot`` to use only that.
-        token: a Hub token, True for the stored one, False for none; huggingface_hub's default
-            unless given.
-
-    Raises:
-        SourceError: the files could not be had; the message names the ways out.
-        ConfigError, HeaderError, RecordError: a file is malformed.
-    """
-    from hfkv.source import fetch
-
-    files = fetch(model, revision=revision, source=source, token=token)
-    return _complete(files, source=source, token=token)
-
-
-def _complete(
-    files: Files, *, source: str, token: str | bool | None, above: tuple[str, ...] = ()
-) -> Model:
-    """Facts of the files, with what they point to: an adapter's base, a fine-tune's base cards.
-
-    ``above`` are the adapters that led here.
-    """
-    from hfkv.source import fetch, is_path
-
-    facts = read(files)
-    adapter = facts.extra.get("adapter_config.json")
-    if facts.config is not None or adapter is None:
-        return Model(_with_lineage(facts, source=source, token=token))
-    name = adapter.get("base_model_name_or_path")
-    if not isinstance(name, str) or not name:
-        raise ConfigError(
-            f"found {describe(name)}",
-            where=f"{facts.model}: adapter_config.json: base_model_name_or_path",
-            expected="the id of the model that the adapter was trained on",
-        )
-    place = f"{facts.model}: adapter_config.json: base_model_name_or_path"
-    if facts.source != "directory" and is_path(name):
-        # What a repository says must not choose what is read on this machine.
-        raise ConfigError(
-            f"found {describe(name)}",
-            where=place,
-            expected="the id of a model on the Hub",
-            hint="it names a path, of the machine that the adapter was trained on",
-        )
-    if len(above) >= _ADAPTER_STEPS or name in above:
-        raise ConfigError(
-            f"{describe(name)} is an adapter again, {len(above)} steps on",
-            where=place,
-            expected="the model that the adapter was trained on",
-        )
-    revision = adapter.get("revision")
-    found = fetch(name, revision=revision if isinstance(revision, str) else None, token=token)
-    base = _complete(found, source="auto", token=token, above=(*above, name))
-    return Model(replace(facts, base=base.facts))
-
-
-def _with_lineage(facts: Facts, *, source: str, token: str | bool | None) -> Facts:
-    """Follow ``base_model`` in the card's metadata while no card states a pretraining count.
-
-    A base that cannot be read costs only its card: the model's own figures must not depend on it.
-    """
-    if facts.source not in ("hub", "cache", "directory") or "base_model" not in (facts.card or ""):
-        return facts
-    if facts.source == "directory":
-        # It was named to stay on this machine: only the local cache is asked for its base.
-        source = "cache"
-    from hfkv.pretraining import base_models, pretraining
-    from hfkv.source import fetch_card
-
-    beside = None if facts.commit is None else (facts.model, facts.commit)
-    lineage: list[BaseCard] = []
-    notes: list[str] = []
-    seen = {facts.model.lower()}
-    card: str | None = facts.card
-    while card is not None and len(lineage) < _LINEAGE_STEPS:
-        bases = [base for base in base_models(card) if base[0].lower() not in seen]
-        # A merge names several bases: none of them alone says what this model saw.
-        if len(bases) != 1:
-            break
-        # A figure published elsewhere waits until no card in the line states one.
-        if pretraining(replace(facts, lineage=tuple(lineage))).basis == "stated":
-            break
-        name, relation = bases[0]
-        seen.add(name.lower())
-        try:
-            card, commit = fetch_card(name, source=source, token=token, beside=beside)
-        except HfkvError as error:
-            if facts.source == "directory":
-                break
-            notes.append(f"the card of its base model {name} could not be read: {error}")
-            break
-        lineage.append(BaseCard(model=name, card=card, commit=commit, relation=relation))
-    return replace(facts, lineage=tuple(lineage), notes=(*facts.notes, *notes))
-
-
-def load_many(
-    models: Sequence[str],
-    *,
-    revision: str | None = None,
-    source: str = "auto",
-    token: str | bool | None = None,
-) -> list[Model | HfkvError]:
-    """:func:`load` for many models at once, their fetches overlapped.
-
-    All share one limit of open connections, and one answer to a server that asks to wait
-    (``Retry-After``, ``RateLimit``).
-
-    Returns:
-        One entry per name, in order: the model, or the error that kept it from being read.
-    """
-    from hfkv.source import overlap
-
-    return overlap(lambda model: load(model, revision=revision, source=source, token=token), models)
-
-
-async def aload(
-    model: str,
-    *,
-    revision: str | None = None,
-    source: str = "auto",
-    token: str | bool | None = None,
-) -> Model:
-    """:func:`load` for use in an event loop, which goes on meanwhile.
-
-    Cancelling it (``asyncio.timeout``, a task group) ends its requests at once.
-    """
-    from hfkv.source import in_background
-
-    return await in_background(lambda: load(model, revision=revision, source=source, token=token))
-
-
-async def aload_many(
-    models: Sequence[str],
-    *,
-    revision: str | None = None,
-    source: str = "auto",
-    token: str | bool | None = None,
-) -> list[Model | HfkvError]:
-    """:func:`load_many` for use in an event loop, which goes on meanwhile."""
-    from hfkv.source import in_background
-
-    return await in_background(
-        lambda: load_many(models, revision=revision, source=source, token=token)
-    )
+    def _table(self) -> Table:
+        at = "" if self.commit is None else f", commit {self.commit}"
+        rows = [("read from", f"{self.source}{at}"), ("model_type", cell(self.model_type))]
+        rows.append(("parameters", cell(self.parameters)))
+        if self.stored_elements != self.parameters:
+            rows.append(("elements as stored", cell(self.stored_elements)))
+        rows.append(("weights", size(self.weight_bytes)))
+        return Table(title=self.model, rows=tuple(rows), notes=self.facts.notes)
