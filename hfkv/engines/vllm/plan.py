@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hfkv.cache.kinds import Compressed, Cross, Full, Indexer, Kind, Latent, Sliding, State
+from hfkv.dtypes import torch_name
 from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.subject import Subject
@@ -203,7 +204,7 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
         batches=batches,
         align=align,
         encoder=any(isinstance(part, Cross) for part in parts),
-        word=kv.word if kv.word != "auto" else own,
+        word=kv.word if kv.word != "auto" else torch_name(own),
         exact=_is_exact(engine, subject, parts),
         assumptions=_assumptions(engine, specs, gpu, batched, batches, align),
         notes=(*subject.notes, *((kv.note,) if kv.note else ())),
@@ -256,15 +257,14 @@ def _block(
         wanted = dense_block(word, max(dims, default=0), capability)
     if engine.block_size is None:
         return wanted
-    if engine.block_size < 1 or engine.block_size % wanted:
-        # Another backend may take what the first one does not.
-        smaller = 16 if latents and not indexers else wanted
-        if engine.block_size < 1 or engine.block_size % smaller:
-            raise InputError(
-                f"blocks of {engine.block_size} tokens",
-                where=f"{subject.model}: --block-size",
-                expected=f"a multiple of {smaller}",
-            )
+    # Asked for another block, vLLM falls back on a kernel that takes it, where there is one.
+    unit = wanted if wanted == 256 or (latents and indexers) else 16
+    if engine.block_size < 1 or engine.block_size % unit:
+        raise InputError(
+            f"blocks of {engine.block_size} tokens",
+            where=f"{subject.model}: --block-size",
+            expected=f"a multiple of {unit}",
+        )
     return engine.block_size
 
 
@@ -297,12 +297,16 @@ def _all_specs(kinds: list[Kind], made: Making, engine: Vllm) -> tuple[list[Spec
     specs: list[Spec] = []
     owners: list[int] = []
     memo: dict[int, list[Spec]] = {}
-    stage_of = _stages(len(kinds), engine.pp)
+    # Some layers of transformers keep several caches; vLLM deals out whole ones.
+    named = made.subject.text.peek("num_hidden_layers") or made.subject.text.peek("num_layers")
+    layers = named if isinstance(named, int) and len(kinds) % named == 0 else len(kinds)
+    each = len(kinds) // layers
+    stage_of = _stages(layers, engine.pp)
     for index, kind in enumerate(kinds):
         if id(kind) not in memo:
             memo[id(kind)] = layer_specs(kind, made)
         specs += memo[id(kind)]
-        owners += [stage_of(index)] * len(memo[id(kind)])
+        owners += [stage_of(index // each)] * len(memo[id(kind)])
     if engine.num_speculative_tokens:
         for kind in draft_kinds(made.subject):
             drafted = [replace(spec, draft=True) for spec in layer_specs(kind, made)]
