@@ -123,6 +123,10 @@ class LlamaCpp:
         def caches(count: int) -> list[Cache]:
             return list(self._caches(subject, arch, rows, count, batch))
 
+        def at(count: int) -> int:
+            # Once the context is given, it is allocated whatever comes.
+            return sum(cache.bytes for cache in caches(count if self.ctx is None else tokens))
+
         found = caches(tokens)
         whole, each, _ = self._context(tokens, batch)
         exact = subject.basis == "exact" and arch in DATA["checked"]
@@ -138,7 +142,7 @@ class LlamaCpp:
             else f"{self.cache_type_k}/{self.cache_type_v}",
             basis=subject.basis if exact or subject.basis != "exact" else "documented",
             buffers=tuple(_buffers(found)),
-            at=lambda count: sum(cache.bytes for cache in caches(count)),
+            at=at,
             assumptions=tuple(self._assumed(whole, batch)),
             notes=(*subject.notes, *self._shared_note(tokens, batch, whole)),
             facts={

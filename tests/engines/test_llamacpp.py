@@ -123,3 +123,17 @@ def test_data_names_only_models_that_the_converter_has() -> None:
     known = set(DATA["architectures"])
     for part in ("sliding", "without_cache", "expanded", "keeps_empty_layers", "checked"):
         assert set(DATA[part]) <= known | {"deepseek2-ocr"}, part
+
+
+def test_a_given_context_is_all_there_will_be() -> None:
+    found = LlamaCpp(ctx=4096).allocate(small_subject("gpt_oss"), tokens=4096)
+    assert found.bytes_per_token == 0
+    assert found.at(10**9) == found.bytes
+
+
+def test_sequences_that_share_cells_are_told_so() -> None:
+    found = LlamaCpp(ctx=4096, parallel=4, unified=True).allocate(
+        small_subject("llama"), tokens=4096, batch=4
+    )
+    assert "share 4,096 cells" in found.notes[-1]
+    assert found.held == found.bytes
