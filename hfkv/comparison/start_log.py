@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 from hfkv.engines import Budget, engine_class
+from hfkv.engines.base import options_of
 from hfkv.engines.start_log import EngineLog, Said, llama_parts
-from hfkv.errors import ConfigError
+from hfkv.errors import ConfigError, HfkvError
 from hfkv.json_value import attributes
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["LogLine", "LogVerdict", "hold_against"]
 
 _MIB = 2**20
+#: Options that name the model, or what has no part in the cache.
+_NAMES = ("model", "model_tag", "served_model_name", "tokenizer", "host", "port", "api_key")
 #: Several numbers of blocks print alike where a request is short; no more are tried.
 _MOST_BLOCKS = 100_000
 
@@ -81,21 +84,27 @@ class LogVerdict:
         }
 
 
-def hold_against(
-    model: Model, log: EngineLog, given: Mapping[str, Any] | None = None
-) -> LogVerdict:
-    """The numbers of a log and hfkv's, for the options in the log and those given beside it.
+def hold_against(model: Model, log: EngineLog, given: Engine | None = None) -> LogVerdict:
+    """The numbers of a log and hfkv's, for the options that the log states.
+
+    Args:
+        given: the engine with the options that the log does not state; they stand before it.
 
     Raises:
         HfkvError: hfkv does not count this model for the engine, or an option is not usable.
     """
-    kept, unknown = _known(log, given or {})
     ways = {"llama.cpp": _llama_cpp, "vllm": _vllm}
     if log.engine not in ways:
         raise ConfigError(f"hfkv has no rules for the log of {log.engine}", where=model.model)
+    kept, unknown = _known(log, given)
     engine = engine_class(log.engine)(**kept)
-    lines = tuple(ways[log.engine](model, log, engine))
+    way = ways[log.engine]
+    lines = tuple(way(model, log, engine))
     notes = list(log.notes)
+    if not all(line.agree for line in lines):
+        notes += _explained(model, log, engine, way)
+    if log.model and log.model != model.model:
+        notes.append(f"the log is of a model that it calls {log.model}")
     if unknown:
         notes.append("options of the log that hfkv has no rule for: " + ", ".join(unknown))
     if log.version and engine.version not in log.version:
@@ -111,13 +120,53 @@ def hold_against(
     )
 
 
-def _known(log: EngineLog, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+#: What a log rarely states, and may explain a difference: one of these at a time is tried.
+_TRIED: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
+    "vllm": (
+        ("max_num_batched_tokens", (2048, 4096, 8192, 16384, 32768, 1024, 512)),
+        ("gpu", ("h100", "b200", "l4")),
+        ("disable_hybrid_kv_cache_manager", (True,)),
+        ("enable_prefix_caching", (False, True)),
+        ("async_scheduling", (False,)),
+        ("kv_dtype", ("fp8", "auto")),
+        ("num_speculative_tokens", (1, 2, 3, 4)),
+        ("tp", (1, 2, 4, 8)),
+    ),
+    "llama.cpp": (
+        ("ubatch", (128, 256, 512, 1024, 2048, 4096)),
+        ("swa_full", (True, False)),
+        ("unified", (True, False)),
+        ("parallel", (1, 2, 4, 8)),
+    ),
+}
+
+
+def _explained(
+    model: Model, log: EngineLog, engine: Engine, way: Callable[..., Iterator[LogLine]]
+) -> Iterator[str]:
+    """The one option, if there is one, with which every number would agree."""
+    for name, values in _TRIED.get(log.engine, ()):
+        for value in values:
+            if getattr(engine, name) == value:
+                continue
+            try:
+                lines = list(way(model, log, replace(cast("Any", engine), **{name: value})))
+            except HfkvError:
+                continue
+            if lines and all(line.agree for line in lines):
+                yield f"every number would agree with {name}={value}"
+                return
+
+
+def _known(log: EngineLog, given: Engine | None) -> tuple[dict[str, Any], list[str]]:
     """The options that hfkv's engine has; what was given stands before what the log says."""
-    fields = engine_class(log.engine).__dataclass_fields__
-    names = [name for name in fields if not name.isupper()]
+    cls = engine_class(log.engine)
+    names = [item.name for item in fields(cast("Any", cls))]
     kept = {name: value for name, value in log.options.items() if name in names}
-    kept.update({name: value for name, value in given.items() if value is not None})
-    return kept, sorted(set(log.options) - set(names))
+    if given is not None:
+        plain, mine = options_of(cls()), options_of(given)
+        kept.update({name: mine[name] for name in names if mine[name] != plain[name]})
+    return kept, sorted(set(log.options) - {*names, *_NAMES})
 
 
 # --- llama.cpp --------------------------------------------------------------------------------
