@@ -38,6 +38,9 @@ _TP = ("--tensor-parallel-size", "--tp-size", "--tp")
 _PP = ("--pipeline-parallel-size", "--pp")
 _KV_DTYPE = ("--kv-cache-dtype",)
 
+_GENERATED = Flag(
+    ("--generated",), "generated", "tokens", "Of the tokens, those that came one by one."
+)
 _TRANSFORMERS = (
     Flag(
         ("--cache",),
@@ -53,7 +56,7 @@ _TRANSFORMERS = (
     Flag(("--axis-value",), "axis_value", "int", "Axis of the groups of values."),
     Flag(("--q-group-size",), "q_group_size", "int", "Elements that share a scale."),
     Flag(("--residual-length",), "residual_length", "int", "Last tokens that stay as they are."),
-    Flag(("--prompt",), "prompt", "tokens", "Tokens that came at once; all unless given."),
+    _GENERATED,
 )
 _VLLM = (
     Flag(_TP, "tp", "int", "GPUs that share every layer."),
@@ -203,7 +206,7 @@ _MLX = (
         ("--quantized-kv-start",), "quantized_kv_start", "tokens", "Tokens before it is quantized."
     ),
     Flag(("--prefill-step-size",), "prefill_step_size", "tokens", "Tokens of one prefill step."),
-    Flag(("--generated",), "generated", "int", "Of the tokens, those that came one by one."),
+    _GENERATED,
 )
 
 #: By engine, in the order of ``--help``. A flag that several engines have takes the same there.

@@ -87,7 +87,7 @@ class LlamaCpp:
     def __post_init__(self) -> None:
         for option in ("cache_type_k", "cache_type_v"):
             if getattr(self, option) not in _CACHE_TYPES:
-                raise InputError(
+                raise UnsupportedError(
                     f"{getattr(self, option)!r} is no type of llama.cpp's cache",
                     where=f"--{option.replace('_', '-')}",
                     expected="one of " + ", ".join(_CACHE_TYPES),
@@ -113,8 +113,8 @@ class LlamaCpp:
         """What it allocates; the same for any tokens that fit once ``ctx`` is given.
 
         Raises:
-            UnsupportedError: llama.cpp converts no such model, or refuses these types for it.
-            InputError: the tokens do not fit in ``ctx``.
+            UnsupportedError: llama.cpp converts no such model, refuses these types for it, or the
+                tokens do not fit in ``ctx``.
         """
         arch = architecture(subject)
         rows = rows_of(subject, arch)
@@ -122,6 +122,10 @@ class LlamaCpp:
 
         def caches(count: int) -> list[Cache]:
             return list(self._caches(subject, arch, rows, count, batch))
+
+        def at(count: int) -> int:
+            # Once the context is given, it is allocated whatever comes.
+            return sum(cache.bytes for cache in caches(count if self.ctx is None else tokens))
 
         found = caches(tokens)
         whole, each, _ = self._context(tokens, batch)
@@ -138,9 +142,9 @@ class LlamaCpp:
             else f"{self.cache_type_k}/{self.cache_type_v}",
             basis=subject.basis if exact or subject.basis != "exact" else "documented",
             buffers=tuple(_buffers(found)),
-            at=lambda count: sum(cache.bytes for cache in caches(count)),
+            at=at,
             assumptions=tuple(self._assumed(whole, batch)),
-            notes=subject.notes,
+            notes=(*subject.notes, *self._shared_note(tokens, batch, whole)),
             facts={
                 "architecture": arch,
                 "n_ctx": whole,
@@ -159,6 +163,13 @@ class LlamaCpp:
                     for cache in found
                 ],
             },
+        )
+
+    def _shared_note(self, tokens: int, batch: int, whole: int) -> tuple[str, ...]:
+        if not self.unified or tokens * batch <= whole:
+            return ()
+        return (
+            f"the {batch} sequences share {whole:,} cells, so that not all can be as long at once",
         )
 
     def _assumed(self, whole: int, batch: int) -> Iterator[Assumption]:
@@ -194,13 +205,11 @@ class LlamaCpp:
         else:
             each = round_up(whole // sequences, _PAD)
             whole = each * sequences
-        need = tokens * batch if self.unified else tokens
-        if self.ctx is not None and need > each:
-            raise InputError(
+        if self.ctx is not None and tokens > each:
+            raise UnsupportedError(
                 f"{tokens} tokens" + (f" in each of {batch} sequences" if batch > 1 else ""),
                 where="--ctx-size",
-                expected=f"at most the {each} cells "
-                + ("of all sequences" if self.unified else "of one sequence"),
+                expected=f"at most the {each} cells of one sequence",
             )
         return whole, each, step
 
@@ -303,13 +312,13 @@ class LlamaCpp:
         kinds = [row.compressed for row in rows if row.compressed]
         sparse = [kind for kind in kinds if kind.rate == _SPARSE_RATE]
         heavy = [kind for kind in kinds if kind.rate != _SPARSE_RATE]
-        for name, chosen, widths in (
+        groups = [
             ("csa", sparse, [kind.dim for kind in sparse]),
             ("hca", heavy, [kind.dim for kind in heavy]),
             ("lid", sparse, [kind.indexer for kind in sparse]),
-        ):
-            if not chosen:
-                continue
+        ]
+        groups = [group for group in groups if group[1]]
+        for name, chosen, widths in groups:
             rate = chosen[0].rate
             yield self._keys(
                 f"{_KEYS} ({name})",
@@ -319,16 +328,17 @@ class LlamaCpp:
                 0,
                 tokens // rate * batch,
             )
+        for name, chosen, widths in groups:
             # Keys and gates of entries in the making; those with an indexer overlap, twice as wide.
             wide = 2 if chosen is sparse else 1
-            size = 2 * 4 * sum(wide * width * wide * rate for width in widths) * sequences
+            area = sum(wide * width * wide * chosen[0].rate for width in widths)
             yield Cache(
-                name=f"dsv4 state ({name})",
+                name=f"llama_dsv4_comp_state ({name})",
                 cells=0,
                 layers=len(chosen),
                 streams=sequences,
-                parts={"": ("f32", size)},
-                held=size // sequences * batch,
+                parts={"": ("f32", 2 * 4 * area * sequences)},
+                held=2 * 4 * area * batch,
             )
 
 

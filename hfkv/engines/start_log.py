@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.errors import InputError
+from hfkv.errors import ConfigError
 from hfkv.reading import printable
 
-__all__ = ["EngineLog", "Said", "parse_log"]
+__all__ = ["MOST_BYTES", "EngineLog", "Said", "llama_parts", "parse_log"]
 
 #: A start-up takes some hundred lines; a log of days is cut to its start by the user, not by us.
-_MOST_BYTES = 32 * 2**20
+MOST_BYTES = 32 * 2**20
 _LONGEST_LINE = 64 * 1024
 _MOST_SENTENCES = 500
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -70,19 +70,19 @@ def parse_log(data: bytes, *, where: str) -> EngineLog:
     """What the start-up log says.
 
     Raises:
-        InputError: it is too large, or holds no sentence that an engine says of its cache.
+        ConfigError: it is too large, or holds no sentence that an engine says of its cache.
     """
-    if len(data) > _MOST_BYTES:
-        raise InputError(
+    if len(data) > MOST_BYTES:
+        raise ConfigError(
             f"has {len(data):,} bytes",
             where=where,
-            expected=f"the start of a log, at most {_MOST_BYTES:,} bytes",
+            expected=f"the start of a log, at most {MOST_BYTES:,} bytes",
         )
     lines = [_COLOUR.sub("", line[:_LONGEST_LINE]) for line in _decoded(data).splitlines()]
     found = [_llama_cpp(lines), _vllm(lines), _sglang(lines)]
     best = max(found, key=lambda log: len(log.said))
     if not best.said:
-        raise InputError(
+        raise ConfigError(
             "no engine says here what its cache takes",
             where=where,
             expected="the start-up log of vLLM ('GPU KV cache size'), SGLang ('KV Cache is "
@@ -216,14 +216,16 @@ _VLLM = {
     ),
 }
 _PAIR = re.compile(r"\b(?P<name>[a-z_]{2,40})=(?P<value>'[^']{0,300}'|[A-Za-z0-9_.\-]{1,60})")
-#: What the engine's own config says, by the field of its options.
-_VLLM_CONFIG = {
-    "tensor_parallel_size": "tensor_parallel_size",
-    "pipeline_parallel_size": "pipeline_parallel_size",
-    "kv_cache_dtype": "kv_cache_dtype",
+#: vLLM's words for what hfkv has a shorter field for.
+_VLLM_FIELDS = {
+    "tensor_parallel_size": "tp",
+    "pipeline_parallel_size": "pp",
+    "decode_context_parallel_size": "dcp",
+    "kv_cache_dtype": "kv_dtype",
     "max_seq_len": "max_model_len",
-    "enable_prefix_caching": "enable_prefix_caching",
 }
+#: What its own config states of them; ``auto`` there is what was asked for, not what was chosen.
+_VLLM_CONFIG = (*_VLLM_FIELDS, "enable_prefix_caching", "dtype")
 
 
 def _vllm(lines: list[str]) -> EngineLog:
@@ -235,16 +237,21 @@ def _vllm(lines: list[str]) -> EngineLog:
             version = item.values["version"]
             pairs = _pairs(item.values["config"])
             model = str(pairs.get("model", model))
-            for name, option in _VLLM_CONFIG.items():
-                if name in pairs:
-                    options[option] = pairs[name]
+            options.update({name: pairs[name] for name in _VLLM_CONFIG if name in pairs})
     for item in found:
         if item.what == "arguments":
             given = _literal(item.values["arguments"])
             model = model or str(given.get("model_tag") or given.get("model") or "")
             options.update(given)
-    said = tuple(item for item in found if item.what not in ("arguments", "config"))
-    return EngineLog(engine="vllm", version=version, model=model, options=options, said=said)
+    if isinstance(options.get("dtype"), str):
+        options["dtype"] = options["dtype"].removeprefix("torch.")
+    return EngineLog(
+        engine="vllm",
+        version=version,
+        model=model,
+        options={_VLLM_FIELDS.get(name, name): value for name, value in options.items()},
+        said=tuple(item for item in found if item.what not in ("arguments", "config")),
+    )
 
 
 # --- SGLang -----------------------------------------------------------------------------------
