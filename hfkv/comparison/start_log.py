@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
@@ -93,7 +93,7 @@ def hold_against(model: Model, log: EngineLog, given: Engine | None = None) -> L
     Raises:
         HfkvError: hfkv does not count this model for the engine, or an option is not usable.
     """
-    ways = {"llama.cpp": _llama_cpp, "vllm": _vllm}
+    ways = {"llama.cpp": _llama_cpp, "vllm": _vllm, "sglang": _sglang}
     if log.engine not in ways:
         raise ConfigError(f"hfkv has no rules for the log of {log.engine}", where=model.model)
     kept, unknown = _known(log, given)
@@ -132,6 +132,12 @@ _TRIED: dict[str, tuple[tuple[str, tuple[Any, ...]], ...]] = {
         ("num_speculative_tokens", (1, 2, 3, 4)),
         ("tp", (1, 2, 4, 8)),
     ),
+    "sglang": (
+        ("kv_dtype", ("fp8_e4m3", "auto")),
+        ("tp", (1, 2, 4, 8)),
+        ("speculative_eagle", (True,)),
+        ("mamba_ssm_dtype", ("bfloat16",)),
+    ),
     "llama.cpp": (
         ("ubatch", (128, 256, 512, 1024, 2048, 4096)),
         ("swa_full", (True, False)),
@@ -162,7 +168,9 @@ def _known(log: EngineLog, given: Engine | None) -> tuple[dict[str, Any], list[s
     """The options that hfkv's engine has; what was given stands before what the log says."""
     cls = engine_class(log.engine)
     names = [item.name for item in fields(cast("Any", cls))]
-    kept = {name: value for name, value in log.options.items() if name in names}
+    kept = {
+        name: value for name, value in log.options.items() if name in names and value is not None
+    }
     if given is not None:
         plain, mine = options_of(cls()), options_of(given)
         kept.update({name: mine[name] for name in names if mine[name] != plain[name]})
@@ -351,3 +359,79 @@ def _number(text: str) -> int:
 
 def _span(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+# --- SGLang -----------------------------------------------------------------------------------
+
+_WHY_CELL = "another --kv-cache-dtype, --tensor-parallel-size or version than assumed"
+
+
+def _sglang(model: Model, log: EngineLog, engine: Engine) -> Iterator[LogLine]:
+    """What each pool of so many tokens takes; SGLang calls 2^30 bytes a GB."""
+    from hfkv.engines.sglang.cells import cells
+    from hfkv.engines.sglang.pools import from_tokens
+
+    cell = cells(cast("Any", engine), model.subject())
+    said = _largest(log) or log.last("full pool")
+    states = log.last("states")
+    if said is None and states is None:
+        raise ConfigError(
+            "does not say what the pools take",
+            where=model.model,
+            expected="a line 'KV Cache is allocated'",
+        )
+    tokens = _number(said.values["tokens"]) if said else 0
+    pools = from_tokens(cast("Any", engine), cell, tokens)
+    parts = cell.full_parts
+    latent = parts.get("kv_buffer", 0)
+    for letter, size in (
+        ("k", parts.get("k_buffer", 0)),
+        ("v", parts.get("v_buffer", 0)),
+        ("kv", latent + parts.get("index_key_cache", 0) if latent else 0),
+    ):
+        if said and (letter in said.values or size):
+            rows = tokens + cell.page
+            yield _gb(f"{letter.upper()} of {tokens:,} tokens", said, [letter], rows * size)
+    sliding = log.last("sliding pool")
+    if sliding is not None:
+        count = _number(sliding.values["tokens"])
+        yield LogLine(
+            what="tokens of the pool for windows",
+            said=f"{count:,}",
+            computed=f"{pools.window_tokens:,}",
+            agree=count == pools.window_tokens,
+            line=sliding.line,
+            why="" if count == pools.window_tokens else "another --swa-full-tokens-ratio",
+        )
+        size = (count + cell.page) * cell.window
+        yield _gb(f"K and V of {count:,} tokens", sliding, ["k", "v"], size)
+    if states is not None:
+        slots = _number(states.values["slots"])
+        size = (slots + 1) * cell.state
+        yield _gb(f"{slots:,} states", states, ["conv", "ssm"], size)
+
+
+def _largest(log: EngineLog) -> Said | None:
+    """The line of the pool of keys and values; an indexer's pool may follow in the same words."""
+    pools = [said for said in log.said if said.what == "pool"]
+    return max(
+        reversed(pools),
+        key=lambda said: sum(Fraction(said.values.get(name, "0")) for name in ("k", "v", "kv")),
+        default=None,
+    )
+
+
+def _gb(what: str, said: Said, names: Sequence[str], size: int) -> LogLine:
+    """Bytes against the sum of printed sizes, each of which is rounded."""
+    printed = [said.values[name] for name in names if name in said.values]
+    bounds = [_within(text, 2**30) for text in printed]
+    low, high = sum(bound[0] for bound in bounds), sum(bound[1] for bound in bounds)
+    agree = bool(printed) and low <= size <= high
+    return LogLine(
+        what=what,
+        said=" + ".join(f"{text} GB" for text in printed) or "nothing",
+        computed=f"{size / 2**30:.2f} GB",
+        agree=agree,
+        line=said.line,
+        why="" if agree else _WHY_CELL,
+    )
