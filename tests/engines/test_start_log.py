@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hfkv.comparison.start_log import hold_against, printed_mib
+from hfkv.comparison.start_log import hold_against
+from hfkv.comparison.start_log.llamacpp import printed_mib
 from hfkv.engines import Vllm
 from hfkv.engines.start_log import parse_log
 from hfkv.errors import ConfigError
