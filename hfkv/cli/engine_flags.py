@@ -38,12 +38,15 @@ _TP = ("--tensor-parallel-size", "--tp-size", "--tp")
 _PP = ("--pipeline-parallel-size", "--pp")
 _KV_DTYPE = ("--kv-cache-dtype",)
 
+_GENERATED = Flag(
+    ("--generated",), "generated", "tokens", "Of --tokens, those generated one by one."
+)
 _TRANSFORMERS = (
     Flag(
         ("--cache",),
         "cache",
         "text",
-        "The cache's implementation.",
+        "The cache class of generate.",
         ("dynamic", "static", "offloaded", "offloaded_static", "quantized"),
     ),
     Flag(("--max-cache-len",), "max_cache_len", "tokens", "Tokens that a static cache is for."),
@@ -52,8 +55,8 @@ _TRANSFORMERS = (
     Flag(("--axis-key",), "axis_key", "int", "Axis of the groups of keys."),
     Flag(("--axis-value",), "axis_value", "int", "Axis of the groups of values."),
     Flag(("--q-group-size",), "q_group_size", "int", "Elements that share a scale."),
-    Flag(("--residual-length",), "residual_length", "int", "Last tokens that stay as they are."),
-    Flag(("--prompt",), "prompt", "tokens", "Tokens that came at once; all unless given."),
+    Flag(("--residual-length",), "residual_length", "int", "Newest tokens not yet quantized."),
+    _GENERATED,
 )
 _VLLM = (
     Flag(_TP, "tp", "int", "GPUs that share every layer."),
@@ -139,7 +142,7 @@ _SGLANG: tuple[Flag, ...] = ()
 _LLAMACPP = (
     Flag(("--ctx-size", "--ctx", "-c"), "ctx", "tokens", "Cells for all sequences together."),
     Flag(("--parallel", "-np"), "parallel", "int", "Sequences at once."),
-    Flag(("--kv-unified",), "unified", "on", "One stream of cells for all sequences."),
+    Flag(("--kv-unified",), "unified", "on/off", "One stream of cells for all sequences."),
     Flag(("--cache-type-k", "-ctk"), "cache_type_k", "text", "Type of the keys: f16, q8_0..."),
     Flag(("--cache-type-v", "-ctv"), "cache_type_v", "text", "Type of the values."),
     Flag(("--swa-full",), "swa_full", "on", "As many cells for windows as for other layers."),
@@ -155,7 +158,7 @@ _MLX = (
         ("--quantized-kv-start",), "quantized_kv_start", "tokens", "Tokens before it is quantized."
     ),
     Flag(("--prefill-step-size",), "prefill_step_size", "tokens", "Tokens of one prefill step."),
-    Flag(("--generated",), "generated", "int", "Of the tokens, those that came one by one."),
+    _GENERATED,
 )
 
 #: By engine, in the order of ``--help``. A flag that several engines have takes the same there.
