@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hfkv.check.document import is_pointer
 from hfkv.check.finding import said
@@ -20,9 +20,6 @@ from hfkv.source.files import Files
 from hfkv.source.lock import Lock, lock_key
 from hfkv.source.near_names import near_name
 
-if TYPE_CHECKING:
-    from hfkv.cache import KVCache
-
 __all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "renamed"]
 
 
@@ -30,26 +27,15 @@ __all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "rename
 class Kept(Model):
     """A model that is asked for many figures: its plan is held against its tensors once."""
 
-    def kv_cache(
-        self,
-        *,
-        tokens: int,
-        batch: int = 1,
-        dtype: str = "auto",
-        encoder_tokens: int | None = None,
-        crosscheck: bool = True,
-    ) -> KVCache:
+    def kv_cache(self, **options: Any) -> Any:
         """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check.
 
         Raises:
             HfkvError: as there.
         """
+        crosscheck = options.pop("crosscheck", True)
         figure = super().kv_cache(
-            tokens=tokens,
-            batch=batch,
-            dtype=dtype,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck and "_agrees" not in self.__dict__,
+            **options, crosscheck=crosscheck and "_agrees" not in self.__dict__
         )
         if crosscheck:
             self.__dict__["_agrees"] = True

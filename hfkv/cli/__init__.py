@@ -31,7 +31,6 @@ COMMANDS = {
     "check": "What a repository says of models, held against them; a hook before each commit.",
     "lock": "Write hfkv.lock, by which hfkv check needs no network.",
     "cache": "What is kept of models that were read, and --clear to remove it.",
-    "mcp": "The same as tools for agents: a server of the Model Context Protocol.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 
@@ -56,9 +55,10 @@ class _LazyGroup(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0].lower(), COMMANDS, 1)
-            if not near or "Did you mean" in error.message:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
+            if near and "Did you mean" not in error.message:
+                hint = f"{error.message} Did you mean '{near[0]}'?"
+                raise click.UsageError(hint, ctx) from None
+            raise
 
     def invoke(self, ctx: click.Context) -> object:
         try:

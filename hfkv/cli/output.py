@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from hfkv.json_value import versioned
 from hfkv.reading import printable
 from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
-from hfkv.render.sheet import Sheet, sheets_to_markdown
+from hfkv.render.sheet import Sheet, sheets_to_latex, sheets_to_markdown
 
 if TYPE_CHECKING:
     from hfkv.model import Model
+    from hfkv.render.tidy import Tidy
 
-__all__ = ["emit", "print_json", "read_model", "say", "waiting"]
+__all__ = ["emit", "print_json", "read_model", "say", "waiting", "warn"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -38,6 +39,7 @@ def emit(
     sheets: Callable[[], Sequence[Sheet]],
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None = None,
+    tidy: Callable[[], Tidy] | None = None,
     warnings: Sequence[str] = (),
 ) -> None:
     """Print ``value`` (the JSON value of the result) in ``output``.
@@ -48,9 +50,10 @@ def emit(
     Args:
         output: a resolved format, not ``auto``.
         value: what JSON prints; the other forms are made from it or from the callables.
-        sheets: tables for reading (human, markdown).
+        sheets: tables for reading (human; markdown and latex where there is no ``tidy``).
         quiet: the bare figures, one a line.
         rows: flat rows (csv, agent tables); by default the flattened JSON.
+        tidy: the table of fixed columns that stands in every document (csv, markdown, latex).
         warnings: what was asked for and is not in the answer, one sentence each.
     """
     if warnings and isinstance(value, dict):
@@ -60,9 +63,22 @@ def emit(
 
         print_sheets(sheets(), sys.stdout)
     else:
-        click.echo(_text(output, value, sheets, quiet, rows))
-    for warning in dict.fromkeys(warnings):
-        say("Warning", warning)
+        click.echo(_text(output, value, sheets, quiet, rows, tidy))
+    warn(warnings)
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Say each once on stderr: what was asked for and changes nothing."""
+    for message in dict.fromkeys(messages):
+        say("Warning", message)
+
+
+def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> list[str]:
+    """What was asked for that this format has no room for."""
+    bare = output is Format.quiet
+    found = ["--explain"] if explain and (bare or output is Format.csv) else []
+    found += ["--layers"] if layers and bare else []
+    return [f"{name} changes nothing in the format {output.value}" for name in found]
 
 
 def say(what: str, message: str) -> None:
@@ -88,16 +104,21 @@ def _text(
     sheets: Callable[[], Sequence[Sheet]],
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None,
+    tidy: Callable[[], Tidy] | None,
 ) -> str:
     if output is Format.json:
         return _json(value, 2)
     if output is Format.quiet:
         return "\n".join(quiet())
     if output is Format.markdown:
-        return sheets_to_markdown(sheets())
+        return sheets_to_markdown(sheets()) if tidy is None else tidy().markdown()
+    if output is Format.latex:
+        return sheets_to_latex(sheets()) if tidy is None else tidy().latex()
     if output is Format.agent and isinstance(value, dict):
         # As `hf` does: a single object is compact JSON for an agent, a list is a table.
         return _json(value, None)
+    if tidy is not None:
+        return tidy().csv() if output is Format.csv else tidy().tsv()
     flat = (
         rows()
         if rows is not None

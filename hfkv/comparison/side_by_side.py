@@ -108,6 +108,23 @@ class Comparison(Shown):
             return None
         return Fraction(self.lora.bytes, self.model.weight_bytes)
 
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        from hfkv.comparison.explain import explain
+
+        return explain(
+            self.model,
+            tokens=self.tokens,
+            batch=self.batch,
+            cache=self.kv_cache,
+            adapter=self.lora,
+            cartridge=self.cartridge,
+            compression=self.compression,
+            break_even=self.break_even_tokens,
+            parity=self.rank_at_parity,
+            reasons=self.reasons,
+        )
+
     def _table(self) -> Table:
         of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
         bound = {"at_least": "at most ", "about": "about ", "up_to": "at least "}

@@ -19,7 +19,7 @@ from hfkv.ggml import has_blocks
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
 
-__all__ = ["ModelDtype", "model_dtype"]
+__all__ = ["ModelDtype", "dtype_origin", "model_dtype"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,20 @@ def model_dtype(facts: Facts, config: Config) -> ModelDtype:
     return ModelDtype(
         name=found, note=f"config.json states no dtype; the first weight is stored as {found}"
     )
+
+
+def dtype_origin(facts: Facts, config: Config, element: str) -> str:
+    """Where an element type stands, for an explanation: the model's own, or what was asked for."""
+    try:
+        own = model_dtype(facts, config)
+    except (ConfigError, UnsupportedError):
+        return "as asked for"
+    if own.name != element:
+        return "as asked for"
+    key = next(
+        (key for key in ("dtype", "torch_dtype") if config.by_name(key) not in (None, "auto")), ""
+    )
+    return own.note or f"the model's own, {key} of config.json"
 
 
 def _stated(config: Config) -> str | None:

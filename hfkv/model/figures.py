@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from hfkv.errors import HfkvError, InputError, InputTypeError
 from hfkv.facts import Facts
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import hfkv
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Engine
+    from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
     from hfkv.peft.base import Base
     from hfkv.peft.lora import Lora, LoraOptions
@@ -119,6 +121,7 @@ class Model(Shown):
         """Bytes of all tensors in the checkpoint; None where no header could be read."""
         return self.core.weight_bytes
 
+    @overload
     def kv_cache(
         self,
         *,
@@ -127,7 +130,31 @@ class Model(Shown):
         dtype: str = "auto",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
-    ) -> KVCache:
+        engine: None = None,
+    ) -> KVCache: ...
+
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Allocation: ...
+
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> KVCache | Allocation:
         """The KV cache after ``tokens`` tokens in each of ``batch`` sequences, in bytes.
 
         Where the class, the config and the header do not agree on the modules, it is not ``exact``
@@ -136,15 +163,27 @@ class Model(Shown):
         Args:
             tokens: in each sequence.
             batch: sequences.
-            dtype: element type of the cache; ``auto`` is the model's own.
+            dtype: element type of transformers' cache, ``auto`` is the model's own; engines have
+                options of their own for it.
             encoder_tokens: length of the encoder's output, for cross-attention; the model's own
                 unless given.
             crosscheck: hold the plan against the checkpoint's shapes.
+            engine: a serving engine with its options (:mod:`hfkv.engines`); the answer is then
+                what it allocates on each GPU. None for what transformers' cache object holds.
 
         Raises:
             HfkvError: the config cannot be read, the checkpoint disagrees with it, or the
                 architecture is one that cannot be answered honestly.
         """
+        if engine is not None:
+            return self._engine_cache(
+                engine,
+                tokens=tokens,
+                batch=batch,
+                dtype=dtype,
+                encoder_tokens=encoder_tokens,
+                crosscheck=crosscheck,
+            )
         from hfkv.cache import kv_cache
 
         figure = kv_cache(
@@ -245,6 +284,41 @@ class Model(Shown):
             crosscheck=crosscheck,
             assumed=assumed,
         )
+
+    def subject(self, *, encoder_tokens: int | None = None, crosscheck: bool = True) -> Subject:
+        """The model as engines see it.
+
+        Raises:
+            HfkvError: as :meth:`kv_cache`.
+        """
+        from hfkv.engines.subject import subject_of
+
+        found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        if not crosscheck or found.basis != "exact" or not self._contradiction:
+            return found
+        return replace(found, basis=CONTRADICTED, notes=(self._contradiction, *found.notes))
+
+    def _engine_cache(
+        self,
+        engine: Engine,
+        *,
+        tokens: int,
+        batch: int,
+        dtype: str,
+        encoder_tokens: int | None,
+        crosscheck: bool,
+    ) -> Allocation:
+        from hfkv.cache.size import check_question
+
+        check_question(tokens, batch)
+        if dtype != "auto":
+            raise InputError(
+                f"dtype is {dtype!r}",
+                expected="auto",
+                hint=f"{engine.name} has options of its own for the types of its cache",
+            )
+        subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        return engine.allocate(subject, tokens=tokens, batch=batch)
 
     @cached_property
     def _contradiction(self) -> str:

@@ -8,7 +8,7 @@ __all__ = ["Format", "resolve"]
 
 
 class Format(str, Enum):
-    """How a command prints: the formats of ``hf``, and two for documents and spreadsheets."""
+    """How a command prints: the formats of ``hf``, and three for documents and spreadsheets."""
 
     auto = "auto"
     human = "human"
@@ -16,6 +16,7 @@ class Format(str, Enum):
     json = "json"
     quiet = "quiet"
     markdown = "markdown"
+    latex = "latex"
     csv = "csv"
 
 
