@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from hfkv.peft.lora import Lora, LoraOptions
     from hfkv.peft.prompts import Prompt
     from hfkv.pretraining import Pretraining
+    from hfkv.render.chart import plot
 
 __version__ = "0.1.0"
 
@@ -64,6 +65,7 @@ _HOMES = {
     "compare": "hfkv.comparison",
     "load": "hfkv.model",
     "load_many": "hfkv.model",
+    "plot": "hfkv.render.chart",
     "ranks": "hfkv.comparison.rank",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "compare",
     "load",
     "load_many",
+    "plot",
     "ranks",
 ]
 
