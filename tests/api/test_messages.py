@@ -12,8 +12,8 @@ import pytest
 from hfkv.cli.spelling import as_flags
 
 PACKAGE = Path(__file__).parents[2] / "hfkv"
-#: Parts that speak to the command line alone.
-OF_THE_COMMAND = {"cli", "check", "render", "generate"}
+#: Parts that speak to the command line alone, and of the engines' own flags.
+OF_THE_COMMAND = {"cli", "check", "render", "generate", "engines"}
 FILES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
