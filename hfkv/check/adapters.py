@@ -177,7 +177,7 @@ class Adapters:
         possible, old_names = True, False
         unmapped: list[str] = []
         named = asked.every_linear is None
-        for flaw in flaws(base, options, fields.get("alpha_pattern"), named=named):
+        for flaw in flaws(base, options, named=named):
             possible = possible and flaw.code not in ("HFKV101", "HFKV108")
             old_names = old_names or flaw.old_names
             if self._own_list(asked, flaw):
@@ -348,7 +348,7 @@ def _positions(model: Model) -> int | None:
 
 def _depth(base: Base, asked: Asked, at: At) -> Iterator[Finding]:
     """More layers than there are."""
-    depth = len({found[1] for name in base.names if (found := _LAYER.search(name))})
+    depth = len({found[1] for name in base.full if (found := _LAYER.search(name))})
     if asked.layers is not None and asked.layers_path and depth and asked.layers > depth:
         yield at(
             asked.layers_path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from hfkv.reading import describe, printable
 from hfkv.source.directory import read_directory, read_path
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, lock_key
+from hfkv.source.near_names import near_name
 
 __all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "renamed"]
 
@@ -74,7 +74,6 @@ _CANONICAL = re.compile(
     r"|xlm|xlnet)(?:[-@].*)?$",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"[0-9]+")
 #: What a name on the Hub is made of.
 _HUB_ID = re.compile(r"^[\w.-]+(?:/[\w.-]+)?$", re.ASCII)
 
@@ -205,15 +204,9 @@ class Models:
 
         key = lock_key(name, revision)
         known = {*snapshot_names(), *(self._lock.keys if self._lock is not None else ())}
-        near = []
-        if name.lower() not in {other.lower() for other in known}:
-            # Another number is another model.
-            number = _NUMBER.findall(name)
-            like = {other.lower(): other for other in known if _NUMBER.findall(other) == number}
-            found = difflib.get_close_matches(name.lower(), sorted(like), 1, 0.9)
-            near = [like[item] for item in found]
+        near = near_name(name, known)
         return f"{printable(key)} is not locked: run `hfkv lock` (or check with --online)" + (
-            f"; did you mean {printable(near[0])}?" if near else ""
+            f"; did you mean {printable(near)}?" if near else ""
         )
 
     def _complete(self, files: Files) -> Model:

@@ -23,6 +23,8 @@ from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hfkv.comparison import Comparison
     from hfkv.render.sheet import Sheet
     from hfkv.render.tidy import Tidy
@@ -116,12 +118,18 @@ def compare(
         sheets=tables,
         quiet=lambda: [_bare(name, item, len(results) > 1) for name, item in results],
         tidy=columns,
-        warnings=unheard(output, explain=explain),
+        warnings=[*unheard(output, explain=explain), *_unused(results)],
     )
     for _, item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
             say("Error", reason)
     return int(any(isinstance(item, HfkvError) or _refusals(item) for _, item in results))
+
+
+def _unused(results: Sequence[tuple[str, Comparison | HfkvError]]) -> list[str]:
+    """What was asked of the adapters and PEFT does nothing with."""
+    found = [item.lora for _, item in results if not isinstance(item, HfkvError)]
+    return [text for lora in found if lora is not None for text in lora.warnings]
 
 
 def _value(item: Comparison, explain: bool) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from hfkv.cli.options import (
     kv_options,
     source_options,
     tokens_option,
-    written,
 )
 from hfkv.cli.output import emit, read_model, unheard
 
@@ -95,7 +94,6 @@ def kv(
             by_layer=by_layer,
             fit=fit,
             fits=fits,
-            budget=written(fit),
             explain=explain,
         ),
         quiet=lambda: [str(figure.bytes) if fit is None else str(fits if fits is not None else 0)],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, unheard, waiting
+from hfkv.cli.output import emit, read_model, unheard, waiting, warn
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ def _names(text: str) -> list[str]:
     default=None,
     help="Take every option from a PEFT adapter_config.json.",
 )
-@click.option("--exclude-modules", metavar="NAME,NAME|REGEX", help="Modules LoRA leaves alone.")
+@click.option(
+    "--exclude-modules",
+    metavar="NAME,NAME|REGEX",
+    help="Modules LoRA leaves alone: names or endings of them; or, where it has signs such as .* "
+    "or after regex:, one regular expression for the whole name.",
+)
 @click.option("--layers-to-transform", metavar="N,N", help="Only these layers.")
 @click.option("--layers-pattern", metavar="NAME", help="The name of the list of layers.")
 @click.option("--rank-pattern", metavar="PATTERN=R,...", help="Other ranks for some modules.")
@@ -103,6 +108,7 @@ def lora(
         figure = _count(loaded, chosen, lora_dtype, basis, output)
     if snippet:
         click.echo(figure.snippet())
+        warn(figure.warnings)
         return 0
     _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
@@ -126,6 +132,7 @@ def _print(
             sheets=lambda: sheets(loaded, figure),
             quiet=lambda: quiet,
             tidy=lambda: tidy(loaded, figure, value),
+            warnings=figure.warnings,
         )
         return
     from hfkv.render import lora as render
@@ -139,7 +146,7 @@ def _print(
         sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
         quiet=lambda: quiet,
         tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
-        warnings=unheard(output, explain=explain, layers=by_layer),
+        warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
     )
 
 
@@ -157,7 +164,11 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
 def _modules(text: str) -> str | list[str]:
     # As in PEFT: a list is of names, a single string is a regular expression.
-    return text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
+    from hfkv.peft.lora.unused import looks_like_expression
+
+    if text.startswith("regex:") or looks_like_expression(text):
+        return text.removeprefix("regex:")
+    return _names(text)
 
 
 def _layers(text: str) -> list[int]:

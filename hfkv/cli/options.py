@@ -9,7 +9,7 @@ import click
 
 from hfkv.errors import HfkvError
 from hfkv.render.formats import Format, resolve
-from hfkv.units import parse_bytes, parse_count, respelt
+from hfkv.units import parse_bytes, parse_count
 
 __all__ = [
     "BYTES",
@@ -21,7 +21,6 @@ __all__ = [
     "source_options",
     "targets_option",
     "tokens_option",
-    "written",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -52,12 +51,6 @@ class _Count(_Whole):
         return count
 
 
-class _Typed(int):
-    """A number that knows how it was typed."""
-
-    text = ""
-
-
 class _Bytes(_Whole):
     """A size as people type it."""
 
@@ -67,16 +60,9 @@ class _Bytes(_Whole):
         if isinstance(value, int):
             return value
         try:
-            size = _Typed(parse_bytes(str(value)))
+            return parse_bytes(str(value))
         except HfkvError as error:
             self.fail(str(error), param, ctx)
-        size.text = respelt(str(value))
-        return size
-
-
-def written(size: int | None) -> str:
-    """A size in the unit it was typed in, ``24 GiB``; "" where it was typed without one."""
-    return getattr(size, "text", "")
 
 
 TOKENS = _Count()

@@ -58,7 +58,9 @@ def _by_id(model: str, error: SourceError) -> Model:
     from hfkv.facts import Facts
     from hfkv.model import Model
     from hfkv.pretraining.answer import line_of_copy
+    from hfkv.source.reference import plainly
 
+    model, _ = plainly(model, None)
     if line_of_copy(model) is None:
         raise error
     return Model(Facts(model=model, source="hub", missing={"README.md": str(error)}))

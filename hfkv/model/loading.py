@@ -164,6 +164,9 @@ def _complete(
     adapter = facts.extra.get("adapter_config.json")
     if facts.config is not None or adapter is None:
         return Model(_with_lineage(facts, source=source, token=token))
+    from hfkv.peft.methods import refuse_foreign
+
+    refuse_foreign(adapter, where=f"{facts.model}: adapter_config.json")
     name = adapter.get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise ConfigError(

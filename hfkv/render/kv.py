@@ -61,14 +61,12 @@ def sheets(
     by_layer: bool = False,
     fit: int | None = None,
     fits: int | None = None,
-    budget: str = "",
     explain: bool = False,
 ) -> list[Sheet]:
     """The tables of a ``kv``.
 
     Args:
-        fit, fits, budget: the bytes that were asked about, the tokens that they hold, and how they
-            were written.
+        fit, fits: the bytes that were asked about, and the tokens that they hold.
     """
     facts = [
         ("KV cache", f"{figure.bytes:,} B in {figure.dtype}"),
@@ -85,7 +83,7 @@ def sheets(
     ]
     found = [
         Sheet(
-            title=_title(figure, fit, fits, budget),
+            title=_title(figure, fit, fits),
             facts=facts,
             notes=[printable(note, 600) for note in (*figure.notes, *notes_of(model))],
         )
@@ -114,7 +112,7 @@ def sheets(
     return found
 
 
-def _title(figure: KVCache, fit: int | None, fits: int | None, budget: str) -> str:
+def _title(figure: KVCache, fit: int | None, fits: int | None) -> str:
     name = printable(figure.model)
     batch = f" in each of {figure.batch:,} sequences" if figure.batch > 1 else ""
     if fit is None:
@@ -123,7 +121,7 @@ def _title(figure: KVCache, fit: int | None, fits: int | None, budget: str) -> s
             f"{'take' if figure.tokens > 1 or figure.batch > 1 else 'takes'} "
             f"{format_bytes(figure.bytes)} of KV cache, {_average(figure)} B each"
         )
-    exactly = f"{budget} ({fit:,} B)" if budget else f"{format_bytes(fit)} ({fit:,} B)"
+    exactly = f"{format_bytes(fit)} ({fit:,} B)"
     if fits is None:
         return f"{name}: any number of tokens{batch} fits in {exactly}"
     if not fits:

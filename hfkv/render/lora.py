@@ -130,7 +130,7 @@ def _facts(model: Model, figure: Lora) -> list[tuple[str, str]]:
             (
                 "saved to disk",
                 f"{figure.saved_parameters:,} parameters, of which {figure.parameters:,} are "
-                "trained",
+                f"trained; {figure.saved_bytes:,} bytes as they are held",
             )
         )
     facts += [("basis", figure.basis), ("read from", origin_line(model))]

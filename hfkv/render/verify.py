@@ -42,7 +42,7 @@ def sheets(found: Verification) -> list[Sheet]:
                 f"{printable(live.model)}: KV cache after {live.tokens:,} tokens{batch}, "
                 f"{live.dtype}: {verdict}"
             ),
-            columns=("figure", "bytes", "difference", "how known"),
+            columns=("figure", "bytes", "difference", "basis"),
             rows=rows,
             lines=lines,
             left=(3,),

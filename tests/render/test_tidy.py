@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hfkv.render import adapter, compare_columns, kv, lora, tokens
+from hfkv.render import adapter, compare_columns, kv, lora, rank, tokens
 from hfkv.render.tidy import Column
 from tests.conftest import LLAMA
 
@@ -25,6 +25,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
     "kv --layers": (("--layers",), kv.LAYER_COLUMNS),
     "lora": ((), lora.COLUMNS),
     "lora --layers": (("--layers",), lora.LAYER_COLUMNS),
+    "rank": ((), rank.COLUMNS),
     "tokens": ((), tokens.COLUMNS),
     "tokens --explain": (("--explain",), tokens.CANDIDATE_COLUMNS),
 }
@@ -108,7 +109,7 @@ def test_the_rows_of_a_cache_add_up(hfkv: Run, offline: None) -> None:
     assert {row["dtype"] for row in rows} == {"bfloat16"}
 
 
-@pytest.mark.parametrize("command", ["kv", "lora", "tokens"])
+@pytest.mark.parametrize("command", ["kv", "lora", "rank", "tokens"])
 def test_every_json_says_where_its_facts_came_from(hfkv: Run, offline: None, command: str) -> None:
     value = json.loads(hfkv(command, LLAMA, "--json")[1])
     assert (value["model"], value["source"], value["commit"]) == (LLAMA, "snapshot", None)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from hfkv.dtypes import BITS, canonical, nbytes, torch_name
-from hfkv.errors import UnsupportedError
+from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.json_value import attributes
-from hfkv.modules.built import target_name
+from hfkv.modules.built import CONTRADICTED, Built, target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
 from hfkv.peft.lora.notes import notes
 from hfkv.peft.lora.options import LoraOptions, snippet
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.peft.matching import matches_list
+from hfkv.reading import printable
 from hfkv.shown import Shown, Table, cell, size
 
 #: What adapters are trained and kept in.
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
+#: What PEFT casts to float32 by default, to train it.
+_CAST = ("BF16", "F16", "F8_E4M3", "F8_E5M2")
 
 __all__ = ["Lora", "Target", "adapter_dtype", "count"]
 
@@ -66,11 +70,13 @@ class Lora(Shown):
         saved_parameters: what PEFT writes to disk.
         all_parameters: of the base model in memory and the adapter together.
         element: the safetensors name of ``dtype``.
+        base_element: that of the dtype that the base model is loaded in.
         injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
         notes: what a reader must be told, one sentence each.
         facts: what the base model was read from, for an explanation.
+        warnings: what was asked for and PEFT does nothing with, one sentence each.
     """
 
     _brief = "model r target_modules parameters bytes dtype modules basis"
@@ -90,11 +96,13 @@ class Lora(Shown):
     saved_parameters: int
     all_parameters: int
     element: str = field(repr=False)
+    base_element: str = field(repr=False)
     injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
     notes: tuple[str, ...] = ()
     facts: Facts | None = field(default=None, repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -137,6 +145,18 @@ class Lora(Shown):
     def bytes_by_dtype(self) -> dict[str, int]:
         """Bytes of the trained parameters in each dtype that adapters are held in."""
         return {torch_name(dtype): nbytes(self.parameters, dtype) for dtype in _DTYPES}
+
+    @property
+    def training_bytes(self) -> dict[str, int]:
+        """Bytes of the trained parameters while they are trained, by dtype. PEFT casts what it adds
+        to the model to float32 (``autocast_adapter_dtype``); copies and biases stay as they are."""
+        return _by_dtype(self, self.parameters - self.injection.whole, self.injection.whole)
+
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes of the tensors that PEFT writes to disk, each in the dtype that it is held in."""
+        made = self.injection
+        return sum(_by_dtype(self, made.written_low_rank, made.written_whole).values())
 
     def largest_rank(self, size: int | Fraction) -> int | None:
         """The largest rank at which it has no more than ``size`` bytes; None where it has more at
@@ -181,7 +201,8 @@ class Lora(Shown):
         value = attributes(
             self,
             "model r target_modules parameters bytes dtype bytes_by_dtype saved_parameters "
-            "per_target modules trainable_percent all_parameters saved biases basis notes",
+            "saved_bytes training_bytes per_target modules trainable_percent all_parameters saved "
+            "biases basis notes warnings",
         )
         value["saved"] = dict(self.saved)
         if layers:
@@ -209,9 +230,12 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
-    injection = inject(built, options, where=facts.model)
+    base_element = _base_element(base, element)
+    half = base_element in _CAST
+    injection = inject(built, options, where=facts.model, half=half)
+    _refuse_unloaded(facts, built, injection)
     total = injection.trainable
-    return Lora(
+    figure = Lora(
         model=facts.model,
         r=options.r,
         target_modules=options.target_modules,
@@ -227,12 +251,33 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         saved_parameters=injection.written,
         all_parameters=injection.all,
         element=element,
+        base_element=base_element,
         injection=injection,
         options=options,
         basis=built.basis,
-        notes=notes(built, injection, options, element),
+        warnings=tuple(map(str, injection.unused)),
         facts=facts,
     )
+    return replace(figure, notes=notes(built, injection, options, figure.training_bytes, element))
+
+
+def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
+    """Bytes of what PEFT adds and of what is the base model's own."""
+    cast = "F32" if figure.element in _CAST else figure.element
+    found: dict[str, int] = {}
+    for count, dtype in ((added, cast), (whole, figure.base_element)):
+        if count:
+            name = torch_name(dtype)
+            found[name] = found.get(name, 0) + nbytes(count, dtype)
+    return found
+
+
+def _base_element(base: Base, element: str) -> str:
+    """What the base model is loaded in; the adapter's own dtype where nothing says it."""
+    try:
+        return model_dtype(base.facts, base.config).name
+    except HfkvError:
+        return element
 
 
 def _refuse_qalora(facts: Facts) -> None:
@@ -244,6 +289,27 @@ def _refuse_qalora(facts: Facts) -> None:
             where=facts.model,
             hint="on an unpacked model it changes nothing",
         )
+
+
+def _refuse_unloaded(facts: Facts, built: Built, injection: Injection) -> None:
+    """Targets that the class has not and the file has: whoever named them loads the file by a class
+    of his own, and its adapter is another.
+
+    Raises:
+        UnsupportedError: there is one.
+    """
+    if built.basis != CONTRADICTED or facts.tensors is None:
+        return
+    named = {str(item.item) for item in injection.unused if item.field == "target_modules"}
+    for tensor in facts.tensors if named else ():
+        module = tensor.name.rpartition(".")[0]
+        if matches_list(named, module):
+            raise UnsupportedError(
+                f"the target {printable(module)} is a weight of the file, and the class that the "
+                "pinned transformers builds has no such module: the file is of another layout",
+                where=facts.model,
+                hint=built.reason,
+            )
 
 
 def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:

@@ -39,6 +39,7 @@ class Prompt(Shown):
         options: everything that was asked for.
         basis: ``exact`` where the class is in the pinned transformers.
         notes: what a reader must be told, one sentence each.
+        warnings: what was asked for and changes nothing: nothing here.
     """
 
     _brief = "model method virtual_tokens parameters bytes dtype basis"
@@ -54,6 +55,7 @@ class Prompt(Shown):
     options: PromptOptions
     basis: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
@@ -82,7 +84,7 @@ class Prompt(Shown):
         return attributes(
             self,
             "model method virtual_tokens parameters saved_parameters bytes bytes_per_token dtype "
-            "basis notes",
+            "basis notes warnings",
         )
 
 
