@@ -1,6 +1,6 @@
 """Rows of what vLLM plans, by the installed vLLM itself; no GPU is needed, and none is used.
 
-    python -m tests.census.engine_vllm FOLDER h100 '{"default": {}, "fp8": {"kv_cache_dtype": "fp8"}}'
+    python -m tests.census.engine_vllm FOLDER h100 '{"fp8": {"kv_cache_dtype": "fp8"}}'
 
 ``FOLDER`` holds ``NAME.json`` files, each a ``config.json``. One JSON object a line is printed, as
 ``hfkv``'s reference rows have them: the layers' specs, and for some lengths the groups, the bytes
@@ -426,14 +426,7 @@ def _describe(found: dict[str, Any], config: Any, ranks: list[Any], layout: str)
             entry = _spec(spec)
             if len(ranks) > 1:
                 entry["pp_rank"] = rank
-            same = next(
-                (
-                    one
-                    for one in layers
-                    if {k: v for k, v in one.items() if k not in ("n", "first")} == entry
-                ),
-                None,
-            )
+            same = next((one for one in layers if entry.items() <= one.items()), None)
             if same is None:
                 layers.append({**entry, "n": 1, "first": name})
             else:
