@@ -10,6 +10,7 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, read_model, unheard, waiting, warn
+from hfkv.cli.strict import require_exact, strict_option
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _names(text: str) -> list[str]:
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@strict_option
 @source_options
 @format_options
 @click.pass_context
@@ -70,6 +72,7 @@ def lora(
     by_layer: bool,
     explain: bool,
     snippet: bool,
+    strict: bool,
     revision: str | None,
     source: str,
     token: str | None,
@@ -106,6 +109,8 @@ def lora(
     else:
         chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
+    if strict:
+        require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
         warn(figure.warnings)

@@ -12,13 +12,14 @@ __all__ = ["as_flags"]
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
 _OTHERWISE = {"r": "rank", "budget": "fit"}
+#: Options for the library's ``dtype``, of which a command has one; engines have others of that name.
+_DTYPES = ("kv_dtype", "lora_dtype")
 
 
 def as_flags(text: str, command: click.Command | None) -> str:
     """The text with each argument that is an option of ``command`` as its flag.
 
-    ``dtype`` is the one option of a command that ends with it (``--kv-dtype`` of ``kv``,
-    ``--lora-dtype`` of ``lora``).
+    ``dtype`` is ``--kv-dtype`` of ``kv`` and ``--lora-dtype`` of ``lora``.
 
     >>> command = click.Command("kv", params=[click.Option(["--kv-dtype"]),
     ...     click.Option(["--check/--no-check"]), click.Option(["--revision"])])
@@ -33,12 +34,10 @@ def as_flags(text: str, command: click.Command | None) -> str:
 
     def flag(found: re.Match[str]) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
-        option = options.get(name)
+        named = [item for item in _DTYPES if item in options] if name == "dtype" else [name]
+        option = options.get(named[0]) if len(named) == 1 else None
         if option is None:
-            ending = [item for key, item in options.items() if key.endswith(f"_{name}")]
-            if len(ending) != 1:
-                return found[0]
-            (option,) = ending
+            return found[0]
         if value == "False" and option.secondary_opts:
             return option.secondary_opts[0]
         said = option.opts[0]

@@ -162,7 +162,7 @@ def _cache_lines(
         )
         return
     for count, why in (
-        ("cells", "another context, batch (--ubatch-size) or window, or --swa-full"),
+        ("cells", "another context, batch (`ubatch`) or window, or `swa_full`"),
         ("layers", "another model, or drafting layers"),
         ("streams", "--parallel and --kv-unified"),
     ):

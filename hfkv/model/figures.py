@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hfkv.errors import HfkvError, InputError, InputTypeError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
+from hfkv.facts.identity import CONTRADICTS
 from hfkv.json_value import attributes
-from hfkv.modules.built import CONTRADICTED
-from hfkv.reading import describe
+from hfkv.reading import describe, printable
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
     from hfkv.source.files import SourceName
+
+    _Figure = TypeVar("_Figure", KVCache, Lora)
 
 __all__ = ["Model"]
 
@@ -194,9 +197,7 @@ class Model(Shown):
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-        if not crosscheck or figure.basis != "exact" or not self._contradiction:
-            return figure
-        return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+        return self.judged(figure) if crosscheck else figure
 
     def fit(
         self,
@@ -294,9 +295,9 @@ class Model(Shown):
         from hfkv.engines.subject import subject_of
 
         found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        if not crosscheck or found.basis != "exact" or not self._contradiction:
+        if not crosscheck or found.basis != "exact" or not self.agreement.differs:
             return found
-        return replace(found, basis=CONTRADICTED, notes=(self._contradiction, *found.notes))
+        return replace(found, basis=CONTRADICTED, notes=(self.agreement.told, *found.notes))
 
     def _engine_cache(
         self,
@@ -321,16 +322,45 @@ class Model(Shown):
         return engine.allocate(subject, tokens=tokens, batch=batch)
 
     @cached_property
-    def _contradiction(self) -> str:
-        """What the header has otherwise than the class makes of the config; "" where nothing, or
-        where there is nothing to compare."""
+    def agreement(self) -> Agreement:
+        """What came of holding the header against the class and the config: one verdict for the
+        cache and the adapter."""
+        from hfkv.cache.crosscheck import crosscheck
+        from hfkv.cache.recognition import recognize
+
         if self.core.tensors is None:
-            return ""
+            return NOTHING
+        found = NOTHING
         try:
-            built = self.built
-        except HfkvError:
-            return ""
-        return built.reason if built.basis == CONTRADICTED else ""
+            found = self.built.agreement
+        except HfkvError as error:
+            told = f"the class's modules are not known ({error.what})"
+            found = replace(NOTHING, told=printable(told, 300))
+        if not found.differs:
+            try:
+                cache, _ = crosscheck(recognize(self.core).plan, self.core.tensors)
+            except HfkvError:
+                return found
+            # The class's parameters are more than the projections that the cache is of.
+            if cache.differs or found.verdict != "agrees":
+                found = cache
+        return found
+
+    def judged(self, figure: _Figure) -> _Figure:
+        """The figure with the verdict, which where files differ is its first note and basis."""
+        agreement = self.agreement
+        if not agreement.differs:
+            return replace(figure, agreement=agreement)
+        known = {agreement.told, figure.agreement.told}
+        rest: list[str] = [note for note in figure.notes if note not in known]
+        # Whose model it is comes before how its files differ.
+        claims: list[str] = [note for note in rest[:1] if note.startswith(CONTRADICTS)]
+        return replace(
+            figure,
+            agreement=agreement,
+            basis=figure.basis if figure.basis == "inferred" else CONTRADICTED,
+            notes=(*claims, agreement.told, *rest[len(claims) :]),
+        )
 
     def lora(
         self,
@@ -372,7 +402,22 @@ class Model(Shown):
             chosen = config
         else:
             chosen = LoraOptions.from_config(config)
-        return count(self.base, chosen, dtype=dtype)
+        self._check_places()
+        return self.judged(count(self.base, chosen, dtype=dtype))
+
+    def _check_places(self) -> None:
+        """Refuse an adapter where the cache is refused for a config whose sizes stand where its
+        class does not look."""
+        from hfkv.cache.misplaced import check_misplaced
+        from hfkv.cache.recognition import recognize
+
+        try:
+            found = recognize(self.core)
+        except HfkvError:
+            return
+        raw = self.core.config or {}
+        reads = found.config.reads
+        check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
 
     def cartridge(self, *, tokens: int, num_frozen_tokens: int = 1, dtype: str = "auto") -> Prompt:
         """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.

@@ -9,10 +9,11 @@ from typing import Any
 from hfkv.dtypes import BITS, canonical, nbytes, torch_name
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.json_value import attributes
-from hfkv.modules.built import CONTRADICTED, Built, target_name
+from hfkv.modules.built import Built, target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
@@ -74,6 +75,7 @@ class Lora(Shown):
         injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
+        agreement: what came of holding the header against the class.
         notes: what a reader must be told, one sentence each.
         facts: what the base model was read from, for an explanation.
         warnings: what was asked for and PEFT does nothing with, one sentence each.
@@ -100,6 +102,7 @@ class Lora(Shown):
     injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
     facts: Facts | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
@@ -205,6 +208,7 @@ class Lora(Shown):
             "biases basis notes warnings",
         )
         value["saved"] = dict(self.saved)
+        value["crosscheck"] = self.agreement.to_json()
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}
@@ -257,6 +261,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         basis=built.basis,
         warnings=tuple(map(str, injection.unused)),
         facts=facts,
+        agreement=built.agreement,
     )
     return replace(figure, notes=notes(built, injection, options, figure.training_bytes, element))
 
