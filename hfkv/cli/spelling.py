@@ -12,7 +12,7 @@ __all__ = ["as_flags"]
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
 _OTHERWISE = {"r": "rank", "budget": "fit"}
-#: Options for the library's ``dtype``, of which a command has one; engines have others of that name.
+#: Options for the library's ``dtype``, of which a command has one; engines have theirs.
 _DTYPES = ("kv_dtype", "lora_dtype")
 
 
