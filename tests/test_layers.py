@@ -19,6 +19,7 @@ LAYERS = [
     {"facts"},
     {"modules", "cache", "pretraining"},
     {"peft"},
+    {"training"},
     {"model"},
     {"comparison"},
     {"live"},

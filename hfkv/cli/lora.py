@@ -10,7 +10,8 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, read_model, waiting
-from hfkv.errors import ConfigError, NotFoundError
+from hfkv.cli.train_options import asked, train_options
+from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -49,6 +50,7 @@ def _names(text: str) -> list[str]:
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@train_options
 @source_options
 @format_options
 @click.pass_context
@@ -74,6 +76,7 @@ def lora(
       hfkv lora meta-llama/Meta-Llama-3-70B --rank 32
       hfkv lora Qwen/Qwen3-8B --target-modules q_proj,v_proj --dora
       hfkv lora mistralai/Mistral-7B-v0.3 --adapter-config adapter_config.json
+      hfkv lora Qwen/Qwen3-8B --rank 16 --train --base-dtype 4bit --sequence 4k
 
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
@@ -83,6 +86,7 @@ def lora(
     from hfkv.render.lora import sheets as lora_sheets
 
     output = chosen_format()
+    train = asked(ctx, flags)
     options = _options(flags)
     if adapter_config is not None and (
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
@@ -104,6 +108,9 @@ def lora(
     if snippet:
         click.echo(figure.snippet())
         return 0
+    if train is not None:
+        _emit_training(output, loaded, figure, train)
+        return 0
     emit(
         output,
         figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
@@ -115,6 +122,26 @@ def lora(
         quiet=lambda: [str(figure.parameters)],
     )
     return 0
+
+
+def _emit_training(output: Format, loaded: Model, figure: Adapter, train: dict[str, Any]) -> None:
+    from hfkv.peft.lora import Lora
+    from hfkv.render.train import rows, sheets
+
+    if not isinstance(figure, Lora):
+        raise UnsupportedError(
+            f"what training {figure.method} takes is not counted",
+            where=loaded.model,
+            expected="a LoRA adapter",
+        )
+    found = loaded.training(figure, **train)
+    emit(
+        output,
+        found.to_json(),
+        sheets=lambda: sheets(found),
+        quiet=lambda: [str(found.bytes)],
+        rows=lambda: rows(found),
+    )
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:
