@@ -26,6 +26,7 @@ from hfkv.errors import (
     HeaderError,
     HfkvError,
     InputError,
+    InputTypeError,
     MissingDependencyError,
     NetworkError,
     NotFoundError,
@@ -36,23 +37,40 @@ from hfkv.errors import (
 )
 
 if TYPE_CHECKING:
+    from hfkv.cache import KVCache
     from hfkv.comparison import Comparison, compare
+    from hfkv.comparison.rank import Ranks, ranks
+    from hfkv.comparison.rules import Assumed
     from hfkv.model import Model, aload, aload_many, load, load_many
+    from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.prompts import Prompt
+    from hfkv.pretraining import Pretraining
+    from hfkv.render.chart import plot
 
 __version__ = "0.1.0"
 
 #: Where each lazily imported public name lives (PEP 562): `import hfkv` costs next to nothing.
 _HOMES = {
+    "Assumed": "hfkv.comparison.rules",
     "Comparison": "hfkv.comparison",
+    "KVCache": "hfkv.cache",
+    "Lora": "hfkv.peft.lora",
+    "LoraOptions": "hfkv.peft.lora",
     "Model": "hfkv.model",
+    "Pretraining": "hfkv.pretraining",
+    "Prompt": "hfkv.peft.prompts",
+    "Ranks": "hfkv.comparison.rank",
     "aload": "hfkv.model",
     "aload_many": "hfkv.model",
     "compare": "hfkv.comparison",
     "load": "hfkv.model",
     "load_many": "hfkv.model",
+    "plot": "hfkv.render.chart",
+    "ranks": "hfkv.comparison.rank",
 }
 
 __all__ = [
+    "Assumed",
     "Comparison",
     "ConfigError",
     "CrosscheckError",
@@ -60,10 +78,17 @@ __all__ = [
     "HeaderError",
     "HfkvError",
     "InputError",
+    "InputTypeError",
+    "KVCache",
+    "Lora",
+    "LoraOptions",
     "MissingDependencyError",
     "Model",
     "NetworkError",
     "NotFoundError",
+    "Pretraining",
+    "Prompt",
+    "Ranks",
     "RecordError",
     "SourceError",
     "TargetError",
@@ -74,6 +99,8 @@ __all__ = [
     "compare",
     "load",
     "load_many",
+    "plot",
+    "ranks",
 ]
 
 

@@ -15,7 +15,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import emit, read_model
+from hfkv.cli.output import emit, read_model, unheard
 
 
 @click.command()
@@ -55,7 +55,8 @@ def kv(
       hfkv kv google/gemma-3-12b-it --layers
       hfkv kv Qwen/Qwen3-8B --fit 24GiB --batch 4
     """
-    from hfkv.render.kv import sheets
+    from hfkv.render.kv import sheets, tidy
+    from hfkv.render.origin import with_origin
 
     if basis == "live" and fit is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
@@ -79,7 +80,7 @@ def kv(
         fits = figure.curve.fit(fit)
         if fits:
             figure = loaded.kv_cache(tokens=fits, **arguments)
-    value = figure.to_json(layers=by_layer)
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
     if fit is not None:
         value["fit"] = {"budget_bytes": fit, "tokens": fits}
     if explain:
@@ -87,7 +88,16 @@ def kv(
     emit(
         output,
         value,
-        sheets=lambda: sheets(figure, by_layer=by_layer, fit=fit, fits=fits, explain=explain),
+        sheets=lambda: sheets(
+            loaded,
+            figure,
+            by_layer=by_layer,
+            fit=fit,
+            fits=fits,
+            explain=explain,
+        ),
         quiet=lambda: [str(figure.bytes) if fit is None else str(fits if fits is not None else 0)],
+        tidy=lambda: tidy(loaded, figure, value, by_layer=by_layer),
+        warnings=unheard(output, explain=explain, layers=by_layer),
     )
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, waiting
+from hfkv.cli.output import emit, read_model, unheard, waiting, warn
 from hfkv.cli.train_options import asked, train_options
 from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
 
@@ -33,7 +33,12 @@ def _names(text: str) -> list[str]:
     default=None,
     help="Take every option from a PEFT adapter_config.json.",
 )
-@click.option("--exclude-modules", metavar="NAME,NAME|REGEX", help="Modules LoRA leaves alone.")
+@click.option(
+    "--exclude-modules",
+    metavar="NAME,NAME|REGEX",
+    help="Modules LoRA leaves alone: names or endings of them; or, where it has signs such as .* "
+    "or after regex:, one regular expression for the whole name.",
+)
 @click.option("--layers-to-transform", metavar="N,N", help="Only these layers.")
 @click.option("--layers-pattern", metavar="NAME", help="The name of the list of layers.")
 @click.option("--rank-pattern", metavar="PATTERN=R,...", help="Other ranks for some modules.")
@@ -49,6 +54,7 @@ def _names(text: str) -> list[str]:
     help="live: on the class that the installed transformers builds, without a header.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @train_options
 @source_options
@@ -64,6 +70,7 @@ def lora(
     adapter_config: Path | None,
     basis: str,
     by_layer: bool,
+    explain: bool,
     snippet: bool,
     revision: str | None,
     source: str,
@@ -81,9 +88,7 @@ def lora(
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.render.adapter import sheets
-    from hfkv.render.lora import sheets as lora_sheets
+    from hfkv.peft.lora import LoraOptions
 
     output = chosen_format()
     train = asked(ctx, flags)
@@ -107,26 +112,55 @@ def lora(
         figure = _count(loaded, chosen, lora_dtype, basis, output)
     if snippet:
         click.echo(figure.snippet())
+        warn(figure.warnings)
         return 0
     if train is not None:
-        _emit_training(output, loaded, figure, train)
+        _print_training(loaded, figure, output, train)
         return 0
-    emit(
-        output,
-        figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
-        sheets=lambda: (
-            lora_sheets(loaded, figure, by_layer=by_layer)
-            if isinstance(figure, Lora)
-            else sheets(loaded, figure)
-        ),
-        quiet=lambda: [str(figure.parameters)],
-    )
+    _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
 
 
-def _emit_training(output: Format, loaded: Model, figure: Adapter, train: dict[str, Any]) -> None:
+def _print(
+    loaded: Model, figure: Adapter, output: Format, *, by_layer: bool, explain: bool
+) -> None:
+    """LoRA with its targets, the other methods with what they have."""
     from hfkv.peft.lora import Lora
-    from hfkv.render.train import rows, sheets
+    from hfkv.render.origin import with_origin
+
+    quiet = [str(figure.parameters)]
+    if not isinstance(figure, Lora):
+        from hfkv.render.adapter import sheets, tidy
+
+        value = with_origin(loaded, figure.to_json())
+        emit(
+            output,
+            value,
+            sheets=lambda: sheets(loaded, figure),
+            quiet=lambda: quiet,
+            tidy=lambda: tidy(loaded, figure, value),
+            warnings=figure.warnings,
+        )
+        return
+    from hfkv.render import lora as render
+
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
+    if explain:
+        value["explain"] = figure.explain()
+    emit(
+        output,
+        value,
+        sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
+        quiet=lambda: quiet,
+        tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
+        warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
+    )
+
+
+def _print_training(loaded: Model, figure: Adapter, output: Format, train: dict[str, Any]) -> None:
+    from hfkv.peft.lora import Lora
+    from hfkv.render import train as render
+    from hfkv.render.origin import with_origin
 
     if not isinstance(figure, Lora):
         raise UnsupportedError(
@@ -135,12 +169,14 @@ def _emit_training(output: Format, loaded: Model, figure: Adapter, train: dict[s
             expected="a LoRA adapter",
         )
     found = loaded.training(figure, **train)
+    value = with_origin(loaded, found.to_json())
     emit(
         output,
-        found.to_json(),
-        sheets=lambda: sheets(found),
+        value,
+        sheets=lambda: render.sheets(loaded, found),
         quiet=lambda: [str(found.bytes)],
-        rows=lambda: rows(found),
+        tidy=lambda: render.tidy(loaded, found, value),
+        warnings=figure.warnings,
     )
 
 
@@ -158,7 +194,11 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
 def _modules(text: str) -> str | list[str]:
     # As in PEFT: a list is of names, a single string is a regular expression.
-    return text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
+    from hfkv.peft.lora.unused import looks_like_expression
+
+    if text.startswith("regex:") or looks_like_expression(text):
+        return text.removeprefix("regex:")
+    return _names(text)
 
 
 def _layers(text: str) -> list[int]:

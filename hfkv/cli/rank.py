@@ -14,7 +14,7 @@ from hfkv.cli.options import (
     targets_option,
     tokens_option,
 )
-from hfkv.cli.output import emit, read_model
+from hfkv.cli.output import emit, read_model, unheard
 from hfkv.cli.rank_options import rule_options
 
 
@@ -48,16 +48,21 @@ def rank(
     largest rank within --max-share and --max-bytes.
     """
     from hfkv.comparison.rank import ranks
-    from hfkv.render.rank import rows, sheets
+    from hfkv.render import rank as render
+    from hfkv.render.origin import with_origin
 
     output = chosen_format()
     loaded = read_model(model, output, revision=revision, source=source, token=token)
     found = ranks(loaded, **asked)
+    value = with_origin(loaded, found.to_json())
+    if explain:
+        value["explain"] = render.explain(found)
     emit(
         output,
-        found.to_json(),
-        sheets=lambda: sheets(found, explain=explain),
+        value,
+        sheets=lambda: render.sheets(loaded, found, explain_it=explain),
         quiet=lambda: ["" if found.largest is None else str(found.largest)],
-        rows=lambda: rows(found),
+        tidy=lambda: render.tidy(loaded, found, value),
+        warnings=unheard(output, explain=explain),
     )
     return 0

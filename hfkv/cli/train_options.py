@@ -18,13 +18,16 @@ _NAMES = {
     "optimizer": "optimizer",
     "strategy": "strategy",
     "gpus": "gpus",
-    "base_dtype": "base_dtype",
+    "held_in": "base_dtype",
     "train_batch": "batch",
     "sequence": "sequence",
     "gradient_checkpointing": "checkpointing",
     "autocast_adapter": "autocast",
     "prepare_kbit": "prepare",
 }
+
+#: Flags that are called otherwise than their options.
+_FLAGS = {"train_batch": "--batch", "held_in": "--base-dtype"}
 
 _OPTIONS = (
     click.option("--train", is_flag=True, help="What training the adapter takes."),
@@ -45,6 +48,7 @@ _OPTIONS = (
     ),
     click.option(
         "--base-dtype",
+        "held_in",
         default="auto",
         show_default=True,
         metavar="auto|bf16|fp16|fp32|8bit|4bit",
@@ -93,7 +97,7 @@ def asked(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any] | None:
     train = given.pop("train")
     found = {name: given.pop(option) for option, name in _NAMES.items()}
     stated = [
-        f"--{'batch' if option == 'train_batch' else option.replace('_', '-')}"
+        _FLAGS.get(option, f"--{option.replace('_', '-')}")
         for option in _NAMES
         if ctx.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
     ]

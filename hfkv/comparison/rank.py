@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hfkv.comparison.experts import Experts, experts_of
 from hfkv.comparison.rules import LEFT_OUT, Assumed, RankRule, rules, verdict
 from hfkv.dtypes import BITS
+from hfkv.errors import spelling
 from hfkv.json_value import attributes, json_number
 from hfkv.model import Model
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.shown import Shown, Table, cell, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
@@ -46,8 +51,8 @@ class RankRow:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ranks(Shown):
     """The ranks of a model at so many tokens.
 
     Attributes:
@@ -62,6 +67,8 @@ class Ranks:
         rules: the rules for choosing one, side by side.
         experts: what a rank means for the experts of a mixture; None for other models.
     """
+
+    _brief = "model tokens dtype kv_cache_bytes weight_bytes largest basis"
 
     model: str
     tokens: int
@@ -91,6 +98,28 @@ class Ranks:
         """What the rules agree on and where they do not, in plain words."""
         return verdict(self.rules, self.line.step)
 
+    def _table(self) -> Table:
+        rows = [
+            (
+                cell(row.r),
+                cell(row.parameters),
+                size(row.bytes),
+                "-" if row.share_of_weights is None else f"{float(row.share_of_weights):.3%}",
+                f"{float(row.compression):,.4g}x",
+            )
+            for row in self.rows
+        ]
+        rules = [
+            f"{rule.label}: {rule.reason or f'rank {rule.rank:,} at {rule.bound}'}"
+            for rule in self.rules
+        ]
+        return Table(
+            title=f"{self.model}: LoRA ranks at {self.tokens:,} tokens",
+            columns=("rank", "parameters", "bytes", "of the weights", "cache / adapter"),
+            rows=tuple(rows),
+            notes=(*rules, self.verdict),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
         names = "model tokens dtype basis kv_cache_bytes kv_cache_basis weight_bytes"
@@ -112,9 +141,9 @@ class Ranks:
 def ranks(
     model: Model,
     *,
-    tokens: int,
+    tokens: int = 100_000,
     batch: int = 1,
-    target_modules: Any = "all-linear",
+    target_modules: str | Iterable[str] | None = "all-linear",
     kv_dtype: str = "auto",
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
@@ -137,16 +166,18 @@ def ranks(
     >>> {rule.name: rule.rank for rule in found.rules if rule.bound == "most"}
     {'cache': 1265, 'share': 54, 'cartridge': 32}
     """
-    cache = model.kv_cache(
-        tokens=tokens,
-        batch=batch,
-        dtype=kv_dtype,
-        encoder_tokens=encoder_tokens,
-        crosscheck=crosscheck,
-    )
+    with spelling(dtype="kv_dtype"):
+        cache = model.kv_cache(
+            tokens=tokens,
+            batch=batch,
+            dtype=kv_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
     tokens *= batch
     # Counted once: every other rank is on its line.
-    adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
+    with spelling(dtype="lora_dtype"):
+        adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
     line, width = adapter.line, Fraction(BITS[adapter.element], 8)
     found = rules(
         model,

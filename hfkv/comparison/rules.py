@@ -87,7 +87,7 @@ class Assumed:
         for name in ("bits_per_token", "data_bits", "max_share", "max_bytes", "cartridge"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise InputError("not positive", where=name)
+                raise InputError("not positive", where=f"`{name}`")
 
     def bits(self, tokens: int) -> Fraction:
         """Bits of the data."""

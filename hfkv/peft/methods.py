@@ -15,7 +15,7 @@ from hfkv.peft.base import Base
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
 
-__all__ = ["METHODS", "Adapter", "Method", "method_of"]
+__all__ = ["METHODS", "Adapter", "Method", "method_of", "refuse_foreign"]
 
 METHODS: Mapping[str, str] = {
     "LORA": "hfkv.peft.lora",
@@ -63,6 +63,10 @@ class Adapter(Protocol):
         """What a reader must be told, one sentence each."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was asked for and PEFT does nothing with, one sentence each."""
+
+    @property
     def rows(self) -> tuple[tuple[str, int], ...]:
         """Its numbers in a table for reading, each with its name."""
 
@@ -101,12 +105,27 @@ class Method(Protocol):
         """
 
 
+def refuse_foreign(fields: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a file of this name that another library writes.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
+    if "peft_type" not in fields and ("lora_parameters" in fields or "fine_tune_type" in fields):
+        raise UnsupportedError(
+            "this is the format of mlx-lm, whose classes have layers of their own: not counted",
+            where=where,
+            expected="an adapter_config.json of PEFT",
+        )
+
+
 def method_of(fields: Mapping[str, Any]) -> Method:
     """The method of an ``adapter_config.json``.
 
     Raises:
         UnsupportedError: none is known here for its ``peft_type``.
     """
+    refuse_foreign(fields, where="adapter_config.json")
     name = fields.get("peft_type", "LORA")
     name = getattr(name, "value", name)
     if not isinstance(name, str) or name not in METHODS:

@@ -27,7 +27,7 @@ def sheets(found: Sequence[Architecture]) -> list[Sheet]:
     lines = [f"{count} {basis}" for basis, count in sorted(counts.items())]
     modules = Counter(basis_of(item.model_type)[0] for item in found)
     lines.append(
-        "lora: how the modules that it adapts are known, "
+        "lora: the basis of the modules that it adapts, "
         + ", ".join(f"{count} {basis}" for basis, count in sorted(modules.items()))
     )
     pinned = f"transformers {pinned_version()}: "

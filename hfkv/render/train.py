@@ -2,94 +2,114 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from hfkv.reading import printable
+from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
+from hfkv.render.tidy import Column, Tidy, pick
 from hfkv.units import format_bytes
 
 if TYPE_CHECKING:
+    from hfkv.model import Model
     from hfkv.training import Training
 
-__all__ = ["rows", "sheets"]
+__all__ = ["COLUMNS", "sheets", "tidy"]
+
+_SAME = (
+    Column(name="model", heading="model", words=True),
+    Column(name="source"),
+    Column(name="revision"),
+    Column(name="commit"),
+    Column(name="r", heading="r"),
+    Column(name="optimizer", heading="optimizer", words=True),
+    Column(name="strategy", heading="strategy", words=True),
+    Column(name="gpus", heading="GPUs"),
+    Column(name="base_dtype", heading="base", words=True),
+)
+#: One row for each part of what a GPU holds, which add up; estimates are rows that do not.
+COLUMNS = (
+    *_SAME,
+    Column(name="part", heading="part", words=True),
+    Column(name="bytes", heading="bytes"),
+    Column(name="basis", heading="basis", words=True),
+)
 
 
-def sheets(found: Training) -> list[Sheet]:
+def sheets(model: Model, found: Training) -> list[Sheet]:
     """The parts and their sum; what is estimated in a table of its own."""
-    where = "" if found.strategy is None else f" on each of {found.gpus:,} GPUs ({found.strategy})"
     parts = [
         (part.name, printable(part.of, 80), f"{part.bytes:,}", format_bytes(part.bytes), part.basis)
         for part in found.parts
     ]
-    parts.append(("in all", "", f"{found.bytes:,}", format_bytes(found.bytes), found.basis))
-    lines = []
+    facts = []
     if found.saved_file_bytes is not None:
-        lines.append(
-            f"on disk: adapter_model.safetensors of {found.saved_file_bytes:,} B, of them "
-            f"{found.saved_tensor_bytes:,} B of tensors"
-        )
+        facts.append(("on disk", f"adapter_model.safetensors of {found.saved_file_bytes:,} B"))
     elif found.saved_tensor_bytes is not None:
-        lines.append(
-            f"on disk: {found.saved_tensor_bytes:,} B of tensors, and the header of the file"
-        )
-    lines += [f"note: {printable(note, 400)}" for note in found.notes]
+        facts.append(("on disk", f"{found.saved_tensor_bytes:,} B of tensors, and a header"))
+    facts.append(("read from", origin_line(model)))
     made = [
         Sheet(
-            title=f"{printable(found.model)}: training LoRA r={found.r} with "
-            f"{found.optimizer}{where}",
+            title=_title(found),
             columns=("part", "of", "bytes", "", "basis"),
             rows=parts,
-            lines=lines,
+            facts=facts,
+            notes=[printable(note, 600) for note in (*found.notes, *notes_of(model))],
             left=(1, 4),
+            drop=(1,),
         )
     ]
     guess = found.activations
-    if guess is not None:
-        asked = f"{guess.batch:,} x {guess.sequence:,} tokens" + (
-            ", gradient checkpointing" if guess.checkpointing else ""
-        )
-        shown = []
-        if guess.low is not None and guess.high is not None:
-            shown = [
-                (name, f"{size:,}", format_bytes(size), "estimated")
-                for name, size in (("lower", guess.low), ("upper", guess.high))
-            ]
-        said = f"not estimated: {guess.reason}" if guess.reason else guess.rule
-        made.append(
-            Sheet(
-                title=f"Activations on each GPU, {asked} (in no sum)",
-                columns=("estimate", "bytes", "", "basis"),
-                rows=shown,
-                lines=[printable(said, 600)],
-                left=(3,),
-            )
-        )
-    return made
+    if guess is None:
+        return made
+    asked = f"{guess.batch:,} x {guess.sequence:,} tokens" + (
+        ", gradient checkpointing" if guess.checkpointing else ""
+    )
+    shown = [
+        (name, f"{size:,}", format_bytes(size), "estimated")
+        for name, size in (("lower", guess.low), ("upper", guess.high))
+        if size is not None
+    ]
+    said = f"not estimated: {guess.reason}" if guess.reason else guess.rule
+    return [
+        *made,
+        Sheet(
+            title=f"Activations on each GPU, {asked} (in no sum)",
+            columns=("estimate", "bytes", "", "basis"),
+            rows=shown,
+            lines=[printable(said, 600)],
+            left=(3,),
+        ),
+    ]
 
 
-def rows(found: Training) -> list[dict[str, str]]:
-    """One flat row a part; estimates are rows of their own, and in no sum."""
-    same = {
-        "model": found.model,
-        "r": str(found.r),
-        "optimizer": found.optimizer,
-        "strategy": found.strategy or "",
-        "gpus": str(found.gpus),
-    }
-    made = [
-        same | {"part": part.name, "bytes": str(part.bytes), "basis": part.basis}
+def _title(found: Training) -> str:
+    where = "" if found.strategy is None else f" on each of {found.gpus:,} GPUs ({found.strategy})"
+    return (
+        f"{printable(found.model)}: training a LoRA of rank {found.r} with {found.optimizer} takes "
+        f"{format_bytes(found.bytes)}{where}, {found.bytes:,} B, beside activations"
+    )
+
+
+def tidy(model: Model, found: Training, value: Mapping[str, Any]) -> Tidy:
+    """One row for each part, then for each estimate. ``value`` is the JSON."""
+    same = pick(value, _SAME)
+    rows = [
+        {**same, "part": part.name, "bytes": part.bytes, "basis": part.basis}
         for part in found.parts
     ]
-    made.append(same | {"part": "in all", "bytes": str(found.bytes), "basis": found.basis})
     guess = found.activations
+    notes = [f"read from {origin_line(model)}", *found.notes, *notes_of(model)]
     if guess is not None:
-        made += [
-            same
-            | {
-                "part": f"activations, {name}",
-                "bytes": "" if size is None else str(size),
-                "basis": "estimated",
-            }
+        rows += [
+            {**same, "part": f"activations, {name}", "bytes": size, "basis": "estimated"}
             for name, size in (("lower", guess.low), ("upper", guess.high))
         ]
-    return made
+        notes.append(f"activations: {guess.reason or guess.rule}")
+    return Tidy(
+        columns=COLUMNS,
+        rows=rows,
+        title=_title(found),
+        notes=[printable(note, 600) for note in notes],
+    )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hfkv.data import read_json
-from hfkv.dtypes import BITS, COMPUTE, canonical
+from hfkv.dtypes import ALIASES, BITS, COMPUTE
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.facts.dtype import model_dtype
 from hfkv.modules.built import LINEAR, Built
@@ -95,7 +95,7 @@ def loaded(base: Base, asked: str = "auto", *, prepare: bool = True) -> Loaded:
             "what a packed checkpoint takes while it is trained depends on the library that runs "
             "it, and is not counted",
             where=base.facts.model,
-            hint="ask about the unquantized model with --base-dtype 4bit or 8bit",
+            hint="ask about the unquantized model, with `base_dtype=4bit` or 8bit",
         )
     built = base.built
     known = (
@@ -128,11 +128,11 @@ def loaded(base: Base, asked: str = "auto", *, prepare: bool = True) -> Loaded:
 def _element(base: Base, asked: str) -> str:
     if asked == "auto" or asked in KBIT:
         return model_dtype(base.facts, base.config).name
-    element = canonical(asked, where="--base-dtype")
+    element = ALIASES.get(asked.lower().removeprefix("torch."), "")
     if element not in COMPUTE:
         raise InputError(
-            f"a model is not trained in {asked}",
-            where="--base-dtype",
+            f"a model is not trained in {asked[:40]!r}",
+            where="`base_dtype`",
             expected="auto, bf16, fp16, fp32, 8bit or 4bit",
         )
     return element

@@ -13,6 +13,7 @@ from hfkv.modules.table import has_table
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import Lora
 from hfkv.peft.lora.tensors import AdapterTensor, tensors
+from hfkv.shown import Shown, Table, cell, size
 from hfkv.training.activations import Activations, estimate
 from hfkv.training.disk import file_bytes
 from hfkv.training.loaded import KBIT, Loaded, loaded
@@ -42,8 +43,8 @@ class Part:
     basis: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Training(Shown):
     """What training an adapter takes.
 
     Attributes:
@@ -60,6 +61,8 @@ class Training:
         saved_file_bytes: of ``adapter_model.safetensors`` itself; None where its names are not.
         notes: what a reader must be told.
     """
+
+    _brief = "model r optimizer strategy gpus base_dtype bytes basis"
 
     model: str
     r: int
@@ -86,6 +89,24 @@ class Training:
         found = {part.basis for part in self.parts}
         return next((name for name in found if name not in ("exact", "documented")), "") or (
             "documented" if "documented" in found else "exact"
+        )
+
+    def _table(self) -> Table:
+        rows = [(part.name, cell(part.bytes), part.basis) for part in self.parts]
+        guess = self.activations
+        if guess is not None:
+            rows += [
+                (f"activations, {name} (in no sum)", cell(found), "estimated")
+                for name, found in (("lower", guess.low), ("upper", guess.high))
+                if found is not None
+            ]
+        return Table(
+            title=f"{self.model}: training LoRA r={self.r} with {self.optimizer}, "
+            f"{size(self.bytes)} on each GPU",
+            columns=("part", "bytes", "basis"),
+            rows=tuple(rows),
+            notes=self.notes,
+            texts=(2,),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +181,8 @@ def training(
         ("master", placed.master, "float32 copies of what is trained", basis),
         ("communication", placed.communication, "DDP's buckets of gradients", basis),
     ]
-    saved, file = _saved(base, figure, found, types, held)
+    written = _types_on_disk(found, types, held, strategy)
+    saved, file = _saved(base, figure, found, written, held)
     notes = [*held.notes, *placed.notes]
     if chosen.note:
         notes.append(chosen.note)
@@ -195,19 +217,19 @@ def training(
 
 def _check(strategy: str | None, gpus: int, batch: int, sequence: int | None) -> None:
     if gpus < 1 or batch < 1 or (sequence is not None and sequence < 1):
-        raise InputError("not positive", where="gpus, batch, sequence")
+        raise InputError("not positive", where="`gpus`, `batch`, `sequence`")
     if strategy is not None and strategy not in STRATEGIES:
         raise InputError(
-            f"no strategy '{strategy[:40]}'", where="strategy", expected=", ".join(STRATEGIES)
+            f"no strategy '{strategy[:40]}'", where="`strategy`", expected=", ".join(STRATEGIES)
         )
     if strategy is not None and gpus < 2:
         raise InputError(
-            f"{strategy} shares the work of several GPUs", where="gpus", expected="2 and more"
+            f"{strategy} shares the work of several GPUs", where="`gpus`", expected="2 and more"
         )
     if strategy is None and gpus > 1:
         raise InputError(
             f"how {gpus:,} GPUs share the work is not said",
-            where="strategy",
+            where="`strategy`",
             expected=", ".join(STRATEGIES),
         )
 
@@ -253,6 +275,19 @@ def _load(held: Loaded, found: tuple[AdapterTensor, ...], types: list[str], figu
         shape = (figure.injection.idle,)
         adapter.append(Piece(shape=shape, element=held.element, bytes=size))
     return Load(base=base, adapter=adapter, element=held.element, packed=held.dtype in KBIT)
+
+
+def _types_on_disk(
+    found: tuple[AdapterTensor, ...], types: list[str], held: Loaded, strategy: str | None
+) -> list[str]:
+    """The types that are written: those that the strategy has cast the parameters to."""
+    if held.element not in ("BF16", "F16") or strategy in (None, "ddp"):
+        return types
+    cast = "F32" if strategy == "fsdp" else held.element
+    return [
+        cast if tensor.trained or strategy != "fsdp" else element
+        for tensor, element in zip(found, types, strict=True)
+    ]
 
 
 def _saved(

@@ -195,6 +195,6 @@ def optimizer_of(name: str) -> Optimizer:
     found = OPTIMIZERS.get(ALIASES.get(name, name))
     if found is None:
         raise InputError(
-            f"no optimizer '{name[:40]}'", where="optimizer", expected=", ".join(OPTIMIZERS)
+            f"no optimizer '{name[:40]}'", where="`optimizer`", expected=", ".join(OPTIMIZERS)
         )
     return found

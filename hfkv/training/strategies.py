@@ -121,7 +121,7 @@ def share(load: Load, optimizer: Optimizer, strategy: str | None, gpus: int) -> 
         return _whole(load, optimizer)
     if strategy not in STRATEGIES:
         raise InputError(
-            f"no strategy '{strategy[:40]}'", where="strategy", expected=", ".join(STRATEGIES)
+            f"no strategy '{strategy[:40]}'", where="`strategy`", expected=", ".join(STRATEGIES)
         )
     return STRATEGIES[strategy](load, optimizer, gpus)
 
@@ -159,7 +159,7 @@ def _not_counted(strategy: str, optimizer: Optimizer) -> UnsupportedError:
     return UnsupportedError(
         f"{optimizer.cls} under {strategy} is not counted: its state does not follow the pieces "
         "that a tensor is cut into",
-        where="strategy",
+        where="`strategy`",
         hint="adamw, sgd, sgd-momentum, rmsprop and adagrad are counted with every strategy",
     )
 
@@ -250,7 +250,7 @@ def _refuse_packed(load: Load, strategy: str) -> None:
         raise UnsupportedError(
             f"a base in 8 or 4 bits under {strategy} is not counted: how it is cut depends on the "
             "type that its packed weights are stored in",
-            where="strategy",
+            where="`strategy`",
             hint="ddp, zero1 and zero2 are counted with it",
         )
 

@@ -164,13 +164,11 @@ def test_the_chart_draws_no_floor() -> None:
     }
     assert all(mark.source and mark.assumption for mark in model.marks)
     figure = draw(over_rank([LLAMA], tokens=100_000))
-    label = figure.axes[1].get_xlabel()
-    assert "rank 54 at most: 1% of the weights" in label
-    assert "rank 1,265 at most, beyond the chart: bytes of the cache" in label
-    assert "rank 1 at least: 2 bits in a parameter" in label
-    drawn = {text.get_text() for text in figure.axes[0].texts}
-    assert {"r=32", "r=54"} <= drawn
-    assert not {"r=1", "r=1,265"} & drawn
+    drawn = "\n".join(text.get_text() for axis in figure.axes for text in axis.texts)
+    assert "rank 54 at most: 1% of the weights" in drawn
+    assert "bytes of the cache" in drawn
+    assert "at least: " not in drawn
+    assert "in a parameter" not in drawn
 
 
 def test_sequences_count_together() -> None:
@@ -182,8 +180,8 @@ def test_a_row_of_csv_is_a_rank(hfkv: Run, offline: None) -> None:
     code, out, _ = hfkv("rank", LLAMA.model, "--format", "csv")
     assert code == 0
     head, *rows = out.splitlines()
-    assert head.split(",")[4:7] == ["r", "parameters", "bytes"]
-    assert [int(row.split(",")[4]) for row in rows] == [2**n for n in range(11)]
+    place = head.split(",").index("r")
+    assert [int(row.split(",")[place]) for row in rows] == [2**n for n in range(11)]
 
 
 def test_the_bare_answer_is_the_largest_rank(hfkv: Run, offline: None) -> None:
@@ -196,7 +194,7 @@ def test_explain_shows_the_arithmetic_and_what_is_left_out(hfkv: Run, offline: N
     code, out, _ = hfkv("rank", LLAMA.model, "--explain")
     said = " ".join(out.split())
     assert code == 0
-    assert "an adapter of rank r has 12,943,360 r parameters of 2 B" in said
+    assert "an adapter of rank r has 12,943,360 r parameters of b=2 B" in said
     assert "r = 54.5096: 54 at most" in said
     assert "left out: parametric memory law" in said
     assert "arXiv 2605.30260" in said

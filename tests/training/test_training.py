@@ -13,11 +13,13 @@ import pytest
 
 import hfkv
 from hfkv.errors import UnsupportedError
+from hfkv.render.train import COLUMNS
 from hfkv.training.loaded import loaded
 from hfkv.training.strategies import Piece
 
 LLAMA = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
 RECORDED = json.loads((Path(__file__).parent / "bitsandbytes.json").read_text(encoding="utf-8"))
+PAGE = (Path(__file__).parents[2] / ".github" / "OUTPUT.md").read_text(encoding="utf-8")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -109,14 +111,17 @@ def test_every_form_says_the_same(hfkv: Run, offline: None) -> None:
     asked = ("lora", LLAMA.model, "--rank", "16", "--train", "--sequence", "4096")
     value = json.loads(hfkv(*asked, "--json")[1])
     assert hfkv(*asked, "-q")[1].strip() == str(value["bytes"])
-    rows = list(csv.DictReader(io.StringIO(hfkv(*asked, "--format", "csv")[1])))
-    assert {row["part"]: int(row["bytes"]) for row in rows if row["part"] == "in all"} == {
-        "in all": value["bytes"]
-    }
-    assert [row["basis"] for row in rows if row["part"].startswith("activations")] == [
-        "estimated",
-        "estimated",
-    ]
+    out = hfkv(*asked, "--format", "csv")[1]
+    assert out.splitlines()[0].split(",") == [column.name for column in COLUMNS]
+    rows = list(csv.DictReader(io.StringIO(out)))
+    guessed = [row for row in rows if row["part"].startswith("activations")]
+    assert [row["basis"] for row in guessed] == ["estimated", "estimated"]
+    assert sum(int(row["bytes"]) for row in rows if row not in guessed) == value["bytes"]
+    for column in COLUMNS:
+        assert f"| `{column.name}` | {column.heading or '-'} |" in PAGE
+    markdown = hfkv(*asked, "--format", "markdown")[1]
+    headings = [column.heading for column in COLUMNS if column.heading]
+    assert f"| {' | '.join(headings)} |" in markdown
     shown = hfkv(*asked)[1]
     assert f"{value['bytes']:,}" in shown
     assert "in no sum" in shown
@@ -140,6 +145,28 @@ def test_a_wrong_option_is_a_usage_error(hfkv: Run, offline: None, wrong: tuple[
     code, out, err = hfkv("lora", LLAMA.model, *wrong)
     assert (code, out) == (2, "")
     assert "Traceback" not in err
+
+
+def test_what_is_written_is_as_the_strategy_has_cast_it() -> None:
+    figure = LLAMA.lora(r=16, modules_to_save=["lm_head"])
+    low, head = 41_943_040, 128_256 * 4096
+    sizes = {
+        strategy: LLAMA.training(figure, strategy=strategy, gpus=4).saved_tensor_bytes
+        for strategy in ("ddp", "zero2", "zero3", "fsdp")
+    }
+    assert sizes == {
+        "ddp": 4 * low + 2 * head,
+        "zero2": 2 * (low + head),
+        "zero3": 2 * (low + head),
+        "fsdp": 4 * (low + head),
+    }
+
+
+def test_it_shows_itself() -> None:
+    found = LLAMA.training(LLAMA.lora(r=16), sequence=1024)
+    assert repr(found).startswith("Training(model='meta-llama/Meta-Llama-3-8B', r=16")
+    assert "activations, upper (in no sum)" in found._repr_html_()
+    assert found.to_dict()["bytes"] == found.bytes
 
 
 def test_other_methods_are_refused_by_name(hfkv: Run, offline: None, tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def token_rows(
             if module.name in found:
                 continue  # PEFT comes to it again and leaves it as it is
             _refuse_rows(module, draft, saved, adapted)
+            rows = module.parameters["weight"][0]
+            beyond = [index for index in indices if not -rows <= index < rows]
+            if beyond:
+                raise TargetError(
+                    f"token {beyond[0]} is outside the {rows:,} rows of {printable(module.name)}, "
+                    "and PEFT fails",
+                    where=draft.where,
+                )
             found[module.name] = len(indices) * module.parameters["weight"][1]
     if built.ties_words and built.input in found and not apart:
         for module in built.modules:
