@@ -116,6 +116,18 @@ def test_adapters_that_are_no_lora(hfkv: Run, tmp_path: Path) -> None:
     _check(value, "prompt_document")
 
 
+def test_what_training_takes(hfkv: Run) -> None:
+    for options in (
+        (),
+        ("--sequence", "4k", "--gradient-checkpointing"),
+        ("--gpus", "8", "--strategy", "zero3"),
+        ("--base-dtype", "4bit", "--optimizer", "paged8bit", "--target-modules", "q_proj,nothing"),
+    ):
+        _check(_run(hfkv, "lora", LLAMA, "--train", *options), "training")
+    model = package.load("Qwen/Qwen3-30B-A3B", source="snapshot")
+    _check(model.training(model.lora(r=2), sequence=10).to_dict(), "training")
+
+
 def test_dicts_of_python() -> None:
     model = package.load(LLAMA, source="snapshot")
     _check(model.to_dict(), "model")
