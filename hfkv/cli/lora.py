@@ -114,6 +114,10 @@ def lora(
     return 0
 
 
+#: What an agent is told of an adapter; with ``--layers`` all of them.
+_AGENT = "model source commit r parameters bytes dtype modules trainable_percent basis"
+
+
 def _print(
     loaded: Model, figure: Adapter, output: Format, *, by_layer: bool, explain: bool
 ) -> None:
@@ -146,6 +150,7 @@ def _print(
         sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
         quiet=lambda: quiet,
         tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
+        agent="" if by_layer else _AGENT,
         warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
     )
 

@@ -41,6 +41,7 @@ def emit(
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None = None,
     tidy: Callable[[], Tidy] | None = None,
+    agent: str = "",
     warnings: Sequence[str] = (),
 ) -> None:
     """Print ``value`` (the JSON value of the result) in ``output``.
@@ -54,6 +55,8 @@ def emit(
         sheets: tables for reading (human; markdown and latex where there is no ``tidy``).
         quiet: the bare figures, one a line.
         rows: flat rows (csv, agent tables); by default the flattened JSON.
+        agent: the fields of ``value`` that an agent needs, apart by spaces, where they are not the
+            columns of a document.
         tidy: the table of fixed columns that stands in every document (csv, markdown, latex).
         warnings: what was asked for and is not in the answer, one sentence each.
     """
@@ -63,6 +66,10 @@ def emit(
         from hfkv.render.terminal import print_sheets
 
         print_sheets([_in_flags(sheet) for sheet in sheets()], sys.stdout)
+    elif output is Format.agent and agent and isinstance(value, dict):
+        from hfkv.render.tidy import one_row
+
+        click.echo(one_row(value, agent).tsv())
     else:
         click.echo(_text(output, value, sheets, quiet, rows, tidy))
     warn(warnings)
@@ -123,11 +130,11 @@ def _text(
         return sheets_to_markdown(sheets()) if tidy is None else tidy().markdown()
     if output is Format.latex:
         return sheets_to_latex(sheets()) if tidy is None else tidy().latex()
-    if output is Format.agent and isinstance(value, dict):
-        # As `hf` does: a single object is compact JSON for an agent, a list is a table.
-        return _json(value, None)
     if tidy is not None:
         return tidy().csv() if output is Format.csv else tidy().tsv()
+    if rows is None and output is Format.agent and isinstance(value, dict):
+        # As `hf` does: what is no table is compact JSON for an agent.
+        return _json(value, None)
     flat = (
         rows()
         if rows is not None

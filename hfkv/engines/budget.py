@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from hfkv.errors import InputError
-from hfkv.units import parse_bytes
+from hfkv.units import format_bytes, parse_bytes
 
 __all__ = ["Budget"]
 
@@ -27,6 +27,26 @@ class Budget:
     gpus: int = 1
     text: str = ""
 
+    def shared_by(self, gpus: int) -> Budget:
+        """The same memory on so many GPUs, for a budget that says no number of its own.
+
+        Raises:
+            InputError: it says another number.
+        """
+        if self.gpus not in (1, gpus):
+            raise InputError(
+                f"{self.text!r} is of {self.gpus} GPUs, and --gpus says {gpus}",
+                expected="one of the two",
+            )
+        one = format_bytes(self.per_gpu)
+        text = one if gpus == 1 else f"{gpus} x {one}"
+        return Budget(per_gpu=self.per_gpu, gpus=gpus, text=text)
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.per_gpu * self.gpus
+
     @classmethod
     def parse(cls, text: str, *, gpus: int | None = None) -> Budget:
         """Read a budget; ``gpus`` is ``--gpus``, where it was given.
@@ -35,19 +55,15 @@ class Budget:
             InputError: it cannot be read, or says another number of GPUs than ``gpus``.
 
         >>> Budget.parse("2x80GB")
-        Budget(per_gpu=80000000000, gpus=2, text='2x80GB')
+        Budget(per_gpu=80000000000, gpus=2, text='2 x 80 GB')
         >>> Budget.parse("24GiB", gpus=4).text
-        '4x24GiB'
+        '4 x 24 GiB'
         """
         several = _SEVERAL.fullmatch(text)
         count = int(several.group(1)) if several else 1
         size = parse_bytes(several.group(2) if several else text)
-        if several and gpus not in (None, count):
-            raise InputError(
-                f"{text!r} is of {count} GPUs, and --gpus says {gpus}", expected="one of the two"
-            )
-        count = count if gpus is None else gpus
         if count < 1 or size < 1:
             raise InputError(f"{text!r} is no memory", expected="80GB, 2x80GB or 24GiB")
-        one = (several.group(2) if several else text).strip()
-        return cls(per_gpu=size, gpus=count, text=one if count == 1 else f"{count}x{one}")
+        one = format_bytes(size)
+        made = cls(per_gpu=size, gpus=count, text=one if count == 1 else f"{count} x {one}")
+        return made if gpus is None else made.shared_by(gpus)

@@ -87,7 +87,7 @@ class LlamaCpp:
     def __post_init__(self) -> None:
         for option in ("cache_type_k", "cache_type_v"):
             if getattr(self, option) not in _CACHE_TYPES:
-                raise InputError(
+                raise UnsupportedError(
                     f"{getattr(self, option)!r} is no type of llama.cpp's cache",
                     where=f"--{option.replace('_', '-')}",
                     expected="one of " + ", ".join(_CACHE_TYPES),
@@ -113,8 +113,8 @@ class LlamaCpp:
         """What it allocates; the same for any tokens that fit once ``ctx`` is given.
 
         Raises:
-            UnsupportedError: llama.cpp converts no such model, or refuses these types for it.
-            InputError: the tokens do not fit in ``ctx``.
+            UnsupportedError: llama.cpp converts no such model, refuses these types for it, or the
+                tokens do not fit in ``ctx``.
         """
         arch = architecture(subject)
         rows = rows_of(subject, arch)
@@ -196,7 +196,7 @@ class LlamaCpp:
             whole = each * sequences
         need = tokens * batch if self.unified else tokens
         if self.ctx is not None and need > each:
-            raise InputError(
+            raise UnsupportedError(
                 f"{tokens} tokens" + (f" in each of {batch} sequences" if batch > 1 else ""),
                 where="--ctx-size",
                 expected=f"at most the {each} cells "
@@ -303,13 +303,13 @@ class LlamaCpp:
         kinds = [row.compressed for row in rows if row.compressed]
         sparse = [kind for kind in kinds if kind.rate == _SPARSE_RATE]
         heavy = [kind for kind in kinds if kind.rate != _SPARSE_RATE]
-        for name, chosen, widths in (
+        groups = [
             ("csa", sparse, [kind.dim for kind in sparse]),
             ("hca", heavy, [kind.dim for kind in heavy]),
             ("lid", sparse, [kind.indexer for kind in sparse]),
-        ):
-            if not chosen:
-                continue
+        ]
+        groups = [group for group in groups if group[1]]
+        for name, chosen, widths in groups:
             rate = chosen[0].rate
             yield self._keys(
                 f"{_KEYS} ({name})",
@@ -319,16 +319,17 @@ class LlamaCpp:
                 0,
                 tokens // rate * batch,
             )
+        for name, chosen, widths in groups:
             # Keys and gates of entries in the making; those with an indexer overlap, twice as wide.
             wide = 2 if chosen is sparse else 1
-            size = 2 * 4 * sum(wide * width * wide * rate for width in widths) * sequences
+            area = sum(wide * width * wide * chosen[0].rate for width in widths)
             yield Cache(
-                name=f"dsv4 state ({name})",
+                name=f"llama_dsv4_comp_state ({name})",
                 cells=0,
                 layers=len(chosen),
                 streams=sequences,
-                parts={"": ("f32", size)},
-                held=size // sequences * batch,
+                parts={"": ("f32", 2 * 4 * area * sequences)},
+                held=2 * 4 * area * batch,
             )
 
 

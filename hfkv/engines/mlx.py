@@ -79,13 +79,13 @@ class Mlx:
 
     def __post_init__(self) -> None:
         if self.kv_bits not in (None, *_BITS):
-            raise InputError(
+            raise UnsupportedError(
                 f"found {self.kv_bits!r}",
                 where="--kv-bits",
                 expected="one of " + ", ".join(map(str, _BITS)),
             )
         if self.kv_group_size not in _GROUPS:
-            raise InputError(
+            raise UnsupportedError(
                 f"found {self.kv_group_size!r}",
                 where="--kv-group-size",
                 expected="one of " + ", ".join(map(str, _GROUPS)),
@@ -118,9 +118,8 @@ class Mlx:
         """
         module = _module(subject)
         element, why = _element(subject)
-        entries = [
-            entry for kind in subject.plan.kinds for entry in self._entries(kind, module, subject)
-        ]
+        kinds = _with_own_windows(subject, module)
+        entries = [entry for kind in kinds for entry in self._entries(kind, module, subject)]
         if module in DATA["lists"]:
             # Caches in a CacheList are not asked whether they can be quantized.
             entries = [entry._replace(listed=True) for entry in entries]
@@ -198,11 +197,13 @@ class Mlx:
             case State():
                 states = []
                 for state in kind.parts:
-                    shape = state.shape
+                    shape, dtype = state.shape, state.dtype
                     if state.role == "convolution":
                         *channels, width = shape
                         shape = (*channels, width - 1)
-                    states.append((shape, state.dtype))
+                    elif module in DATA["own_dtype_states"]:
+                        dtype = None
+                    states.append((shape, dtype))
                 yield _Entry("ArraysCache", states=tuple(states))
             case Cross() | Nothing() | Shared():
                 return
@@ -224,7 +225,9 @@ class Mlx:
         text = subject.text
         heads = text.int("num_attention_heads")
         nope = text.int("qk_nope_head_dim")
-        return _Entry(plain, heads, nope + (kind.rotary or 0), text.int("v_head_dim"), size)
+        stated = text.peek("v_head_dim")
+        value = text.int("v_head_dim") if stated is not None else text.int("hidden_size") // heads
+        return _Entry(plain, heads, nope + (kind.rotary or 0), value, size)
 
     def _check_quantized(
         self, subject: Subject, module: str, entries: list[_Entry], reading: Reading
@@ -349,6 +352,33 @@ def _element(subject: Subject) -> tuple[str, str]:
     if found not in _FLOATS:
         return "BF16", f"activations of weights in {found}"
     return found, ""
+
+
+def _with_own_windows(subject: Subject, module: str) -> list[Kind]:
+    """The kinds with the windows that the module gives its layers, where it has a way of its own:
+    those of ``layer_types`` alone, or of every so many layers."""
+    kinds = list(subject.plan.kinds)
+    period = DATA["period"].get(module)
+    if period is not None:
+        stated = subject.text.peek("sliding_window_pattern")
+        period = stated if isinstance(stated, int) and stated > 0 else period
+        window = max((kind.window for kind in kinds if isinstance(kind, Sliding)), default=0)
+        return [
+            _sliding(kind, window if (index + 1) % period else 0)
+            for index, kind in enumerate(kinds)
+        ]
+    if module in DATA["by_layer_types"] and not subject.text.states("layer_types"):
+        return [_sliding(kind, 0) for kind in kinds]
+    return kinds
+
+
+def _sliding(kind: Kind, window: int) -> Kind:
+    """The same attention with another window; full where it is 0."""
+    if not isinstance(kind, Full | Sliding):
+        return kind
+    if not window:
+        return Full(heads=kind.heads, k_dim=kind.k_dim, v_dim=kind.v_dim)
+    return Sliding(window=window, heads=kind.heads, k_dim=kind.k_dim, v_dim=kind.v_dim)
 
 
 def _window(subject: Subject, window: int) -> int:

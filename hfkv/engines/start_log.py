@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.errors import InputError
+from hfkv.errors import ConfigError
 from hfkv.reading import printable
 
-__all__ = ["EngineLog", "Said", "parse_log"]
+__all__ = ["MOST_BYTES", "EngineLog", "Said", "llama_parts", "parse_log"]
 
 #: A start-up takes some hundred lines; a log of days is cut to its start by the user, not by us.
-_MOST_BYTES = 32 * 2**20
+MOST_BYTES = 32 * 2**20
 _LONGEST_LINE = 64 * 1024
 _MOST_SENTENCES = 500
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -70,19 +70,19 @@ def parse_log(data: bytes, *, where: str) -> EngineLog:
     """What the start-up log says.
 
     Raises:
-        InputError: it is too large, or holds no sentence that an engine says of its cache.
+        ConfigError: it is too large, or holds no sentence that an engine says of its cache.
     """
-    if len(data) > _MOST_BYTES:
-        raise InputError(
+    if len(data) > MOST_BYTES:
+        raise ConfigError(
             f"has {len(data):,} bytes",
             where=where,
-            expected=f"the start of a log, at most {_MOST_BYTES:,} bytes",
+            expected=f"the start of a log, at most {MOST_BYTES:,} bytes",
         )
     lines = [_COLOUR.sub("", line[:_LONGEST_LINE]) for line in _decoded(data).splitlines()]
     found = [_llama_cpp(lines), _vllm(lines), _sglang(lines)]
     best = max(found, key=lambda log: len(log.said))
     if not best.said:
-        raise InputError(
+        raise ConfigError(
             "no engine says here what its cache takes",
             where=where,
             expected="the start-up log of vLLM ('GPU KV cache size'), SGLang ('KV Cache is "

@@ -26,7 +26,7 @@ class Subject:
         config: its config, outermost; ``config.text()`` is the part with the language model.
         plan: the kinds of all its layers.
         basis: how the plan is known; an engine's figure is never better.
-        encoder_tokens: the length of the encoder's output, where there can be one.
+        given_encoder_tokens: the length of the encoder's output that was asked for, or None.
         notes: what a reader must be told of the plan.
     """
 
@@ -34,8 +34,17 @@ class Subject:
     config: Config
     plan: Plan
     basis: str
-    encoder_tokens: int | None = None
+    given_encoder_tokens: int | None = None
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def encoder_tokens(self) -> int | None:
+        """The length of the encoder's output, where there can be one. Most engines do not ask.
+
+        Raises:
+            InputError, UnsupportedError: as :func:`hfkv.cache.encoders.encoder_length`.
+        """
+        return encoder_length(self.plan, self.given_encoder_tokens, self.config)
 
     @property
     def model(self) -> str:
@@ -77,7 +86,6 @@ def subject_of(
     found = recognize(facts)
     config, plan = found.config, found.plan
     reads = config.reads
-    length = encoder_length(plan, encoder_tokens, config)
     notes = (*plan.notes, *((facts.derived,) if facts.derived else ()))
     if crosscheck and facts.tensors is not None:
         notes += check_shapes(plan, facts.tensors, where=facts.model)
@@ -88,6 +96,6 @@ def subject_of(
         config=config,
         plan=plan,
         basis=found.basis,
-        encoder_tokens=length,
+        given_encoder_tokens=encoder_tokens,
         notes=notes,
     )

@@ -60,8 +60,8 @@ class TransformersCache:
         backend: of a quantized cache: quanto, hqq or fp8.
         nbits, axis_key, axis_value, q_group_size, residual_length: its options; None for the
             class's own.
-        prompt: tokens that came at once, and were quantized at once; the others came one by one.
-            None for all.
+        generated: of the tokens, those that came one by one after the prompt, which is quantized
+            at once.
     """
 
     name: ClassVar[str] = "transformers"
@@ -77,7 +77,7 @@ class TransformersCache:
     axis_value: int | None = None
     q_group_size: int | None = None
     residual_length: int | None = None
-    prompt: int | None = None
+    generated: int = 0
 
     def __post_init__(self) -> None:
         if self.cache not in _CACHES:
@@ -96,7 +96,7 @@ class TransformersCache:
             ("max_cache_len", 1),
             ("q_group_size", 1),
             ("residual_length", 0),
-            ("prompt", 1),
+            ("generated", 0),
         ):
             value = getattr(self, option)
             if value is not None and (isinstance(value, bool) or not least <= value <= 10**18):
@@ -136,8 +136,8 @@ class TransformersCache:
         """What the cache object holds after ``tokens`` tokens in each of ``batch`` sequences.
 
         Raises:
-            UnsupportedError: the class refuses the model or these options.
-            InputError: more tokens than the cache is made for.
+            UnsupportedError: the class refuses the model or these options, or the cache is made for
+                fewer tokens.
         """
         element, notes = cache_dtype(subject.facts, subject.config, self.dtype)
         ways: dict[str, Callable[[Subject, int, int, str], list[Buffer]]] = {
@@ -178,9 +178,9 @@ class TransformersCache:
     def _assumed(self, tokens: int) -> Iterator[Assumption]:
         if "static" in self.cache and self.max_cache_len is None:
             yield Assumption(option="--max-cache-len", value=tokens, why="the tokens asked about")
-        if self.cache == "quantized" and self.backend != "fp8" and self.prompt is None:
+        if self.cache == "quantized" and self.backend != "fp8" and not self.generated:
             yield Assumption(
-                option="--prompt", value=tokens, why="all tokens come at once, as a prompt does"
+                option="--generated", value=0, why="all tokens come at once, as a prompt does"
             )
 
     def _dynamic(self, subject: Subject, tokens: int, batch: int, element: str) -> list[Buffer]:
@@ -192,7 +192,7 @@ class TransformersCache:
     def _static(self, subject: Subject, tokens: int, batch: int, element: str) -> list[Buffer]:
         longest = self.max_cache_len or tokens
         if tokens > longest:
-            raise InputError(
+            raise UnsupportedError(
                 f"{tokens} tokens", where="--max-cache-len", expected=f"at most its {longest}"
             )
         held = _by_kind(subject, tokens, batch, element, static=True)
@@ -234,8 +234,7 @@ class TransformersCache:
         ]
         if self.backend == "fp8":
             return sum(math.prod(shape) * tokens + 4 for shape in shapes), 0
-        prompt = min(tokens, self.prompt or tokens)
-        after, window = tokens - prompt, self._option("residual_length")
+        after, window = min(self.generated, tokens - 1), self._option("residual_length")
         # Once the newest fill the window, everything is quantized anew.
         rest = after % window if window else 0
         packed = loose = 0
@@ -257,7 +256,7 @@ class TransformersCache:
         static = self.cache == "offloaded_static"
         longest = (self.max_cache_len or tokens) if static else tokens
         if tokens > longest:
-            raise InputError(
+            raise UnsupportedError(
                 f"{tokens} tokens", where="--max-cache-len", expected=f"at most its {longest}"
             )
         sizes = {

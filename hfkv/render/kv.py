@@ -15,6 +15,7 @@ from hfkv.units import format_bytes
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache, Layer
+    from hfkv.engines import Budget
     from hfkv.model import Model
 
 __all__ = ["COLUMNS", "LAYER_COLUMNS", "sheets", "tidy"]
@@ -59,14 +60,14 @@ def sheets(
     figure: KVCache,
     *,
     by_layer: bool = False,
-    fit: int | None = None,
+    fit: Budget | None = None,
     fits: int | None = None,
     explain: bool = False,
 ) -> list[Sheet]:
     """The tables of a ``kv``.
 
     Args:
-        fit, fits: the bytes that were asked about, and the tokens that they hold.
+        fit, fits: the budget that was asked about, and the tokens that it holds.
     """
     facts = [
         ("KV cache", f"{figure.bytes:,} B in {figure.dtype}"),
@@ -112,7 +113,7 @@ def sheets(
     return found
 
 
-def _title(figure: KVCache, fit: int | None, fits: int | None) -> str:
+def _title(figure: KVCache, fit: Budget | None, fits: int | None) -> str:
     name = printable(figure.model)
     batch = f" in each of {figure.batch:,} sequences" if figure.batch > 1 else ""
     if fit is None:
@@ -121,7 +122,7 @@ def _title(figure: KVCache, fit: int | None, fits: int | None) -> str:
             f"{'take' if figure.tokens > 1 or figure.batch > 1 else 'takes'} "
             f"{format_bytes(figure.bytes)} of KV cache, {_average(figure)} B each"
         )
-    exactly = f"{format_bytes(fit)} ({fit:,} B)"
+    exactly = f"{printable(fit.text)} ({fit.bytes:,} B)"
     if fits is None:
         return f"{name}: any number of tokens{batch} fits in {exactly}"
     if not fits:

@@ -16,7 +16,7 @@ from hfkv.reading import printable
 from hfkv.render.machine import cell, to_csv, to_latex, to_markdown, to_tsv
 from hfkv.render.words import number
 
-__all__ = ["Column", "Tidy", "pick"]
+__all__ = ["Column", "Tidy", "one_row", "pick"]
 
 Row = Mapping[str, Any]
 
@@ -77,8 +77,13 @@ class Tidy:
         return to_csv(self._plain(self.names), self.names)
 
     def tsv(self) -> str:
-        """The columns of documents, as plain values: what an agent needs, and no more."""
-        names = [column.name for column in self.columns if column.name and column.heading]
+        """The columns of documents, as plain values, and how each figure is known: what an agent
+        needs, and no more."""
+        names = [
+            column.name
+            for column in self.columns
+            if column.name and (column.heading or column.name.endswith("basis"))
+        ]
         return to_tsv(self._plain(names), names)
 
     def _plain(self, names: Sequence[str]) -> list[dict[str, str]]:
@@ -117,6 +122,16 @@ def _plain(value: object) -> str:
     if isinstance(value, Fraction):
         value = int(value) if value.denominator == 1 else float(value)
     return cell(value)
+
+
+def one_row(value: Row, names: str) -> Tidy:
+    """One row of the fields that are named, apart by spaces.
+
+    >>> one_row({"model": "m", "live": {"bytes": 1}}, "model live.bytes").tsv().split()
+    ['model', 'live.bytes', 'm', '1']
+    """
+    columns = [Column(name=name, heading=name) for name in names.split()]
+    return Tidy(columns=columns, rows=[pick(value, columns)])
 
 
 def pick(value: Row, columns: Sequence[Column]) -> dict[str, Any]:
