@@ -196,6 +196,9 @@ def _facts(item: Comparison) -> list[tuple[str, str]]:
         )
     if item.model.weight_bytes is not None:
         facts.append(("weights", _weights(item.model)))
+        if "parameters" in item.reasons:
+            reason = printable(item.reasons["parameters"], 600)
+            facts.append(("", f"no number of parameters: {reason}"))
     facts += _pretraining(item)
     facts.append(("read from", origin_line(item.model)))
     return facts

@@ -19,6 +19,8 @@ from hfkv.render.words import number
 __all__ = ["Column", "Tidy", "one_row", "pick"]
 
 Row = Mapping[str, Any]
+#: Columns without which no figure is passed on.
+_ALWAYS = ("source", "commit", "basis", "qualifier", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +79,12 @@ class Tidy:
         return to_csv(self._plain(self.names), self.names)
 
     def tsv(self) -> str:
-        """The columns of documents, as plain values, and how each figure is known: what an agent
-        needs, and no more."""
+        """The columns of documents, as plain values, with what says how and from where each figure
+        is known: what an agent needs, and no more."""
         names = [
             column.name
             for column in self.columns
-            if column.name and (column.heading or column.name.endswith("basis"))
+            if column.name and (column.heading or column.name.rpartition(".")[2] in _ALWAYS)
         ]
         return to_tsv(self._plain(names), names)
 
