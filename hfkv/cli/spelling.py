@@ -17,8 +17,8 @@ _OTHERWISE = {"r": "rank", "budget": "fit", "base_dtype": "held_in"}
 def as_flags(text: str, command: click.Command | None) -> str:
     """The text with each argument that is an option of ``command`` as its flag.
 
-    ``dtype`` is the one option of a command that ends with it (``--kv-dtype`` of ``kv``,
-    ``--lora-dtype`` of ``lora``).
+    What a command has once is ``--kv-dtype`` of ``kv`` and ``--lora-dtype`` of ``lora`` for
+    ``dtype``.
 
     >>> command = click.Command("kv", params=[click.Option(["--kv-dtype"]),
     ...     click.Option(["--check/--no-check"]), click.Option(["--revision"])])
@@ -35,10 +35,10 @@ def as_flags(text: str, command: click.Command | None) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
         option = options.get(name)
         if option is None:
-            ending = [item for key, item in options.items() if key.endswith(f"_{name}")]
-            if len(ending) != 1:
+            parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
+            if len(parts) != 1:
                 return found[0]
-            (option,) = ending
+            (option,) = parts
         if value == "False" and option.secondary_opts:
             return option.secondary_opts[0]
         said = option.opts[0]

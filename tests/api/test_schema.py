@@ -14,6 +14,7 @@ import pytest
 
 import hfkv as package
 from hfkv.data import read_json
+from hfkv.engines import ENGINES
 from hfkv.json_value import SCHEMA_VERSION
 from tests.conftest import LLAMA
 from tests.modules.test_packed import GPTQ
@@ -84,6 +85,13 @@ def test_every_command_of_a_model(hfkv: Run, model: str) -> None:
         _check(_run(hfkv, "rank", model, *options), "rank")
     for over in ("tokens", "rank"):
         _check(_run(hfkv, "plot", model, "--over", over), f"over_{over}")
+
+
+@pytest.mark.parametrize("options", [(), ("--layers",)])
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "transformers"])
+def test_what_an_engine_allocates(hfkv: Run, engine: str, options: tuple[str, ...]) -> None:
+    value = _run(hfkv, "kv", "meta-llama/Meta-Llama-3-8B", "--engine", engine, *options)
+    _check(value, "allocation")
 
 
 def test_several_and_what_could_not_be_read(hfkv: Run) -> None:
