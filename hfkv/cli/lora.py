@@ -115,7 +115,16 @@ def lora(
         warn(figure.warnings)
         return 0
     if train is not None:
-        _print_training(loaded, figure, output, train)
+        unused = [
+            f"{flag} changes nothing with --train"
+            for flag, name in (
+                ("--explain", "explain"),
+                ("--layers", "by_layer"),
+                ("--lora-dtype", "lora_dtype"),
+            )
+            if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        ]
+        _print_training(loaded, figure, output, train, [*unused, *figure.warnings])
         return 0
     _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
@@ -162,7 +171,13 @@ def _print(
     )
 
 
-def _print_training(loaded: Model, figure: Adapter, output: Format, train: dict[str, Any]) -> None:
+def _print_training(
+    loaded: Model,
+    figure: Adapter,
+    output: Format,
+    train: dict[str, Any],
+    warnings: list[str],
+) -> None:
     from hfkv.peft.lora import Lora
     from hfkv.render import train as render
     from hfkv.render.origin import with_origin
@@ -181,7 +196,7 @@ def _print_training(loaded: Model, figure: Adapter, output: Format, train: dict[
         sheets=lambda: render.sheets(loaded, found),
         quiet=lambda: [str(found.bytes)],
         tidy=lambda: render.tidy(loaded, found, value),
-        warnings=figure.warnings,
+        warnings=warnings,
     )
 
 

@@ -169,6 +169,13 @@ def test_it_shows_itself() -> None:
     assert found.to_dict()["bytes"] == found.bytes
 
 
+def test_what_changes_nothing_is_said(hfkv: Run, offline: None) -> None:
+    code, _, err = hfkv("lora", LLAMA.model, "--train", "--explain", "--lora-dtype", "fp8")
+    assert code == 0
+    assert "--explain changes nothing with --train" in err
+    assert "--lora-dtype changes nothing with --train" in err
+
+
 def test_other_methods_are_refused_by_name(hfkv: Run, offline: None, tmp_path: Path) -> None:
     config = tmp_path / "adapter_config.json"
     config.write_text('{"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 4}')
