@@ -82,47 +82,106 @@ def loaded(base: Base, asked: str = "auto", *, prepare: bool = True) -> Loaded:
     Args:
         base: the model.
         asked: a dtype, ``auto`` for the model's own, ``4bit`` (NF4, double quantization) or
-            ``8bit``.
+            ``8bit``. Of a checkpoint that is packed, ``auto`` is as it is packed, by bitsandbytes;
+            a dtype is the model unpacked on loading.
         prepare: whether PEFT's ``prepare_model_for_kbit_training`` is called on 8 and 4 bits.
 
     Raises:
         InputError: ``asked`` is none of them.
-        UnsupportedError: the checkpoint is packed in another way, or its class is not known.
+        UnsupportedError: the checkpoint is packed in another way, or packed already.
     """
     element = _element(base, asked)
-    if quantization_of(base.facts) is not None or base.facts.from_gguf:
-        raise UnsupportedError(
-            "what a packed checkpoint takes while it is trained depends on the library that runs "
-            "it, and is not counted",
-            where=base.facts.model,
-            hint="ask about the unquantized model, with `base_dtype=4bit` or 8bit",
-        )
+    stored = _stored(base, asked)
     built = base.built
     known = (
         _otherwise().get(table_of(base.config).architecture, {}) if has_table(base.config) else {}
     )
     wide = _wide(known, element)
-    bits = KBIT.index(asked) if asked in KBIT else None
-    packed = _packed(built, known) if bits is not None else frozenset()
-    shapes, held = built.shapes(), []
-    for name, count in built.elements().items():
+    shapes, elements = built.shapes(), built.elements()
+    packed: Mapping[str, int] = stored or {}
+    if not packed.keys() <= elements.keys():
+        raise UnsupportedError(
+            "the packed weights have other names in the checkpoint than in the class, and what "
+            "they take is not counted",
+            where=base.facts.model,
+        )
+    if asked in KBIT:
+        packed = {
+            name: _four(elements[name]) if asked == "4bit" else elements[name] + 4 * shapes[name][0]
+            for name in _packed(built, known)
+            if name in elements
+        }
+    held = []
+    for name, count in elements.items():
         shape = shapes[name]
         if name in packed:
-            size = _four(count) if bits == 0 else count + 4 * shape[0]
-            held.append(Held(name=name, shape=shape, element="", bytes=size))
+            held.append(Held(name=name, shape=shape, element="", bytes=packed[name]))
             continue
-        own = "F32" if wide(name) or (bits is not None and prepare) else element
+        own = "F32" if wide(name) or (packed and prepare) else element
         held.append(Held(name=name, shape=shape, element=own, bytes=count * BITS[own] // 8))
     notes = ["buffers that are no parameters (rotary frequencies...) are not counted"]
-    if bits is not None:
+    if packed:
         notes += _said(built, packed, prepare)
+    elif _is_packed(base):
+        notes.append("the checkpoint is packed: counted as unpacked on loading (dequantize=True)")
     return Loaded(
         held=tuple(held),
         element=element,
-        dtype=asked if bits is not None else element,
-        basis="documented" if bits is not None else built.basis,
+        dtype=(asked if asked in KBIT else _bits(packed, elements)) if packed else element,
+        basis="documented" if packed or _is_packed(base) else built.basis,
         notes=tuple(notes),
     )
+
+
+def _is_packed(base: Base) -> bool:
+    return quantization_of(base.facts) is not None or base.facts.from_gguf
+
+
+def _bits(packed: Mapping[str, int], elements: Mapping[str, int]) -> str:
+    """Whether weights that are packed are in 4 bits or in 8."""
+    held = sum(packed.values())
+    return "4bit" if held < sum(elements[name] for name in packed) else "8bit"
+
+
+def _stored(base: Base, asked: str) -> dict[str, int] | None:
+    """Weights that the checkpoint has packed by bitsandbytes, to the bytes of each with its
+    scales, where it is held as it is; None where it is plain, or unpacked.
+
+    Raises:
+        UnsupportedError: it is packed in another way.
+    """
+    if not _is_packed(base) or asked not in ("auto", *KBIT):
+        return None
+    quantization = quantization_of(base.facts) or {}
+    tensors = base.facts.tensors
+    if asked != "auto":
+        raise UnsupportedError(
+            f"the checkpoint is packed already, and is not packed again into {asked}",
+            where=base.facts.model,
+            hint="ask about the model that it was made from",
+        )
+    if quantization.get("quant_method") != "bitsandbytes" or tensors is None:
+        raise UnsupportedError(
+            "what a checkpoint that is packed in this way takes while it is trained depends on the "
+            "library that runs it, and is not counted",
+            where=base.facts.model,
+            hint="`base_dtype=bf16` counts it unpacked on loading",
+        )
+    found: dict[str, int] = {}
+    for tensor in tensors:
+        name, _, rest = tensor.name.partition(".weight.")
+        if tensor.name.endswith(".SCB"):
+            name = tensor.name.removesuffix(".SCB")
+        elif rest.startswith("quant_state") or not rest:
+            continue
+        full = f"{name}.weight"
+        weight = tensors.get(full)
+        if weight is None:
+            continue
+        # The offset of nested scales lies in the state that is not on the GPU as a tensor.
+        more = tensor.bytes + (4 if rest == "nested_absmax" else 0)
+        found[full] = found.get(full, weight.bytes) + more
+    return found
 
 
 def _element(base: Base, asked: str) -> str:
@@ -188,7 +247,7 @@ def _four(count: int) -> int:
     return -(-count // 2) + scales + _TABLE + _NESTED_TABLES
 
 
-def _said(built: Built, packed: frozenset[str], prepare: bool) -> list[str]:
+def _said(built: Built, packed: Mapping[str, int], prepare: bool) -> list[str]:
     found = [
         f"bitsandbytes packs the weights of {len(packed):,} linear layers"
         + (

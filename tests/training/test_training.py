@@ -13,9 +13,11 @@ import pytest
 
 import hfkv
 from hfkv.errors import UnsupportedError
+from hfkv.model import Model
 from hfkv.render.train import COLUMNS
 from hfkv.training.loaded import loaded
 from hfkv.training.strategies import Piece
+from tests.peft.tiny import facts
 
 LLAMA = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
 RECORDED = json.loads((Path(__file__).parent / "bitsandbytes.json").read_text(encoding="utf-8"))
@@ -63,10 +65,45 @@ def test_a_packed_weight_is_as_bitsandbytes_made_it(way: str, key: str) -> None:
     assert {item.element for item in kept if item.element} == {"BF16"}
 
 
-def test_a_packed_checkpoint_is_refused() -> None:
+def test_a_checkpoint_packed_in_another_way_is_refused_or_unpacked() -> None:
     oss = hfkv.load("openai/gpt-oss-20b", source="snapshot")
-    with pytest.raises(UnsupportedError, match="packed checkpoint"):
-        oss.training(oss.lora(r=8))
+    figure = oss.lora(r=8)
+    with pytest.raises(UnsupportedError, match="is not counted"):
+        oss.training(figure)
+    with pytest.raises(UnsupportedError, match="packed already"):
+        oss.training(figure, base_dtype="4bit")
+    found = oss.training(figure, base_dtype="bf16")
+    assert found.parts[0].bytes == 2 * figure.injection.base
+    assert found.parts[0].basis == "documented"
+    assert any("dequantize=True" in note for note in found.notes)
+
+
+def _nf4(out: int, into: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    blocks = -(-out * into // 64)
+    return [
+        ("weight", "U8", (out * into // 2, 1)),
+        ("weight.absmax", "U8", (blocks,)),
+        ("weight.quant_map", "F32", (16,)),
+        ("weight.nested_absmax", "F32", (-(-blocks // 256),)),
+        ("weight.nested_quant_map", "F32", (256,)),
+        ("weight.quant_state.bitsandbytes__nf4", "U8", (169,)),
+    ]
+
+
+def _int8(out: int, into: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [("weight", "I8", (out, into)), ("SCB", "F32", (out,)), ("weight_format", "U8", ())]
+
+
+@pytest.mark.parametrize(("way", "layer"), [("4bit", _nf4), ("8bit", _int8)])
+def test_a_checkpoint_of_bitsandbytes_is_as_it_would_be_packed(way: str, layer: Any) -> None:
+    quantization = {"quant_method": "bitsandbytes", f"load_in_{way}": True}
+    stored = Model(facts(layer, {"quantization_config": quantization}))
+    plain = Model(facts())
+    for prepare in (True, False):
+        ours = stored.training(stored.lora(r=4), prepare=prepare)
+        theirs = plain.training(plain.lora(r=4), base_dtype=way, prepare=prepare)
+        assert [part.bytes for part in ours.parts] == [part.bytes for part in theirs.parts]
+        assert ours.base_dtype == theirs.base_dtype == way
 
 
 def test_the_published_rule_by_hand() -> None:
