@@ -11,7 +11,7 @@ __all__ = ["as_flags"]
 #: As the library writes them: an argument between backticks, perhaps with a value.
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
-_OTHERWISE = {"r": "rank", "budget": "fit"}
+_OTHERWISE = {"r": "rank", "budget": "fit", "base_dtype": "held_in"}
 #: Options for the library's ``dtype``, of which a command has one; engines have theirs.
 _DTYPES = ("kv_dtype", "lora_dtype")
 

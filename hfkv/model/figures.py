@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
     from hfkv.source.files import SourceName
+    from hfkv.training import Training
 
     _Figure = TypeVar("_Figure", KVCache, Lora)
 
@@ -418,6 +419,28 @@ class Model(Shown):
         raw = self.core.config or {}
         reads = found.config.reads
         check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
+
+    def training(self, adapter: Lora, **options: Any) -> Training:
+        """What training an adapter of this model takes, per GPU and on disk.
+
+        Args:
+            adapter: what :meth:`lora` counted.
+            options: ``optimizer``, ``strategy`` and ``gpus``, ``base_dtype`` (``4bit``...),
+                ``batch``, ``sequence`` and ``checkpointing``, as in
+                :func:`hfkv.training.training`.
+
+        Raises:
+            HfkvError: an option is not usable, or the combination is not counted.
+
+        >>> import hfkv
+        >>> model = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
+        >>> found = model.training(model.lora(r=16), optimizer="adamw")
+        >>> [(part.name, part.bytes) for part in found.parts[:2]], found.parts[3].bytes
+        ([('weights', 16060522496), ('adapter', 167772160)], 335546112)
+        """
+        from hfkv.training import training
+
+        return training(self.base, adapter, **options)
 
     def cartridge(self, *, tokens: int, num_frozen_tokens: int = 1, dtype: str = "auto") -> Prompt:
         """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.
