@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
 
-from hfkv.engines import engine_class
+from hfkv.engines import Budget, engine_class
 from hfkv.engines.start_log import EngineLog, Said, llama_parts
-from hfkv.errors import InputError
+from hfkv.errors import ConfigError
 from hfkv.json_value import attributes
 
 if TYPE_CHECKING:
-    from hfkv.engines import Engine
+    from hfkv.engines import Engine, Fit, Planner
     from hfkv.model import Model
 
 __all__ = ["LogLine", "LogVerdict", "hold_against"]
 
 _MIB = 2**20
+#: Several numbers of blocks print alike where a request is short; no more are tried.
+_MOST_BLOCKS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +90,9 @@ def hold_against(
         HfkvError: hfkv does not count this model for the engine, or an option is not usable.
     """
     kept, unknown = _known(log, given or {})
-    ways = {"llama.cpp": _llama_cpp}
+    ways = {"llama.cpp": _llama_cpp, "vllm": _vllm}
     if log.engine not in ways:
-        raise InputError(f"no rules for the log of {log.engine}")
+        raise ConfigError(f"hfkv has no rules for the log of {log.engine}", where=model.model)
     engine = engine_class(log.engine)(**kept)
     lines = tuple(ways[log.engine](model, log, engine))
     notes = list(log.notes)
@@ -201,3 +205,100 @@ def _why_size(mine: str, theirs: str) -> str:
     if mine != theirs:
         return f"the log has {theirs}, hfkv was told {mine}"
     return "other cells or layers, or other widths of heads"
+
+
+# --- vLLM -------------------------------------------------------------------------------------
+
+
+def _vllm(model: Model, log: EngineLog, engine: Engine) -> Iterator[LogLine]:
+    """The two lines of the pool: by the memory that the log names, within its digits, and
+    otherwise by whether a whole number of blocks gives them."""
+    pool, times = log.last("pool"), log.last("concurrency")
+    length = _number(times.values["tokens"]) if times else getattr(engine, "max_model_len", None)
+    if pool is None or length is None:
+        raise ConfigError(
+            "does not say the pool's tokens and the longest request",
+            where=model.model,
+            expected="the lines 'GPU KV cache size' and 'Maximum concurrency'",
+        )
+    engine = replace(cast("Any", engine), max_model_len=length)
+    tokens = _number(pool.values["tokens"])
+    available = log.last("available")
+    if available is not None:
+        low, high = (
+            _pool(model, engine, size) for size in _within(available.values["size"], 2**30)
+        )
+        agree = low.pool_tokens <= tokens <= high.pool_tokens
+        yield LogLine(
+            what=f"tokens of the pool in {available.values['size']} GiB",
+            said=f"{tokens:,}",
+            computed=_span(low.pool_tokens, high.pool_tokens),
+            agree=agree,
+            line=pool.line,
+            why="" if agree else _WHY_POOL,
+        )
+    else:
+        # Any memory that holds one request tells how many blocks a request takes.
+        high = _pool(model, engine, 2**60)
+    need = int(high.facts["blocks_per_request"])
+    possible = list(_blocks(tokens, need, length))
+    printed = times.values["times"] if times else ""
+    blocks = next(
+        (count for count in possible if f"{count / need:.2f}" == printed),
+        possible[0] if possible else None,
+    )
+    yield LogLine(
+        what="blocks of the pool",
+        said=f"{tokens:,} tokens",
+        computed=f"{blocks:,}" if blocks else f"none, at {need:,} for {length:,} tokens",
+        agree=blocks is not None,
+        line=pool.line,
+        why="" if blocks else _WHY_POOL,
+    )
+    if times is not None and blocks is not None:
+        computed = f"{blocks / need:.2f}"
+        yield LogLine(
+            what=f"requests of {length:,} tokens",
+            said=f"{times.values['times']}x",
+            computed=f"{computed}x",
+            agree=computed == times.values["times"],
+            line=times.line,
+            why="" if computed == times.values["times"] else _WHY_POOL,
+        )
+
+
+_WHY_POOL = (
+    "another version, GPU (--gpu), batch (--max-num-batched-tokens) or draft than assumed; "
+    "give them beside --log with --engine vllm"
+)
+
+
+def _pool(model: Model, engine: Engine, size: int) -> Fit:
+    planner = cast("Planner", replace(cast("Any", engine), kv_cache_memory_bytes=size))
+    budget = Budget(per_gpu=2**60, gpus=1, text="1024 PiB")
+    return planner.fit(model.subject(), budget, tokens=1)
+
+
+def _blocks(tokens: int, need: int, length: int) -> Iterator[int]:
+    """Numbers of blocks that make this number of tokens, as vLLM computes it in floats."""
+    low, high = tokens * need // length, (tokens + 1) * need // length
+    yield from (
+        count
+        for count in range(low - 1, min(high, low + _MOST_BLOCKS) + 2)
+        if count > 0 and int(count / need * length) == tokens
+    )
+
+
+def _within(printed: str, unit: int) -> tuple[int, int]:
+    """The least and the most bytes that are printed so."""
+    value = Fraction(printed)
+    half = Fraction(1, 2 * 10 ** len(printed.partition(".")[2]))
+    return math.ceil((value - half) * unit), math.floor((value + half) * unit)
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
