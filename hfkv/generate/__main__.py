@@ -12,6 +12,7 @@ NAMES = (
     "ignored_weights",
     "module_tables",
     "peft_facts",
+    "peft_methods",
     "plans",
     "reader",
     "snapshots",
