@@ -46,7 +46,7 @@ def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ..
                     f"layer {index}: {found[0]} has {found[1]} rows",
                     where=where,
                     expected=f"{want} by config.json",
-                    hint="the config does not belong to these weights; --no-crosscheck insists",
+                    hint="the config does not belong to these weights; `crosscheck=False` insists",
                 )
         if expected and index not in layers:
             raise CrosscheckError(
@@ -54,7 +54,7 @@ def crosscheck(plan: Plan, tensors: TensorTable, *, where: str) -> tuple[str, ..
                 f"weights for layer {index}",
                 where=where,
                 expected=f"weights for layers 0 to {count - 1}",
-                hint="the config does not belong to these weights; --no-crosscheck insists",
+                hint="the config does not belong to these weights; `crosscheck=False` insists",
             )
     beyond = sorted(index for index in layers if index >= count)
     if beyond:
@@ -114,7 +114,7 @@ def _compare(plan: Plan, ending: str, layers: dict[int, tuple[str, int]], *, whe
             text,
             where=where,
             expected=f"{expected} by config.json",
-            hint="the config does not belong to these weights; --no-crosscheck insists",
+            hint="the config does not belong to these weights; `crosscheck=False` insists",
         )
 
 

@@ -25,7 +25,7 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
             scheme is not known.
     """
     if asked != "auto":
-        return canonical(asked, where="--kv-dtype"), ()
+        return canonical(asked, where="`dtype`"), ()
     scheme = _published_scheme(facts, config)
     if scheme is not None:
         return scheme[0], (f"the cache is {scheme[0]} by the published {scheme[1]}",)
@@ -67,7 +67,7 @@ def _scheme_dtype(scheme: object, where: str) -> str:
             else f"found {describe(scheme)}",
             where=where,
             expected="float 8, int 8 or int 4",
-            hint="give the element type with --kv-dtype",
+            hint="give the element type with `dtype`",
         )
     return found
 
@@ -80,6 +80,6 @@ def _algorithm_dtype(algorithm: object, where: str) -> str:
             f"found {describe(algorithm)}",
             where=where,
             expected="FP8, INT8 or null",
-            hint="give the element type with --kv-dtype",
+            hint="give the element type with `dtype`",
         )
     return found

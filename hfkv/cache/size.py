@@ -19,13 +19,15 @@ from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
 from hfkv.facts import Facts
 from hfkv.facts.config import Read
+from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
+from hfkv.shown import Shown, Table, size
 
-__all__ = ["KVCache", "kv_cache"]
+__all__ = ["KVCache", "check_question", "kv_cache"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KVCache:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KVCache(Shown):
     """The KV cache of a model.
 
     Attributes:
@@ -42,7 +44,10 @@ class KVCache:
         reads: the config keys that were read, with where each value came from.
         rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
+        file: where the config stands; dtype_origin: where the element type is said.
     """
+
+    _brief = "model tokens batch bytes dtype engine basis"
 
     model: str
     bytes: int
@@ -61,6 +66,8 @@ class KVCache:
     reads: tuple[Read, ...] = field(default=(), repr=False)
     rows: tuple[str, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    file: str = field(default="config.json", repr=False)
+    dtype_origin: str = field(default="", repr=False)
 
     @property
     def engine(self) -> str:
@@ -108,6 +115,23 @@ class KVCache:
             batch=self.batch,
             reads=self.reads,
             rows=[(row, self.basis, self.source) for row in self.rows or (self.model_type,)],
+            file=self.file,
+            dtype=f"{self.dtype}: {self.dtype_origin}" if self.dtype_origin else "",
+        )
+
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        return Table(
+            title=f"{self.model}: KV cache of {self.tokens:,} tokens{of}",
+            rows=(
+                ("bytes", size(self.bytes)),
+                ("of the next token", size(self.bytes_per_token)),
+                ("before the first token", size(self.constant_bytes)),
+                ("element type", self.dtype),
+                ("as stored by", self.engine),
+                ("basis", self.basis),
+            ),
+            notes=self.notes,
         )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
@@ -141,13 +165,15 @@ def kv_cache(
         ConfigError: the config cannot be read.
         CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
-    _check(tokens, batch)
+    check_question(tokens, batch)
     found = recognize(facts)
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
     reads = config.reads
     length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
+    # A note of the dtype says where it is from.
+    origin = notes[0] if notes else dtype_origin(facts, config, element)
     derived = (facts.derived,) if facts.derived else ()
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     if crosscheck and facts.tensors is not None:
@@ -177,10 +203,19 @@ def kv_cache(
         reads=reads,
         rows=tuple(dict.fromkeys((config.model_type, config.text().model_type))),
         notes=notes,
+        file="the config of the GGUF's keys" if facts.derived else "config.json",
+        dtype_origin=origin,
     )
 
 
-def _check(tokens: int, batch: int) -> None:
+def check_question(tokens: int, batch: int) -> None:
+    """Refuse numbers of tokens or sequences that are none.
+
+    Raises:
+        InputError: one is not a whole number of at least 1.
+    """
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
-            raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
+            raise InputError(
+                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
+            )

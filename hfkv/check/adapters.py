@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -157,9 +159,9 @@ class Adapters:
                 if isinstance(fields.get(name), list):
                     fields[name] = _expanded(base, fields[name])
             # Lists of what to leave out are written for many models at once.
-            fields["exclude_modules"] = [
-                item for item in fields.get("exclude_modules") or () if base.has(item)
-            ]
+            excluded = fields.get("exclude_modules")
+            if isinstance(excluded, list) and all(isinstance(item, str) for item in excluded):
+                fields["exclude_modules"] = [item for item in excluded if base.has(item)]
         if not asked.exact_types:
             fields.pop("lora_alpha", None)
         counted = not asked.uncounted
@@ -189,6 +191,12 @@ class Adapters:
             if flaw.note and (asked.own_towers or not asked.lora):
                 continue
             place = asked.place(flaw.field, flaw.item) or asked.base_path
+            why = _elsewhere(model, asked, flaw) if missing else ""
+            if why:
+                text = f"{printable(asked.called(flaw.field), 60)}: {why}, so this is not counted"
+                yield at(place, "HFKV005", text, note=True)
+                counted = False
+                continue
             yield at(place, flaw.code, self._words(asked, flaw), note=flaw.note)
         if unmapped:
             listed = ", ".join(dict.fromkeys(unmapped))
@@ -261,6 +269,32 @@ class Adapters:
         except HfkvError as error:
             text = str(error).replace(f"{folder}/", "").removeprefix("adapter_model.safetensors: ")
             yield at((), "HFKV106", f"adapter_model.safetensors: {printable(text, 800)}")
+
+
+def _elsewhere(model: Model, asked: Asked, flaw: Flaw) -> str:
+    """Why a name that transformers' class has no module for may be right all the same, or ""."""
+    name = printable(str(flaw.item), 80)
+    if flaw.fused and asked.own_experts:
+        return f"{asked.kind} looks for the experts' fused parameters instead of '{name}'"
+    mapping = (model.core.config or {}).get("auto_map")
+    own = isinstance(mapping, Mapping) and any(
+        isinstance(key, str) and key.startswith("AutoModel") for key in mapping
+    )
+    if not own:
+        return ""
+    tensors = model.core.tensors
+    # A slip of the finger is one in either class.
+    there = (
+        not flaw.like
+        if tensors is None
+        else any(f".{flaw.item}." in f".{group[0]}" for group in tensors.groups())
+    )
+    return (
+        f"'{name}' is no module of transformers' class, and {printable(model.model)} brings a "
+        "class of its own (auto_map)"
+        if there
+        else ""
+    )
 
 
 def _types(asked: Asked, at: At) -> Iterator[Finding]:
@@ -352,8 +386,9 @@ def _expanded(base: Base, names: list[Any]) -> list[Any]:
         if not isinstance(name, str) or "*" not in name:
             found.append(name)
             continue
-        expression = re.compile(".*".join(re.escape(part) for part in name.split("*")))
-        found += [item for item in linear if expression.fullmatch(item)] or [name]
+        # fnmatch's own expressions take no more than one pass, however many stars there are.
+        pattern = "*".join(glob.escape(part) for part in name.split("*"))
+        found += [item for item in linear if fnmatch.fnmatchcase(item, pattern)] or [name]
     return found
 
 

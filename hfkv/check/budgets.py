@@ -24,6 +24,7 @@ from hfkv.check.settings import BudgetTable, Settings
 from hfkv.check.walk import fits
 from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.reading import describe, printable
+from hfkv.source.reference import plainly
 from hfkv.units import format_bytes, parse_bytes, parse_count
 
 if TYPE_CHECKING:
@@ -122,13 +123,16 @@ def _budget(table: BudgetTable, where: str) -> Budget:
         except InputError as error:
             raise InputError(error.what, where=f"{where}: {key}", expected=error.expected) from None
 
+    model, revision = read("model", _text, None), read("revision", _text, None)
+    if model is not None:
+        model, revision = plainly(model, revision)
     files = read("files", _texts, ())
     adapter = fields.get("adapter")
     percent = isinstance(adapter, str) and "%" in adapter
     return Budget(
         line=table.line,
-        model=read("model", _text, None),
-        revision=read("revision", _text, None),
+        model=model,
+        revision=revision,
         files=files,
         tokens=read("tokens", _count, 100_000),
         batch=read("batch", _count, 1),

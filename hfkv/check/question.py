@@ -12,6 +12,7 @@ from hfkv.check.adapter_options import LORA_FLAGS, LORA_OPTIONS, lora_options
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.model import Model
 from hfkv.reading import describe, printable
+from hfkv.source.reference import plainly
 from hfkv.units import parse_count
 
 if TYPE_CHECKING:
@@ -237,4 +238,7 @@ def parse_question(text: str) -> Question:
         options[name] = value
     if len(models) != 1:
         raise InputError(f"it names {len(models)} models", expected="one")
-    return Question(command=command, model=models[0], options=options)
+    model, revision = plainly(models[0], options.get("--revision"))
+    if revision is not None:
+        options["--revision"] = revision
+    return Question(command=command, model=model, options=options)

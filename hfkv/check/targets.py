@@ -35,7 +35,7 @@ class Flaw:
         message: what is wrong, after the field's name.
         hint: what may have been meant, or "".
         note: it is worth knowing, and no mistake.
-        old_names: modules are named as an older transformers had them.
+        old_names, fused, like: as of :class:`hfkv.peft.lora.unused.Unused`.
     """
 
     code: str
@@ -45,6 +45,8 @@ class Flaw:
     hint: str = ""
     note: bool = False
     old_names: bool = False
+    fused: bool = False
+    like: bool = False
 
 
 #: Parts of names of modules that look at pictures or listen, and are no language model.
@@ -168,6 +170,8 @@ def _flaw(item: Unused, code: str = "", have: str = "") -> Flaw:
         item=item.item,
         message=message,
         old_names=item.old_names,
+        fused=item.fused,
+        like=item.like,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, waiting, warn
+from hfkv.cli.output import emit, read_model, unheard, waiting, warn
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def _names(text: str) -> list[str]:
     help="live: on the class that the installed transformers builds, without a header.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @source_options
 @format_options
@@ -67,6 +68,7 @@ def lora(
     adapter_config: Path | None,
     basis: str,
     by_layer: bool,
+    explain: bool,
     snippet: bool,
     revision: str | None,
     source: str,
@@ -83,9 +85,7 @@ def lora(
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.render.adapter import sheets
-    from hfkv.render.lora import sheets as lora_sheets
+    from hfkv.peft.lora import LoraOptions
 
     output = chosen_format()
     options = _options(flags)
@@ -106,21 +106,53 @@ def lora(
     else:
         chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
-    warn(figure.warnings)
     if snippet:
         click.echo(figure.snippet())
+        warn(figure.warnings)
         return 0
+    _print(loaded, figure, output, by_layer=by_layer, explain=explain)
+    return 0
+
+
+#: What an agent is told of an adapter; with ``--layers`` all of them.
+_AGENT = "model source commit r parameters bytes dtype modules trainable_percent basis"
+
+
+def _print(
+    loaded: Model, figure: Adapter, output: Format, *, by_layer: bool, explain: bool
+) -> None:
+    """LoRA with its targets, the other methods with what they have."""
+    from hfkv.peft.lora import Lora
+    from hfkv.render.origin import with_origin
+
+    quiet = [str(figure.parameters)]
+    if not isinstance(figure, Lora):
+        from hfkv.render.adapter import sheets, tidy
+
+        value = with_origin(loaded, figure.to_json())
+        emit(
+            output,
+            value,
+            sheets=lambda: sheets(loaded, figure),
+            quiet=lambda: quiet,
+            tidy=lambda: tidy(loaded, figure, value),
+            warnings=figure.warnings,
+        )
+        return
+    from hfkv.render import lora as render
+
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
+    if explain:
+        value["explain"] = figure.explain()
     emit(
         output,
-        figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
-        sheets=lambda: (
-            lora_sheets(loaded, figure, by_layer=by_layer)
-            if isinstance(figure, Lora)
-            else sheets(loaded, figure)
-        ),
-        quiet=lambda: [str(figure.parameters)],
+        value,
+        sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
+        quiet=lambda: quiet,
+        tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
+        agent="" if by_layer else _AGENT,
+        warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
     )
-    return 0
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Verify the adapter of a PEFT adapter_config.json.",
 )
+@click.option(
+    "--log",
+    "log_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Hold the start-up log of vLLM, SGLang or llama.cpp against MODEL.",
+)
 @source_options
 @format_options
 def verify(
@@ -46,6 +52,7 @@ def verify(
     rank: int | None,
     target_modules: str | None,
     adapter_config: Path | None,
+    log_file: Path | None,
     batch: int,
     kv_dtype: str,
     encoder_tokens: int | None,
@@ -59,11 +66,13 @@ def verify(
       hfkv verify Qwen/Qwen3-8B --tokens 32Ki --json
       hfkv verify Qwen/Qwen3-8B --rank 32
       hfkv verify Qwen/Qwen3-8B --adapter-config adapter_config.json
+      hfkv verify Qwen/Qwen3-8B --log vllm.log
 
     The model is built on the meta device: no weights are read, no code from a
     repository is run. Needs the extra: pip install 'hfkv[verify]'. By default
     --tokens is beyond the longest window, at least 1,000. Exits 1 where the two
-    differ.
+    differ. With --log nothing is built: what an engine said of its cache when it
+    started is held against hfkv's rules for that engine, within the printed digits.
     """
     from hfkv.live.verify import verify as check
     from hfkv.render.verify import sheets
@@ -72,6 +81,10 @@ def verify(
     if adapter_config is not None and (rank is not None or target_modules is not None):
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
     loaded = read_model(model, output, **place)
+    if log_file is not None:
+        from hfkv.cli.verify_log import verify_log
+
+        return verify_log(loaded, log_file, output)
     if rank is not None or target_modules is not None or adapter_config is not None:
         return _adapter(loaded, rank, target_modules, adapter_config, output)
     with waiting(f"building {model} on the meta device", output):
@@ -88,6 +101,8 @@ def verify(
         found.to_json(),
         sheets=lambda: sheets(found),
         quiet=lambda: [str(found.live.bytes)],
+        agent="model reference tokens batch dtype agree hfkv.bytes hfkv.basis live.bytes "
+        "difference_bytes",
     )
     return 1 if found.agree is False else 0
 
@@ -116,5 +131,6 @@ def _adapter(
         found.to_json(),
         sheets=lambda: sheets(found),
         quiet=lambda: [str(found.trainable)],
+        agent="model reference r agree hfkv.trainable hfkv.all hfkv.basis live.trainable live.all",
     )
     return 1 if found.agree is False else 0

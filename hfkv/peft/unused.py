@@ -67,12 +67,16 @@ class Unused:
         message: what is wrong, after the field's name.
         item: the item of it, where one of several is wrong.
         old_names: modules are named as an older transformers had them.
+        fused: it names a projection that the model's experts have fused in one parameter.
+        like: a name that was probably meant is said.
     """
 
     field: str
     message: str
     item: object = None
     old_names: bool = False
+    fused: bool = False
+    like: bool = False
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
@@ -112,11 +116,14 @@ def missing(names: Names, options: Asked) -> Iterator[Unused]:
     for name in absent:
         if newer[name]:
             continue
-        hint = names.experts(name) or names.like(name, names.adaptable)
+        fused = names.experts(name)
+        hint = fused or names.like(name, names.adaptable)
         yield Unused(
             field="target_modules",
             item=name,
             message=f"'{printable(name, 80)}' matches nothing in {names.where}{hint}",
+            fused=bool(fused),
+            like=bool(hint),
         )
     for name in options.target_parameters or ():
         if any(matches_list((name,), full) for full in names.parameters):

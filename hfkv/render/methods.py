@@ -20,7 +20,8 @@ _SHORT = {"num_virtual_tokens": "tokens", "theta_d_length": "theta", "boft_block
 def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> Sheet:
     """The table of the methods on one model."""
     rows = []
-    lines = []
+    lines: list[str] = []
+    notes: list[str] = []
     for item in entries:
         name = item.method.lower()
         size = (
@@ -40,12 +41,13 @@ def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> 
                 figure.basis,
             )
         )
-        lines += [f"note: {name}: {printable(note, 300)}" for note in figure.notes[:2]]
-    matched = "" if limit is None else f", each no larger than {limit:,} bytes where it has a size"
+        notes += [f"{name}: {printable(note, 300)}" for note in figure.notes[:2]]
+    matched = "" if limit is None else f", where they have a size no larger than {limit:,} bytes"
     return Sheet(
         title=f"{printable(model)}: methods of PEFT{matched}",
         columns=("method", "trained", "bytes", "saved", "known"),
         rows=rows,
-        lines=list(dict.fromkeys(lines)),
+        lines=lines,
+        notes=notes,
         left=(4,),
     )

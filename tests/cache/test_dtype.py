@@ -67,7 +67,7 @@ def test_a_scheme_that_nobody_knows_is_refused_unless_asked(quantization: Any) -
     config = {**MISTRAL, "quantization_config": quantization}
     with pytest.raises(UnsupportedError, match="quantization_config") as caught:
         dtype(config)
-    assert "--kv-dtype" in str(caught.value)
+    assert "`dtype`" in str(caught.value)
     assert dtype(config, dtype="fp8") == "float8_e4m3fn"
 
 

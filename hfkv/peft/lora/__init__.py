@@ -9,8 +9,7 @@ In the order in which a count goes through them:
 - :mod:`~hfkv.peft.lora.token_rows`: rows of embeddings that are trained beside them;
 - :mod:`~hfkv.peft.lora.adapter`: the figure, with its :mod:`~hfkv.peft.lora.notes` and its
   :mod:`~hfkv.peft.lora.rank_line`;
-- :mod:`~hfkv.peft.lora.witness`: the figure against the adapter's own file;
-- :mod:`~hfkv.peft.lora.capacity`: what the literature says that so many parameters hold.
+- :mod:`~hfkv.peft.lora.witness`: the figure against the adapter's own file.
 """
 
 from hfkv.peft.lora.adapter import Lora, Target, count

@@ -21,6 +21,7 @@ from hfkv.peft.lora.options import LoraOptions, snippet
 from hfkv.peft.lora.rank_line import RankLine
 from hfkv.peft.matching import matches_list
 from hfkv.reading import printable
+from hfkv.shown import Shown, Table, cell, size
 
 #: What adapters are trained and kept in.
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
@@ -49,8 +50,8 @@ class Target:
     parameters: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lora:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Lora(Shown):
     """An adapter.
 
     Attributes:
@@ -74,8 +75,11 @@ class Lora:
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
         notes: what a reader must be told, one sentence each.
+        facts: what the base model was read from, for an explanation.
         warnings: what was asked for and PEFT does nothing with, one sentence each.
     """
+
+    _brief = "model r target_modules parameters bytes dtype modules basis"
 
     model: str
     r: int
@@ -97,6 +101,7 @@ class Lora:
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
     notes: tuple[str, ...] = ()
+    facts: Facts | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -158,9 +163,38 @@ class Lora:
         every rank, or its size does not depend on the rank."""
         return self.line.largest(Fraction(8 * size, BITS[self.element]))
 
+    def _table(self) -> Table:
+        rows = [
+            (item.name, cell(item.modules), item.shape, cell(item.rank), cell(item.parameters))
+            for item in self.targets
+        ]
+        rows += [(name, "", "", "", cell(count)) for name, count in self.saved]
+        if self.biases:
+            rows.append(("biases", "", "", "", cell(self.biases)))
+        rows.append(("trained in all", cell(self.modules), "", "", cell(self.parameters)))
+        return Table(
+            title=f"{self.model}: LoRA r={self.r}, {size(self.bytes)}, {self.dtype}, {self.basis}",
+            columns=("target", "modules", "in x out", "rank", "parameters"),
+            rows=tuple(rows),
+            notes=self.notes,
+        )
+
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""
         return snippet(self.options)
+
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        from hfkv.peft.lora.explain import explain
+
+        return explain(
+            self.injection,
+            self.options,
+            size=self.bytes,
+            element=self.element,
+            basis=self.basis,
+            facts=self.facts,
+        )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the counts layer by layer."""
@@ -221,6 +255,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         options=options,
         basis=built.basis,
         warnings=tuple(map(str, injection.unused)),
+        facts=facts,
     )
     return replace(figure, notes=notes(built, injection, options, figure.training_bytes, element))
 
@@ -289,7 +324,7 @@ def adapter_dtype(facts: Facts, config: Config, asked: str) -> str:
         ConfigError, UnsupportedError: as :func:`hfkv.facts.dtype.model_dtype`.
     """
     if asked != "auto":
-        return canonical(asked, where="--lora-dtype")
+        return canonical(asked, where="`dtype`")
     return model_dtype(facts, config).name
 
 

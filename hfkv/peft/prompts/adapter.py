@@ -16,13 +16,14 @@ from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import adapter_dtype
 from hfkv.peft.prompts.options import IN_EVERY_LAYER, PromptOptions
 from hfkv.peft.prompts.sizes import Sizes, sizes_of
+from hfkv.shown import Shown, Table, cell
 from hfkv.tensors import TensorTable
 
 __all__ = ["Prompt", "agree", "count"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Prompt(Shown):
     """Trained virtual tokens.
 
     Attributes:
@@ -40,6 +41,8 @@ class Prompt:
         notes: what a reader must be told, one sentence each.
         warnings: what was asked for and changes nothing: nothing here.
     """
+
+    _brief = "model method virtual_tokens parameters bytes dtype basis"
 
     model: str
     method: str
@@ -63,6 +66,13 @@ class Prompt:
             ("saved parameters", self.saved_parameters),
             (f"bytes in {self.dtype}", self.bytes),
             ("bytes of one virtual token", self.bytes_per_token),
+        )
+
+    def _table(self) -> Table:
+        return Table(
+            title=f"{self.model}: {self.method}",
+            rows=(*((name, cell(value)) for name, value in self.rows), ("basis", self.basis)),
+            notes=self.notes,
         )
 
     def snippet(self) -> str:
@@ -95,7 +105,7 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     cache_bytes, reason, element = None, "", ""
     in_layers = options.method in IN_EVERY_LAYER
     if in_layers:
-        asked = dtype if dtype == "auto" else canonical(dtype, where="dtype")
+        asked = dtype if dtype == "auto" else canonical(dtype, where="`dtype`")
         try:
             cache = kv_cache(facts, tokens=1, dtype=asked)
         except UnsupportedError as error:
