@@ -219,7 +219,7 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
 def _modules(text: str) -> str | list[str]:
     # As in PEFT: a list is of names, a single string is a regular expression.
-    from hfkv.peft.lora.unused import looks_like_expression
+    from hfkv.peft.unused import looks_like_expression
 
     if text.startswith("regex:") or looks_like_expression(text):
         return text.removeprefix("regex:")

@@ -29,7 +29,7 @@ _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
 #: What PEFT casts to float32 by default, to train it.
 _CAST = ("BF16", "F16", "F8_E4M3", "F8_E5M2")
 
-__all__ = ["Lora", "Target", "adapter_dtype", "count"]
+__all__ = ["Lora", "Target", "adapter_dtype", "base_dtype", "count", "is_cast"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,9 +234,8 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
-    base_element = _base_element(base, element)
-    half = base_element in _CAST
-    injection = inject(built, options, where=facts.model, half=half)
+    base_element = base_dtype(base, element)
+    injection = inject(built, options, where=facts.model, half=is_cast(base_element))
     _refuse_unloaded(facts, built, injection)
     total = injection.trainable
     figure = Lora(
@@ -268,7 +267,7 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
 
 def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
     """Bytes of what PEFT adds and of what is the base model's own."""
-    cast = "F32" if figure.element in _CAST else figure.element
+    cast = "F32" if is_cast(figure.element) else figure.element
     found: dict[str, int] = {}
     for count, dtype in ((added, cast), (whole, figure.base_element)):
         if count:
@@ -277,7 +276,12 @@ def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
     return found
 
 
-def _base_element(base: Base, element: str) -> str:
+def is_cast(dtype: str) -> bool:
+    """Whether PEFT casts what it adds to a model of this dtype to float32."""
+    return dtype in _CAST
+
+
+def base_dtype(base: Base, element: str) -> str:
     """What the base model is loaded in; the adapter's own dtype where nothing says it."""
     try:
         return model_dtype(base.facts, base.config).name
