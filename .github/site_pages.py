@@ -1,7 +1,7 @@
 """The pages of the site that stand elsewhere in the repository, and the notebooks as they run.
 
-A hook of MkDocs. Links between files of the repository stay as GitHub has them: here each is turned to
-the page that the file has on the site, or to the file on GitHub where it has none.
+A hook of MkDocs. Links between files of the repository stay as GitHub has them: here each is turned
+to the page that the file has on the site, or to the file on GitHub where it has none.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m tests.notebooks        write what the cells print into the notebooks
 
-What a cell gives is what Jupyter shows: what it prints, and the value of its last line. Pictures are
-not stored in the notebooks; the site draws them.
+What a cell gives is what Jupyter shows: what it prints, and the value of its last line. Pictures
+are not stored in the notebooks; the site draws them.
 """
 
 from __future__ import annotations
