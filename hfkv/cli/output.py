@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def emit(
     if output is Format.human:
         from hfkv.render.terminal import print_sheets
 
-        print_sheets(sheets(), sys.stdout)
+        print_sheets([_in_flags(sheet) for sheet in sheets()], sys.stdout)
     elif output is Format.agent and agent and isinstance(value, dict):
         from hfkv.render.tidy import one_row
 
@@ -90,9 +91,17 @@ def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> l
 
 def say(what: str, message: str) -> None:
     """A line on stderr: ``Error: ...``, ``Warning: ...``."""
+    click.echo(f"{what}: {printable(_flags(message), 4000)}", err=True)
+
+
+def _flags(text: str) -> str:
+    """The text with arguments as the flags of the command that is run."""
     context = click.get_current_context(silent=True)
-    text = as_flags(message, None if context is None else context.command)
-    click.echo(f"{what}: {printable(text, 4000)}", err=True)
+    return as_flags(text, None if context is None else context.command)
+
+
+def _in_flags(sheet: Sheet) -> Sheet:
+    return replace(sheet, notes=[_flags(note) for note in sheet.notes])
 
 
 def print_json(value: dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
