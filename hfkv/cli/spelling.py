@@ -12,14 +12,13 @@ __all__ = ["as_flags"]
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
 _OTHERWISE = {"r": "rank", "budget": "fit", "base_dtype": "held_in"}
-#: Options for the library's ``dtype``, of which a command has one; engines have theirs.
-_DTYPES = ("kv_dtype", "lora_dtype")
 
 
 def as_flags(text: str, command: click.Command | None) -> str:
     """The text with each argument that is an option of ``command`` as its flag.
 
-    ``dtype`` is ``--kv-dtype`` of ``kv`` and ``--lora-dtype`` of ``lora``.
+    What a command has once is ``--kv-dtype`` of ``kv`` and ``--lora-dtype`` of ``lora`` for
+    ``dtype``.
 
     >>> command = click.Command("kv", params=[click.Option(["--kv-dtype"]),
     ...     click.Option(["--check/--no-check"]), click.Option(["--revision"])])
@@ -34,8 +33,9 @@ def as_flags(text: str, command: click.Command | None) -> str:
 
     def flag(found: re.Match[str]) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
-        named = [item for item in _DTYPES if item in options] if name == "dtype" else [name]
-        option = options.get(named[0]) if len(named) == 1 else None
+        parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
+        # An engine may have a flag of its own by the plain name.
+        option = parts[0] if len(parts) == 1 else options.get(name)
         if option is None:
             return found[0]
         if value == "False" and option.secondary_opts:

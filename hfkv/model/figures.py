@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import hfkv
     from hfkv.cache import KVCache
-    from hfkv.engines import Allocation, Engine
+    from hfkv.engines import Allocation, Budget, Engine, Fit
     from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
     from hfkv.peft.base import Base
@@ -200,43 +200,76 @@ class Model(Shown):
         )
         return self.judged(figure) if crosscheck else figure
 
+    @overload
     def fit(
         self,
-        budget: int | str,
+        budget: int | str | Budget,
         *,
         batch: int = 1,
         dtype: str = "auto",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
-    ) -> int | None:
+        engine: None = None,
+    ) -> int | None: ...
+
+    @overload
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int,
+        batch: int = 1,
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Fit: ...
+
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int | None = None,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> int | Fit | None:
         """How many tokens a budget holds: the largest number whose cache, and that of every
         smaller number, is no larger.
 
         Args:
-            budget: bytes, or a size as people write it (``"24GiB"``, ``"80GB"``).
+            budget: bytes, or a size as people write it (``"24GiB"``, ``"2x80GB"``).
+            tokens: with an engine: the longest request that it must serve.
             batch, dtype, encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            engine: a serving engine with its options, that plans its cache from a budget.
 
         Returns:
-            Tokens in each sequence; 0 where not even one fits, None where there is no limit.
+            Tokens in each sequence; 0 where not even one fits, None where there is no limit. With
+            an engine what it makes of the budget, with the tokens of its pool.
 
         Raises:
-            InputError: the budget is no size.
+            InputError: the budget is no size, or the engine does not plan from one.
             HfkvError: as :meth:`kv_cache`.
 
         >>> import hfkv
         >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").fit("24GiB")
         78643
         """
-        from hfkv.units import parse_bytes
-
-        if isinstance(budget, str):
-            budget = parse_bytes(budget)
-        if isinstance(budget, bool) or not isinstance(budget, int):
-            raise InputTypeError(
-                f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
-            )
-        if budget < 0:
-            raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+        held = _budget(budget)
+        if engine is not None:
+            plans = getattr(engine, "fit", None)
+            if plans is None or tokens is None:
+                raise InputError(
+                    f"{engine.name} does not plan from a budget" if tokens else "none is given",
+                    where="`engine`" if tokens else "`tokens`",
+                    expected="one that does" if tokens else "the longest request to serve",
+                )
+            subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+            planned: Fit = plans(subject, held, tokens=tokens, batch=batch)
+            return planned
+        if tokens is not None:
+            raise InputError("it is what is asked", where="`tokens`", expected="it with an engine")
         cache = self.kv_cache(
             tokens=1,
             batch=batch,
@@ -244,7 +277,7 @@ class Model(Shown):
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-        return cache.curve.fit(budget)
+        return cache.curve.fit(held.bytes)
 
     def rank(
         self,
@@ -525,3 +558,25 @@ class Model(Shown):
             rows.append(("elements as stored", cell(self.stored_elements)))
         rows.append(("weights", size(self.weight_bytes)))
         return Table(title=self.model, rows=tuple(rows), notes=self.facts.notes)
+
+
+def _budget(budget: int | str | Budget) -> Budget:
+    """A budget however it is given.
+
+    Raises:
+        InputError: it is none.
+    """
+    from hfkv.engines.budget import Budget
+    from hfkv.units import format_bytes
+
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, str):
+        return Budget.parse(budget)
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise InputTypeError(
+            f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
+        )
+    if budget < 0:
+        raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+    return Budget(per_gpu=budget, text=format_bytes(budget))
