@@ -282,17 +282,41 @@ _SGLANG = {
     ),
     "arguments": re.compile(r"server_args=ServerArgs\((?P<arguments>.{0,60000})"),
 }
-_SGLANG_FIELDS = {"model_path": "model", "tp_size": "tp_size"}
+_SGLANG_FIELDS = {"tp_size": "tp", "kv_cache_dtype": "kv_dtype"}
+#: Arguments that have the names of hfkv's fields; the hundreds of others say nothing of the cache.
+_SGLANG_SAME = (
+    "page_size",
+    "swa_full_tokens_ratio",
+    "mamba_full_memory_ratio",
+    "mamba_ssm_dtype",
+    "disable_radix_cache",
+    "max_running_requests",
+    "max_mamba_cache_size",
+    "chunked_prefill_size",
+    "speculative_num_draft_tokens",
+    "context_length",
+)
+_FLOAT8 = {"torch.float8_e4m3fn": "fp8_e4m3", "torch.float8_e5m2": "fp8_e5m2"}
 
 
 def _sglang(lines: list[str]) -> EngineLog:
     found = list(_matches(lines, _SGLANG))
-    options: dict[str, Any] = {}
-    model = ""
+    stated: dict[str, Any] = {}
     for item in found:
         if item.what == "arguments":
-            options.update(_pairs(item.values["arguments"]))
-            model = str(options.pop("model_path", model))
+            stated.update(_pairs(item.values["arguments"]))
+    model = str(stated.pop("model_path", ""))
+    options = {
+        _SGLANG_FIELDS.get(name, name): value
+        for name, value in stated.items()
+        if name in _SGLANG_FIELDS or name in _SGLANG_SAME
+    }
+    if stated.get("speculative_algorithm") in ("EAGLE", "NEXTN"):
+        options["speculative_eagle"] = True
+    for item in found:
+        kind = _FLOAT8.get(item.values.get("dtype", ""))
+        if kind is not None and options.get("kv_dtype", "auto") == "auto":
+            options["kv_dtype"] = kind
     said = tuple(item for item in found if item.what != "arguments")
     return EngineLog(engine="sglang", model=model, options=options, said=said)
 
