@@ -130,15 +130,17 @@ def size(count: int | None) -> str:
 def cell(value: object) -> str:
     """A value as a cell of a table.
 
-    >>> cell(414_187_520), cell(None), cell(("q_proj", "v_proj")), cell(True)
-    ('414,187,520', '-', 'q_proj, v_proj', 'yes')
+    >>> cell(414_187_520), cell(None), cell(("q_proj", "v_proj")), cell(Fraction(47, 5000))
+    ('414,187,520', '-', 'q_proj, v_proj', '0.0094')
     """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Fraction):
-        return f"{int(value):,}" if value.denominator == 1 else f"{float(value):,.4g}"
+        if value.denominator == 1:
+            return f"{int(value):,}"
+        return f"{float(value):,.0f}" if value >= 1000 else f"{float(value):.3g}"
     if isinstance(value, (int, float)):
         return f"{value:,}"
     if isinstance(value, Iterable) and not isinstance(value, str):

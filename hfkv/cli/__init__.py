@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "What a repository says of models, held against them; a hook before each commit.",
     "lock": "Write hfkv.lock, by which hfkv check needs no network.",
     "cache": "What is kept of models that were read, and --clear to remove it.",
+    "mcp": "The same as tools for agents: a server of the Model Context Protocol.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 

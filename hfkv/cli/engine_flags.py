@@ -39,14 +39,14 @@ _PP = ("--pipeline-parallel-size", "--pp")
 _KV_DTYPE = ("--kv-cache-dtype",)
 
 _GENERATED = Flag(
-    ("--generated",), "generated", "tokens", "Of the tokens, those that came one by one."
+    ("--generated",), "generated", "tokens", "Of --tokens, those generated one by one."
 )
 _TRANSFORMERS = (
     Flag(
         ("--cache",),
         "cache",
         "text",
-        "The cache's implementation.",
+        "The cache class of generate.",
         ("dynamic", "static", "offloaded", "offloaded_static", "quantized"),
     ),
     Flag(("--max-cache-len",), "max_cache_len", "tokens", "Tokens that a static cache is for."),
@@ -55,7 +55,7 @@ _TRANSFORMERS = (
     Flag(("--axis-key",), "axis_key", "int", "Axis of the groups of keys."),
     Flag(("--axis-value",), "axis_value", "int", "Axis of the groups of values."),
     Flag(("--q-group-size",), "q_group_size", "int", "Elements that share a scale."),
-    Flag(("--residual-length",), "residual_length", "int", "Last tokens that stay as they are."),
+    Flag(("--residual-length",), "residual_length", "int", "Newest tokens not yet quantized."),
     _GENERATED,
 )
 _VLLM = (
@@ -190,7 +190,7 @@ _SGLANG = (
 _LLAMACPP = (
     Flag(("--ctx-size", "--ctx", "-c"), "ctx", "tokens", "Cells for all sequences together."),
     Flag(("--parallel", "-np"), "parallel", "int", "Sequences at once."),
-    Flag(("--kv-unified",), "unified", "on", "One stream of cells for all sequences."),
+    Flag(("--kv-unified",), "unified", "on/off", "One stream of cells for all sequences."),
     Flag(("--cache-type-k", "-ctk"), "cache_type_k", "text", "Type of the keys: f16, q8_0..."),
     Flag(("--cache-type-v", "-ctv"), "cache_type_v", "text", "Type of the values."),
     Flag(("--swa-full",), "swa_full", "on", "As many cells for windows as for other layers."),

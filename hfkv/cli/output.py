@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ def emit(
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None = None,
     tidy: Callable[[], Tidy] | None = None,
+    agent: str = "",
     warnings: Sequence[str] = (),
 ) -> None:
     """Print ``value`` (the JSON value of the result) in ``output``.
@@ -53,6 +55,8 @@ def emit(
         sheets: tables for reading (human; markdown and latex where there is no ``tidy``).
         quiet: the bare figures, one a line.
         rows: flat rows (csv, agent tables); by default the flattened JSON.
+        agent: the fields of ``value`` that an agent needs, apart by spaces, where they are not the
+            columns of a document.
         tidy: the table of fixed columns that stands in every document (csv, markdown, latex).
         warnings: what was asked for and is not in the answer, one sentence each.
     """
@@ -61,7 +65,11 @@ def emit(
     if output is Format.human:
         from hfkv.render.terminal import print_sheets
 
-        print_sheets(sheets(), sys.stdout)
+        print_sheets([_in_flags(sheet) for sheet in sheets()], sys.stdout)
+    elif output is Format.agent and agent and isinstance(value, dict):
+        from hfkv.render.tidy import one_row
+
+        click.echo(one_row(value, agent).tsv())
     else:
         click.echo(_text(output, value, sheets, quiet, rows, tidy))
     warn(warnings)
@@ -83,9 +91,17 @@ def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> l
 
 def say(what: str, message: str) -> None:
     """A line on stderr: ``Error: ...``, ``Warning: ...``."""
+    click.echo(f"{what}: {printable(_flags(message), 4000)}", err=True)
+
+
+def _flags(text: str) -> str:
+    """The text with arguments as the flags of the command that is run."""
     context = click.get_current_context(silent=True)
-    text = as_flags(message, None if context is None else context.command)
-    click.echo(f"{what}: {printable(text, 4000)}", err=True)
+    return as_flags(text, None if context is None else context.command)
+
+
+def _in_flags(sheet: Sheet) -> Sheet:
+    return replace(sheet, notes=[_flags(note) for note in sheet.notes])
 
 
 def print_json(value: dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
@@ -114,11 +130,11 @@ def _text(
         return sheets_to_markdown(sheets()) if tidy is None else tidy().markdown()
     if output is Format.latex:
         return sheets_to_latex(sheets()) if tidy is None else tidy().latex()
-    if output is Format.agent and isinstance(value, dict):
-        # As `hf` does: a single object is compact JSON for an agent, a list is a table.
-        return _json(value, None)
     if tidy is not None:
         return tidy().csv() if output is Format.csv else tidy().tsv()
+    if rows is None and output is Format.agent and isinstance(value, dict):
+        # As `hf` does: what is no table is compact JSON for an agent.
+        return _json(value, None)
     flat = (
         rows()
         if rows is not None

@@ -107,6 +107,8 @@ def verify(
         found.to_json(),
         sheets=lambda: sheets(found),
         quiet=lambda: [str(found.live.bytes)],
+        agent="model reference tokens batch dtype agree hfkv.bytes hfkv.basis live.bytes "
+        "difference_bytes",
     )
     return 1 if found.agree is False else 0
 
@@ -135,5 +137,6 @@ def _adapter(
         found.to_json(),
         sheets=lambda: sheets(found),
         quiet=lambda: [str(found.trainable)],
+        agent="model reference r agree hfkv.trainable hfkv.all hfkv.basis live.trainable live.all",
     )
     return 1 if found.agree is False else 0

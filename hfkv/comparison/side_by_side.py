@@ -50,7 +50,7 @@ class Comparison(Shown):
         reasons: figure name to why it is missing.
     """
 
-    _brief = "model tokens batch kv_cache lora break_even_tokens"
+    _brief = "model tokens batch context_bytes_per_token lora_bytes_per_token break_even_tokens"
 
     model: Model
     tokens: int
@@ -157,11 +157,12 @@ class Comparison(Shown):
         each = self.pretraining_bytes_per_token
         weights = self.model.weight_bytes
         rows.append(row("pretrained: weights", weights, each, self.pretraining.basis, sign))
-        ratios = [
-            f"{name.replace('_over_', ' / ')}: {float(value):,.4g}x"
-            for name, value in self.compression.items()
-            if value is not None
-        ]
+        said = {"kv": "context", "lora": "LoRA"}
+        ratios = []
+        for name, value in self.compression.items():
+            if value is not None:
+                first, second = (said.get(part, part) for part in name.split("_over_"))
+                ratios.append(f"{first} / {second}: {cell(value)}x")
         if self.break_even_tokens is not None:
             ratios.append(f"break-even: {self.break_even_tokens:,} tokens")
         return Table(

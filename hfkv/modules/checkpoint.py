@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hfkv.errors import UnsupportedError
+from hfkv.facts.agreement import CONTRADICTED, Agreement
 from hfkv.facts.config import Config
 from hfkv.modules.agreement import (
     Difference,
@@ -16,7 +17,7 @@ from hfkv.modules.agreement import (
     is_weight,
     unexpected,
 )
-from hfkv.modules.built import CONTRADICTED, CONVOLUTIONS, Built, Module, walk_key
+from hfkv.modules.built import CONVOLUTIONS, Built, Module, walk_key
 from hfkv.modules.conversion import Index, Loaded, Shape, load_names
 from hfkv.modules.geometry import groups_by_config, restore, size_by_config
 from hfkv.modules.table import ModuleRow, Table, ignored_by, nested_at, table_of
@@ -96,9 +97,21 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
         # What is built is the class's own, whatever the file holds.
         built, differs = planned, difference(planned, loaded, ignored)
     if not differs:
-        return replace(built, basis=basis, reason=note)
-    reasons = (differs.told(table.architecture), note)
-    return replace(built, basis=CONTRADICTED, reason="; ".join(filter(None, reasons)))
+        held = sum(map(len, loaded.shapes.values()))
+        told = (
+            f"{held:,} parameters of the header are those of {table.architecture}"
+            if planned is not None
+            else f"{held:,} parameters of the header are those that {table.architecture} can have"
+        )
+        agreement = Agreement(verdict="agrees", told=f"{told} ({note})" if note else told)
+        return replace(built, basis=basis, reason=note, agreement=agreement)
+    told = differs.told(table.architecture)
+    return replace(
+        built,
+        basis=CONTRADICTED,
+        reason="; ".join(filter(None, (told, note))),
+        agreement=Agreement(verdict="differs", told=told),
+    )
 
 
 def _planned(config: Config) -> Built | None:

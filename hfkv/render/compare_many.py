@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hfkv.comparison import Comparison
 from hfkv.errors import HfkvError
+from hfkv.pretraining.statement import TURNED
 from hfkv.reading import printable
 from hfkv.render.compare import (
     WAYS,
@@ -22,7 +23,7 @@ from hfkv.render.compare import (
 from hfkv.render.merged import merged
 from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
-from hfkv.render.words import SIGNS, number, times
+from hfkv.render.words import SAID, SIGNS, number, times
 from hfkv.units import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from hfkv.peft.prompts import Prompt
 
 __all__ = ["many_sentence", "sheets"]
+
+
+#: The way whose count can be a bound.
+_LAST = "pretraining"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,8 @@ def sheets(
             rows=rows,
             facts=[
                 ("basis", _basis([(called[id(item)], item) for item in found])),
-                ("read from", _origins([(called[id(item)], item) for item in found])),
+                ("crosscheck", _crosschecks([(called[id(item)], item) for item in found])),
+                *_origins([(called[id(item)], item) for item in found]),
             ],
             notes=_notes([(called[id(item)], item) for item in found]),
             short={} if short == names else {0: short},
@@ -155,11 +161,15 @@ def many_sentence(found: Sequence[tuple[str, Comparison]]) -> str:
     first = found[0][1]
     ranks = sorted({item.lora.r for _, item in found if item.lora is not None})
     parts = []
-    for place, words in enumerate(WAYS.values()):
-        values = [value for _, item in found if (value := costs(item)[place]) is not None]
+    for place, (way, words) in enumerate(WAYS.items()):
+        values = [
+            (value, SAID[TURNED[item.pretraining.qualifier or "exact"]] if way == _LAST else "")
+            for _, item in found
+            if (value := costs(item)[place]) is not None
+        ]
         if not values:
             continue
-        ends = dict.fromkeys(map(number, (min(values), max(values))))
+        ends = dict.fromkeys(bound + number(value) for value, bound in (min(values), max(values)))
         parts.append(f"{' to '.join(ends)} B {words.format(r=', '.join(map(str, ranks)))}")
     text = f"{len(found)} models: each of {short_tokens(first)} costs {', '.join(parts)}"
     ratios = [(ratio, name) for name, item in found if (ratio := largest_ratio(item))]
@@ -177,21 +187,31 @@ def _basis(found: Sequence[tuple[str, Comparison]]) -> str:
         ("LoRA", [item.lora.basis if item.lora else "refused" for _, item in found]),
         ("pretraining", [item.pretraining.basis for _, item in found]),
     ):
-        parts.append(f"{label} {_grouped(bases, [name for name, _ in found])}")
+        parts.append(f"{label} {', '.join(_grouped(bases, [name for name, _ in found]))}")
     return "; ".join(parts)
 
 
-def _origins(found: Sequence[tuple[str, Comparison]]) -> str:
-    return _grouped([origin_line(item.model) for _, item in found], [name for name, _ in found])
+def _crosschecks(found: Sequence[tuple[str, Comparison]]) -> str:
+    """``agrees; nothing to compare (a)``: the verdicts alone, the notes tell the rest."""
+    verdicts = []
+    for _, item in found:
+        judged = item.kv_cache or item.lora
+        verdicts.append("refused" if judged is None else judged.agreement.verdict)
+    return ", ".join(_grouped(verdicts, [name for name, _ in found]))
 
 
-def _grouped(values: Sequence[str], names: Sequence[str]) -> str:
+def _origins(found: Sequence[tuple[str, Comparison]]) -> list[tuple[str, str]]:
+    lines = _grouped([origin_line(item.model) for _, item in found], [name for name, _ in found])
+    return [("" if place else "read from", line) for place, line in enumerate(lines)]
+
+
+def _grouped(values: Sequence[str], names: Sequence[str]) -> list[str]:
     """The commonest value without names, the others with theirs."""
     groups: dict[str, list[str]] = {}
     for value, name in zip(values, names, strict=True):
         groups.setdefault(value, []).append(name)
     (most, _), *others = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return ", ".join([most, *(f"{value} ({', '.join(given)})" for value, given in others)])
+    return [most, *(f"{value} ({', '.join(given)})" for value, given in others)]
 
 
 def _notes(found: Sequence[tuple[str, Comparison]]) -> list[str]:

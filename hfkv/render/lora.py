@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.explained import explained
 from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
@@ -132,7 +134,11 @@ def _facts(model: Model, figure: Lora) -> list[tuple[str, str]]:
                 f"trained; {figure.saved_bytes:,} bytes as they are held",
             )
         )
-    facts += [("basis", figure.basis), ("read from", origin_line(model))]
+    facts += [
+        ("basis", figure.basis),
+        ("crosscheck", crosscheck_line(figure.agreement)),
+        ("read from", origin_line(model)),
+    ]
     return facts
 
 
@@ -145,13 +151,18 @@ def tidy(model: Model, figure: Lora, value: dict[str, Any], *, by_layer: bool = 
         "notes": [printable(note, 600) for note in notes],
         "explained": value.get("explain", ()),
     }
-    rows: list[dict[str, Any]]
     if by_layer:
         rows = [
             {**same, "layer": layer, "modules": modules, "parameters": parameters}
             for layer, modules, parameters in figure.per_layer
         ]
         return Tidy(columns=LAYER_COLUMNS, rows=rows, **said)
+    return Tidy(columns=COLUMNS, rows=targets(figure, value), **said)
+
+
+def targets(figure: Lora, value: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """One row for each target; ``value`` is the JSON where it holds more than the figure's own."""
+    same = pick(figure.to_json() if value is None else value, _SAME)
     rows = [
         {
             **same,
@@ -170,4 +181,4 @@ def tidy(model: Model, figure: Lora, value: dict[str, Any], *, by_layer: bool = 
     ]
     for row in rows:
         row["share"] = row["parameters"] / figure.parameters if figure.parameters else None
-    return Tidy(columns=COLUMNS, rows=rows, **said)
+    return rows

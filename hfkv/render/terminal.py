@@ -18,7 +18,8 @@ _WIDTH = 80
 #: Between two columns.
 _GAP = "   "
 _BOLD, _HEAD, _CYAN = "1", "1;2", "36"
-#: Cells beside the names of facts; where there are fewer, they stand under one another.
+#: Cells beside the names of facts; where there are fewer, they stand under one another. And of a
+#: long label in the first column, before other columns break their words.
 _LEAST_ROOM = 20
 
 
@@ -199,6 +200,8 @@ def _widths(sheet: Sheet, width: int) -> list[int]:
         max(cells(word) for cell in column for part in _lines(cell) for word in ("", *part.split()))
         for column in zip(sheet.columns, *sheet.rows, strict=True)
     ]
+    # A long name is cut before the numbers beside it, and their headings, are.
+    words[0] = min(words[0], _LEAST_ROOM)
     while sum(widths) > room:
         wide = [index for index in range(len(widths)) if widths[index] > max(words[index], 1)]
         wide = wide or [index for index in range(len(widths)) if widths[index] > 1]

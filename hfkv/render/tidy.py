@@ -16,9 +16,11 @@ from hfkv.reading import printable
 from hfkv.render.machine import cell, to_csv, to_latex, to_markdown, to_tsv
 from hfkv.render.words import number
 
-__all__ = ["Column", "Tidy", "pick"]
+__all__ = ["Column", "Tidy", "one_row", "pick"]
 
 Row = Mapping[str, Any]
+#: Columns without which no figure is passed on.
+_ALWAYS = ("source", "commit", "basis", "qualifier", "error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,13 @@ class Tidy:
         return to_csv(self._plain(self.names), self.names)
 
     def tsv(self) -> str:
-        """The columns of documents, as plain values: what an agent needs, and no more."""
-        names = [column.name for column in self.columns if column.name and column.heading]
+        """The columns of documents, as plain values, with what says how and from where each figure
+        is known: what an agent needs, and no more."""
+        names = [
+            column.name
+            for column in self.columns
+            if column.name and (column.heading or column.name.rpartition(".")[2] in _ALWAYS)
+        ]
         return to_tsv(self._plain(names), names)
 
     def _plain(self, names: Sequence[str]) -> list[dict[str, str]]:
@@ -117,6 +124,16 @@ def _plain(value: object) -> str:
     if isinstance(value, Fraction):
         value = int(value) if value.denominator == 1 else float(value)
     return cell(value)
+
+
+def one_row(value: Row, names: str) -> Tidy:
+    """One row of the fields that are named, apart by spaces.
+
+    >>> one_row({"model": "m", "live": {"bytes": 1}}, "model live.bytes").tsv().split()
+    ['model', 'live.bytes', 'm', '1']
+    """
+    columns = [Column(name=name, heading=name) for name in names.split()]
+    return Tidy(columns=columns, rows=[pick(value, columns)])
 
 
 def pick(value: Row, columns: Sequence[Column]) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,13 +13,14 @@ import pytest
 
 from hfkv.cli.spelling import as_flags
 
+Run = Callable[..., tuple[int, str, str]]
 PACKAGE = Path(__file__).parents[2] / "hfkv"
-#: Parts that speak to the command line alone.
-OF_THE_COMMAND = {"cli", "check", "render", "generate"}
+#: Parts that speak to the command line alone, and of the engines' own flags.
+OF_THE_COMMAND = {"cli", "check", "render", "generate", "engines"}
 FILES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] not in OF_THE_COMMAND
+    if path.relative_to(PACKAGE).parts[0] not in OF_THE_COMMAND and path.name != "start_log.py"
 ]
 
 
@@ -67,3 +70,14 @@ def test_flags_are_those_of_the_command_that_was_asked() -> None:
     assert as_flags("`encoder_tokens` and `r`", commands["plot"]) == "--encoder-tokens and --rank"
     assert as_flags("`revision='refs/pr/1'`", commands["kv"]) == "--revision refs/pr/1"
     assert as_flags("`dtype`", None) == "`dtype`"
+
+
+def test_notes_too_are_in_flags_for_a_person_and_in_names_for_a_program(
+    hfkv: Run, tmp_path: Path
+) -> None:
+    config = {"model_type": "whisper", "is_encoder_decoder": True, "dtype": "float16"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    _, out, err = hfkv("kv", str(tmp_path), "--tokens", "10")
+    assert "--encoder-tokens says otherwise" in " ".join(out.split()), err
+    (note,) = json.loads(hfkv("kv", str(tmp_path), "--tokens", "10", "--json")[1])["notes"]
+    assert "`encoder_tokens` says otherwise" in note

@@ -116,10 +116,15 @@ def test_every_json_says_where_its_facts_came_from(hfkv: Run, offline: None, com
     assert any("a snapshot that ships with hfkv" in note for note in value["notes"])
 
 
-def test_an_agent_gets_the_columns_of_documents(hfkv: Run, offline: None) -> None:
+def test_an_agent_gets_what_documents_have_and_how_it_is_known(hfkv: Run, offline: None) -> None:
     header, *rows = hfkv("compare", *MODELS, "--format", "agent")[1].splitlines()
-    names = [column.name for column in compare_columns.COLUMNS if column.name and column.heading]
-    assert header.split("\t") == names
+    names = header.split("\t")
+    columns = [column for column in compare_columns.COLUMNS if column.name in names]
+    assert [column.name for column in columns] == names
+    assert {column.name for column in compare_columns.COLUMNS if column.heading} - {""} < {*names}
+    for name in ("source", "commit", "kv_cache.basis", "lora.basis", "pretraining.qualifier"):
+        assert name in names
+    assert len(names) < 28
     assert [row.split("\t")[0] for row in rows] == list(MODELS)
 
 

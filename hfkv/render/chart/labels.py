@@ -46,7 +46,7 @@ def each(value: Fraction) -> str:
     for suffix, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3), ("B", 0)):
         if value >= 10**power:
             shown = float(value / 10**power)
-            return f"{shown:.0f} {suffix}" if shown >= 100 else f"{shown:.2g} {suffix}"
+            return f"{shown:.0f} {suffix}" if shown >= 10 else f"{shown:.1f} {suffix}"
     return format_bytes(value)
 
 

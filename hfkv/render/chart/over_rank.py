@@ -105,7 +105,6 @@ def _one(figure: Figure, axis: Axes, chart: OverRank, style: Style) -> None:
             ha="center",
             va="top",
             color=style.soft,
-            paper=style.paper,
         )
     asked = item.asked
     for point in item.points:
@@ -145,7 +144,6 @@ def _one(figure: Figure, axis: Axes, chart: OverRank, style: Style) -> None:
         offset=(6, 5),
         va="bottom",
         color=style.soft,
-        paper=style.paper,
     )
 
 
