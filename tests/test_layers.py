@@ -21,6 +21,7 @@ LAYERS = [
     {"facts"},
     {"modules", "cache", "pretraining"},
     {"peft", "engines"},
+    {"training"},
     {"model"},
     {"comparison"},
     {"live"},

@@ -20,6 +20,7 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import emit, say, unheard, waiting
+from hfkv.cli.strict import doubt, strict_option
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     help="Order several models by a figure, the largest first, or by name.",
 )
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
+@strict_option
 @source_options
 @format_options
 def compare(
@@ -64,6 +66,7 @@ def compare(
     pretraining_tokens: int | None,
     sort: str | None,
     explain: bool,
+    strict: bool,
     revision: str | None,
     source: Source,
     token: str | None,
@@ -136,7 +139,11 @@ def compare(
     for _, item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
             say("Error", reason)
-    return int(any(isinstance(item, HfkvError) or _refusals(item) for _, item in results))
+    compared = [item for _, item in results if not isinstance(item, HfkvError)]
+    doubts = [reason for item in compared for reason in _doubts(item)] if strict else []
+    for reason in doubts:
+        say("Error", reason)
+    return int(bool(doubts) or len(compared) < len(results) or any(map(_refusals, compared)))
 
 
 def _unused(results: Sequence[tuple[str, Comparison | HfkvError]]) -> list[str]:
@@ -165,6 +172,16 @@ def _refusals(item: Comparison) -> list[str]:
         f"no {name} figure: {item.reasons[name]}"
         for name in ("kv_cache", "lora", "cartridge")
         if name in item.reasons
+    ]
+
+
+def _doubts(item: Comparison) -> list[str]:
+    """What ``--strict`` does not let pass."""
+    figures = {"kv_cache": item.kv_cache, "lora": item.lora, "cartridge": item.cartridge}
+    return [
+        f"{item.model.model}: {name}: {why} (--strict)"
+        for name, figure in figures.items()
+        if figure is not None and (why := doubt(figure))
     ]
 
 

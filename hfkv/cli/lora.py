@@ -10,7 +10,9 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, read_model, unheard, waiting, warn
-from hfkv.errors import ConfigError, NotFoundError
+from hfkv.cli.strict import require_exact, strict_option
+from hfkv.cli.train_options import asked, train_options
+from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -55,6 +57,8 @@ def _names(text: str) -> list[str]:
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@strict_option
+@train_options
 @source_options
 @format_options
 @click.pass_context
@@ -70,6 +74,7 @@ def lora(
     by_layer: bool,
     explain: bool,
     snippet: bool,
+    strict: bool,
     revision: str | None,
     source: str,
     token: str | None,
@@ -81,6 +86,7 @@ def lora(
       hfkv lora meta-llama/Meta-Llama-3-70B --rank 32
       hfkv lora Qwen/Qwen3-8B --target-modules q_proj,v_proj --dora
       hfkv lora mistralai/Mistral-7B-v0.3 --adapter-config adapter_config.json
+      hfkv lora Qwen/Qwen3-8B --rank 16 --train --base-dtype 4bit --sequence 4k
 
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
@@ -88,6 +94,7 @@ def lora(
     from hfkv.peft.lora import LoraOptions
 
     output = chosen_format()
+    train = asked(ctx, flags)
     options = _options(flags)
     if adapter_config is not None and (
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
@@ -106,9 +113,23 @@ def lora(
     else:
         chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
+    if strict:
+        require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
         warn(figure.warnings)
+        return 0
+    if train is not None:
+        unused = [
+            f"{flag} changes nothing with --train"
+            for flag, name in (
+                ("--explain", "explain"),
+                ("--layers", "by_layer"),
+                ("--lora-dtype", "lora_dtype"),
+            )
+            if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        ]
+        _print_training(loaded, figure, output, train, [*unused, *figure.warnings])
         return 0
     _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
@@ -152,6 +173,35 @@ def _print(
         tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
         agent="" if by_layer else _AGENT,
         warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
+    )
+
+
+def _print_training(
+    loaded: Model,
+    figure: Adapter,
+    output: Format,
+    train: dict[str, Any],
+    warnings: list[str],
+) -> None:
+    from hfkv.peft.lora import Lora
+    from hfkv.render import train as render
+    from hfkv.render.origin import with_origin
+
+    if not isinstance(figure, Lora):
+        raise UnsupportedError(
+            f"what training {figure.method} takes is not counted",
+            where=loaded.model,
+            expected="a LoRA adapter",
+        )
+    found = loaded.training(figure, **train)
+    value = with_origin(loaded, found.to_json())
+    emit(
+        output,
+        value,
+        sheets=lambda: render.sheets(loaded, found),
+        quiet=lambda: [str(found.bytes)],
+        tidy=lambda: render.tidy(loaded, found, value),
+        warnings=warnings,
     )
 
 

@@ -21,6 +21,7 @@ from hfkv.render.formats import Format
 
 if TYPE_CHECKING:
     from hfkv.render.chart import StyleName
+    from hfkv.source import Source
 
     _Size = click.ParamType[tuple[float, float]]
 else:  # older releases of click have no such subscript
@@ -95,6 +96,9 @@ def plot(
     size: tuple[float, float] | None,
     title: bool,
     rank: int,
+    revision: str | None,
+    source: Source,
+    token: str | None,
     **asked: Any,
 ) -> int:
     """Draw one of the two charts for one or several models, or print its numbers.
@@ -107,6 +111,9 @@ def plot(
 
     In Python it is hfkv.plot(...), which returns a matplotlib figure.
     """
+    from hfkv.comparison.side_by_side import loaded
+    from hfkv.errors import HfkvError
+    from hfkv.model import Model
     from hfkv.render.chart import chart_of, draw, matplotlib, save
 
     if output is not None and output_format == "json":
@@ -114,7 +121,12 @@ def plot(
     if output_format != "json":
         matplotlib()  # what cannot be drawn need not be read
     with waiting(f"reading {', '.join(models[:3])}", Format.human):
-        chart = chart_of(models, over=over, r=rank, **asked)
+        found = loaded(models, revision=revision, source=source, token=token)
+    for item in found:
+        if isinstance(item, HfkvError):
+            raise item
+    read = [item for item in found if isinstance(item, Model)]
+    chart = chart_of(read, over=over, r=rank, **asked)
     if output_format == "json":
         print_json(chart.to_json())
         return 0

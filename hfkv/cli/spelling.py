@@ -11,14 +11,14 @@ __all__ = ["as_flags"]
 #: As the library writes them: an argument between backticks, perhaps with a value.
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
-_OTHERWISE = {"r": "rank", "budget": "fit"}
+_OTHERWISE = {"r": "rank", "budget": "fit", "base_dtype": "held_in"}
 
 
 def as_flags(text: str, command: click.Command | None) -> str:
     """The text with each argument that is an option of ``command`` as its flag.
 
-    ``dtype`` is the one option of a command that ends with it (``--kv-dtype`` of ``kv``,
-    ``--lora-dtype`` of ``lora``).
+    What a command has once is ``--kv-dtype`` of ``kv`` and ``--lora-dtype`` of ``lora`` for
+    ``dtype``.
 
     >>> command = click.Command("kv", params=[click.Option(["--kv-dtype"]),
     ...     click.Option(["--check/--no-check"]), click.Option(["--revision"])])
@@ -33,12 +33,11 @@ def as_flags(text: str, command: click.Command | None) -> str:
 
     def flag(found: re.Match[str]) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
-        option = options.get(name)
+        parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
+        # An engine may have a flag of its own by the plain name.
+        option = parts[0] if len(parts) == 1 else options.get(name)
         if option is None:
-            ending = [item for key, item in options.items() if key.endswith(f"_{name}")]
-            if len(ending) != 1:
-                return found[0]
-            (option,) = ending
+            return found[0]
         if value == "False" and option.secondary_opts:
             return option.secondary_opts[0]
         said = option.opts[0]

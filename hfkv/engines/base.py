@@ -18,6 +18,7 @@ from hfkv.cache.curve import Curve
 from hfkv.dtypes import torch_name
 from hfkv.engines.budget import Budget
 from hfkv.engines.subject import Subject
+from hfkv.shown import Shown, Table, cell, size
 
 __all__ = [
     "Allocation",
@@ -116,8 +117,8 @@ class Buffer:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Allocation(Shown):
     """What an engine allocates for so many sequences of so many tokens.
 
     Attributes:
@@ -136,6 +137,8 @@ class Allocation:
         notes: what a reader must be told, one sentence each.
         facts: further values of the engine's own (block size, pages), for tables and JSON.
     """
+
+    _brief = "model engine version tokens batch bytes held reserved gpus basis"
 
     model: str
     engine: str
@@ -211,6 +214,24 @@ class Allocation:
     def curve(self) -> Curve:
         """Bytes on each GPU against tokens, with exact inverses."""
         return Curve(at=lambda tokens: self.at(max(tokens, 1)), bends=self.bends)
+
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        assumed = tuple(
+            f"{item.option} {item.value} is assumed: {item.why}" for item in self.assumptions
+        )
+        return Table(
+            title=f"{self.model}: {self.tokens:,} tokens{of} in {self.engine} {self.version}",
+            rows=(
+                ("bytes on each GPU", size(self.bytes)),
+                ("in use", size(self.held)),
+                ("reserved beside it", size(self.reserved)),
+                ("GPUs", cell(self.gpus)),
+                ("element type", self.dtype),
+                ("basis", self.basis),
+            ),
+            notes=(*assumed, *self.notes),
+        )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the buffers."""

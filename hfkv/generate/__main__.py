@@ -11,6 +11,7 @@ NAMES = (
     "cache_rows",
     "config_classes",
     "ignored_weights",
+    "loaded_otherwise",
     "module_tables",
     "peft_facts",
     "peft_methods",

@@ -140,6 +140,7 @@ def sheets(
             rows=rows,
             facts=[
                 ("basis", _basis([(called[id(item)], item) for item in found])),
+                ("crosscheck", _crosschecks([(called[id(item)], item) for item in found])),
                 *_origins([(called[id(item)], item) for item in found]),
             ],
             notes=_notes([(called[id(item)], item) for item in found]),
@@ -188,6 +189,15 @@ def _basis(found: Sequence[tuple[str, Comparison]]) -> str:
     ):
         parts.append(f"{label} {', '.join(_grouped(bases, [name for name, _ in found]))}")
     return "; ".join(parts)
+
+
+def _crosschecks(found: Sequence[tuple[str, Comparison]]) -> str:
+    """``agrees; nothing to compare (a)``: the verdicts alone, the notes tell the rest."""
+    verdicts = []
+    for _, item in found:
+        judged = item.kv_cache or item.lora
+        verdicts.append("refused" if judged is None else judged.agreement.verdict)
+    return ", ".join(_grouped(verdicts, [name for name, _ in found]))
 
 
 def _origins(found: Sequence[tuple[str, Comparison]]) -> list[tuple[str, str]]:

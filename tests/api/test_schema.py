@@ -14,6 +14,7 @@ import pytest
 
 import hfkv as package
 from hfkv.data import read_json
+from hfkv.engines import ENGINES
 from hfkv.json_value import SCHEMA_VERSION
 from tests.conftest import LLAMA
 from tests.modules.test_packed import GPTQ
@@ -86,6 +87,17 @@ def test_every_command_of_a_model(hfkv: Run, model: str) -> None:
         _check(_run(hfkv, "plot", model, "--over", over), f"over_{over}")
 
 
+@pytest.mark.parametrize("options", [(), ("--layers",)])
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "transformers"])
+def test_what_an_engine_allocates(hfkv: Run, engine: str, options: tuple[str, ...]) -> None:
+    arguments = ("--source", "snapshot", "--engine", engine, *options, "--json")
+    code, out, err = hfkv("kv", "meta-llama/Meta-Llama-3-8B", *arguments)
+    if "not counted yet" in err:
+        pytest.skip(err)
+    assert code == 0, err
+    _check(json.loads(out), "allocation")
+
+
 def test_several_and_what_could_not_be_read(hfkv: Run) -> None:
     code, out, _ = hfkv(
         "compare", *MODELS, "nobody/nothing", "--source", "snapshot", "--json", "--cartridge", "64"
@@ -114,6 +126,18 @@ def test_adapters_that_are_no_lora(hfkv: Run, tmp_path: Path) -> None:
     path.write_text(json.dumps({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 8}))
     value = _run(hfkv, "lora", "meta-llama/Llama-2-7b-hf", "--adapter-config", str(path))
     _check(value, "prompt_document")
+
+
+def test_what_training_takes(hfkv: Run) -> None:
+    for options in (
+        (),
+        ("--sequence", "4k", "--gradient-checkpointing"),
+        ("--gpus", "8", "--strategy", "zero3"),
+        ("--base-dtype", "4bit", "--optimizer", "paged8bit", "--target-modules", "q_proj,nothing"),
+    ):
+        _check(_run(hfkv, "lora", LLAMA, "--train", *options), "training")
+    model = package.load("Qwen/Qwen3-30B-A3B", source="snapshot")
+    _check(model.training(model.lora(r=2), sequence=10).to_dict(), "training")
 
 
 def test_dicts_of_python() -> None:

@@ -164,13 +164,11 @@ def test_the_chart_draws_no_floor() -> None:
     }
     assert all(mark.source and mark.assumption for mark in model.marks)
     figure = draw(over_rank([LLAMA], tokens=100_000))
-    label = figure.axes[1].get_xlabel()
-    assert "rank 54 at most: 1% of the weights" in label
-    assert "rank 1,265 at most, beyond the chart: bytes of the cache" in label
-    assert "rank 1 at least: 2 bits in a parameter" in label
-    drawn = {text.get_text() for text in figure.axes[0].texts}
-    assert {"r=32", "r=54"} <= drawn
-    assert not {"r=1", "r=1,265"} & drawn
+    drawn = "\n".join(text.get_text() for axis in figure.axes for text in axis.texts)
+    assert "rank 54 at most: 1% of the weights" in drawn
+    assert "bytes of the cache" in drawn
+    assert "at least: " not in drawn
+    assert "in a parameter" not in drawn
 
 
 def test_sequences_count_together() -> None:

@@ -15,7 +15,13 @@ from hfkv.engines.subject import Subject
 from hfkv.engines.vllm.checks import checked_gpu, context_parallel, data, named_dtype, sparse_types
 from hfkv.engines.vllm.draft import draft_kinds
 from hfkv.engines.vllm.groups import Group, bytes_per_block, groups_of
-from hfkv.engines.vllm.kv_dtypes import dense_block, kv_dtype, latent_block, model_dtype
+from hfkv.engines.vllm.kv_dtypes import (
+    KvDtype,
+    dense_block,
+    kv_dtype,
+    latent_block,
+    model_dtype,
+)
 from hfkv.engines.vllm.layers import Making, flat, layer_specs
 from hfkv.engines.vllm.specs import Request, Spec
 from hfkv.errors import InputError, UnsupportedError
@@ -158,6 +164,9 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
     capability = (gpu["capability"][0], gpu["capability"][1])
     own = model_dtype(subject, engine.dtype)
     kv = kv_dtype(subject, engine.kv_dtype, own, capability)
+    if kv.is_fp8 and set(subject.architectures) & set(data()["without_kv_dtype"]):
+        note = "vLLM does not hand --kv-cache-dtype to this class's attention"
+        kv = KvDtype(word="auto", element=own, note=note)
     kinds = list(subject.plan.kinds)
     parts = [part for kind in kinds for part in flat(kind)]
     states = any(isinstance(part, State) for part in parts)
@@ -193,7 +202,10 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
         for rank in range(engine.pp)
     )
     batches = engine.pp + 1 if engine.async_scheduling is not False else engine.pp
-    batched = engine.max_num_batched_tokens or gpu["max_num_batched_tokens"]
+    batched = engine.max_num_batched_tokens or max(
+        gpu["max_num_batched_tokens"],
+        *(data()["least_batched_tokens"].get(name, 0) for name in subject.architectures),
+    )
     return Plan(
         engine=engine,
         subject=subject,
@@ -330,9 +342,7 @@ def _is_exact(engine: Vllm, subject: Subject, parts: list[Kind]) -> bool:
         return False
     if not set(subject.architectures) & set(data()["checked"]):
         return False
-    if engine.num_speculative_tokens > 1 or engine.async_scheduling is False:
-        return False
-    return engine.gpu.lower() in ("h100", "h200", "b200")
+    return engine.num_speculative_tokens <= 1 and engine.async_scheduling is not False
 
 
 def _assumptions(
