@@ -22,6 +22,8 @@ __all__ = ["Entry", "methods", "parse_methods"]
 _TOKENS = "num_virtual_tokens"
 #: No size is tried beyond this.
 _MOST = 2**40
+#: No layer is as wide as that, and no bank of vectors as long.
+_BEYOND = 2**29
 #: Methods that have targets of their own.
 _OWN_TARGETS = frozenset(["ADAPTION_PROMPT", "LN_TUNING", "TRAINABLE_TOKENS"])
 
@@ -203,7 +205,24 @@ def _largest(where: str, knob: Knob, made: Callable[[int | None], Adapter], limi
             where=where,
             expected=f"at most {limit:,}",
         )
-    return (_first(lambda value: not fits(value), knob.least) - 1) * knob.step
+    # Beyond some size a method can have all that there is: the smallest of those is meant.
+    most = _last(fits, knob.least)
+    size = made(most * knob.step).bytes
+    return _first(lambda value: made(value * knob.step).bytes >= size, knob.least) * knob.step
+
+
+def _last(holds: Callable[[int], bool], least: int) -> int:
+    """The largest number for which something holds that then holds for all smaller ones, from
+    ``least`` on; one that is far beyond all layers where it holds for all."""
+    low, high = least, least + 1
+    while holds(high):
+        if high >= _BEYOND:
+            return high
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _first(holds: Callable[[int], bool], least: int) -> int:
