@@ -57,11 +57,18 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
         from hfkv.modules.composites import with_parts
 
         table = with_parts(table, own)
+    # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
+    # difference of the file's.
+    packed = bool(note)
+    planned = None if packed else _planned(config)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
         for parameter in row.parameters
     )
+    if planned is not None:
+        # The table was made of the class's defaults and what was tried beside them.
+        known |= {template(name)[0] for name in planned.shapes()}
     loaded = load_names(
         tensors,
         table.conversions,
@@ -72,10 +79,6 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
-    # difference of the file's.
-    packed = bool(note)
-    planned = None if packed else _planned(config)
     if restore(loaded, table, own, where, None if planned is None else planned.shapes):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "

@@ -184,3 +184,21 @@ def test_t5_names_its_weights_by_block() -> None:
     kv_cache(facts(T5, good), tokens=5, encoder_tokens=7)
     other = kv_cache(facts(T5, {**good, name.format(1): (32, 32)}), tokens=5, encoder_tokens=7)
     assert "64 by config.json" in other.notes[0]
+
+
+@pytest.mark.parametrize(("encoder", "tokens"), [("vit", 577), ("clip_vision_model", None)])
+def test_an_encoder_of_pictures_of_one_size_has_one_length(
+    encoder: str, tokens: int | None
+) -> None:
+    config = {
+        "model_type": "vision-encoder-decoder",
+        "is_encoder_decoder": True,
+        "encoder": {"model_type": encoder, "image_size": 384, "patch_size": 16},
+        "decoder": {"model_type": "trocr", "decoder_layers": 2},
+        "dtype": "bfloat16",
+    }
+    if tokens is None:
+        with pytest.raises(UnsupportedError, match="nothing in its config fixes"):
+            kv_cache(facts(config), tokens=5)
+    else:
+        assert kv_cache(facts(config), tokens=5).encoder_tokens == tokens

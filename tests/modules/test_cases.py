@@ -1,4 +1,4 @@
-"""The shared cases of files that contradict themselves or their class, each with its right answer."""
+"""The shared cases of files that contradict themselves or their class, with the right answers."""
 
 from __future__ import annotations
 

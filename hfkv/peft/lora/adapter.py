@@ -29,6 +29,11 @@ _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
 #: What PEFT casts to float32 by default, to train it.
 _CAST = ("BF16", "F16", "F8_E4M3", "F8_E5M2")
 
+_UNSTATED = (
+    "neither config.json nor a safetensors header says the model's dtype: the bytes are those in "
+    "float32, in which PEFT trains an adapter unless told otherwise; `dtype` says another"
+)
+
 __all__ = ["Lora", "Target", "adapter_dtype", "base_dtype", "count", "is_cast"]
 
 
@@ -230,7 +235,12 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         UnsupportedError: the layers cannot be counted honestly.
     """
     facts = base.facts
-    element = adapter_dtype(facts, base.config, dtype)
+    unstated: tuple[str, ...] = ()
+    try:
+        element = adapter_dtype(facts, base.config, dtype)
+    except UnsupportedError:
+        # Only the bytes need a dtype: the count does not.
+        element, unstated = "F32", (_UNSTATED,)
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
@@ -262,7 +272,8 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         facts=facts,
         agreement=built.agreement,
     )
-    return replace(figure, notes=notes(built, injection, options, figure.training_bytes, element))
+    told = notes(built, injection, options, figure.training_bytes, element)
+    return replace(figure, notes=(*told, *unstated))
 
 
 def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
