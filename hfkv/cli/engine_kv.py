@@ -35,6 +35,7 @@ def show(
 ) -> int:
     """Print what one engine allocates, or what it makes of a budget."""
     from hfkv.render.engines import sheets, tidy
+    from hfkv.render.explained import explained
 
     fitted = None
     if budget is None:
@@ -56,13 +57,16 @@ def show(
     if fitted is not None:
         value["fit"] = fitted.to_json()
     bare = str(figure.bytes) if fitted is None else str(fitted.pool_tokens)
-    warnings = unheard(output, layers=by_layer)
     if explain:
-        warnings.append("--explain changes nothing with an engine; --layers lists its buffers")
+        value["explain"] = figure.explain()
+    warnings = unheard(output, explain=explain, layers=by_layer)
     emit(
         output,
         value,
-        sheets=lambda: sheets(model, figure, fit=fitted, by_buffer=by_layer),
+        sheets=lambda: [
+            *sheets(model, figure, fit=fitted, by_buffer=by_layer),
+            *([explained(figure.explain(), "How this is computed")] if explain else []),
+        ],
         quiet=lambda: [bare],
         tidy=lambda: tidy(model, value, by_buffer=by_layer),
         warnings=warnings,

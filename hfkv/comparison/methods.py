@@ -22,6 +22,8 @@ __all__ = ["Entry", "methods", "parse_methods"]
 _TOKENS = "num_virtual_tokens"
 #: No size is tried beyond this.
 _MOST = 2**40
+#: No layer is as wide as that, and no bank of vectors as long.
+_BEYOND = 2**29
 #: Methods that have targets of their own.
 _OWN_TARGETS = frozenset(["ADAPTION_PROMPT", "LN_TUNING", "TRAINABLE_TOKENS"])
 
@@ -72,12 +74,12 @@ def parse_methods(text: str) -> list[tuple[str, int | None]]:
         if method not in METHODS:
             raise InputError(
                 f"found {describe(name)}",
-                where="--method",
+                where="`method`",
                 expected="names among " + ", ".join(sorted(METHODS)).lower(),
             )
         if colon and not (size.isascii() and size.isdigit() and 0 < int(size) <= _MOST):
             raise InputError(
-                f"found {describe(item)}", where="--method", expected="NAME or NAME:SIZE"
+                f"found {describe(item)}", where="`method`", expected="NAME or NAME:SIZE"
             )
         found.append((method, int(size) if colon else None))
     return found
@@ -145,7 +147,7 @@ def _entry(
     if method in RULES:
         fields = {**RULES[method].defaults, **fields}
     if size is not None and knob is None:
-        raise InputError(f"{method.lower()} has no field that sets its size", where="--method")
+        raise InputError(f"{method.lower()} has no field that sets its size", where="`method`")
 
     def made(value: int | None) -> Adapter:
         chosen = {} if value is None or knob is None else _sized(knob, value)
@@ -158,7 +160,7 @@ def _entry(
     elif size is None and knob is not None and knob.name == _TOKENS:
         raise InputError(
             f"{method.lower()} has no default size",
-            where="--method",
+            where="`method`",
             expected=f"{method.lower()}:TOKENS, or --match-bytes",
         )
     figure = made(size)
@@ -203,7 +205,24 @@ def _largest(where: str, knob: Knob, made: Callable[[int | None], Adapter], limi
             where=where,
             expected=f"at most {limit:,}",
         )
-    return (_first(lambda value: not fits(value), knob.least) - 1) * knob.step
+    # Beyond some size a method can have all that there is: the smallest of those is meant.
+    most = _last(fits, knob.least)
+    size = made(most * knob.step).bytes
+    return _first(lambda value: made(value * knob.step).bytes >= size, knob.least) * knob.step
+
+
+def _last(holds: Callable[[int], bool], least: int) -> int:
+    """The largest number for which something holds that then holds for all smaller ones, from
+    ``least`` on; one that is far beyond all layers where it holds for all."""
+    low, high = least, least + 1
+    while holds(high):
+        if high >= _BEYOND:
+            return high
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _first(holds: Callable[[int], bool], least: int) -> int:

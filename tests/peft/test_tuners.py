@@ -150,6 +150,8 @@ def test_it_is_what_peft_makes(name: str, method: str, tmp_path: Path) -> None:
             if not isinstance(theirs, str):
                 wrong.append((case, f"hfkv refuses: {error}", theirs[:3]))
             continue
+        if not _again(figure, mine):
+            wrong.append((case, figure.snippet()))
         if isinstance(theirs, str):
             wrong.append((case, figure.parameters, f"PEFT refuses: {theirs}"))
             continue
@@ -177,8 +179,34 @@ def test_it_is_what_peft_makes(name: str, method: str, tmp_path: Path) -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
+def _again(figure: Any, mine: Model) -> bool:
+    """Whether PEFT's own config object, made by the snippet, makes the same adapter."""
+    import peft
+
+    config = eval(figure.snippet(), vars(peft))
+    again = mine.adapter(config.to_dict())
+    return (again.parameters, again.saved_parameters) == (
+        figure.parameters,
+        figure.saved_parameters,
+    )
+
+
 def _product(shape: tuple[int, ...]) -> int:
     found = 1
     for side in shape:
         found *= side
     return found
+
+
+def test_the_page_of_methods_names_each() -> None:
+    page = (Path(__file__).parents[2] / ".github" / "METHODS.md").read_text("utf-8")
+    for name, rule in RULES.items():
+        size = f"`{rule.knob.name}`" if rule.knob else "-"
+        assert any(
+            line.startswith(f"| `{name}` | `{FACTS['methods'][name]['class']}` |")
+            and line.endswith(f"| {size} |")
+            for line in page.splitlines()
+        ), name
+    for name, reason in UNCOUNTED.items():
+        assert f"`{name}`" in page
+        assert reason.split(",")[0] in " ".join(page.split())
