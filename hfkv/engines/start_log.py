@@ -130,6 +130,9 @@ _LLAMA = {
         r"\(\s*(?P<cells>[0-9]{1,12}) cells,\s*(?P<layers>[0-9]{1,6}) layers,\s*"
         r"(?P<seqs>[0-9]{1,6})(?:/\s*(?P<streams>[0-9]{1,6}))? seqs[^)]*\), (?P<parts>.{1,200})"
     ),
+    "older cache": re.compile(
+        r"\bllama_\w{1,40}: KV self size\s*=\s*(?P<size>[0-9.]{1,20}) MiB, (?P<parts>.{1,200})"
+    ),
     "state": re.compile(
         r"\bllama_dsv4_comp_state: (?P<name>csa|hca|lid) ratio = .{1,80}?"
         rf"layers = (?P<layers>[0-9]{{1,6}}), {_SIZE}"
@@ -161,7 +164,7 @@ def _llama_cpp(lines: list[str]) -> EngineLog:
                 contexts += 1
             if contexts <= 1:
                 settings.setdefault(item.values["name"], item.values["value"])
-        elif contexts <= 1 and item.what in ("cache", "state"):
+        elif contexts <= 1 and item.what in ("cache", "older cache", "state"):
             caches.append(item)
         elif contexts <= 1 and item.what == "swa_full":
             swa_full = True

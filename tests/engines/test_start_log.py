@@ -211,6 +211,21 @@ def test_the_sentences_of_sglang_itself() -> None:
     assert compared > 50
 
 
+def test_the_words_of_an_older_llama_cpp() -> None:
+    text = """\
+llama_init_from_model: n_seq_max     = 1
+llama_init_from_model: n_ctx         = 4096
+llama_init_from_model: n_ubatch      = 512
+llama_init_from_model: KV self size  =    4.00 MiB, K (f16):    2.00 MiB, V (f16):    2.00 MiB
+"""
+    found = hold_against(model("llama"), parse_log(text.encode(), where="x"))
+    assert found.agree, found.lines
+    assert [line.what for line in found.lines] == [
+        "llama_kv_cache: K (f16)",
+        "llama_kv_cache: V (f16)",
+    ]
+
+
 def test_another_model_is_told_from_it() -> None:
     found = hold_against(model("llama"), parse_log(LLAMA.encode(), where="x"))
     assert not found.agree
