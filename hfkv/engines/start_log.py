@@ -213,7 +213,7 @@ _VLLM = {
     ),
     "available": re.compile(r"Available KV cache memory: (?P<size>[0-9.]{1,12}) GiB"),
     "blocks": re.compile(r"# GPU blocks: (?P<blocks>[0-9]{1,12})"),
-    "arguments": re.compile(r"non-default args: (?P<arguments>\{.{0,60000}\})"),
+    "arguments": re.compile(r"non-default args: (?P<arguments>\{.*)"),
     "config": re.compile(
         r"Initializing a V1 LLM engine \(v(?P<version>[^)]{1,40})\) with config: (?P<config>.*)"
     ),
@@ -243,7 +243,9 @@ def _vllm(lines: list[str]) -> EngineLog:
             options.update({name: pairs[name] for name in _VLLM_CONFIG if name in pairs})
     for item in found:
         if item.what == "arguments":
-            given = _literal(item.values["arguments"])
+            # To the last brace by hand: a pattern would look for it from every beginning anew.
+            text = item.values["arguments"]
+            given = _literal(text[: text.rfind("}") + 1])
             model = model or str(given.get("model_tag") or given.get("model") or "")
             options.update(given)
     if isinstance(options.get("dtype"), str):
