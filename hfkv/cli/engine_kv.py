@@ -82,7 +82,7 @@ def show(
             *([explained(figure.explain(), "How this is computed")] if explain else []),
         ],
         quiet=lambda: [bare],
-        tidy=lambda: tidy(model, value, by_buffer=by_layer),
+        tidy=lambda: tidy(model, figure, value, fit=fitted, by_buffer=by_layer),
         warnings=warnings,
     )
     return 0

@@ -48,6 +48,8 @@ COLUMNS = (
 )
 BUFFER_COLUMNS = (
     Column(name="model", heading="model", words=True),
+    Column(name="source"),
+    Column(name="commit"),
     Column(name="engine", heading="engine", words=True),
     Column(name="name", heading="buffer", words=True),
     Column(name="layers", heading="layers"),
@@ -80,21 +82,26 @@ def sheets(
         ("basis", figure.basis),
         ("read from", origin_line(model)),
     ]
-    assumed = [
-        f"assumed: {item.option} {_said(item.value)} ({printable(item.why, 200)})"
-        for item in figure.assumptions
-    ]
-    notes = [*figure.notes, *(fit.notes if fit is not None else ()), *notes_of(model)]
     found = [
         Sheet(
             title=_title(figure, fit),
             facts=facts,
-            notes=[*assumed, *(printable(note, 600) for note in dict.fromkeys(notes))],
+            notes=_notes(model, figure, fit),
         )
     ]
     if by_buffer:
         found.append(_buffers(figure))
     return found
+
+
+def _notes(model: Model, figure: Allocation, fit: Fit | None) -> list[str]:
+    """What was assumed, then what else must be known."""
+    assumed = [
+        f"assumed: {item.option} {_said(item.value)} ({printable(item.why, 200)})"
+        for item in figure.assumptions
+    ]
+    notes = [*figure.notes, *(fit.notes if fit is not None else ()), *notes_of(model)]
+    return [*assumed, *(printable(note, 600) for note in dict.fromkeys(notes))]
 
 
 def _title(figure: Allocation, fit: Fit | None) -> str:
@@ -152,15 +159,26 @@ def _buffers(figure: Allocation) -> Sheet:
     )
 
 
-def tidy(model: Model, value: dict[str, Any], *, by_buffer: bool = False) -> Tidy:
+def tidy(
+    model: Model,
+    figure: Allocation,
+    value: dict[str, Any],
+    *,
+    fit: Fit | None = None,
+    by_buffer: bool = False,
+) -> Tidy:
     """The rows of one engine: the figure, or its buffers."""
+    columns: Sequence[Column] = COLUMNS
+    rows = [pick(value, COLUMNS)]
     if by_buffer:
-        shared = {"model": value["model"], "engine": value["engine"]}
-        return Tidy(
-            columns=BUFFER_COLUMNS, rows=[{**shared, **buffer} for buffer in value["buffers"]]
-        )
-    notes = [printable(note, 600) for note in value["notes"]]
-    return Tidy(columns=COLUMNS, rows=[pick(value, COLUMNS)], notes=notes)
+        shared = {name: value[name] for name in ("model", "source", "commit", "engine")}
+        columns, rows = BUFFER_COLUMNS, [{**shared, **buffer} for buffer in value["buffers"]]
+    return Tidy(
+        columns=columns,
+        rows=rows,
+        title=f"{_title(figure, fit)}, read from {origin_line(model)}",
+        notes=_notes(model, figure, fit),
+    )
 
 
 def all_sheets(

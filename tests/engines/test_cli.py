@@ -105,7 +105,7 @@ def test_layers_and_arithmetic(hfkv: Run) -> None:
     assert "Buffers on each GPU" in out
     assert "How this is computed" in out
     csv = hfkv("kv", LLAMA, "--engine", "vllm", "--layers", "--format", "csv")[1]
-    assert csv.splitlines()[0].startswith("model,engine,name,layers,dtype,bytes,held,reserved")
+    assert csv.splitlines()[0].startswith("model,source,commit,engine,name,layers,dtype")
 
 
 def test_help_lists_the_flags_of_the_engine_that_is_named(hfkv: Run) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hfkv.render import adapter, compare_columns, kv, lora, rank, tokens
+from hfkv.render import adapter, compare_columns, engines, kv, lora, rank, tokens
 from hfkv.render.tidy import Column
 from tests.conftest import LLAMA
 
@@ -23,6 +23,8 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
     "compare": ((), compare_columns.COLUMNS),
     "kv": ((), kv.COLUMNS),
     "kv --layers": (("--layers",), kv.LAYER_COLUMNS),
+    "kv --engine": (("--engine", "vllm"), engines.COLUMNS),
+    "kv --engine --layers": (("--engine", "vllm", "--layers"), engines.BUFFER_COLUMNS),
     "lora": ((), lora.COLUMNS),
     "lora --layers": (("--layers",), lora.LAYER_COLUMNS),
     "rank": ((), rank.COLUMNS),
