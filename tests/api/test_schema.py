@@ -98,6 +98,10 @@ def test_what_an_engine_allocates(hfkv: Run, engine: str, options: tuple[str, ..
     _check(json.loads(out), "allocation")
 
 
+def test_all_engines_side_by_side(hfkv: Run) -> None:
+    _check(_run(hfkv, "kv", "meta-llama/Meta-Llama-3-8B", "--engine", "all"), "kv_of_engines")
+
+
 def test_several_and_what_could_not_be_read(hfkv: Run) -> None:
     code, out, _ = hfkv(
         "compare", *MODELS, "nobody/nothing", "--source", "snapshot", "--json", "--cartridge", "64"
