@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.engine_options import chosen_engine, engine_options
 from hfkv.cli.methods import method_options, others
 from hfkv.cli.options import (
     TOKENS,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @tokens_option()
 @batch_option
 @kv_options
+@engine_options()
 @click.option(
     "--cartridge",
     type=TOKENS,
@@ -86,6 +88,9 @@ def compare(
     from hfkv.render.compare import sheets
 
     output = chosen_format()
+    asked["engine"] = chosen_engine(asked["kv_dtype"])
+    if asked["engine"] is not None:
+        asked["kv_dtype"] = "auto"
     results: list[tuple[str, Comparison | HfkvError]] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)

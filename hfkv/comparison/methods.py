@@ -74,12 +74,12 @@ def parse_methods(text: str) -> list[tuple[str, int | None]]:
         if method not in METHODS:
             raise InputError(
                 f"found {describe(name)}",
-                where="--method",
+                where="`method`",
                 expected="names among " + ", ".join(sorted(METHODS)).lower(),
             )
         if colon and not (size.isascii() and size.isdigit() and 0 < int(size) <= _MOST):
             raise InputError(
-                f"found {describe(item)}", where="--method", expected="NAME or NAME:SIZE"
+                f"found {describe(item)}", where="`method`", expected="NAME or NAME:SIZE"
             )
         found.append((method, int(size) if colon else None))
     return found
@@ -147,7 +147,7 @@ def _entry(
     if method in RULES:
         fields = {**RULES[method].defaults, **fields}
     if size is not None and knob is None:
-        raise InputError(f"{method.lower()} has no field that sets its size", where="--method")
+        raise InputError(f"{method.lower()} has no field that sets its size", where="`method`")
 
     def made(value: int | None) -> Adapter:
         chosen = {} if value is None or knob is None else _sized(knob, value)
@@ -160,7 +160,7 @@ def _entry(
     elif size is None and knob is not None and knob.name == _TOKENS:
         raise InputError(
             f"{method.lower()} has no default size",
-            where="--method",
+            where="`method`",
             expected=f"{method.lower()}:TOKENS, or --match-bytes",
         )
     figure = made(size)

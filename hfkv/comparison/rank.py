@@ -18,6 +18,8 @@ from hfkv.shown import Shown, Table, cell, size
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hfkv.engines import Engine
+
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -66,6 +68,7 @@ class Ranks(Shown):
         rows: rank 1 to 1024, of them those that PEFT takes.
         rules: the rules for choosing one, side by side.
         experts: what a rank means for the experts of a mixture; None for other models.
+        warnings: what was asked of the adapter and PEFT does nothing with.
     """
 
     _brief = "model tokens dtype kv_cache_bytes weight_bytes largest basis"
@@ -82,6 +85,7 @@ class Ranks(Shown):
     rows: tuple[RankRow, ...]
     rules: tuple[RankRule, ...]
     experts: Experts | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest(self) -> int | None:
@@ -148,6 +152,7 @@ def ranks(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    engine: Engine | None = None,
     assumed: Assumed | None = None,
 ) -> Ranks:
     """Every rank of interest, and what each rule makes of them.
@@ -155,7 +160,7 @@ def ranks(
     Args:
         model: the model.
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
-        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
+        encoder_tokens, crosscheck, engine: as in :meth:`hfkv.Model.kv_cache`.
         assumed: what the rules take for granted.
 
     Raises:
@@ -173,6 +178,7 @@ def ranks(
             dtype=kv_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            engine=engine,
         )
     tokens *= batch
     # Counted once: every other rank is on its line.
@@ -216,4 +222,5 @@ def ranks(
         rows=tuple(row(r) for r in RANKS if line.takes(r)),
         rules=found,
         experts=experts_of(model.base, adapter),
+        warnings=adapter.warnings,
     )

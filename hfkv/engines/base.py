@@ -18,6 +18,7 @@ from hfkv.cache.curve import Curve
 from hfkv.dtypes import torch_name
 from hfkv.engines.budget import Budget
 from hfkv.engines.subject import Subject
+from hfkv.facts.agreement import NOTHING, Agreement
 from hfkv.shown import Shown, Table, cell, size
 
 __all__ = [
@@ -155,6 +156,7 @@ class Allocation(Shown):
     assumptions: tuple[Assumption, ...] = ()
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    agreement: Agreement = field(default=NOTHING, repr=False)
 
     def _of(self, rank: int) -> tuple[int, int]:
         mine = [buffer for buffer in self.buffers if buffer.rank == rank]
@@ -233,6 +235,21 @@ class Allocation(Shown):
             notes=(*assumed, *self.notes),
         )
 
+    def explain(self) -> list[str]:
+        """The buffers one by one, and what they add up to."""
+        lines = [f"{self.engine} {self.version}, basis {self.basis}"]
+        for buffer in self.buffers:
+            stage = f", stage {buffer.rank}" if len(self.ranks) > 1 else ""
+            reserved = f" + {buffer.reserved:,} reserved: {buffer.why}" if buffer.reserved else ""
+            lines.append(
+                f"{buffer.name} of {buffer.layers} layers{stage}, {torch_name(buffer.dtype)}: "
+                f"{buffer.held:,} B held{reserved}"
+            )
+        lines.append(f"on each GPU: {self.held:,} + {self.reserved:,} = {self.bytes:,} B")
+        lines += [f"{name} = {value}" for name, value in self.facts.items()]
+        lines += [f"assumed {item.option} = {item.value}: {item.why}" for item in self.assumptions]
+        return lines
+
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the buffers."""
         value: dict[str, Any] = {
@@ -258,6 +275,7 @@ class Allocation(Shown):
                 for item in self.assumptions
             ],
             "engine_facts": dict(self.facts),
+            "crosscheck": self.agreement.to_json(),
             "notes": list(self.notes),
         }
         if layers:

@@ -149,6 +149,18 @@ class Model(Shown):
         engine: Engine,
     ) -> Allocation: ...
 
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None,
+    ) -> KVCache | Allocation: ...
+
     def kv_cache(
         self,
         *,
@@ -353,7 +365,14 @@ class Model(Shown):
                 hint=f"{engine.name} has options of its own for the types of its cache",
             )
         subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        return engine.allocate(subject, tokens=tokens, batch=batch)
+        made = engine.allocate(subject, tokens=tokens, batch=batch)
+        if made.gpus > 1:
+            note = (
+                f"{made.engine}'s bytes are those on each of {made.gpus} GPUs, "
+                f"{made.all_gpus:,} B on all"
+            )
+            made = replace(made, notes=(*made.notes, note))
+        return replace(made, agreement=self.agreement) if crosscheck else made
 
     @cached_property
     def agreement(self) -> Agreement:

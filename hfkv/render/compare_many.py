@@ -28,6 +28,7 @@ from hfkv.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation
     from hfkv.peft.lora import Lora
     from hfkv.peft.prompts import Prompt
 
@@ -56,7 +57,7 @@ def _whole(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _size(figure: KVCache | Lora | Prompt | None) -> str:
+def _size(figure: KVCache | Allocation | Lora | Prompt | None) -> str:
     return "-" if figure is None else format_bytes(figure.bytes)
 
 

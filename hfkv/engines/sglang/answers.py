@@ -12,7 +12,13 @@ from hfkv.engines.base import Allocation, Assumption, Buffer, Fit, options_of
 from hfkv.engines.budget import Budget
 from hfkv.engines.sglang.cells import Cells, cells, data
 from hfkv.engines.sglang.compressed import v4_from_budget, v4_from_tokens
-from hfkv.engines.sglang.pools import Pools, from_budget, from_tokens, slots_per_request
+from hfkv.engines.sglang.pools import (
+    Pools,
+    capped_window,
+    from_budget,
+    from_tokens,
+    slots_per_request,
+)
 from hfkv.engines.subject import Subject
 from hfkv.engines.weights import weights_per_gpu
 from hfkv.errors import InputError
@@ -216,7 +222,11 @@ def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch:
         pools = from_budget(engine, cell, available, context)
         made = allocation(engine, subject, tokens=min(tokens, pools.tokens), batch=batch)
         made = replace(made, buffers=_buffers(pools, made.tokens, batch))
-        total, log, running = pools.tokens, _log(pools), pools.running
+        total, log, running = (
+            pools.tokens,
+            _log(pools, by_share=capped_window(engine, cell) is None),
+            pools.running,
+        )
         facts = _facts(pools)
     return Fit(
         allocation=replace(made, assumptions=tuple(assumed), facts=facts),
@@ -267,12 +277,16 @@ def _compressed(engine: Sglang, subject: Subject, tokens: int, batch: int) -> Al
     )
 
 
-def _log(pools: Pools) -> tuple[str, ...]:
-    """SGLang's own lines; sizes in units of 2^30 bytes, which it calls GB."""
+def _log(pools: Pools, *, by_share: bool) -> tuple[str, ...]:
+    """SGLang's own lines; sizes in units of 2^30 bytes, which it calls GB.
+
+    Args:
+        by_share: whether the window's pool is a share of the other, which it then says.
+    """
     cell = pools.cells
     kind = f"torch.{torch_name(cell.dtype)}"
     lines = []
-    if cell.window and cell.full:
+    if cell.window and cell.full and by_share:
         lines.append(
             "Use sliding window memory pool. "
             f"full_layer_tokens={pools.tokens}, swa_layer_tokens={pools.window_tokens}"

@@ -17,7 +17,7 @@ from hfkv.errors import InputError
 if TYPE_CHECKING:
     from hfkv.engines.sglang import Sglang
 
-__all__ = ["Pools", "from_budget", "from_tokens"]
+__all__ = ["Pools", "capped_window", "from_budget", "from_tokens", "slots_per_request"]
 
 #: Tokens after which SGLang frees what has left the window.
 _EVICTION = 128
@@ -92,7 +92,7 @@ def _ratio(engine: Sglang) -> float:
     return float(data()["swa_full_tokens_ratio"])
 
 
-def _capped(engine: Sglang, cells: Cells) -> int | None:
+def capped_window(engine: Sglang, cells: Cells) -> int | None:
     """Tokens of the window's pool, where it is sized by requests; None where it is a share."""
     if not engine.disable_radix_cache or engine.max_running_requests is None:
         return None
@@ -119,7 +119,7 @@ def from_budget(engine: Sglang, cells: Cells, available: int, context: int) -> P
     budget = int(rest * _GIB) if cells.state else available
     one = cells.full + cells.draft
     if cells.window:
-        cap = _capped(engine, cells)
+        cap = capped_window(engine, cells)
         if cap is not None and cells.full:
             tokens = _floor((budget - cap * cells.window) // one, cells.page)
             window = cap
@@ -153,7 +153,7 @@ def from_tokens(
     tokens = _floor(tokens, cells.page)
     window = 0
     if cells.window:
-        cap = _capped(engine, cells)
+        cap = capped_window(engine, cells)
         if cap is not None and cells.full:
             window = min(cap, tokens)
         else:

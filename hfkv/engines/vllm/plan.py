@@ -12,7 +12,14 @@ from hfkv.dtypes import torch_name
 from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.subject import Subject
-from hfkv.engines.vllm.checks import checked_gpu, context_parallel, data, named_dtype, sparse_types
+from hfkv.engines.vllm.checks import (
+    checked_gpu,
+    context_parallel,
+    data,
+    latent_heads,
+    named_dtype,
+    sparse_types,
+)
 from hfkv.engines.vllm.draft import draft_kinds
 from hfkv.engines.vllm.groups import Group, bytes_per_block, groups_of
 from hfkv.engines.vllm.kv_dtypes import (
@@ -243,6 +250,8 @@ def _block(
 ) -> int:
     """The block before it is fitted to states: what was asked for, or what the kernels want."""
     latents = [part for part in parts if isinstance(part, Latent)]
+    if subject.text.model_type not in data()["latent_types"]:
+        latents = []
     indexers = [part for part in parts if isinstance(part, Indexer)]
     if any(isinstance(part, Compressed) for part in parts):
         wanted = 256
@@ -250,8 +259,10 @@ def _block(
         wanted = 128
     elif latents and indexers:
         wanted = 64
-        sparse_types(subject, word, capability)
+        size = latents[0].rank + (latents[0].rotary or 0)
+        sparse_types(subject, word, size, capability)
     elif latents:
+        latent_heads(subject)
         nope = subject.text.peek("qk_nope_head_dim")
         wanted = latent_block(
             word,
@@ -295,6 +306,7 @@ def _aligned(made: Making, parts: list[Kind]) -> Making:
     token = _token_bytes(made, parts)
     state = max(layer_specs(part, made)[0].row for part in parts if isinstance(part, State))
     latent = any(isinstance(part, Latent) for part in parts)
+    latent = latent and made.subject.text.model_type in data()["latent_types"]
     unit = max(made.block, 128 if latent else 1)
     gated = [part.name == "gated delta" for part in parts if isinstance(part, State)]
     if made.align and all(gated) and made.capability[0] in (9, 10):
