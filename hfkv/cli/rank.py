@@ -63,6 +63,6 @@ def rank(
         sheets=lambda: render.sheets(loaded, found, explain_it=explain),
         quiet=lambda: ["" if found.largest is None else str(found.largest)],
         tidy=lambda: render.tidy(loaded, found, value),
-        warnings=unheard(output, explain=explain),
+        warnings=[*unheard(output, explain=explain), *found.warnings],
     )
     return 0

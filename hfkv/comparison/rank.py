@@ -68,6 +68,7 @@ class Ranks(Shown):
         rows: rank 1 to 1024, of them those that PEFT takes.
         rules: the rules for choosing one, side by side.
         experts: what a rank means for the experts of a mixture; None for other models.
+        warnings: what was asked of the adapter and PEFT does nothing with.
     """
 
     _brief = "model tokens dtype kv_cache_bytes weight_bytes largest basis"
@@ -84,6 +85,7 @@ class Ranks(Shown):
     rows: tuple[RankRow, ...]
     rules: tuple[RankRule, ...]
     experts: Experts | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def largest(self) -> int | None:
@@ -220,4 +222,5 @@ def ranks(
         rows=tuple(row(r) for r in RANKS if line.takes(r)),
         rules=found,
         experts=experts_of(model.base, adapter),
+        warnings=adapter.warnings,
     )

@@ -101,10 +101,13 @@ def test_each_of_another_type_is_counted_as_peft_does(path: Path) -> None:
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     raw = config_of(path)
-    wide = raw["peft_type"] in ("LILY", "OSF")
-    sizes = {"hidden_size": 1024, "intermediate_size": 1024 if wide else 512}
     config = transformers.LlamaConfig(
-        **sizes, num_hidden_layers=28, num_attention_heads=4, num_key_value_heads=2, vocab_size=64
+        hidden_size=512,
+        intermediate_size=512,
+        num_hidden_layers=raw.get("adapter_layers") or 2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=64,
     )
     values = {**json.loads(config.to_json_string(use_diff=False)), "dtype": "float32"}
     mine = Model(
@@ -118,7 +121,8 @@ def test_each_of_another_type_is_counted_as_peft_does(path: Path) -> None:
     fields = {f.name for f in dataclasses.fields(PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]])}
     known = {key: value for key, value in raw.items() if key in fields}
     if raw["peft_type"] == "PREFIX_TUNING":
-        known |= {"token_dim": 1024, "num_attention_heads": 4, "encoder_hidden_size": 1024}
+        known |= {"token_dim": 512, "num_attention_heads": 4, "encoder_hidden_size": 512}
+        known |= {"num_layers": 2}
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(config)
     try:

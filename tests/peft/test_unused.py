@@ -135,12 +135,12 @@ def test_older_names_in_an_expression_are_written_anew() -> None:
 
 def test_the_command_says_it_on_stderr_and_in_json(hfkv: Run, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    for command in ("lora", "compare"):
+    for command in ("lora", "compare", "rank"):
         code, out, err = hfkv(
             command, str(tmp_path), "--target-modules", "q_proj,v_projj", "--json"
         )
         value = json.loads(out)
-        figure = value if command == "lora" else value[0]["lora"]
+        figure = value[0]["lora"] if command == "compare" else value
         assert code == 0
         assert "v_projj" in figure["warnings"][0]
         assert f"Warning: {figure['warnings'][0]}" in err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CASES", "MODELS", "targets_of"]
+__all__ = ["CASES", "EVERY", "MODELS", "ONLY", "targets_of"]
 
 Q = ["q_proj", "v_proj"]
 #: Method to the configs that are tried; target_modules are added where they are not there.
@@ -124,19 +124,84 @@ MODELS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "gpt2": (
         {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 40, "n_positions": 16},
         "GPT2LMHeadModel",
-        {"q_proj": "c_attn", "v_proj": "mlp.c_proj", "down_proj": "mlp.c_fc", "embed_tokens": "wte",
-         "input_layernorm": "ln_1", "self_attn": "attn", "k_proj": "c_fc"},
+        {
+            "q_proj": "c_attn",
+            "v_proj": "mlp.c_proj",
+            "down_proj": "mlp.c_fc",
+            "embed_tokens": "wte",
+            "input_layernorm": "ln_1",
+            "self_attn": "attn",
+            "k_proj": "c_fc",
+        },
     ),
     "t5": (
         {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "vocab_size": 40},
         "T5ForConditionalGeneration",
-        {"q_proj": "q", "v_proj": "v", "down_proj": "wo", "embed_tokens": "shared",
-         "input_layernorm": "layer_norm", "k_proj": "k", "self_attn": "SelfAttention"},
+        {
+            "q_proj": "q",
+            "v_proj": "v",
+            "down_proj": "wo",
+            "embed_tokens": "shared",
+            "input_layernorm": "layer_norm",
+            "k_proj": "k",
+            "self_attn": "SelfAttention",
+        },
     ),
     "mixtral": (
-        {**SMALL, "num_local_experts": 4, "num_experts_per_tok": 2}, "MixtralForCausalLM", {}
+        {**SMALL, "num_local_experts": 4, "num_experts_per_tok": 2},
+        "MixtralForCausalLM",
+        {},
     ),
     "mistral": (SMALL, "MistralForCausalLM", {}),
+    # Convolutions of one and of two dimensions stand for v.
+    "whisper": (
+        {
+            "d_model": 32,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 48,
+            "vocab_size": 40,
+            "num_mel_bins": 8,
+            "max_source_positions": 16,
+            "max_target_positions": 16,
+            "decoder_start_token_id": 1,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+        },
+        "WhisperForConditionalGeneration",
+        {
+            "v_proj": "conv1",
+            "lm_head": "proj_out",
+            "input_layernorm": "self_attn_layer_norm",
+            "down_proj": "fc2",
+        },
+    ),
+    "llava": (
+        {
+            "text_config": {**SMALL, "model_type": "llama"},
+            "vision_config": {
+                "model_type": "clip_vision_model",
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "image_size": 16,
+                "patch_size": 4,
+                "projection_dim": 32,
+            },
+            "image_token_index": 3,
+        },
+        "LlavaForConditionalGeneration",
+        {"v_proj": "patch_embedding"},
+    ),
+}
+#: Of these models, the methods that take convolutions, and a few that do not.
+ONLY = {
+    "whisper": "IA3 LOHA LOKR HIRA VERA LN_TUNING TRAINABLE_TOKENS DELORA".split(),
+    "llava": "IA3 LOHA LOKR HIRA HRA BOFT ADALORA VERA LN_TUNING".split(),
 }  # fmt: skip
 
 

@@ -5,7 +5,8 @@
   :mod:`~hfkv.peft.tuners.shared`, :mod:`~hfkv.peft.tuners.sparse`: the methods;
 - :mod:`~hfkv.peft.tuners.copied`: those that add no tensors to a layer by its sizes alone;
 - :mod:`~hfkv.peft.tuners.options`: what is asked;
-- :mod:`~hfkv.peft.tuners.inject`: the tensors that it makes;
+- :mod:`~hfkv.peft.tuners.inject`, with what it takes of the whole model
+  (:mod:`~hfkv.peft.tuners.whole_model`): the tensors that it makes;
 - :mod:`~hfkv.peft.tuners.adapter`: the figure, and the figure against the adapter's own file.
 """
 

@@ -15,13 +15,14 @@ from hfkv.peft.tuners.inject import Injection, dtype_of, inject
 from hfkv.peft.tuners.options import TunerOptions
 from hfkv.peft.tuners.rule import Site
 from hfkv.reading import printable
+from hfkv.shown import Shown, Table, cell
 from hfkv.tensors import TensorTable
 
 __all__ = ["Tuner", "agree", "count", "trained_at"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuner:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Tuner(Shown):
     """An adapter by one of PEFT's methods.
 
     Attributes:
@@ -42,6 +43,8 @@ class Tuner:
         notes: what a reader must be told, one sentence each.
         warnings: what was asked for and changes nothing.
     """
+
+    _brief = "model method parameters bytes dtype modules saved_bytes basis"
 
     model: str
     method: str
@@ -69,6 +72,13 @@ class Tuner:
             ("saved elements", self.saved_parameters),
             (f"bytes in {self.dtype}", self.bytes),
             ("bytes on disk", self.saved_bytes),
+        )
+
+    def _table(self) -> Table:
+        return Table(
+            title=f"{self.model}: {self.method}",
+            rows=(*((name, cell(value)) for name, value in self.rows), ("basis", self.basis)),
+            notes=(*self.warnings, *self.notes),
         )
 
     def snippet(self) -> str:
