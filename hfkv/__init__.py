@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hfkv.comparison import Comparison, compare
     from hfkv.comparison.rank import Ranks, ranks
     from hfkv.comparison.rules import Assumed
-    from hfkv.engines import Allocation, Budget, LlamaCpp, Mlx, Sglang, Vllm
+    from hfkv.engines import Allocation, Budget, Fit, LlamaCpp, Mlx, Sglang, Vllm
     from hfkv.model import Model, aload, aload_many, load, load_many
     from hfkv.peft.lora import Lora, LoraOptions
     from hfkv.peft.prompts import Prompt
@@ -57,6 +57,7 @@ _HOMES = {
     "Assumed": "hfkv.comparison.rules",
     "Budget": "hfkv.engines",
     "Comparison": "hfkv.comparison",
+    "Fit": "hfkv.engines",
     "KVCache": "hfkv.cache",
     "LlamaCpp": "hfkv.engines",
     "Lora": "hfkv.peft.lora",
@@ -85,6 +86,7 @@ __all__ = [
     "Comparison",
     "ConfigError",
     "CrosscheckError",
+    "Fit",
     "GatedError",
     "HeaderError",
     "HfkvError",

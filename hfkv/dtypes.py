@@ -60,6 +60,7 @@ _TORCH = {
     "U8": "uint8",
     "I4": "int4",
     "F4": "float4",
+    "I16": "int16",
     "I32": "int32",
     "I64": "int64",
     "BOOL": "bool",

@@ -10,7 +10,7 @@ from hfkv.cache.conventions import Convention, Layer, Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
-from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.dtype import cache_dtype, plain_width
 from hfkv.cache.encoders import assumed_length, encoder_length
 from hfkv.cache.misplaced import check_misplaced
 from hfkv.cache.plan import Plan
@@ -18,6 +18,7 @@ from hfkv.cache.recognition import recognize
 from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Read
 from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
@@ -35,13 +36,15 @@ class KVCache(Shown):
         bytes: all of it, after ``tokens`` tokens in each of ``batch`` sequences.
         tokens, batch: the question.
         dtype: element type (torch's name) of what the model does not pin to another.
-        basis: ``exact``, ``documented`` or ``inferred``.
+        basis: ``exact``, ``documented``, ``inferred``, or ``contradicted`` where the checkpoint is
+            not what config.json says.
         bytes_per_token: what the next token adds, for all sequences of the batch together.
         constant_bytes: what is there before the first token.
         plan: the kinds of all layers.
         convention: what is stored for them; ``layers`` are its tensors.
         encoder_tokens: the length of the encoder's output that is kept, where there can be one.
         reads: the config keys that were read, with where each value came from.
+        agreement: what came of holding the checkpoint against the config.
         rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
         file: where the config stands; dtype_origin: where the element type is said.
@@ -65,6 +68,7 @@ class KVCache(Shown):
     encoder_tokens: int | None = None
     reads: tuple[Read, ...] = field(default=(), repr=False)
     rows: tuple[str, ...] = field(default=(), repr=False)
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
     file: str = field(default="config.json", repr=False)
     dtype_origin: str = field(default="", repr=False)
@@ -141,6 +145,7 @@ class KVCache(Shown):
             "model bytes tokens batch dtype engine basis bytes_per_token average_bytes_per_token "
             "constant_bytes notes",
         )
+        value["crosscheck"] = self.agreement.to_json()
         if self.encoder_tokens is not None:
             value["encoder_tokens"] = self.encoder_tokens
         if layers:
@@ -163,7 +168,6 @@ def kv_cache(
         InputError: an argument is not usable.
         UnsupportedError: the architecture is not known, or there is no config.
         ConfigError: the config cannot be read.
-        CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
     check_question(tokens, batch)
     found = recognize(facts)
@@ -176,8 +180,15 @@ def kv_cache(
     origin = notes[0] if notes else dtype_origin(facts, config, element)
     derived = (facts.derived,) if facts.derived else ()
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
+    agreement, basis = NOTHING, found.basis
     if crosscheck and facts.tensors is not None:
-        notes += check_shapes(plan, facts.tensors, where=facts.model)
+        agreement, beyond = check_shapes(plan, facts.tensors)
+        notes += beyond
+        if agreement.differs:
+            basis, notes = CONTRADICTED, (agreement.told, *notes)
+    if plain := plain_width(element):
+        # The arithmetic is known; a class to check it against there is none.
+        basis, notes = "documented" if basis == "exact" else basis, (*notes, plain)
     assert facts.config is not None
     notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)
 
@@ -192,7 +203,7 @@ def kv_cache(
         tokens=tokens,
         batch=batch,
         dtype=torch_name(element),
-        basis=found.basis,
+        basis=basis,
         bytes_per_token=at(tokens + 1) - total,
         constant_bytes=at(0),
         plan=plan,
@@ -202,7 +213,8 @@ def kv_cache(
         encoder_tokens=length,
         reads=reads,
         rows=tuple(dict.fromkeys((config.model_type, config.text().model_type))),
-        notes=notes,
+        agreement=agreement,
+        notes=(found.claim, *notes) if found.claim else notes,
         file="the config of the GGUF's keys" if facts.derived else "config.json",
         dtype_origin=origin,
     )

@@ -28,18 +28,18 @@ class Kept(Model):
     """A model that is asked for many figures: its plan is held against its tensors once."""
 
     def kv_cache(self, **options: Any) -> Any:
-        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check.
+        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check,
+        and all of them its verdict.
 
         Raises:
             HfkvError: as there.
         """
         crosscheck = options.pop("crosscheck", True)
-        figure = super().kv_cache(
-            **options, crosscheck=crosscheck and "_agrees" not in self.__dict__
-        )
-        if crosscheck:
-            self.__dict__["_agrees"] = True
-        return figure
+        figure = super().kv_cache(**options, crosscheck=crosscheck and "_held" not in self.__dict__)
+        if not crosscheck:
+            return figure
+        self.__dict__["_held"] = True
+        return self.judged(figure)
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error of the package: it never leaves it

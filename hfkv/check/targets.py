@@ -16,9 +16,9 @@ from hfkv.modules.built import Built, target_name
 from hfkv.peft.lora import LoraOptions
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
-from hfkv.peft.lora.names import Names
-from hfkv.peft.lora.unused import LAYERS, Unused, adapts_nothing, missing, patterns, places
 from hfkv.peft.matching import compiled
+from hfkv.peft.names import Names
+from hfkv.peft.unused import LAYERS, Unused, adapts_nothing, missing, patterns, places
 from hfkv.reading import printable
 
 __all__ = ["Base", "Flaw", "flaws"]
@@ -138,14 +138,15 @@ def flaws(base: Base, options: LoraOptions, *, named: bool = True) -> Iterator[F
             hint=hint,
         )
         return
+    adapted = [item.name for item in made.adapted]
     if not any(item.field in LAYERS for item in beside):
-        for item in adapts_nothing(base, options, made.adapted):
+        for item in adapts_nothing(base, options, adapted):
             yield _flaw(item)
     yield from _ranks(base, options, made.adapted, named and options.target_modules != "all-linear")
-    for item in patterns(options, made.adapted):
+    for item in patterns(options, adapted):
         yield _flaw(item)
     if named and names and not any("." in name for name in names):
-        yield from _towers(base, [item.name for item in made.adapted])
+        yield from _towers(base, adapted)
 
 
 #: Field of the config to the code of a name or number in it that PEFT does nothing with.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.engine_options import chosen_engine, engine_options
+from hfkv.cli.methods import method_options, others
 from hfkv.cli.options import (
     TOKENS,
     batch_option,
@@ -19,6 +21,7 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import emit, say, unheard, waiting
+from hfkv.cli.strict import doubt, strict_option
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 @tokens_option()
 @batch_option
 @kv_options
+@engine_options()
 @click.option(
     "--cartridge",
     type=TOKENS,
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     metavar="TOKENS",
     help="Also compare a PEFT cartridge: a trained KV cache of so many virtual tokens.",
 )
+@method_options
 @pretraining_option
 @click.option(
     "--sort",
@@ -52,14 +57,18 @@ if TYPE_CHECKING:
     help="Order several models by a figure, the largest first, or by name.",
 )
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
+@strict_option
 @source_options
 @format_options
 def compare(
     models: tuple[str, ...],
     rank: int,
+    method: str | None,
+    match_bytes: bool,
     pretraining_tokens: int | None,
     sort: str | None,
     explain: bool,
+    strict: bool,
     revision: str | None,
     source: Source,
     token: str | None,
@@ -71,6 +80,7 @@ def compare(
       hfkv compare meta-llama/Meta-Llama-3-70B --rank 32
       hfkv compare Qwen/Qwen3-8B google/gemma-3-12b-it --tokens 128Ki --json
       hfkv compare Qwen/Qwen3-8B Qwen/Qwen3-14B Qwen/Qwen3-32B --sort ratio
+      hfkv compare Qwen/Qwen3-8B --method ia3,vera,oft,lora:8 --match-bytes
     """
     from hfkv.comparison import Comparison, compare_model
     from hfkv.comparison.ordering import ordered
@@ -78,6 +88,9 @@ def compare(
     from hfkv.render.compare import sheets
 
     output = chosen_format()
+    asked["engine"] = chosen_engine(asked["kv_dtype"])
+    if asked["engine"] is not None:
+        asked["kv_dtype"] = "auto"
     results: list[tuple[str, Comparison | HfkvError]] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)
@@ -93,6 +106,8 @@ def compare(
         failed = [(name, item) for name, item in results if isinstance(item, HfkvError)]
         results = [*((item.model.model, item) for item in found), *failed]
 
+    beside = others([item for _, item in results], method, match_bytes, rank, asked)
+
     def tables() -> list[Sheet]:
         if len(results) == 1:
             made = next(sheets(item) for _, item in results if isinstance(item, Comparison))
@@ -102,7 +117,7 @@ def compare(
             made = many(results, sort=sort)
         if explain:
             made += [_explained(item) for _, item in results if isinstance(item, Comparison)]
-        return made
+        return [*made, *(item.sheet() for item in beside.values())]
 
     def columns() -> Tidy:
         from hfkv.render.compare_columns import tidy
@@ -112,18 +127,28 @@ def compare(
     emit(
         output,
         [
-            _failure(name, item) if isinstance(item, HfkvError) else _value(item, explain)
+            _failure(name, item)
+            if isinstance(item, HfkvError)
+            else _value(item, explain) | (beside[id(item)].to_json() if beside else {})
             for name, item in results
         ],
         sheets=tables,
         quiet=lambda: [_bare(name, item, len(results) > 1) for name, item in results],
         tidy=columns,
-        warnings=[*unheard(output, explain=explain), *_unused(results)],
+        warnings=[
+            *unheard(output, explain=explain),
+            *_unused(results),
+            *(text for item in beside.values() for text in item.warnings),
+        ],
     )
     for _, item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
             say("Error", reason)
-    return int(any(isinstance(item, HfkvError) or _refusals(item) for _, item in results))
+    compared = [item for _, item in results if not isinstance(item, HfkvError)]
+    doubts = [reason for item in compared for reason in _doubts(item)] if strict else []
+    for reason in doubts:
+        say("Error", reason)
+    return int(bool(doubts) or len(compared) < len(results) or any(map(_refusals, compared)))
 
 
 def _unused(results: Sequence[tuple[str, Comparison | HfkvError]]) -> list[str]:
@@ -152,6 +177,16 @@ def _refusals(item: Comparison) -> list[str]:
         f"no {name} figure: {item.reasons[name]}"
         for name in ("kv_cache", "lora", "cartridge")
         if name in item.reasons
+    ]
+
+
+def _doubts(item: Comparison) -> list[str]:
+    """What ``--strict`` does not let pass."""
+    figures = {"kv_cache": item.kv_cache, "lora": item.lora, "cartridge": item.cartridge}
+    return [
+        f"{item.model.model}: {name}: {why} (--strict)"
+        for name, figure in figures.items()
+        if figure is not None and (why := doubt(figure))
     ]
 
 

@@ -138,7 +138,55 @@ _VLLM = (
         "Blocks of the pool, whatever the memory.",
     ),
 )
-_SGLANG: tuple[Flag, ...] = ()
+_SGLANG = (
+    Flag(_TP, "tp", "int", "GPUs that share every layer."),
+    Flag(_KV_DTYPE, "kv_dtype", "text", "Element type of the cache, by the engine's name."),
+    Flag(("--page-size",), "page_size", "int", "Tokens of a page."),
+    Flag(
+        ("--swa-full-tokens-ratio",),
+        "swa_full_tokens_ratio",
+        "number",
+        "Tokens of the window's pool, as a share of the other's.",
+    ),
+    Flag(
+        ("--mamba-full-memory-ratio",),
+        "mamba_full_memory_ratio",
+        "number",
+        "Memory of states, as a multiple of that of tokens.",
+    ),
+    Flag(
+        ("--mamba-ssm-dtype",),
+        "mamba_ssm_dtype",
+        "text",
+        "Element type of recurrent states.",
+        ("float32", "bfloat16", "float16"),
+    ),
+    Flag(("--disable-radix-cache",), "disable_radix_cache", "on", "Keep no prefixes."),
+    Flag(("--max-running-requests",), "max_running_requests", "int", "Requests at once."),
+    Flag(("--max-mamba-cache-size",), "max_mamba_cache_size", "int", "States in the pool."),
+    Flag(("--max-total-tokens",), "max_total_tokens", "tokens", "Tokens in the pool, at most."),
+    Flag(("--chunked-prefill-size",), "chunked_prefill_size", "int", "Tokens of a prefill chunk."),
+    Flag(
+        ("--speculative-eagle",),
+        "speculative_eagle",
+        "on",
+        "Draft with the model's own layers (--speculative-algorithm EAGLE).",
+    ),
+    Flag(
+        ("--speculative-num-draft-tokens",),
+        "speculative_num_draft_tokens",
+        "int",
+        "Tokens drafted at once.",
+    ),
+    Flag(
+        ("--mem-fraction-static",),
+        "mem_fraction_static",
+        "number",
+        "Share of a GPU's memory for weights and pools.",
+    ),
+    Flag(("--context-length",), "context_length", "tokens", "Tokens of the longest request."),
+    Flag(("--kv-bytes",), "kv_bytes", "bytes", "Memory of the pools on each GPU."),
+)
 _LLAMACPP = (
     Flag(("--ctx-size", "--ctx", "-c"), "ctx", "tokens", "Cells for all sequences together."),
     Flag(("--parallel", "-np"), "parallel", "int", "Sequences at once."),

@@ -25,6 +25,7 @@ from hfkv.cli.options import (
     tokens_option,
 )
 from hfkv.cli.output import emit, read_model, unheard
+from hfkv.cli.strict import require_exact, strict_option
 
 
 @click.command()
@@ -46,6 +47,7 @@ from hfkv.cli.output import emit, read_model, unheard
     show_default=True,
     help="live: ask the installed transformers, on the meta device; needs hfkv[verify].",
 )
+@strict_option
 @source_options
 @format_options
 def kv(
@@ -60,6 +62,7 @@ def kv(
     gpus: int | None,
     explain: bool,
     basis: str,
+    strict: bool,
     **place: Any,
 ) -> int:
     """The KV cache of MODEL after --tokens tokens, to the byte.
@@ -122,6 +125,8 @@ def kv(
         fits = figure.curve.fit(budget.bytes)
         if fits:
             figure = loaded.kv_cache(tokens=fits, **arguments)
+    if strict:
+        require_exact(figure)
     value = with_origin(loaded, figure.to_json(layers=by_layer))
     if budget is not None:
         value["fit"] = {
@@ -142,7 +147,10 @@ def kv(
             fits=fits,
             explain=explain,
         ),
-        quiet=lambda: [str(figure.bytes) if budget is None else str(fits or 0)],
+        # A budget that no number of tokens fills has no largest number: its name is JSON's null.
+        quiet=lambda: [
+            str(figure.bytes if budget is None else "unlimited" if fits is None else fits)
+        ],
         tidy=lambda: tidy(loaded, figure, value, by_layer=by_layer),
         warnings=unheard(output, explain=explain, layers=by_layer),
     )

@@ -10,6 +10,7 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, read_model, unheard, waiting, warn
+from hfkv.cli.strict import require_exact, strict_option
 from hfkv.cli.train_options import asked, train_options
 from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
 
@@ -56,6 +57,7 @@ def _names(text: str) -> list[str]:
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@strict_option
 @train_options
 @source_options
 @format_options
@@ -72,6 +74,7 @@ def lora(
     by_layer: bool,
     explain: bool,
     snippet: bool,
+    strict: bool,
     revision: str | None,
     source: str,
     token: str | None,
@@ -110,6 +113,8 @@ def lora(
     else:
         chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
+    if strict:
+        require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
         warn(figure.warnings)
@@ -214,7 +219,7 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
 def _modules(text: str) -> str | list[str]:
     # As in PEFT: a list is of names, a single string is a regular expression.
-    from hfkv.peft.lora.unused import looks_like_expression
+    from hfkv.peft.unused import looks_like_expression
 
     if text.startswith("regex:") or looks_like_expression(text):
         return text.removeprefix("regex:")

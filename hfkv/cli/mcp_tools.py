@@ -8,6 +8,7 @@ import hfkv
 from hfkv.comparison import compare_model
 from hfkv.errors import HfkvError, MissingDependencyError
 from hfkv.json_value import versioned
+from hfkv.render.origin import with_origin
 from hfkv.units import parse_bytes, parse_count
 
 __all__ = ["TOOLS", "server"]
@@ -52,7 +53,7 @@ async def kv(
     """
     found = await hfkv.aload(model)
     figure = found.kv_cache(tokens=_count(tokens), batch=batch, dtype=dtype)
-    value: dict[str, Any] = {**figure.to_json(), "model": found.model, "source": found.source}
+    value = with_origin(found, figure.to_json())
     if budget is not None:
         size = parse_bytes(str(budget))
         value["fit"] = {"budget_bytes": size, "tokens": figure.curve.fit(size)}
@@ -68,7 +69,7 @@ async def lora(
     """
     found = await hfkv.aload(model)
     figure = found.lora(r=rank, target_modules=_targets(target_modules), dtype=dtype)
-    return versioned({**figure.to_json(), "model": found.model, "source": found.source})
+    return versioned(with_origin(found, figure.to_json()))
 
 
 async def tokens(model: str) -> dict[str, Any]:
@@ -78,7 +79,7 @@ async def tokens(model: str) -> dict[str, Any]:
     mean.
     """
     found = await hfkv.aload(model)
-    return versioned({**found.pretraining.to_json(), "model": found.model, "source": found.source})
+    return versioned(with_origin(found, {"model": found.model, **found.pretraining.to_json()}))
 
 
 TOOLS = (compare, kv, lora, tokens)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from hfkv.cli.engine_options import chosen_engine, engine_options
 from hfkv.cli.options import (
     batch_option,
     kv_options,
@@ -84,6 +85,7 @@ SIZE = _Inches()
 @tokens_option()
 @batch_option
 @kv_options
+@engine_options()
 @rule_options
 @pretraining_option
 @source_options
@@ -126,6 +128,9 @@ def plot(
         if isinstance(item, HfkvError):
             raise item
     read = [item for item in found if isinstance(item, Model)]
+    engine = chosen_engine(asked["kv_dtype"])
+    if engine is not None:
+        asked.update(engine=engine, kv_dtype="auto")
     chart = chart_of(read, over=over, r=rank, **asked)
     if output_format == "json":
         print_json(chart.to_json())

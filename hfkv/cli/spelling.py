@@ -33,12 +33,11 @@ def as_flags(text: str, command: click.Command | None) -> str:
 
     def flag(found: re.Match[str]) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
-        option = options.get(name)
+        parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
+        # An engine may have a flag of its own by the plain name.
+        option = parts[0] if len(parts) == 1 else options.get(name)
         if option is None:
-            parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
-            if len(parts) != 1:
-                return found[0]
-            (option,) = parts
+            return found[0]
         if value == "False" and option.secondary_opts:
             return option.secondary_opts[0]
         said = option.opts[0]

@@ -10,6 +10,7 @@ from hfkv.lines import wrapped
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation
     from hfkv.model import Model
     from hfkv.peft.lora import Lora
     from hfkv.peft.prompts import Prompt
@@ -39,7 +40,7 @@ def explain(
     *,
     tokens: int,
     batch: int,
-    cache: KVCache | None,
+    cache: KVCache | Allocation | None,
     adapter: Lora | None,
     cartridge: Prompt | None,
     compression: Mapping[str, Fraction | None],
@@ -87,7 +88,7 @@ def _pretraining(model: Model, reasons: Mapping[str, str]) -> Iterator[str]:
 
 
 def _crossing(
-    cache: KVCache,
+    cache: KVCache | Allocation,
     adapter: Lora,
     break_even: int | None,
     parity: int | None,

@@ -18,6 +18,8 @@ from hfkv.shown import Shown, Table, cell, size
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hfkv.engines import Engine
+
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
 RANKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -148,6 +150,7 @@ def ranks(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    engine: Engine | None = None,
     assumed: Assumed | None = None,
 ) -> Ranks:
     """Every rank of interest, and what each rule makes of them.
@@ -155,7 +158,7 @@ def ranks(
     Args:
         model: the model.
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
-        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
+        encoder_tokens, crosscheck, engine: as in :meth:`hfkv.Model.kv_cache`.
         assumed: what the rules take for granted.
 
     Raises:
@@ -173,6 +176,7 @@ def ranks(
             dtype=kv_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            engine=engine,
         )
     tokens *= batch
     # Counted once: every other rank is on its line.

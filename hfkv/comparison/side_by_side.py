@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Engine
     from hfkv.peft.lora import Lora
     from hfkv.peft.lora.keywords import LoraFields
     from hfkv.peft.prompts import Prompt
@@ -55,7 +56,7 @@ class Comparison(Shown):
     model: Model
     tokens: int
     batch: int
-    kv_cache: KVCache | None
+    kv_cache: KVCache | Allocation | None
     lora: Lora | None
     pretraining: Pretraining
     break_even_tokens: int | None
@@ -78,7 +79,7 @@ class Comparison(Shown):
         """Bytes of cartridge per token, were it trained on these tokens."""
         return self._per_token(self.cartridge)
 
-    def _per_token(self, figure: KVCache | Lora | Prompt | None) -> Fraction | None:
+    def _per_token(self, figure: KVCache | Allocation | Lora | Prompt | None) -> Fraction | None:
         return None if figure is None else Fraction(figure.bytes, self.tokens * self.batch)
 
     @property
@@ -227,6 +228,7 @@ def compare(
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
     cartridge: int | None = None,
+    engine: Engine | None = None,
     pretraining_tokens: int | None = None,
     revision: str | None = None,
     source: Source = "auto",
@@ -249,6 +251,7 @@ def compare(
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
     cartridge: int | None = None,
+    engine: Engine | None = None,
     pretraining_tokens: int | None = None,
     revision: str | None = None,
     source: Source = "auto",
@@ -278,6 +281,8 @@ def compare(
         kv_dtype, lora_dtype: element types; ``auto`` is the model's own.
         encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
         cartridge: compare with a PEFT cartridge of so many virtual tokens as well.
+        engine: who stores the cache (:mod:`hfkv.engines`); what is compared is then what it
+            allocates on each GPU.
         pretraining_tokens: a count of your own for every model, in place of what is known.
         revision, source, token: as in :func:`hfkv.load`, for models given by name.
         options: further fields of ``LoraConfig``.
@@ -340,6 +345,7 @@ def compare_model(
     crosscheck: bool = True,
     encoder_tokens: int | None = None,
     cartridge: int | None = None,
+    engine: Engine | None = None,
     **options: Unpack[LoraFields],
 ) -> Comparison:
     """:func:`compare` for one model that is already loaded."""
@@ -373,6 +379,7 @@ def compare_model(
             dtype=kv_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            engine=engine,
         ),
     )
     adapter = attempt(

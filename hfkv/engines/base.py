@@ -18,6 +18,8 @@ from hfkv.cache.curve import Curve
 from hfkv.dtypes import torch_name
 from hfkv.engines.budget import Budget
 from hfkv.engines.subject import Subject
+from hfkv.facts.agreement import NOTHING, Agreement
+from hfkv.shown import Shown, Table, cell, size
 
 __all__ = [
     "Allocation",
@@ -116,8 +118,8 @@ class Buffer:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allocation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Allocation(Shown):
     """What an engine allocates for so many sequences of so many tokens.
 
     Attributes:
@@ -137,6 +139,8 @@ class Allocation:
         facts: further values of the engine's own (block size, pages), for tables and JSON.
     """
 
+    _brief = "model engine version tokens batch bytes held reserved gpus basis"
+
     model: str
     engine: str
     version: str
@@ -152,6 +156,7 @@ class Allocation:
     assumptions: tuple[Assumption, ...] = ()
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    agreement: Agreement = field(default=NOTHING, repr=False)
 
     def _of(self, rank: int) -> tuple[int, int]:
         mine = [buffer for buffer in self.buffers if buffer.rank == rank]
@@ -212,6 +217,39 @@ class Allocation:
         """Bytes on each GPU against tokens, with exact inverses."""
         return Curve(at=lambda tokens: self.at(max(tokens, 1)), bends=self.bends)
 
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        assumed = tuple(
+            f"{item.option} {item.value} is assumed: {item.why}" for item in self.assumptions
+        )
+        return Table(
+            title=f"{self.model}: {self.tokens:,} tokens{of} in {self.engine} {self.version}",
+            rows=(
+                ("bytes on each GPU", size(self.bytes)),
+                ("in use", size(self.held)),
+                ("reserved beside it", size(self.reserved)),
+                ("GPUs", cell(self.gpus)),
+                ("element type", self.dtype),
+                ("basis", self.basis),
+            ),
+            notes=(*assumed, *self.notes),
+        )
+
+    def explain(self) -> list[str]:
+        """The buffers one by one, and what they add up to."""
+        lines = [f"{self.engine} {self.version}, basis {self.basis}"]
+        for buffer in self.buffers:
+            stage = f", stage {buffer.rank}" if len(self.ranks) > 1 else ""
+            reserved = f" + {buffer.reserved:,} reserved: {buffer.why}" if buffer.reserved else ""
+            lines.append(
+                f"{buffer.name} of {buffer.layers} layers{stage}, {torch_name(buffer.dtype)}: "
+                f"{buffer.held:,} B held{reserved}"
+            )
+        lines.append(f"on each GPU: {self.held:,} + {self.reserved:,} = {self.bytes:,} B")
+        lines += [f"{name} = {value}" for name, value in self.facts.items()]
+        lines += [f"assumed {item.option} = {item.value}: {item.why}" for item in self.assumptions]
+        return lines
+
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
         """The documented JSON value; ``layers`` adds the buffers."""
         value: dict[str, Any] = {
@@ -237,6 +275,7 @@ class Allocation:
                 for item in self.assumptions
             ],
             "engine_facts": dict(self.facts),
+            "crosscheck": self.agreement.to_json(),
             "notes": list(self.notes),
         }
         if layers:

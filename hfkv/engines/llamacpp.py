@@ -123,6 +123,10 @@ class LlamaCpp:
         def caches(count: int) -> list[Cache]:
             return list(self._caches(subject, arch, rows, count, batch))
 
+        def at(count: int) -> int:
+            # Once the context is given, it is allocated whatever comes.
+            return sum(cache.bytes for cache in caches(count if self.ctx is None else tokens))
+
         found = caches(tokens)
         whole, each, _ = self._context(tokens, batch)
         exact = subject.basis == "exact" and arch in DATA["checked"]
@@ -138,9 +142,9 @@ class LlamaCpp:
             else f"{self.cache_type_k}/{self.cache_type_v}",
             basis=subject.basis if exact or subject.basis != "exact" else "documented",
             buffers=tuple(_buffers(found)),
-            at=lambda count: sum(cache.bytes for cache in caches(count)),
+            at=at,
             assumptions=tuple(self._assumed(whole, batch)),
-            notes=subject.notes,
+            notes=(*subject.notes, *self._shared_note(tokens, batch, whole)),
             facts={
                 "architecture": arch,
                 "n_ctx": whole,
@@ -159,6 +163,13 @@ class LlamaCpp:
                     for cache in found
                 ],
             },
+        )
+
+    def _shared_note(self, tokens: int, batch: int, whole: int) -> tuple[str, ...]:
+        if not self.unified or tokens * batch <= whole:
+            return ()
+        return (
+            f"the {batch} sequences share {whole:,} cells, so that not all can be as long at once",
         )
 
     def _assumed(self, whole: int, batch: int) -> Iterator[Assumption]:
@@ -194,13 +205,11 @@ class LlamaCpp:
         else:
             each = round_up(whole // sequences, _PAD)
             whole = each * sequences
-        need = tokens * batch if self.unified else tokens
-        if self.ctx is not None and need > each:
+        if self.ctx is not None and tokens > each:
             raise UnsupportedError(
                 f"{tokens} tokens" + (f" in each of {batch} sequences" if batch > 1 else ""),
                 where="--ctx-size",
-                expected=f"at most the {each} cells "
-                + ("of all sequences" if self.unified else "of one sequence"),
+                expected=f"at most the {each} cells of one sequence",
             )
         return whole, each, step
 

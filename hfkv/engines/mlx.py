@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from hfkv.cache.kinds import (
     Compressed,
@@ -20,21 +20,25 @@ from hfkv.cache.kinds import (
     State,
     Together,
 )
-from hfkv.data import read_json
 from hfkv.dtypes import nbytes
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.mlx_growth import BLOCK, Lengths, Reading, chunked, growing, rotating
+from hfkv.engines.mlx_modules import (
+    DATA,
+    element_of,
+    module_of,
+    of_head,
+    own_head,
+    own_windows,
+    stated_window,
+)
 from hfkv.engines.subject import Subject
-from hfkv.errors import HfkvError, InputError, UnsupportedError
-from hfkv.reading import printable
+from hfkv.errors import InputError, UnsupportedError
 
 __all__ = ["Mlx"]
 
-#: What the modules of one version have.
-DATA: dict[str, Any] = read_json("engines", "mlx-lm_0.32.2.json")
-_FLOATS = ("F32", "F16", "BF16")
 _BITS, _GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
-#: The tokens that ``max_kv_size`` keeps from the start come out of the window, not beside it.
+#: Tokens from which on mlx-lm quantizes by itself, where ``kv_bits`` is given.
 _DEFAULT_START = 5000
 
 
@@ -116,9 +120,12 @@ class Mlx:
         Raises:
             UnsupportedError: mlx-lm has no such model, or fails with these options.
         """
-        module = _module(subject)
-        element, why = _element(subject)
-        kinds = _with_own_windows(subject, module)
+        module = module_of(subject)
+        element, why = element_of(subject)
+        kinds = own_windows(subject, module)
+        own, given = own_head(subject, module), subject.text.peek("head_dim")
+        if own:
+            kinds = [of_head(kind, own) for kind in kinds]
         entries = [entry for kind in kinds for entry in self._entries(kind, module, subject)]
         if module in DATA["lists"]:
             # Caches in a CacheList are not asked whether they can be quantized.
@@ -137,6 +144,11 @@ class Mlx:
         end, whole, read = (total(tokens, when) for when in ("end", "whole", "read"))
         peak = max(whole, read)
         notes = subject.notes
+        if own and given is not None and given != own:
+            notes = (
+                *notes,
+                f"{module} of mlx-lm makes heads of {own} elements, and the config states {given}",
+            )
         if peak > end:
             notes = (*notes, f"while the prompt is read its caches take up to {peak:,} B")
         if self.kv_bits is not None and self.quantized_kv_start < _DEFAULT_START > tokens:
@@ -186,7 +198,7 @@ class Mlx:
                 yield _Entry("ChunkedKVCache", kind.heads, kind.k_dim, kind.v_dim, kind.window)
             case Sliding():
                 if module in DATA["rotating"]:
-                    window = _window(subject, kind.window)
+                    window = stated_window(subject, kind.window)
                     yield _Entry("RotatingKVCache", kind.heads, kind.k_dim, kind.v_dim, window)
                 else:
                     yield _Entry(plain, kind.heads, kind.k_dim, kind.v_dim, size)
@@ -311,80 +323,3 @@ class Mlx:
                 reserved=size - held,
                 why=f"blocks of {BLOCK} tokens" if size > held else "",
             )
-
-
-def _module(subject: Subject) -> str:
-    """mlx-lm's module, by the outermost ``model_type`` of the file.
-
-    Raises:
-        UnsupportedError: it has none.
-    """
-    named = subject.config.model_type
-    for arch in subject.architectures[:1]:
-        named = DATA["remapping_by_architecture"].get(arch, {}).get(named, named)
-    module: str = DATA["remapping"].get(named, named)
-    if module not in DATA["models"]:
-        raise UnsupportedError(
-            f"mlx-lm has no model of type {printable(named)}",
-            where=subject.model,
-            expected="a type that it has",
-        )
-    for part, keys in (
-        (subject.config, DATA["requires"].get(module, ())),
-        (subject.text, DATA["requires_of_text"].get(module, ())),
-    ):
-        for key in keys:
-            if not part.states(key):
-                raise UnsupportedError(
-                    f"mlx-lm's {module} cannot be made without {key}",
-                    where=part.place(key),
-                    expected="a config that states it",
-                )
-    return module
-
-
-def _element(subject: Subject) -> tuple[str, str]:
-    """The dtype of activations, and why where the checkpoint does not say it."""
-    try:
-        found = subject.dtype
-    except HfkvError:
-        return "BF16", "the model names no dtype of its own"
-    if found not in _FLOATS:
-        return "BF16", f"activations of weights in {found}"
-    return found, ""
-
-
-def _with_own_windows(subject: Subject, module: str) -> list[Kind]:
-    """The kinds with the windows that the module gives its layers, where it has a way of its own:
-    those of ``layer_types`` alone, or of every so many layers."""
-    kinds = list(subject.plan.kinds)
-    period = DATA["period"].get(module)
-    if period is not None:
-        stated = subject.text.peek("sliding_window_pattern")
-        period = stated if isinstance(stated, int) and stated > 0 else period
-        window = max((kind.window for kind in kinds if isinstance(kind, Sliding)), default=0)
-        return [
-            _sliding(kind, window if (index + 1) % period else 0)
-            for index, kind in enumerate(kinds)
-        ]
-    if module in DATA["by_layer_types"] and not subject.text.states("layer_types"):
-        return [_sliding(kind, 0) for kind in kinds]
-    return kinds
-
-
-def _sliding(kind: Kind, window: int) -> Kind:
-    """The same attention with another window; full where it is 0."""
-    if not isinstance(kind, Full | Sliding):
-        return kind
-    if not window:
-        return Full(heads=kind.heads, k_dim=kind.k_dim, v_dim=kind.v_dim)
-    return Sliding(window=window, heads=kind.heads, k_dim=kind.k_dim, v_dim=kind.v_dim)
-
-
-def _window(subject: Subject, window: int) -> int:
-    """The window as the file states it, where a class of transformers makes another of it."""
-    for key in ("sliding_window", "sliding_window_size"):
-        value = subject.text.peek(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return window

@@ -216,14 +216,16 @@ _VLLM = {
     ),
 }
 _PAIR = re.compile(r"\b(?P<name>[a-z_]{2,40})=(?P<value>'[^']{0,300}'|[A-Za-z0-9_.\-]{1,60})")
-#: What the engine's own config says, by the field of its options.
-_VLLM_CONFIG = {
-    "tensor_parallel_size": "tensor_parallel_size",
-    "pipeline_parallel_size": "pipeline_parallel_size",
-    "kv_cache_dtype": "kv_cache_dtype",
+#: vLLM's words for what hfkv has a shorter field for.
+_VLLM_FIELDS = {
+    "tensor_parallel_size": "tp",
+    "pipeline_parallel_size": "pp",
+    "decode_context_parallel_size": "dcp",
+    "kv_cache_dtype": "kv_dtype",
     "max_seq_len": "max_model_len",
-    "enable_prefix_caching": "enable_prefix_caching",
 }
+#: What its own config states of them; ``auto`` there is what was asked for, not what was chosen.
+_VLLM_CONFIG = (*_VLLM_FIELDS, "enable_prefix_caching", "dtype")
 
 
 def _vllm(lines: list[str]) -> EngineLog:
@@ -235,16 +237,21 @@ def _vllm(lines: list[str]) -> EngineLog:
             version = item.values["version"]
             pairs = _pairs(item.values["config"])
             model = str(pairs.get("model", model))
-            for name, option in _VLLM_CONFIG.items():
-                if name in pairs:
-                    options[option] = pairs[name]
+            options.update({name: pairs[name] for name in _VLLM_CONFIG if name in pairs})
     for item in found:
         if item.what == "arguments":
             given = _literal(item.values["arguments"])
             model = model or str(given.get("model_tag") or given.get("model") or "")
             options.update(given)
-    said = tuple(item for item in found if item.what not in ("arguments", "config"))
-    return EngineLog(engine="vllm", version=version, model=model, options=options, said=said)
+    if isinstance(options.get("dtype"), str):
+        options["dtype"] = options["dtype"].removeprefix("torch.")
+    return EngineLog(
+        engine="vllm",
+        version=version,
+        model=model,
+        options={_VLLM_FIELDS.get(name, name): value for name, value in options.items()},
+        said=tuple(item for item in found if item.what not in ("arguments", "config")),
+    )
 
 
 # --- SGLang -----------------------------------------------------------------------------------
@@ -275,17 +282,41 @@ _SGLANG = {
     ),
     "arguments": re.compile(r"server_args=ServerArgs\((?P<arguments>.{0,60000})"),
 }
-_SGLANG_FIELDS = {"model_path": "model", "tp_size": "tp_size"}
+_SGLANG_FIELDS = {"tp_size": "tp", "kv_cache_dtype": "kv_dtype"}
+#: Arguments that have the names of hfkv's fields; the hundreds of others say nothing of the cache.
+_SGLANG_SAME = (
+    "page_size",
+    "swa_full_tokens_ratio",
+    "mamba_full_memory_ratio",
+    "mamba_ssm_dtype",
+    "disable_radix_cache",
+    "max_running_requests",
+    "max_mamba_cache_size",
+    "chunked_prefill_size",
+    "speculative_num_draft_tokens",
+    "context_length",
+)
+_FLOAT8 = {"torch.float8_e4m3fn": "fp8_e4m3", "torch.float8_e5m2": "fp8_e5m2"}
 
 
 def _sglang(lines: list[str]) -> EngineLog:
     found = list(_matches(lines, _SGLANG))
-    options: dict[str, Any] = {}
-    model = ""
+    stated: dict[str, Any] = {}
     for item in found:
         if item.what == "arguments":
-            options.update(_pairs(item.values["arguments"]))
-            model = str(options.pop("model_path", model))
+            stated.update(_pairs(item.values["arguments"]))
+    model = str(stated.pop("model_path", ""))
+    options = {
+        _SGLANG_FIELDS.get(name, name): value
+        for name, value in stated.items()
+        if name in _SGLANG_FIELDS or name in _SGLANG_SAME
+    }
+    if stated.get("speculative_algorithm") in ("EAGLE", "NEXTN"):
+        options["speculative_eagle"] = True
+    for item in found:
+        kind = _FLOAT8.get(item.values.get("dtype", ""))
+        if kind is not None and options.get("kv_dtype", "auto") == "auto":
+            options["kv_dtype"] = kind
     said = tuple(item for item in found if item.what != "arguments")
     return EngineLog(engine="sglang", model=model, options=options, said=said)
 

@@ -81,14 +81,14 @@ def subject_of(
     Raises:
         UnsupportedError: the architecture is not known, or there is no config.
         ConfigError: the config cannot be read.
-        CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
     found = recognize(facts)
     config, plan = found.config, found.plan
     reads = config.reads
     notes = (*plan.notes, *((facts.derived,) if facts.derived else ()))
     if crosscheck and facts.tensors is not None:
-        notes += check_shapes(plan, facts.tensors, where=facts.model)
+        _, beyond = check_shapes(plan, facts.tensors)
+        notes += beyond
     assert facts.config is not None
     notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)
     return Subject(
@@ -97,5 +97,5 @@ def subject_of(
         plan=plan,
         basis=found.basis,
         given_encoder_tokens=encoder_tokens,
-        notes=notes,
+        notes=(found.claim, *notes) if found.claim else notes,
     )

@@ -151,6 +151,8 @@ class TransformersCache:
         buffers = made(subject, tokens, batch, element)
 
         def at(count: int) -> int:
+            if "static" in self.cache and self.max_cache_len is not None:
+                count = tokens
             return sum(buffer.bytes for buffer in made(subject, count, batch, element))
 
         offloaded = self.cache.startswith("offloaded")

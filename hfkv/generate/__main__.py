@@ -14,6 +14,7 @@ NAMES = (
     "loaded_otherwise",
     "module_tables",
     "peft_facts",
+    "peft_methods",
     "plans",
     "reader",
     "snapshots",

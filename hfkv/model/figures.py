@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hfkv.errors import HfkvError, InputError, InputTypeError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
+from hfkv.facts.identity import CONTRADICTS
 from hfkv.json_value import attributes
-from hfkv.modules.built import CONTRADICTED
-from hfkv.reading import describe
+from hfkv.reading import describe, printable
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import hfkv
     from hfkv.cache import KVCache
-    from hfkv.engines import Allocation, Engine
+    from hfkv.engines import Allocation, Budget, Engine, Fit
     from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
     from hfkv.peft.base import Base
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from hfkv.pretraining import Pretraining
     from hfkv.source.files import SourceName
     from hfkv.training import Training
+
+    _Figure = TypeVar("_Figure", KVCache, Lora)
 
 __all__ = ["Model"]
 
@@ -146,6 +149,18 @@ class Model(Shown):
         engine: Engine,
     ) -> Allocation: ...
 
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None,
+    ) -> KVCache | Allocation: ...
+
     def kv_cache(
         self,
         *,
@@ -195,47 +210,78 @@ class Model(Shown):
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-        if not crosscheck or figure.basis != "exact" or not self._contradiction:
-            return figure
-        return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+        return self.judged(figure) if crosscheck else figure
 
+    @overload
     def fit(
         self,
-        budget: int | str,
+        budget: int | str | Budget,
         *,
         batch: int = 1,
         dtype: str = "auto",
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
-    ) -> int | None:
+        engine: None = None,
+    ) -> int | None: ...
+
+    @overload
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int,
+        batch: int = 1,
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Fit: ...
+
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int | None = None,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> int | Fit | None:
         """How many tokens a budget holds: the largest number whose cache, and that of every
         smaller number, is no larger.
 
         Args:
-            budget: bytes, or a size as people write it (``"24GiB"``, ``"80GB"``).
+            budget: bytes, or a size as people write it (``"24GiB"``, ``"2x80GB"``).
+            tokens: with an engine: the longest request that it must serve.
             batch, dtype, encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            engine: a serving engine with its options, that plans its cache from a budget.
 
         Returns:
-            Tokens in each sequence; 0 where not even one fits, None where there is no limit.
+            Tokens in each sequence; 0 where not even one fits, None where there is no limit. With
+            an engine what it makes of the budget, with the tokens of its pool.
 
         Raises:
-            InputError: the budget is no size.
+            InputError: the budget is no size, or the engine does not plan from one.
             HfkvError: as :meth:`kv_cache`.
 
         >>> import hfkv
         >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").fit("24GiB")
         78643
         """
-        from hfkv.units import parse_bytes
-
-        if isinstance(budget, str):
-            budget = parse_bytes(budget)
-        if isinstance(budget, bool) or not isinstance(budget, int):
-            raise InputTypeError(
-                f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
-            )
-        if budget < 0:
-            raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+        held = _budget(budget)
+        if engine is not None:
+            plans = getattr(engine, "fit", None)
+            if plans is None or tokens is None:
+                raise InputError(
+                    f"{engine.name} does not plan from a budget" if tokens else "none is given",
+                    where="`engine`" if tokens else "`tokens`",
+                    expected="one that does" if tokens else "the longest request to serve",
+                )
+            subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+            planned: Fit = plans(subject, held, tokens=tokens, batch=batch)
+            return planned
+        if tokens is not None:
+            raise InputError("it is what is asked", where="`tokens`", expected="it with an engine")
         cache = self.kv_cache(
             tokens=1,
             batch=batch,
@@ -243,7 +289,7 @@ class Model(Shown):
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-        return cache.curve.fit(budget)
+        return cache.curve.fit(held.bytes)
 
     def rank(
         self,
@@ -295,9 +341,9 @@ class Model(Shown):
         from hfkv.engines.subject import subject_of
 
         found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        if not crosscheck or found.basis != "exact" or not self._contradiction:
+        if not crosscheck or found.basis != "exact" or not self.agreement.differs:
             return found
-        return replace(found, basis=CONTRADICTED, notes=(self._contradiction, *found.notes))
+        return replace(found, basis=CONTRADICTED, notes=(self.agreement.told, *found.notes))
 
     def _engine_cache(
         self,
@@ -319,19 +365,55 @@ class Model(Shown):
                 hint=f"{engine.name} has options of its own for the types of its cache",
             )
         subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        return engine.allocate(subject, tokens=tokens, batch=batch)
+        made = engine.allocate(subject, tokens=tokens, batch=batch)
+        if made.gpus > 1:
+            note = (
+                f"{made.engine}'s bytes are those on each of {made.gpus} GPUs, "
+                f"{made.all_gpus:,} B on all"
+            )
+            made = replace(made, notes=(*made.notes, note))
+        return replace(made, agreement=self.agreement) if crosscheck else made
 
     @cached_property
-    def _contradiction(self) -> str:
-        """What the header has otherwise than the class makes of the config; "" where nothing, or
-        where there is nothing to compare."""
+    def agreement(self) -> Agreement:
+        """What came of holding the header against the class and the config: one verdict for the
+        cache and the adapter."""
+        from hfkv.cache.crosscheck import crosscheck
+        from hfkv.cache.recognition import recognize
+
         if self.core.tensors is None:
-            return ""
+            return NOTHING
+        found = NOTHING
         try:
-            built = self.built
-        except HfkvError:
-            return ""
-        return built.reason if built.basis == CONTRADICTED else ""
+            found = self.built.agreement
+        except HfkvError as error:
+            told = f"the class's modules are not known ({error.what})"
+            found = replace(NOTHING, told=printable(told, 300))
+        if not found.differs:
+            try:
+                cache, _ = crosscheck(recognize(self.core).plan, self.core.tensors)
+            except HfkvError:
+                return found
+            # The class's parameters are more than the projections that the cache is of.
+            if cache.differs or found.verdict != "agrees":
+                found = cache
+        return found
+
+    def judged(self, figure: _Figure) -> _Figure:
+        """The figure with the verdict, which where files differ is its first note and basis."""
+        agreement = self.agreement
+        if not agreement.differs:
+            return replace(figure, agreement=agreement)
+        known = {agreement.told, figure.agreement.told}
+        rest: list[str] = [note for note in figure.notes if note not in known]
+        # Whose model it is comes before how its files differ.
+        claims: list[str] = [note for note in rest[:1] if note.startswith(CONTRADICTS)]
+        return replace(
+            figure,
+            agreement=agreement,
+            basis=figure.basis if figure.basis == "inferred" else CONTRADICTED,
+            notes=(*claims, agreement.told, *rest[len(claims) :]),
+        )
 
     def lora(
         self,
@@ -373,7 +455,22 @@ class Model(Shown):
             chosen = config
         else:
             chosen = LoraOptions.from_config(config)
-        return count(self.base, chosen, dtype=dtype)
+        self._check_places()
+        return self.judged(count(self.base, chosen, dtype=dtype))
+
+    def _check_places(self) -> None:
+        """Refuse an adapter where the cache is refused for a config whose sizes stand where its
+        class does not look."""
+        from hfkv.cache.misplaced import check_misplaced
+        from hfkv.cache.recognition import recognize
+
+        try:
+            found = recognize(self.core)
+        except HfkvError:
+            return
+        raw = self.core.config or {}
+        reads = found.config.reads
+        check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
 
     def training(self, adapter: Lora, **options: Any) -> Training:
         """What training an adapter of this model takes, per GPU and on disk.
@@ -480,3 +577,25 @@ class Model(Shown):
             rows.append(("elements as stored", cell(self.stored_elements)))
         rows.append(("weights", size(self.weight_bytes)))
         return Table(title=self.model, rows=tuple(rows), notes=self.facts.notes)
+
+
+def _budget(budget: int | str | Budget) -> Budget:
+    """A budget however it is given.
+
+    Raises:
+        InputError: it is none.
+    """
+    from hfkv.engines.budget import Budget
+    from hfkv.units import format_bytes
+
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, str):
+        return Budget.parse(budget)
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise InputTypeError(
+            f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
+        )
+    if budget < 0:
+        raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+    return Budget(per_gpu=budget, text=format_bytes(budget))

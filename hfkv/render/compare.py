@@ -9,6 +9,7 @@ from hfkv.comparison import Comparison
 from hfkv.model import Model
 from hfkv.pretraining.statement import TURNED
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
 from hfkv.render.words import SAID, SIGNS, number, times
@@ -200,6 +201,8 @@ def _facts(item: Comparison) -> list[tuple[str, str]]:
             reason = printable(item.reasons["parameters"], 600)
             facts.append(("", f"no number of parameters: {reason}"))
     facts += _pretraining(item)
+    if (judged := item.kv_cache or item.lora) is not None:
+        facts.append(("crosscheck", crosscheck_line(judged.agreement)))
     facts.append(("read from", origin_line(item.model)))
     return facts
 

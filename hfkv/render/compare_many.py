@@ -28,6 +28,7 @@ from hfkv.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation
     from hfkv.peft.lora import Lora
     from hfkv.peft.prompts import Prompt
 
@@ -56,7 +57,7 @@ def _whole(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _size(figure: KVCache | Lora | Prompt | None) -> str:
+def _size(figure: KVCache | Allocation | Lora | Prompt | None) -> str:
     return "-" if figure is None else format_bytes(figure.bytes)
 
 
@@ -140,6 +141,7 @@ def sheets(
             rows=rows,
             facts=[
                 ("basis", _basis([(called[id(item)], item) for item in found])),
+                ("crosscheck", _crosschecks([(called[id(item)], item) for item in found])),
                 *_origins([(called[id(item)], item) for item in found]),
             ],
             notes=_notes([(called[id(item)], item) for item in found]),
@@ -188,6 +190,15 @@ def _basis(found: Sequence[tuple[str, Comparison]]) -> str:
     ):
         parts.append(f"{label} {', '.join(_grouped(bases, [name for name, _ in found]))}")
     return "; ".join(parts)
+
+
+def _crosschecks(found: Sequence[tuple[str, Comparison]]) -> str:
+    """``agrees; nothing to compare (a)``: the verdicts alone, the notes tell the rest."""
+    verdicts = []
+    for _, item in found:
+        judged = item.kv_cache or item.lora
+        verdicts.append("refused" if judged is None else judged.agreement.verdict)
+    return ", ".join(_grouped(verdicts, [name for name, _ in found]))
 
 
 def _origins(found: Sequence[tuple[str, Comparison]]) -> list[tuple[str, str]]:

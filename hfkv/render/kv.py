@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hfkv.cache.explain import grouped, ranges
 from hfkv.dtypes import torch_name
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.explained import explained
 from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
@@ -80,6 +81,7 @@ def sheets(
     facts += [
         ("convention", figure.engine),
         ("basis", figure.basis),
+        ("crosscheck", crosscheck_line(figure.agreement)),
         ("read from", origin_line(model)),
     ]
     found = [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.explained import explained
 from hfkv.render.origin import notes_of, origin_line
 from hfkv.render.sheet import Sheet
@@ -133,7 +134,11 @@ def _facts(model: Model, figure: Lora) -> list[tuple[str, str]]:
                 f"trained; {figure.saved_bytes:,} bytes as they are held",
             )
         )
-    facts += [("basis", figure.basis), ("read from", origin_line(model))]
+    facts += [
+        ("basis", figure.basis),
+        ("crosscheck", crosscheck_line(figure.agreement)),
+        ("read from", origin_line(model)),
+    ]
     return facts
 
 

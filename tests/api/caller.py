@@ -28,6 +28,9 @@ def caller() -> None:
     model.kv_cache(tokens=10, dtyp="bf16")  # error
     fits: int | None = model.fit("24GiB", batch=4)
     model.fit(24.5)  # error
+    planned: hfkv.Fit = model.fit("2x80GB", engine=hfkv.Vllm(), tokens=8192)
+    allocated: hfkv.Allocation = model.kv_cache(tokens=10, engine=hfkv.Mlx())
+    model.fit("80GB", tokens=10)  # error
 
     lora: hfkv.Lora = model.lora(r=8, target_modules=["c_attn"], use_dora=True, bias="all")
     given: hfkv.Lora = model.lora({"r": 8, "target_modules": ["c_attn"]})

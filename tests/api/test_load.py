@@ -224,5 +224,12 @@ def test_fit_is_the_curve_and_rank_the_rules() -> None:
     model = hfkv.load(LLAMA, source="snapshot")
     assert model.fit("24GiB") == model.fit(24 * 2**30) == 24 * 2**30 // 327_680
     assert model.fit("24GiB", batch=4) == 24 * 2**30 // (4 * 327_680)
+    assert model.fit("2x12GiB") == model.fit("24GiB")
     assert model.fit(1) == 0
+    planned = model.fit("8x80GB", engine=hfkv.Vllm(tp=8), tokens=8192)
+    assert planned.allocation.engine == "vllm"
+    with pytest.raises(hfkv.InputError, match="`tokens`"):
+        model.fit("80GB", engine=hfkv.Vllm())  # type: ignore[call-overload]
+    with pytest.raises(hfkv.InputError, match="`tokens`"):
+        model.fit("80GB", tokens=10)  # type: ignore[call-overload]
     assert model.rank(tokens=100_000).to_json() == hfkv.ranks(model, tokens=100_000).to_json()

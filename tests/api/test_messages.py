@@ -20,7 +20,7 @@ OF_THE_COMMAND = {"cli", "check", "render", "generate", "engines"}
 FILES = [
     path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if path.relative_to(PACKAGE).parts[0] not in OF_THE_COMMAND and path.name != "start_log.py"
+    if path.relative_to(PACKAGE).parts[0] not in OF_THE_COMMAND and "start_log" not in path.parts
 ]
 
 

@@ -90,8 +90,12 @@ def test_every_command_of_a_model(hfkv: Run, model: str) -> None:
 @pytest.mark.parametrize("options", [(), ("--layers",)])
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "transformers"])
 def test_what_an_engine_allocates(hfkv: Run, engine: str, options: tuple[str, ...]) -> None:
-    value = _run(hfkv, "kv", "meta-llama/Meta-Llama-3-8B", "--engine", engine, *options)
-    _check(value, "allocation")
+    arguments = ("--source", "snapshot", "--engine", engine, *options, "--json")
+    code, out, err = hfkv("kv", "meta-llama/Meta-Llama-3-8B", *arguments)
+    if "not counted yet" in err:
+        pytest.skip(err)
+    assert code == 0, err
+    _check(json.loads(out), "allocation")
 
 
 def test_several_and_what_could_not_be_read(hfkv: Run) -> None:

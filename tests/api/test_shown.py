@@ -23,6 +23,7 @@ FIGURES: list[Any] = [
     MODEL.pretraining,
     MODEL.rank(),
     COMPARISON,
+    MODEL.kv_cache(tokens=1000, engine=hfkv.Vllm()),
 ]
 
 

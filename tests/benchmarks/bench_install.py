@@ -43,7 +43,11 @@ def main(arguments: list[str]) -> int:
         environment = Path(arguments[0] if arguments else scratch)
         if not arguments:
             subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-            python = next(environment.glob("*/python*"))
+            python = next(
+                path
+                for path in (environment / "bin" / "python", environment / "Scripts" / "python.exe")
+                if path.exists()
+            )
             subprocess.run([str(python), "-m", "pip", "install", "-q", str(ROOT)], check=True)
         found = sizes(environment)
     for name, size in found.most_common(12):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hfkv.comparison.rank import RANKS, Ranks
 from hfkv.comparison.rank import ranks as named_ranks
@@ -14,6 +14,9 @@ from hfkv.comparison.rules import Assumed
 from hfkv.comparison.series.axis import Axis, Targets, at_least_one, name_of, named_targets
 from hfkv.json_value import json_value
 from hfkv.model import Model
+
+if TYPE_CHECKING:
+    from hfkv.engines import Engine
 
 __all__ = ["Band", "ModelOverRank", "OverRank", "RankMark", "RankPoint", "Rule", "over_rank"]
 
@@ -157,6 +160,7 @@ def over_rank(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    engine: Engine | None = None,
     assumed: Assumed | None = None,
 ) -> OverRank:
     """The numbers of the chart over ranks.
@@ -165,7 +169,7 @@ def over_rank(
         models: loaded models.
         r: a rank whose figures are given beside those of the axis.
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
-        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
+        encoder_tokens, crosscheck, engine: as in :meth:`hfkv.Model.kv_cache`.
         assumed: what the rules behind the marks take for granted.
 
     Raises:
@@ -190,6 +194,7 @@ def over_rank(
             lora_dtype=lora_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            engine=engine,
             assumed=assumed,
         )
         for rank in sorted({*RANKS, r} - {row.r for row in named.rows}):
@@ -213,7 +218,11 @@ def over_rank(
                 kv_cache_bytes=cache,
                 kv_cache_basis=named.kv_cache_basis,
                 kv_cache_dtype=model.kv_cache(
-                    tokens=1, dtype=kv_dtype, encoder_tokens=encoder_tokens, crosscheck=crosscheck
+                    tokens=1,
+                    dtype=kv_dtype,
+                    encoder_tokens=encoder_tokens,
+                    crosscheck=crosscheck,
+                    engine=engine,
                 ).dtype,
                 lora_dtype=named.dtype,
                 lora_basis=named.basis,

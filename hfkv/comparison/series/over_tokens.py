@@ -6,13 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hfkv.comparison.breakeven import break_even
 from hfkv.comparison.series.axis import Axis, Targets, at_least_one, name_of, named_targets
 from hfkv.errors import spelling
 from hfkv.json_value import json_value
 from hfkv.model import Model
+
+if TYPE_CHECKING:
+    from hfkv.engines import Engine
 
 __all__ = [
     "LAST_TOKENS",
@@ -149,6 +152,7 @@ def over_tokens(
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    engine: Engine | None = None,
 ) -> OverTokens:
     """The numbers of the chart over tokens.
 
@@ -157,7 +161,7 @@ def over_tokens(
         tokens: the length at which values are read off.
         r: one rank or several.
         batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
-        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
+        encoder_tokens, crosscheck, engine: as in :meth:`hfkv.Model.kv_cache`.
 
     Raises:
         InputError: an argument is not usable.
@@ -186,6 +190,7 @@ def over_tokens(
                 dtype=kv_dtype,
                 encoder_tokens=encoder_tokens,
                 crosscheck=crosscheck,
+                engine=engine,
             )
         with spelling(dtype="lora_dtype"):
             adapters = [

@@ -15,7 +15,7 @@ from hfkv.reading import printable
 if TYPE_CHECKING:
     from hfkv.engines.vllm import Vllm
 
-__all__ = ["checked_gpu", "context_parallel", "data", "named_dtype", "sparse_types"]
+__all__ = ["checked_gpu", "context_parallel", "data", "latent_heads", "named_dtype", "sparse_types"]
 
 
 @lru_cache(maxsize=1)
@@ -88,15 +88,29 @@ def named_dtype(asked: str, own: str, where: str) -> str:
     return names[asked]
 
 
-def sparse_types(subject: Subject, word: str, capability: tuple[int, int]) -> None:
-    """Which types of a latent with an indexer have a backend."""
-    taken = {
-        9: ("auto", "bfloat16", "float16", "fp8", "fp8_ds_mla"),
-        10: ("auto", "bfloat16", "float16", "fp8", "fp8_e4m3", "fp8_ds_mla"),
-    }.get(capability[0], ())
+def latent_heads(subject: Subject) -> None:
+    """Refuse heads of a latent that no prefill kernel has."""
+    keys = ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")
+    sizes = [subject.text.peek(key) for key in keys]
+    if None in sizes or sizes in data()["latent_heads"]:
+        return
+    raise UnsupportedError(
+        f"vLLM has no prefill kernel for heads of {', '.join(map(str, sizes))}",
+        where=f"{subject.model}: config.json: {', '.join(keys)}",
+        expected=" or ".join(", ".join(map(str, known)) for known in data()["latent_heads"]),
+    )
+
+
+def sparse_types(subject: Subject, word: str, size: int, capability: tuple[int, int]) -> None:
+    """Refuse what no backend of latents with an indexer takes."""
+    usual = size in (512, 576)
+    hopper = ("auto", "bfloat16", "float16", *(("fp8", "fp8_ds_mla") if usual else ()))
+    blackwell = ("auto", "bfloat16", "fp8", "fp8_e4m3", "fp8_ds_mla") if usual else ()
+    taken = {9: hopper, 10: blackwell}.get(capability[0], ())
     if word not in taken:
         raise UnsupportedError(
-            f"vLLM has no attention backend for a latent with an indexer in {word} on such a GPU",
+            f"vLLM has no attention backend for a latent of {size} with an indexer in {word} on "
+            "such a GPU",
             where=subject.model,
             expected=" or ".join(taken) or "a Hopper or Blackwell GPU",
         )

@@ -24,6 +24,7 @@ from hfkv.cache.kinds import (
 )
 from hfkv.engines.arithmetic import heads_per_gpu
 from hfkv.engines.subject import Subject
+from hfkv.engines.vllm.checks import data
 from hfkv.engines.vllm.kv_dtypes import KvDtype, width
 from hfkv.engines.vllm.specs import Spec
 from hfkv.errors import InputError, UnsupportedError
@@ -148,6 +149,8 @@ def _latent(kind: Latent, made: Making, *, sparse: bool) -> Spec:
         raise UnsupportedError(
             "latents within a window are not counted for vLLM", where=made.subject.model
         )
+    if made.subject.text.model_type not in data()["latent_types"]:
+        return _expanded(made)
     size = kind.rank + (kind.rotary or 0)
     word = made.kv.word
     if sparse and word == "fp8" and made.capability[0] == 9:
@@ -166,6 +169,13 @@ def _latent(kind: Latent, made: Making, *, sparse: bool) -> Spec:
     )
 
 
+def _expanded(made: Making) -> Spec:
+    """A class that makes every head's key and value of the latent, and keeps those."""
+    text = made.subject.text
+    size = text.int("qk_nope_head_dim") + text.int("qk_rope_head_dim")
+    return _attention(text.int("num_attention_heads"), size, size, made)
+
+
 def _indexer(kind: Indexer, made: Making) -> Spec:
     if kind.lightning:
         return Spec(
@@ -179,7 +189,7 @@ def _indexer(kind: Indexer, made: Making) -> Spec:
         raise UnsupportedError(
             "vLLM's cache for such an indexer is not counted", where=made.subject.model
         )
-    size = kind.dim + 4 * math.ceil(kind.dim / 128)
+    size = kind.dim + 4 * (kind.dim // 128)
     return Spec(family="mla", block=made.block, row=size, shape=(1, size), dtype="U8")
 
 
@@ -271,7 +281,7 @@ def _compressed(kind: Compressed, made: Making) -> list[Spec]:
     found.append(spec("full", made.block, entry, "fp8_ds_mla", None, kind.rate))
     found.append(spec("sliding", block, 2 * overlap * kind.dim * 4, "F32", window, 1))
     if kind.indexer:
-        size = kind.indexer + 4 * math.ceil(kind.indexer / 128)
+        size = kind.indexer + 4 * (kind.indexer // 128)
         found.append(spec("full", made.block, size, "U8", None, kind.rate))
         found.append(spec("sliding", block, 2 * overlap * kind.indexer * 4, "F32", window, 1))
     return found

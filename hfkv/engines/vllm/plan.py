@@ -12,10 +12,23 @@ from hfkv.dtypes import torch_name
 from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.subject import Subject
-from hfkv.engines.vllm.checks import checked_gpu, context_parallel, data, named_dtype, sparse_types
+from hfkv.engines.vllm.checks import (
+    checked_gpu,
+    context_parallel,
+    data,
+    latent_heads,
+    named_dtype,
+    sparse_types,
+)
 from hfkv.engines.vllm.draft import draft_kinds
 from hfkv.engines.vllm.groups import Group, bytes_per_block, groups_of
-from hfkv.engines.vllm.kv_dtypes import dense_block, kv_dtype, latent_block, model_dtype
+from hfkv.engines.vllm.kv_dtypes import (
+    KvDtype,
+    dense_block,
+    kv_dtype,
+    latent_block,
+    model_dtype,
+)
 from hfkv.engines.vllm.layers import Making, flat, layer_specs
 from hfkv.engines.vllm.specs import Request, Spec
 from hfkv.errors import InputError, UnsupportedError
@@ -158,6 +171,9 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
     capability = (gpu["capability"][0], gpu["capability"][1])
     own = model_dtype(subject, engine.dtype)
     kv = kv_dtype(subject, engine.kv_dtype, own, capability)
+    if kv.is_fp8 and set(subject.architectures) & set(data()["without_kv_dtype"]):
+        note = "vLLM does not hand --kv-cache-dtype to this class's attention"
+        kv = KvDtype(word="auto", element=own, note=note)
     kinds = list(subject.plan.kinds)
     parts = [part for kind in kinds for part in flat(kind)]
     states = any(isinstance(part, State) for part in parts)
@@ -193,7 +209,10 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
         for rank in range(engine.pp)
     )
     batches = engine.pp + 1 if engine.async_scheduling is not False else engine.pp
-    batched = engine.max_num_batched_tokens or gpu["max_num_batched_tokens"]
+    batched = engine.max_num_batched_tokens or max(
+        gpu["max_num_batched_tokens"],
+        *(data()["least_batched_tokens"].get(name, 0) for name in subject.architectures),
+    )
     return Plan(
         engine=engine,
         subject=subject,
@@ -231,6 +250,8 @@ def _block(
 ) -> int:
     """The block before it is fitted to states: what was asked for, or what the kernels want."""
     latents = [part for part in parts if isinstance(part, Latent)]
+    if subject.text.model_type not in data()["latent_types"]:
+        latents = []
     indexers = [part for part in parts if isinstance(part, Indexer)]
     if any(isinstance(part, Compressed) for part in parts):
         wanted = 256
@@ -238,8 +259,10 @@ def _block(
         wanted = 128
     elif latents and indexers:
         wanted = 64
-        sparse_types(subject, word, capability)
+        size = latents[0].rank + (latents[0].rotary or 0)
+        sparse_types(subject, word, size, capability)
     elif latents:
+        latent_heads(subject)
         nope = subject.text.peek("qk_nope_head_dim")
         wanted = latent_block(
             word,
@@ -283,6 +306,7 @@ def _aligned(made: Making, parts: list[Kind]) -> Making:
     token = _token_bytes(made, parts)
     state = max(layer_specs(part, made)[0].row for part in parts if isinstance(part, State))
     latent = any(isinstance(part, Latent) for part in parts)
+    latent = latent and made.subject.text.model_type in data()["latent_types"]
     unit = max(made.block, 128 if latent else 1)
     gated = [part.name == "gated delta" for part in parts if isinstance(part, State)]
     if made.align and all(gated) and made.capability[0] in (9, 10):
@@ -330,9 +354,7 @@ def _is_exact(engine: Vllm, subject: Subject, parts: list[Kind]) -> bool:
         return False
     if not set(subject.architectures) & set(data()["checked"]):
         return False
-    if engine.num_speculative_tokens > 1 or engine.async_scheduling is False:
-        return False
-    return engine.gpu.lower() in ("h100", "h200", "b200")
+    return engine.num_speculative_tokens <= 1 and engine.async_scheduling is not False
 
 
 def _assumptions(

@@ -9,10 +9,11 @@ from typing import Any
 from hfkv.dtypes import BITS, canonical, nbytes, torch_name
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.json_value import attributes
-from hfkv.modules.built import CONTRADICTED, Built, target_name
+from hfkv.modules.built import Built, target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection, inject
@@ -28,7 +29,12 @@ _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
 #: What PEFT casts to float32 by default, to train it.
 _CAST = ("BF16", "F16", "F8_E4M3", "F8_E5M2")
 
-__all__ = ["Lora", "Target", "adapter_dtype", "count"]
+_UNSTATED = (
+    "neither config.json nor a safetensors header says the model's dtype: the bytes are those in "
+    "float32, in which PEFT trains an adapter unless told otherwise; `dtype` says another"
+)
+
+__all__ = ["Lora", "Target", "adapter_dtype", "base_dtype", "count", "is_cast"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,7 @@ class Lora(Shown):
         injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
+        agreement: what came of holding the header against the class.
         notes: what a reader must be told, one sentence each.
         facts: what the base model was read from, for an explanation.
         warnings: what was asked for and PEFT does nothing with, one sentence each.
@@ -100,6 +107,7 @@ class Lora(Shown):
     injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
     facts: Facts | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = ()
@@ -205,6 +213,7 @@ class Lora(Shown):
             "biases basis notes warnings",
         )
         value["saved"] = dict(self.saved)
+        value["crosscheck"] = self.agreement.to_json()
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}
@@ -226,13 +235,17 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         UnsupportedError: the layers cannot be counted honestly.
     """
     facts = base.facts
-    element = adapter_dtype(facts, base.config, dtype)
+    unstated: tuple[str, ...] = ()
+    try:
+        element = adapter_dtype(facts, base.config, dtype)
+    except UnsupportedError:
+        # Only the bytes need a dtype: the count does not.
+        element, unstated = "F32", (_UNSTATED,)
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
-    base_element = _base_element(base, element)
-    half = base_element in _CAST
-    injection = inject(built, options, where=facts.model, half=half)
+    base_element = base_dtype(base, element)
+    injection = inject(built, options, where=facts.model, half=is_cast(base_element))
     _refuse_unloaded(facts, built, injection)
     total = injection.trainable
     figure = Lora(
@@ -257,13 +270,15 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         basis=built.basis,
         warnings=tuple(map(str, injection.unused)),
         facts=facts,
+        agreement=built.agreement,
     )
-    return replace(figure, notes=notes(built, injection, options, figure.training_bytes, element))
+    told = notes(built, injection, options, figure.training_bytes, element)
+    return replace(figure, notes=(*told, *unstated))
 
 
 def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
     """Bytes of what PEFT adds and of what is the base model's own."""
-    cast = "F32" if figure.element in _CAST else figure.element
+    cast = "F32" if is_cast(figure.element) else figure.element
     found: dict[str, int] = {}
     for count, dtype in ((added, cast), (whole, figure.base_element)):
         if count:
@@ -272,7 +287,12 @@ def _by_dtype(figure: Lora, added: int, whole: int) -> dict[str, int]:
     return found
 
 
-def _base_element(base: Base, element: str) -> str:
+def is_cast(dtype: str) -> bool:
+    """Whether PEFT casts what it adds to a model of this dtype to float32."""
+    return dtype in _CAST
+
+
+def base_dtype(base: Base, element: str) -> str:
     """What the base model is loaded in; the adapter's own dtype where nothing says it."""
     try:
         return model_dtype(base.facts, base.config).name

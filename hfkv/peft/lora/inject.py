@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from hfkv.errors import TargetError
 from hfkv.modules.built import Built
 from hfkv.modules.table import peft_facts
+from hfkv.peft.beside import biases, saved_embeddings, written_biases
 from hfkv.peft.lora.draft import Adapted, Draft
 from hfkv.peft.lora.fused_experts import convert
 from hfkv.peft.lora.layers import adapt_modules, adapt_parameters, adapt_tied
-from hfkv.peft.lora.names import Names
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.peft.lora.rank_line import RankLine
-from hfkv.peft.lora.rows_and_biases import biases, saved_embeddings, token_rows, written_biases
-from hfkv.peft.lora.unused import LAYERS, Unused, looks_like_expression, missing, places, unused
+from hfkv.peft.lora.token_rows import token_rows
 from hfkv.peft.matching import matches
+from hfkv.peft.names import Names
 from hfkv.peft.targets import default_targets, linear_names, near_names, resolve
+from hfkv.peft.unused import LAYERS, Unused, looks_like_expression, missing, places, unused
 from hfkv.reading import printable
 
 __all__ = ["Injection", "inject"]
@@ -156,7 +157,8 @@ def inject(built: Built, options: LoraOptions, *, where: str, half: bool = False
 
             copies = copy_tied(built, draft, copies, taken)
         saved, idle, written = copies.trained, copies.idle, copies.written
-    freed = biases(built, draft, adapted, elements, saved)
+    holders = _holders(draft, adapted)
+    freed = biases(built, options.bias, holders, elements, saved)
     rows = token_rows(built, draft, saved, taken)
     whole = {**saved, **rows}
     slope = sum(item.slope for item in adapted)
@@ -170,14 +172,27 @@ def inject(built: Built, options: LoraOptions, *, where: str, half: bool = False
         biases=freed,
         base=sum(elements.values()),
         idle=idle,
-        copied=written - sum(saved.values()) + written_biases(built, draft, adapted, freed, saved),
-        embeddings=saved_embeddings(built, draft, taken),
-        unused=tuple(unused(Names(built, where), options, tuple(adapted))),
+        copied=written
+        - sum(saved.values())
+        + written_biases(built, options.bias, holders, freed, saved),
+        embeddings={}
+        if options.trainable_token_indices is not None
+        else saved_embeddings(built, draft.targets, taken),
+        unused=tuple(unused(Names(built, where), options, taken)),
         converted=draft.converted,
         line=RankLine(
             slope=slope, constant=trained - slope * options.r, step=draft.step, most=draft.most
         ),
     )
+
+
+def _holders(draft: Draft, adapted: list[Adapted]) -> tuple[str, ...]:
+    """Adapted modules, and modules with an adapted parameter."""
+    names = (
+        item.name if item.name in draft.modules else item.name.rpartition(".")[0]
+        for item in adapted
+    )
+    return tuple(dict.fromkeys(names))
 
 
 def _nothing(built: Built, draft: Draft) -> TargetError:

@@ -140,6 +140,12 @@ class LoraOptions:
             del fields[name]
         return cls.from_options(**fields)
 
+    @property
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """Patterns for adapted modules, by field."""
+        found = {"rank_pattern": self.rank_pattern, "alpha_pattern": self.alpha_pattern}
+        return {name: tuple(key for key, _ in items) for name, items in found.items()}
+
     @staticmethod
     def parse_targets(text: str) -> str | tuple[str, ...] | None:
         """What ``--target-modules`` takes: all-linear, default, NAME,NAME or regex:...

@@ -16,8 +16,8 @@ from hfkv.modules.built import Built, target_name
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import Lora
 from hfkv.peft.lora.inject import Injection
-from hfkv.peft.lora.names import moved, newer_name
 from hfkv.peft.lora.options import LoraOptions
+from hfkv.peft.names import moved, newer_name
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 

@@ -125,6 +125,10 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     trained = saved - options.num_frozen_tokens * each
     loose = _loose(base)
     notes = []
+    if options.method == "MULTITASK_PROMPT_TUNING":
+        # Of each task, columns for the tokens and rows for their width.
+        matrices = options.num_tasks * options.num_ranks * (tokens + sizes.width)
+        saved, trained = saved + matrices, trained + matrices
     network = _network(options, sizes)
     if network:
         # The tokens are then of one width, and the network makes of them what is saved.

@@ -8,15 +8,13 @@ of them is found here.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hfkv.modules.built import leaf
-from hfkv.peft.lora.draft import Adapted
-from hfkv.peft.lora.names import Names, newer_name
-from hfkv.peft.lora.options import LoraOptions
 from hfkv.peft.matching import compiled, layer_chosen, matches_list, rank_of
+from hfkv.peft.names import Names, newer_name
 from hfkv.peft.targets import TASK_HEADS
 from hfkv.reading import printable
 
@@ -36,6 +34,28 @@ LAYERS = ("layers_to_transform", "layers_pattern")
 #: Index numbers are left out of what is compared: a name that fits one layer fits them all.
 _NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
 _SIGNS = frozenset("*+?()[]{}|^$\\")
+
+
+class Asked(Protocol):
+    """The fields of a config that name something of the base model."""
+
+    @property
+    def target_modules(self) -> str | tuple[str, ...] | None: ...
+    @property
+    def target_parameters(self) -> tuple[str, ...] | None: ...
+    @property
+    def exclude_modules(self) -> str | tuple[str, ...] | None: ...
+    @property
+    def modules_to_save(self) -> tuple[str, ...] | None: ...
+    @property
+    def layers_to_transform(self) -> int | tuple[int, ...] | None: ...
+    @property
+    def layers_pattern(self) -> str | tuple[str, ...] | None: ...
+    @property
+    def task_type(self) -> str | None: ...
+    @property
+    def patterns(self) -> Mapping[str, tuple[str, ...]]:
+        """Patterns for adapted modules, by field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +91,18 @@ def looks_like_expression(name: str) -> bool:
     return not _SIGNS.isdisjoint(name)
 
 
-def unused(
-    names: Names, options: LoraOptions, adapted: tuple[Adapted, ...], *, adapts: bool = True
-) -> Iterator[Unused]:
-    """All of it, on a base model where something is adapted.
-
-    Args:
-        adapts: say it also of targets whose modules are there and get no adapter.
-    """
+def unused(names: Names, options: Asked, adapted: Collection[str]) -> Iterator[Unused]:
+    """All of it, on a base model where the modules ``adapted`` are adapted."""
     found = list(missing(names, options))
     yield from found
     beside = list(places(names, options))
     yield from beside
-    if adapts and not any(item.field in LAYERS for item in beside):
+    if not any(item.field in LAYERS for item in beside):
         yield from adapts_nothing(names, options, adapted)
     yield from patterns(options, adapted)
 
 
-def missing(names: Names, options: LoraOptions) -> Iterator[Unused]:
+def missing(names: Names, options: Asked) -> Iterator[Unused]:
     """Targets that match nothing: names that an older transformers had as one, others each."""
     asked = options.target_modules
     listed = () if isinstance(asked, (str, type(None))) else asked
@@ -123,16 +137,13 @@ def missing(names: Names, options: LoraOptions) -> Iterator[Unused]:
         )
 
 
-def adapts_nothing(
-    names: Names, options: LoraOptions, adapted: Collection[Adapted]
-) -> Iterator[Unused]:
+def adapts_nothing(names: Names, options: Asked, adapted: Collection[str]) -> Iterator[Unused]:
     """Targets whose modules are there, and none of which gets an adapter."""
     asked = options.target_modules
-    full = [item.name for item in adapted]
     for name in () if isinstance(asked, (str, type(None))) else asked:
         if names.is_converted(name) or not names.has(name):
             continue
-        if not any(matches_list((name,), item) for item in full):
+        if not any(matches_list((name,), item) for item in adapted):
             yield Unused(
                 field="target_modules",
                 item=name,
@@ -141,7 +152,7 @@ def adapts_nothing(
             )
 
 
-def places(names: Names, options: LoraOptions) -> Iterator[Unused]:
+def places(names: Names, options: Asked) -> Iterator[Unused]:
     """Fields that name modules or layers beside the targets."""
     modules = names.built.modules
     own = TASK_HEADS.get(options.task_type or "", ())
@@ -177,7 +188,7 @@ def places(names: Names, options: LoraOptions) -> Iterator[Unused]:
     yield from layers(names, options)
 
 
-def layers(names: Names, options: LoraOptions) -> Iterator[Unused]:
+def layers(names: Names, options: Asked) -> Iterator[Unused]:
     """Layers, and lists of layers, that are not there."""
     chosen = options.layers_to_transform
     if chosen is None:
@@ -206,19 +217,18 @@ def layers(names: Names, options: LoraOptions) -> Iterator[Unused]:
             )
 
 
-def patterns(options: LoraOptions, adapted: tuple[Adapted, ...]) -> Iterator[Unused]:
+def patterns(options: Asked, adapted: Collection[str]) -> Iterator[Unused]:
     """Patterns of ranks and alphas that fit no module that is adapted."""
-    names = {_NUMBER.sub("0", item.name): item.name for item in adapted}
-    everything = [item.name for item in adapted]
+    names = {_NUMBER.sub("0", name): name for name in adapted}
 
     def fits(pattern: str) -> bool:
         # One module of each kind decides nearly always; a pattern may name one layer alone.
         if any(rank_of({pattern: 0}, name, 1) == 0 for name in names.values()):
             return True
-        return any(rank_of({pattern: 0}, name, 1) == 0 for name in everything)
+        return any(rank_of({pattern: 0}, name, 1) == 0 for name in adapted)
 
-    for field in ("rank_pattern", "alpha_pattern"):
-        for pattern, _ in getattr(options, field):
+    for field, wanted in options.patterns.items():
+        for pattern in wanted:
             if not fits(pattern):
                 yield Unused(
                     field=field,

@@ -1,17 +1,13 @@
-"""What is trained beside the low-rank part and the copied modules: token rows and biases."""
+"""Token rows that are trained beside a frozen embedding (``trainable_token_indices``)."""
 
 from __future__ import annotations
 
-import math
-
 from hfkv.errors import TargetError, UnsupportedError
-from hfkv.modules.built import LINEAR, Built, Module, leaf
-from hfkv.peft.lora.draft import Adapted, Draft
-from hfkv.peft.matching import compiled
-from hfkv.peft.targets import EMBEDDINGS
+from hfkv.modules.built import LINEAR, Built, Module
+from hfkv.peft.lora.draft import Draft
 from hfkv.reading import printable
 
-__all__ = ["biases", "saved_embeddings", "token_rows", "written_biases"]
+__all__ = ["token_rows"]
 
 
 def token_rows(
@@ -117,89 +113,3 @@ def _refuse_rows(module: Module, draft: Draft, saved: dict[str, int], adapted: s
             f"trained token rows of {printable(module.name)} are not counted",
             where=draft.where,
         )
-
-
-def biases(
-    built: Built,
-    draft: Draft,
-    adapted: list[Adapted],
-    elements: dict[str, int],
-    saved: dict[str, int],
-) -> dict[str, int]:
-    """Biases of the base model that ``bias`` sets free."""
-    if draft.options.bias == "none":
-        return {}
-    if draft.options.bias == "all":
-        chosen = [name for name in elements if name == "bias" or name.endswith(".bias")]
-    else:
-        names = _with_bias(draft, adapted)
-        chosen = list(dict.fromkeys(built.tied.get(name, name) for name in names))
-    # What a copied module holds is frozen, and so is what is tied to it.
-    kept = {
-        built.tied.get(f"{module.name}.{short}", f"{module.name}.{short}")
-        for module in built.modules
-        for short in module.parameters
-        if any(module.name == name or module.name.startswith(f"{name}.") for name in saved)
-    }
-    return {name: elements[name] for name in chosen if name not in kept}
-
-
-def _with_bias(draft: Draft, adapted: list[Adapted]) -> list[str]:
-    """Full names of the biases of adapted modules, and of modules with an adapted parameter."""
-    names = [
-        item.name if item.name in draft.modules else item.name.rpartition(".")[0]
-        for item in adapted
-    ]
-    return [
-        f"{name}.bias" for name in dict.fromkeys(names) if "bias" in draft.modules[name].parameters
-    ]
-
-
-def written_biases(
-    built: Built,
-    draft: Draft,
-    adapted: list[Adapted],
-    trained: dict[str, int],
-    saved: dict[str, int],
-) -> int:
-    """Biases that are written and not trained: each name's, tied or not, and with ``all`` those of
-    a copied module once more."""
-    if draft.options.bias == "none":
-        return 0
-    if draft.options.bias == "lora_only":
-        held = [draft.modules[name.rpartition(".")[0]] for name in _with_bias(draft, adapted)]
-        return sum(math.prod(module.parameters["bias"]) for module in held) - sum(trained.values())
-    copied = [name for name, count in saved.items() if count]
-    shapes = [
-        module.parameters["bias"]
-        for module in built.modules
-        if "bias" in module.parameters
-        for name in (module.name, *copied)
-        if module.name == name or module.name.startswith(f"{name}.")
-    ]
-    shapes += [shape for name, shape in built.loose.items() if name == "bias"]
-    return sum(math.prod(shape) for shape in shapes) - sum(trained.values())
-
-
-def saved_embeddings(built: Built, draft: Draft, adapted: set[str]) -> dict[str, int]:
-    """Base parameters that ``save_pretrained`` writes as well: those of the input and the output
-    embedding, where one of PEFT's two names for them is a target and that layer is adapted."""
-    targets = draft.targets
-    if draft.options.trainable_token_indices is not None or targets is None:
-        return {}
-    if isinstance(targets, str):
-        expression = compiled(targets)
-        targeted = any(
-            expression.fullmatch(module.name) is not None
-            for module in built.modules
-            if leaf(module.name) in EMBEDDINGS
-        )
-    else:
-        # Only the bare names are looked for, not full ones.
-        targeted = any(name in targets for name in EMBEDDINGS)
-    return {
-        f"{name}.{short}": math.prod(shape)
-        for name in (built.input, built.output)
-        if targeted and name is not None and name in adapted
-        for short, shape in draft.modules[name].parameters.items()
-    }
