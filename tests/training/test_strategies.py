@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from hfkv.errors import InputError, UnsupportedError
 from hfkv.training import Training
 from hfkv.training.optimizers import OPTIMIZERS
 from hfkv.training.strategies import STRATEGIES, Load, Piece, share
+from tests.training.record_deepspeed import FROZEN, GPUS, TARGET, TRAINED
 
 LLAMA = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
+RECORDED = json.loads(TARGET.read_text(encoding="utf-8"))
 ADAPTER = LLAMA.lora(r=16)
 
 
@@ -51,6 +54,23 @@ def test_zero_by_hand() -> None:
     fsdp = share(load, adamw, "fsdp", 6)
     assert (fsdp.weights, fsdp.adapter) == (6 * 17 * 2, (17 + 5) * 4)
     assert (fsdp.gradients, fsdp.optimizer) == (22 * 4, 22 * 8 + 2 * 4)
+
+
+@pytest.mark.parametrize("strategy", ["zero1", "zero2", "zero3"])
+def test_deepspeed_held_what_is_counted(strategy: str) -> None:
+    load = Load(
+        base=[_piece(FROZEN, "BF16")],
+        adapter=[_piece(shape, "F32", True) for shape in TRAINED],
+        element="BF16",
+        packed=False,
+    )
+    found = share(load, OPTIMIZERS["adamw"], strategy, GPUS)
+    for name, size in RECORDED[strategy].items():
+        if (strategy, name) == ("zero1", "gradients"):
+            # Whole during the backward pass, and a part of them when it has ended.
+            assert found.gradients == 2 * 103 > size
+            continue
+        assert getattr(found, name) == size, name
 
 
 def test_a_float32_model_is_cast_to_nothing() -> None:
