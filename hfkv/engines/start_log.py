@@ -130,6 +130,9 @@ _LLAMA = {
         r"\(\s*(?P<cells>[0-9]{1,12}) cells,\s*(?P<layers>[0-9]{1,6}) layers,\s*"
         r"(?P<seqs>[0-9]{1,6})(?:/\s*(?P<streams>[0-9]{1,6}))? seqs[^)]*\), (?P<parts>.{1,200})"
     ),
+    "older cache": re.compile(
+        r"\bllama_\w{1,40}: KV self size\s*=\s*(?P<size>[0-9.]{1,20}) MiB, (?P<parts>.{1,200})"
+    ),
     "state": re.compile(
         r"\bllama_dsv4_comp_state: (?P<name>csa|hca|lid) ratio = .{1,80}?"
         rf"layers = (?P<layers>[0-9]{{1,6}}), {_SIZE}"
@@ -161,7 +164,7 @@ def _llama_cpp(lines: list[str]) -> EngineLog:
                 contexts += 1
             if contexts <= 1:
                 settings.setdefault(item.values["name"], item.values["value"])
-        elif contexts <= 1 and item.what in ("cache", "state"):
+        elif contexts <= 1 and item.what in ("cache", "older cache", "state"):
             caches.append(item)
         elif contexts <= 1 and item.what == "swa_full":
             swa_full = True
@@ -210,7 +213,7 @@ _VLLM = {
     ),
     "available": re.compile(r"Available KV cache memory: (?P<size>[0-9.]{1,12}) GiB"),
     "blocks": re.compile(r"# GPU blocks: (?P<blocks>[0-9]{1,12})"),
-    "arguments": re.compile(r"non-default args: (?P<arguments>\{.{0,60000}\})"),
+    "arguments": re.compile(r"non-default args: (?P<arguments>\{.*)"),
     "config": re.compile(
         r"Initializing a V1 LLM engine \(v(?P<version>[^)]{1,40})\) with config: (?P<config>.*)"
     ),
@@ -240,7 +243,9 @@ def _vllm(lines: list[str]) -> EngineLog:
             options.update({name: pairs[name] for name in _VLLM_CONFIG if name in pairs})
     for item in found:
         if item.what == "arguments":
-            given = _literal(item.values["arguments"])
+            # To the last brace by hand: a pattern would look for it from every beginning anew.
+            text = item.values["arguments"]
+            given = _literal(text[: text.rfind("}") + 1])
             model = model or str(given.get("model_tag") or given.get("model") or "")
             options.update(given)
     if isinstance(options.get("dtype"), str):

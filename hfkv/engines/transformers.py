@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hfkv.cache.conventions.transformers import TRANSFORMERS, slots
-from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.dtype import cache_dtype, plain_width
 from hfkv.cache.kinds import (
     Cross,
     Full,
@@ -26,11 +26,12 @@ from hfkv.cache.kinds import (
     State,
     Together,
 )
-from hfkv.dtypes import nbytes, torch_name
+from hfkv.dtypes import COMPUTE, nbytes, torch_name
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.quantized_groups import packed_bytes
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
+from hfkv.facts.dtype import model_dtype
 
 __all__ = ["TransformersCache"]
 
@@ -139,7 +140,7 @@ class TransformersCache:
             UnsupportedError: the class refuses the model or these options, or the cache is made for
                 fewer tokens.
         """
-        element, notes = cache_dtype(subject.facts, subject.config, self.dtype)
+        element, notes = self._element(subject)
         ways: dict[str, Callable[[Subject, int, int, str], list[Buffer]]] = {
             "dynamic": self._dynamic,
             "static": self._static,
@@ -157,7 +158,8 @@ class TransformersCache:
 
         offloaded = self.cache.startswith("offloaded")
         crossing = subject.plan.crosses and self.cache != "dynamic"
-        basis = "documented" if (offloaded or crossing) else subject.basis
+        loose = offloaded or crossing or element not in COMPUTE
+        basis = "documented" if loose else subject.basis
         return Allocation(
             model=subject.model,
             engine=self.name,
@@ -176,6 +178,27 @@ class TransformersCache:
             if offloaded
             else {},
         )
+
+    def _element(self, subject: Subject) -> tuple[str, tuple[str, ...]]:
+        """The dtype of keys and values: what the model computes in, whatever engines store.
+
+        Raises:
+            UnsupportedError: it is narrower than what a class computes in.
+        """
+        if self.dtype == "auto" and self.cache != "dynamic":
+            own = model_dtype(subject.facts, subject.config)
+            return own.name, (own.note,) if own.note else ()
+        found, notes = cache_dtype(subject.facts, subject.config, self.dtype)
+        if found in COMPUTE:
+            return found, notes
+        if self.cache != "dynamic":
+            raise UnsupportedError(
+                f"a {self.cache} cache in {torch_name(found)}",
+                where="--kv-dtype",
+                expected="what a model computes in, such as bf16",
+                hint="--cache quantized has --backend and --nbits",
+            )
+        return found, (*notes, plain_width(found))
 
     def _assumed(self, tokens: int) -> Iterator[Assumption]:
         if "static" in self.cache and self.max_cache_len is None:

@@ -211,6 +211,38 @@ def test_the_sentences_of_sglang_itself() -> None:
     assert compared > 50
 
 
+def test_the_words_of_an_older_llama_cpp() -> None:
+    text = """\
+llama_init_from_model: n_seq_max     = 1
+llama_init_from_model: n_ctx         = 4096
+llama_init_from_model: n_ubatch      = 512
+llama_init_from_model: KV self size  =    4.00 MiB, K (f16):    2.00 MiB, V (f16):    2.00 MiB
+"""
+    found = hold_against(model("llama"), parse_log(text.encode(), where="x"))
+    assert found.agree, found.lines
+    assert [line.what for line in found.lines] == [
+        "llama_kv_cache: K (f16)",
+        "llama_kv_cache: V (f16)",
+    ]
+
+
+def with_parallel_size(value: str) -> bytes:
+    text = vllm().replace(b"'max_model_len': 4096", f"'tensor_parallel_size': {value}".encode())
+    return text.replace(b"tensor_parallel_size=1", b"x=1")
+
+
+@pytest.mark.parametrize("value", ["'x'", "-1", "1.5", "True", "9999999999999999"])
+def test_options_of_a_log_are_untrusted(value: str) -> None:
+    log = parse_log(with_parallel_size(value), where="x")
+    with pytest.raises(ConfigError, match="tp: the log says"):
+        hold_against(model("gpt_oss"), log)
+
+
+@pytest.mark.parametrize("value", ["10**9", "[1]", "__import__('os')"])
+def test_what_is_no_plain_value_is_no_option(value: str) -> None:
+    assert "tp" not in parse_log(with_parallel_size(value), where="x").options
+
+
 def test_another_model_is_told_from_it() -> None:
     found = hold_against(model("llama"), parse_log(LLAMA.encode(), where="x"))
     assert not found.agree

@@ -11,7 +11,9 @@ from hfkv.cache.conventions import Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.engines import TransformersCache
 from hfkv.engines.quantized_groups import packed_bytes
+from hfkv.engines.subject import subject_of
 from hfkv.errors import HfkvError, InputError, UnsupportedError
+from hfkv.facts import Facts
 from tests.engines.rows import SMALL, read_rows, small_subject, subject
 
 ROWS = read_rows("transformers_5.24.0.jsonl")
@@ -130,6 +132,7 @@ def test_groups_must_be_whole() -> None:
         ("llama", {"cache": "quantized", "backend": "quanto", "nbits": 8}, "one of 2, 4"),
         ("llama", {"cache": "quantized", "backend": "hqq", "axis_key": -1}, "one of 0, 1"),
         ("llama", {"cache": "quantized", "backend": "fp8", "nbits": 8}, "no options"),
+        ("llama", {"cache": "static", "dtype": "fp8"}, "what a model computes in"),
     ],
 )
 def test_refused(name: str, options: dict[str, Any], says: str) -> None:
@@ -143,6 +146,17 @@ def test_refused(name: str, options: dict[str, Any], says: str) -> None:
 def test_options_that_are_none(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         TransformersCache(**options)
+
+
+def test_a_published_scheme_is_for_engines() -> None:
+    scheme = {"kv_cache_scheme": {"type": "float", "num_bits": 8}}
+    config = {**SMALL["configs"]["llama"], "quantization_config": scheme}
+    small = subject_of(Facts(model="llama", source="directory", config=config))
+    plain = small_subject("llama")
+    for cache in ("static", "quantized"):
+        engine = TransformersCache(cache=cache)
+        assert engine.allocate(small, tokens=99).bytes == engine.allocate(plain, tokens=99).bytes
+    assert TransformersCache().allocate(small, tokens=99).basis == "documented"
 
 
 def test_an_encoder_decoder_is_not_called_exact() -> None:

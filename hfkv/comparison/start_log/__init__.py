@@ -13,8 +13,9 @@ from hfkv.comparison.start_log.vllm import vllm_lines
 from hfkv.engines import engine_class
 from hfkv.engines.base import options_of
 from hfkv.engines.start_log import EngineLog
-from hfkv.errors import HfkvError
+from hfkv.errors import ConfigError, HfkvError
 from hfkv.json_value import attributes
+from hfkv.reading import describe
 
 if TYPE_CHECKING:
     from hfkv.engines import Engine
@@ -143,13 +144,27 @@ def _explained(
                 return
 
 
+def _is_wild(value: object) -> bool:
+    """Whether a number is one that no engine would print."""
+    return isinstance(value, int | float) and not 0 <= value < 2**40
+
+
 def _known(log: EngineLog, given: Engine | None) -> tuple[dict[str, Any], list[str]]:
     """The options that hfkv's engine has; what was given stands before what the log says."""
     cls = engine_class(log.engine)
-    names = [item.name for item in fields(cast("Any", cls))]
-    kept = {
-        name: value for name, value in log.options.items() if name in names and value is not None
-    }
+    types = {item.name: str(item.type).split(" | ") for item in fields(cast("Any", cls))}
+    names = list(types)
+    kept = {}
+    for name, value in log.options.items():
+        if name not in types or value is None:
+            continue
+        if type(value).__name__ not in types[name] or _is_wild(value):
+            raise ConfigError(
+                f"the log says {describe(value)}",
+                where=name,
+                expected=f"a value of {log.engine}'s option",
+            )
+        kept[name] = value
     if given is not None:
         plain, mine = options_of(cls()), options_of(given)
         kept.update({name: mine[name] for name in names if mine[name] != plain[name]})

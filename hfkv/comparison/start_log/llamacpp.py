@@ -38,7 +38,7 @@ def llamacpp_lines(model: Model, log: EngineLog, engine: Engine) -> Iterator[Log
     for number in range(max(len(mine), len(theirs))):
         said = theirs[number] if number < len(theirs) else None
         cache = mine[number] if number < len(mine) else None
-        name = cache["name"] if cache else said.values["name"] if said else ""
+        name = cache["name"] if cache else said.values.get("name", "llama_kv_cache") if said else ""
         yield from _cache_lines(name, said, cache)
 
 
