@@ -137,7 +137,7 @@ class Group:
         self.first_rank, self.last_rank = 0, size - 1
         self.unique_name = "group"
         self.device_group = self.cpu_group = types.SimpleNamespace(
-            size=lambda: size, rank=lambda: rank
+            size=lambda: size, rank=lambda: rank, world_size=size
         )
         self.device_communicator = None
         self.use_device_communicator = False

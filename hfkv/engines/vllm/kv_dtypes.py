@@ -23,9 +23,16 @@ _FP8 = ("fp8", "fp8_e4m3", "fp8_e5m2")
 _PER_HEAD = {"int8_per_token_head": 8, "fp8_per_token_head": 8, "int4_per_token_head": 4}
 #: Words that vLLM has and that are not counted here.
 _UNREAD = (
-    "fp8_inc turboquant_k8v4 turboquant_4bit_nc turboquant_k3v4_nc turboquant_3bit_nc octave_k3v4 "
-    "octave_k3v3 octave_k3v3_compact ultraquant_4bit nvfp4 nvfp4_4over6 nvfp4_ds_mla"
+    "fp8_inc octave_k3v4 octave_k3v3 octave_k3v3_compact ultraquant_4bit nvfp4 nvfp4_4over6 "
+    "nvfp4_ds_mla"
 ).split()
+#: Bits of an element of a key (8 is fp8, without a norm beside it) and of a value.
+_TURBO = {
+    "turboquant_k8v4": (8, 4),
+    "turboquant_4bit_nc": (4, 4),
+    "turboquant_k3v4_nc": (3, 4),
+    "turboquant_3bit_nc": (3, 3),
+}
 #: What hfkv's own --kv-dtype calls them.
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "int8": "int8_per_token_head"}
 
@@ -51,8 +58,19 @@ class KvDtype:
         """Whether it is 8 bits with one scale for the tensor."""
         return self.word in _FP8
 
+    @property
+    def is_turbo(self) -> bool:
+        """Whether keys and values of a head are packed into one slot (TurboQuant)."""
+        return self.word in _TURBO
+
     def row(self, k: int, v: int) -> int:
         """Bytes of one token's key and value in one head."""
+        if self.is_turbo:
+            key, value = _TURBO[self.word]
+            # A norm of 2 bytes beside a packed key, scale and zero of 2 beside a value.
+            packed = k if key == 8 else -(-k * key // 8) + 2
+            packed += -(-k * value // 8) + 4
+            return packed + packed % 2
         bits = BITS[self.element]
         if self.word == "int4_per_token_head":
             return k // 2 + v // 2 + 2 * self.scale
@@ -109,7 +127,7 @@ def kv_dtype(subject: Subject, asked: str, own: str, capability: tuple[int, int]
             expected="auto, bfloat16, float16, fp8 or a type of 8 or 4 bits per token and head",
             hint="how vLLM packs it is not counted here",
         )
-    known = (*_PLAIN, *_FP8, *_PER_HEAD, "fp8_ds_mla", "auto")
+    known = (*_PLAIN, *_FP8, *_PER_HEAD, *_TURBO, "fp8_ds_mla", "auto")
     if word not in known:
         raise InputError(
             f"found {asked!r}",
@@ -125,7 +143,7 @@ def kv_dtype(subject: Subject, asked: str, own: str, capability: tuple[int, int]
     if word in _PER_HEAD:
         element = "I8" if word.startswith("int8") else "U8"
         return KvDtype(word=word, element=element, scale=4, note=note)
-    if word in _FP8 or word == "fp8_ds_mla":
+    if word in _FP8 or word in _TURBO or word == "fp8_ds_mla":
         return KvDtype(word=word, element="U8", note=note)
     return KvDtype(word=word, element=_PLAIN.get(word, own), note=note)
 
@@ -197,7 +215,7 @@ def latent_block(
     Raises:
         UnsupportedError: none takes them.
     """
-    if word == "fp8_ds_mla" or word in _PER_HEAD or word == "fp8_e5m2":
+    if word in ("fp8_ds_mla", "fp8_e5m2", *_PER_HEAD, *_TURBO):
         raise UnsupportedError(
             f"vLLM has no attention backend for a latent of {rank} in {word}",
             where=model,

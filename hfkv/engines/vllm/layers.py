@@ -135,7 +135,7 @@ def _attention(heads: int, k: int, v: int, made: Making) -> Spec:
         block=made.block,
         row=share * made.kv.row(k, v),
         shape=(share, k, v),
-        dtype=made.kv.element if not made.kv.scale else made.kv.word,
+        dtype=made.kv.word if made.kv.scale or made.kv.is_turbo else made.kv.element,
     )
 
 

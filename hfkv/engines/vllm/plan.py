@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hfkv.cache.kinds import Compressed, Cross, Full, Indexer, Kind, Latent, Sliding, State
+from hfkv.cache.kinds import Compressed, Cross, Full, Kind, Latent, Sliding, State
 from hfkv.dtypes import torch_name
-from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.subject import Subject
+from hfkv.engines.vllm.blocks import aligned, first_block, hybrid_page
 from hfkv.engines.vllm.checks import (
     checked_gpu,
     context_parallel,
     data,
-    latent_heads,
     named_dtype,
-    sparse_types,
 )
 from hfkv.engines.vllm.draft import draft_kinds
 from hfkv.engines.vllm.groups import Group, bytes_per_block, groups_of
 from hfkv.engines.vllm.kv_dtypes import (
     KvDtype,
-    dense_block,
     kv_dtype,
-    latent_block,
     model_dtype,
 )
 from hfkv.engines.vllm.layers import Making, flat, layer_specs
 from hfkv.engines.vllm.specs import Request, Spec
-from hfkv.errors import InputError, UnsupportedError
 
 if TYPE_CHECKING:
     from hfkv.engines.vllm import Vllm
@@ -187,16 +181,16 @@ def plan(engine: Vllm, subject: Subject) -> Plan:
         own=own,
         conv=named_dtype(engine.mamba_cache_dtype, own, "--mamba-cache-dtype"),
         ssm=_ssm_dtype(engine, subject, own),
-        block=_block(engine, subject, parts, kv.word, capability),
+        block=first_block(engine, subject, parts, kv, own, capability),
         capability=capability,
         align=align,
         speculative=engine.num_speculative_tokens,
     )
     if states and attends:
-        made = _aligned(made, parts)
+        made = aligned(made, parts)
     specs, owners = _all_specs(kinds, made, engine)
     if states and attends:
-        page = _hybrid_page(made, parts)
+        page = hybrid_page(made, parts)
         specs = [
             replace(spec, padded=page) if spec.family == "state" and spec.page != page else spec
             for spec in specs
@@ -245,98 +239,38 @@ def _ssm_dtype(engine: Vllm, subject: Subject, own: str) -> str | None:
     return None
 
 
-def _block(
-    engine: Vllm, subject: Subject, parts: list[Kind], word: str, capability: tuple[int, int]
-) -> int:
-    """The block before it is fitted to states: what was asked for, or what the kernels want."""
-    latents = [part for part in parts if isinstance(part, Latent)]
-    if subject.text.model_type not in data()["latent_types"]:
-        latents = []
-    indexers = [part for part in parts if isinstance(part, Indexer)]
-    if any(isinstance(part, Compressed) for part in parts):
-        wanted = 256
-    elif any(indexer.lightning for indexer in indexers):
-        wanted = 128
-    elif latents and indexers:
-        wanted = 64
-        size = latents[0].rank + (latents[0].rotary or 0)
-        sparse_types(subject, word, size, capability)
-    elif latents:
-        latent_heads(subject)
-        nope = subject.text.peek("qk_nope_head_dim")
-        wanted = latent_block(
-            word,
-            latents[0].rank + (latents[0].rotary or 0),
-            nope if isinstance(nope, int) else None,
-            capability,
-            model=subject.model,
-        )
-    else:
-        dims = [part.k_dim for part in parts if isinstance(part, (Full, Sliding))]
-        if word == "fp8_ds_mla":
-            raise UnsupportedError(
-                "vLLM has no attention backend for heads in fp8_ds_mla", where=subject.model
-            )
-        wanted = dense_block(word, max(dims, default=0), capability)
-    if engine.block_size is None:
-        return wanted
-    # Asked for another block, vLLM falls back on a kernel that takes it, where there is one.
-    unit = wanted if wanted == 256 or (latents and indexers) else 16
-    if engine.block_size < 1 or engine.block_size % unit:
-        raise InputError(
-            f"blocks of {engine.block_size} tokens",
-            where=f"{subject.model}: --block-size",
-            expected=f"a multiple of {unit}",
-        )
-    return engine.block_size
-
-
-def _hybrid_page(made: Making, parts: list[Kind]) -> int:
-    """Bytes of a page of attention, which a page of states is padded to."""
-    return made.block * _token_bytes(made, parts)
-
-
-def _token_bytes(made: Making, parts: list[Kind]) -> int:
-    attention = next(part for part in parts if isinstance(part, (Full, Sliding, Latent)))
-    return layer_specs(attention, replace(made, block=1))[0].row
-
-
-def _aligned(made: Making, parts: list[Kind]) -> Making:
-    """A block of attention large enough to be a page that a state fits in."""
-    token = _token_bytes(made, parts)
-    state = max(layer_specs(part, made)[0].row for part in parts if isinstance(part, State))
-    latent = any(isinstance(part, Latent) for part in parts)
-    latent = latent and made.subject.text.model_type in data()["latent_types"]
-    unit = max(made.block, 128 if latent else 1)
-    gated = [part.name == "gated delta" for part in parts if isinstance(part, State)]
-    if made.align and all(gated) and made.capability[0] in (9, 10):
-        # The kernel leaves its checkpoints at multiples of 64 tokens.
-        unit = math.lcm(unit, 64)
-    block = round_up(unit * ceil_div(state, unit * token), 64 if latent and made.kv.is_fp8 else 16)
-    return replace(made, block=max(made.block, block))
-
-
 def _all_specs(kinds: list[Kind], made: Making, engine: Vllm) -> tuple[list[Spec], list[int]]:
     """The specs of all layers, and the pipeline stage of each."""
     specs: list[Spec] = []
     owners: list[int] = []
-    memo: dict[int, list[Spec]] = {}
+    memo: dict[tuple[int, bool], list[Spec]] = {}
+    plain = replace(made, kv=KvDtype(word="auto", element=made.own))
+    edges = _edges(kinds, made)
     # Some layers of transformers keep several caches; vLLM deals out whole ones.
     named = made.subject.text.peek("num_hidden_layers") or made.subject.text.peek("num_layers")
     layers = named if isinstance(named, int) and len(kinds) % named == 0 else len(kinds)
     each = len(kinds) // layers
     stage_of = _stages(layers, engine.pp)
     for index, kind in enumerate(kinds):
-        if id(kind) not in memo:
-            memo[id(kind)] = layer_specs(kind, made)
-        specs += memo[id(kind)]
-        owners += [stage_of(index // each)] * len(memo[id(kind)])
+        key = (id(kind), index in edges)
+        if key not in memo:
+            memo[key] = layer_specs(kind, plain if index in edges else made)
+        specs += memo[key]
+        owners += [stage_of(index // each)] * len(memo[key])
     if engine.num_speculative_tokens:
         for kind in draft_kinds(made.subject):
             drafted = [replace(spec, draft=True) for spec in layer_specs(kind, made)]
             specs += drafted
             owners += [engine.pp - 1] * len(drafted)
     return specs, owners
+
+
+def _edges(kinds: list[Kind], made: Making) -> frozenset[int]:
+    """The first and last two layers, which TurboQuant leaves as they are; none beside states."""
+    if not made.kv.is_turbo or any(isinstance(p, State) for k in kinds for p in flat(k)):
+        return frozenset()
+    count = min(2, len(kinds) // 2)
+    return frozenset((*range(count), *range(len(kinds) - count, len(kinds))))
 
 
 def _stages(layers: int, pp: int) -> Callable[[int], int]:
