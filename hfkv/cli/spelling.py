@@ -11,7 +11,7 @@ __all__ = ["as_flags"]
 #: As the library writes them: an argument between backticks, perhaps with a value.
 _ARGUMENT = re.compile(r"`([a-z][a-z_]*)(?:=([^`]*))?`")
 #: What the command calls otherwise.
-_OTHERWISE = {"r": "rank", "budget": "fit", "base_dtype": "held_in"}
+_OTHERWISE = {"r": "rank", "budget": "fit"}
 
 
 def as_flags(text: str, command: click.Command | None) -> str:

@@ -18,7 +18,7 @@ _NAMES = {
     "optimizer": "optimizer",
     "strategy": "strategy",
     "gpus": "gpus",
-    "held_in": "base_dtype",
+    "base_dtype": "base_dtype",
     "train_batch": "batch",
     "sequence": "sequence",
     "gradient_checkpointing": "checkpointing",
@@ -26,8 +26,8 @@ _NAMES = {
     "prepare_kbit": "prepare",
 }
 
-#: Flags that are called otherwise than their options.
-_FLAGS = {"train_batch": "--batch", "held_in": "--base-dtype"}
+#: A flag that is called otherwise than its option.
+_FLAGS = {"train_batch": "--batch"}
 
 _OPTIONS = (
     click.option("--train", is_flag=True, help="What training the adapter takes."),
@@ -48,7 +48,6 @@ _OPTIONS = (
     ),
     click.option(
         "--base-dtype",
-        "held_in",
         default="auto",
         show_default=True,
         metavar="auto|bf16|fp16|fp32|8bit|4bit",
