@@ -32,6 +32,14 @@ _NOTEBOOKS = {f"examples/{path.stem}.md": f"examples/{path.name}" for path in EX
 _LINK = re.compile(r"(\]\()([^)#\s]*)((?:#[^)\s]*)?\))")
 
 
+def on_config(config: Any) -> Any:
+    """A page under ``.github`` that the configuration puts nowhere belongs to the reference."""
+    written = str(config["nav"])
+    (reference,) = [part["Reference"] for part in config["nav"] if "Reference" in part]
+    reference += [uri for uri in _PAGES if uri.endswith(".md") and f"'{uri}'" not in written]
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages and pictures that are not below ``docs``."""
     for uri, path in _PAGES.items():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hfkv.cli.engine_options import chosen_engine
 from hfkv.cli.output import emit, unheard
-from hfkv.errors import HfkvError
+from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.render.formats import Format
 from hfkv.render.origin import with_origin
 
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from hfkv.model import Model
 
 __all__ = ["show", "show_all"]
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What an engine refuses of this model is an answer, not a misuse of the command."""
+    try:
+        yield
+    except InputError as error:
+        raise UnsupportedError(
+            error.what, where=error.where, expected=error.expected, hint=error.hint
+        ) from None
 
 
 def show(
@@ -38,21 +51,22 @@ def show(
     from hfkv.render.explained import explained
 
     fitted = None
-    if budget is None:
-        figure = model.kv_cache(
-            tokens=tokens,
-            batch=batch,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck,
-            engine=engine,
-        )
-    else:
-        plans = getattr(engine, "fit", None)
-        if plans is None:
-            raise click.UsageError(f"{engine.name} does not plan from a budget; leave out --fit.")
-        subject = model.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        fitted = plans(subject, budget, tokens=tokens, batch=batch)
-        figure = fitted.allocation
+    plans = getattr(engine, "fit", None)
+    if budget is not None and plans is None:
+        raise click.UsageError(f"{engine.name} does not plan from a budget; leave out --fit.")
+    with _refusing():
+        if budget is None or plans is None:
+            figure = model.kv_cache(
+                tokens=tokens,
+                batch=batch,
+                encoder_tokens=encoder_tokens,
+                crosscheck=crosscheck,
+                engine=engine,
+            )
+        else:
+            subject = model.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+            fitted = plans(subject, budget, tokens=tokens, batch=batch)
+            figure = fitted.allocation
     value = with_origin(model, figure.to_json(layers=by_layer))
     if fitted is not None:
         value["fit"] = fitted.to_json()

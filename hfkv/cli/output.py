@@ -84,7 +84,7 @@ def warn(messages: Iterable[str]) -> None:
 def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> list[str]:
     """What was asked for that this format has no room for."""
     bare = output is Format.quiet
-    found = ["--explain"] if explain and (bare or output is Format.csv) else []
+    found = ["--explain"] if explain and (bare or output in (Format.csv, Format.agent)) else []
     found += ["--layers"] if layers and bare else []
     return [f"{name} changes nothing in the format {output.value}" for name in found]
 

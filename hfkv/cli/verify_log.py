@@ -22,7 +22,8 @@ def verify_log(model: Model, path: Path, engine: Engine | None, output: Format) 
     """The exit code: 0 where every number of the log agrees, else 1."""
     from hfkv.comparison.start_log import hold_against
     from hfkv.engines.start_log import MOST_BYTES, parse_log
-    from hfkv.render.start_log import sheets
+    from hfkv.render.origin import with_origin
+    from hfkv.render.start_log import sheets, tidy
 
     try:
         with path.open("rb") as file:
@@ -37,8 +38,9 @@ def verify_log(model: Model, path: Path, engine: Engine | None, output: Format) 
     found = hold_against(model, log, engine)
     emit(
         output,
-        found.to_json(),
+        with_origin(model, found.to_json()),
         sheets=lambda: sheets(found),
         quiet=lambda: ["agrees" if found.agree else "differs"],
+        tidy=lambda: tidy(found),
     )
     return 0 if found.agree else 1

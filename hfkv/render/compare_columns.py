@@ -84,7 +84,7 @@ COLUMNS = (
     _ratio("kv_over_pretraining"),
     _ratio("lora_over_pretraining"),
     Column(name="break_even_tokens", heading="break-even tokens"),
-    Column(name="rank_at_parity", heading="rank at parity"),
+    Column(name="rank_at_parity"),
     Column(name="", heading="basis (cache, LoRA, pretraining)", write=_bases, words=True),
     Column(name="error"),
 )

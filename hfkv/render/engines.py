@@ -196,10 +196,11 @@ def all_sheets(
             notes.append(f"{name} assumes {said}")
     return [
         Sheet(
-            title=f"{printable(model.model)}: KV cache of {tokens:,} tokens, by engine",
-            columns=("engine", "bytes on each GPU", "held", "reserved", "dtype", "basis"),
+            title=f"{printable(model.model)}: KV cache of {tokens:,} tokens, bytes on each GPU",
+            columns=("engine", "bytes", "held", "reserved", "dtype", "basis"),
             rows=cells,
             left=(4, 5),
+            drop=(4,),
             notes=notes,
         )
     ]

@@ -45,7 +45,7 @@ def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> 
     matched = "" if limit is None else f", where they have a size no larger than {limit:,} bytes"
     return Sheet(
         title=f"{printable(model)}: methods of PEFT{matched}",
-        columns=("method", "trained", "bytes", "saved", "known"),
+        columns=("method", "trained", "bytes", "saved", "basis"),
         rows=rows,
         lines=lines,
         notes=notes,

@@ -20,7 +20,10 @@ __all__ = ["Column", "Tidy", "one_row", "pick"]
 
 Row = Mapping[str, Any]
 #: Columns without which no figure is passed on.
-_ALWAYS = ("source", "commit", "basis", "qualifier", "error")
+_ALWAYS = frozenset(
+    "source commit error basis qualifier kv_cache.basis lora.basis kv_cache_basis "
+    "pretraining.basis pretraining.qualifier".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ class Tidy:
         names = [
             column.name
             for column in self.columns
-            if column.name and (column.heading or column.name.rpartition(".")[2] in _ALWAYS)
+            if column.name and (column.heading or column.name in _ALWAYS)
         ]
         return to_tsv(self._plain(names), names)
 

@@ -69,7 +69,7 @@ def test_the_figures_above() -> None:
         ),
         (
             budget(QWEN, 'engine = "vllm"', "engine-options = { tp = true }", "kv-cache = 1"),
-            "tp",
+            "expected int",
         ),
         (budget(QWEN, 'dtype = "bf61"', "kv-cache = 1"), "bf61"),
         (budget(QWEN, "encoder-tokens = 3", "kv-cache = 1"), "no cross-attention"),
