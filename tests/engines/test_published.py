@@ -17,7 +17,7 @@ from hfkv.engines.subject import Subject, subject_of
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.reading import parse_json_object
-from tests.engines.rows import SMALL, small_subject
+from tests.engines.rows import SMALL, read_rows, small_subject, subject
 
 _CONFIGS = Path(__file__).parents[3] / "shared" / "data" / "configs"
 ROWS: dict[str, Any] = json.loads(
@@ -71,4 +71,5 @@ def test_what_is_called_checked_has_a_row() -> None:
         for name, rows in SMALL["mlx"].items()
         if any("error" not in row for row in rows)
     ]
+    models += [subject(row["model"]) for row in read_rows("mlx-lm_0.32.2.jsonl")]
     assert set(MLX["checked"]) <= {module_of(model) for model in [*models, *made]}
