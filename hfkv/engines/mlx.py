@@ -205,7 +205,10 @@ class Mlx:
             case Latent():
                 yield self._latent(kind, module, subject, plain, size)
             case Indexer():
-                yield _Entry("KVCache", 1, kind.dim, kind.dim)
+                # Most keep it as keys and, once more, as values.
+                yield _Entry(
+                    "KVCache", 1, kind.dim, 0 if module in DATA["keys_alone"] else kind.dim
+                )
             case State():
                 states = []
                 for state in kind.parts:

@@ -32,7 +32,9 @@ def module_of(subject: Subject) -> str:
     Raises:
         UnsupportedError: it has none.
     """
-    named = subject.config.model_type
+    # mlx-lm goes by the word in the file alone, whatever class the file names beside it.
+    stated = subject.config.peek("model_type")
+    named = stated if isinstance(stated, str) else subject.config.model_type
     for arch in subject.architectures[:1]:
         named = DATA["remapping_by_architecture"].get(arch, {}).get(named, named)
     module: str = DATA["remapping"].get(named, named)
