@@ -161,7 +161,7 @@ def _entry(
         raise InputError(
             f"{method.lower()} has no default size",
             where="`method`",
-            expected=f"{method.lower()}:TOKENS, or --match-bytes",
+            expected=f"{method.lower()}:TOKENS, or `match_bytes`",
         )
     figure = made(size)
     if knob is None:
@@ -236,7 +236,7 @@ def _first(holds: Callable[[int], bool], least: int) -> int:
         low, step = high, step * 2
         high += step
         if high > _MOST:
-            raise InputError("no size is small enough", where="--match-bytes")
+            raise InputError("no size is small enough", where="`match_bytes`")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -264,6 +264,6 @@ def _scanned(knob: Knob, made: Callable[[int | None], Adapter], limit: int) -> i
             best = (size, value)
     if best is None:
         raise InputError(
-            f"at no {knob.name} it is small enough", where="--match-bytes", expected=f"{limit:,}"
+            f"at no {knob.name} it is small enough", where="`match_bytes`", expected=f"{limit:,}"
         )
     return best[1]
