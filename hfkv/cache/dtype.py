@@ -42,8 +42,8 @@ def plain_width(element: str) -> str:
         return ""
     return (
         f"{torch_name(element)} is counted as the width of an element alone, without scales: no "
-        "cache of transformers holds just that (`cache='quantized'` counts its own, and an "
-        "`engine` its own type)"
+        "cache of transformers holds just that (hfkv kv --cache quantized counts its own, and an "
+        "engine has types of its own)"
     )
 
 

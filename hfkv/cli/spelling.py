@@ -35,7 +35,7 @@ def as_flags(text: str, command: click.Command | None) -> str:
         name, value = _OTHERWISE.get(found[1], found[1]), found[2]
         parts = [options[key] for key in (f"kv_{name}", f"lora_{name}") if key in options]
         # An engine may have a flag of its own by the plain name.
-        option = parts[0] if len(parts) == 1 else options.get(name)
+        option = options.get(name) if not parts else parts[0] if len(parts) == 1 else None
         if option is None:
             return found[0]
         if value == "False" and option.secondary_opts:
