@@ -176,8 +176,7 @@ def kv_cache(
     reads = config.reads
     length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
-    # A note of the dtype says where it is from.
-    origin = notes[0] if notes else dtype_origin(facts, config, element)
+    origin = dtype_origin(facts, config, element)
     derived = (facts.derived,) if facts.derived else ()
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     agreement, basis = NOTHING, found.basis

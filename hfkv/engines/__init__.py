@@ -1,11 +1,11 @@
 """What serving engines allocate: each engine is a value of its own options.
 
-``model.kv_cache(tokens=..., engine=Vllm(tensor_parallel_size=2))`` answers with an
+``model.kv_cache(tokens=..., engine=Vllm(tp=2))`` answers with an
 :class:`Allocation`: named buffers on each GPU, what they hold and what is reserved beside it. An
 engine's module is imported when its name is first used.
 
 >>> from hfkv.engines import Vllm
->>> Vllm(kv_cache_dtype="fp8").name
+>>> Vllm(kv_dtype="fp8").name
 'vllm'
 """
 

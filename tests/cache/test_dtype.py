@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from hfkv.cache import kv_cache
-from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from tests.cache.test_figure import MISTRAL, facts
 
@@ -20,55 +19,46 @@ def dtype(config: dict[str, Any], extra: dict[str, Any] | None = None, **options
 
 
 @pytest.mark.parametrize(
-    ("quantization", "expected"),
-    [
-        ({"kv_cache_scheme": FP8}, "float8_e4m3fn"),
-        ({"kv_cache_scheme": {"type": "int", "num_bits": 8}}, "int8"),
-        ({"kv_cache_scheme": {"type": "int", "num_bits": 4}}, "int4"),
-        ({"kv_cache_scheme": None}, "bfloat16"),
-        ({"kv_cache_quant_algo": "FP8"}, "float8_e4m3fn"),
-        ({"kv_cache_quant_algo": None}, "bfloat16"),
-        ({}, "bfloat16"),
-        (None, "bfloat16"),
-    ],
-)
-def test_a_published_scheme_is_followed(quantization: Any, expected: str) -> None:
-    assert dtype({**MISTRAL, "quantization_config": quantization}) == expected
-    # What the user asks for stands before it.
-    asked = dtype({**MISTRAL, "quantization_config": quantization}, dtype="fp16")
-    assert asked == "float16"
-
-
-def test_it_may_stand_in_the_nested_config_or_in_a_file_of_its_own() -> None:
-    text = {**MISTRAL, "quantization_config": {"kv_cache_scheme": FP8}}
-    assert dtype({"model_type": "llava", "text_config": text}) == "float8_e4m3fn"
-    nvidia = {"hf_quant_config.json": {"quantization": {"kv_cache_quant_algo": "INT8"}}}
-    assert dtype(MISTRAL, nvidia) == "int8"
-    note = kv_cache(
-        Facts(model="m", source="directory", config=MISTRAL, extra=nvidia), tokens=5
-    ).notes
-    assert note[0] == (
-        "the cache is I8 by the published hf_quant_config.json: quantization.kv_cache_quant_algo"
-    )
-
-
-@pytest.mark.parametrize(
     "quantization",
     [
-        {"kv_cache_scheme": {"type": "float", "num_bits": 4}},
+        {"kv_cache_scheme": FP8},
         {"kv_cache_scheme": {"type": [], "num_bits": 8}},
-        {"kv_cache_scheme": {}},
         {"kv_cache_scheme": "fp8"},
+        {"kv_cache_quant_algo": "FP8"},
         {"kv_cache_quant_algo": "NVFP4"},
         {"kv_cache_quant_algo": 8},
     ],
 )
-def test_a_scheme_that_nobody_knows_is_refused_unless_asked(quantization: Any) -> None:
+def test_a_published_scheme_is_for_engines(quantization: Any) -> None:
+    given = {**MISTRAL, "quantization_config": quantization}
+    figure = kv_cache(Facts(model="m", source="directory", config=given), tokens=5)
+    assert (figure.dtype, figure.basis) == ("bfloat16", "exact")
+    (key,) = quantization
+    assert figure.notes[0] == (
+        f"config.json: quantization_config.{key} asks engines for a quantized cache; "
+        "transformers' holds bfloat16"
+    )
+    assert dtype(given, dtype="fp16") == "float16"
+
+
+@pytest.mark.parametrize("quantization", [{"kv_cache_scheme": None}, {}, None])
+def test_none_is_none(quantization: Any) -> None:
     config = {**MISTRAL, "quantization_config": quantization}
-    with pytest.raises(UnsupportedError, match="quantization_config") as caught:
-        dtype(config)
-    assert "`dtype`" in str(caught.value)
-    assert dtype(config, dtype="fp8") == "float8_e4m3fn"
+    assert kv_cache(Facts(model="m", source="directory", config=config), tokens=5).notes == ()
+
+
+def test_it_may_stand_in_the_nested_config_or_in_a_file_of_its_own() -> None:
+    text = {**MISTRAL, "quantization_config": {"kv_cache_scheme": FP8}}
+    nested = {"model_type": "llava", "torch_dtype": "bfloat16", "text_config": text}
+    nvidia = {"hf_quant_config.json": {"quantization": {"kv_cache_quant_algo": "INT8"}}}
+    for config, extra, place in (
+        (nested, {}, "config.json: text_config.quantization_config.kv_cache_scheme"),
+        (MISTRAL, nvidia, "hf_quant_config.json: quantization.kv_cache_quant_algo"),
+    ):
+        given = Facts(model="m", source="directory", config=config, extra=extra)
+        figure = kv_cache(given, tokens=5)
+        assert figure.dtype == "bfloat16"
+        assert any(note.startswith(f"{place} asks engines") for note in figure.notes)
 
 
 def test_states_pinned_to_float32_stay_so() -> None:
