@@ -25,7 +25,7 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
     if asked != "auto":
         return canonical(asked, where="`dtype`"), ()
     own = model_dtype(facts, config)
-    notes = (own.note,) if own.note else ()
+    notes: tuple[str, ...] = (own.note,) if own.note else ()
     place = _published(facts, config)
     if place:
         notes += (
