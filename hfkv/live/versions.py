@@ -50,6 +50,7 @@ def versions(*names: str) -> Versions:
     Raises:
         MissingDependencyError: one is not installed.
     """
+    installed("torch")  # without it the others fail with words of their own
     facts = read_json("peft.json")
     return Versions(
         ran={name: installed(name).__version__ for name in names},

@@ -64,8 +64,8 @@ def test_flags_are_those_of_the_command_that_was_asked() -> None:
     }
     assert as_flags("`dtype`", commands["kv"]) == "--kv-dtype"
     assert as_flags("`dtype`", commands["lora"]) == "--lora-dtype"
-    # Of two dtypes none is meant by that; there it is the engine's own.
-    assert as_flags("`dtype`", commands["compare"]) == "--dtype"
+    # Of two dtypes none is meant by that.
+    assert as_flags("`dtype`", commands["compare"]) == "`dtype`"
     assert as_flags("`kv_dtype`", commands["compare"]) == "--kv-dtype"
     assert as_flags("`crosscheck=False` insists", commands["kv"]) == "--no-crosscheck insists"
     assert as_flags("`encoder_tokens` and `r`", commands["plot"]) == "--encoder-tokens and --rank"
