@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from hfkv.engines import Allocation, Budget, Engine
     from hfkv.model import Model
 
-__all__ = ["show", "show_all"]
+__all__ = ["refusing", "show", "show_all"]
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def refusing() -> Iterator[None]:
     """What an engine refuses of this model is an answer, not a misuse of the command."""
     try:
         yield
@@ -54,7 +54,7 @@ def show(
     plans = getattr(engine, "fit", None)
     if budget is not None and plans is None:
         raise click.UsageError(f"{engine.name} does not plan from a budget; leave out --fit.")
-    with _refusing():
+    with refusing():
         if budget is None or plans is None:
             figure = model.kv_cache(
                 tokens=tokens,

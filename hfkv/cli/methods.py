@@ -74,10 +74,7 @@ def others(
         return {}
     from hfkv.comparison.methods import methods, parse_methods
 
-    try:
-        wanted = parse_methods(method)
-    except HfkvError as error:
-        raise click.UsageError(str(error)) from None
+    wanted = parse_methods(method)
     found = {}
     for item in results:
         if isinstance(item, HfkvError):

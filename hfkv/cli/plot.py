@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,8 +131,11 @@ def plot(
     read = [item for item in found if isinstance(item, Model)]
     engine = chosen_engine(asked["kv_dtype"])
     if engine is not None:
+        from hfkv.cli.engine_kv import refusing
+
         asked.update(engine=engine, kv_dtype="auto")
-    chart = chart_of(read, over=over, r=rank, **asked)
+    with refusing() if engine is not None else nullcontext():
+        chart = chart_of(read, over=over, r=rank, **asked)
     if output_format == "json":
         print_json(chart.to_json())
         return 0

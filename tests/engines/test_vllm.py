@@ -173,3 +173,16 @@ def test_a_window_reserves_what_is_in_flight() -> None:
     request = Request(tokens=10_000, in_flight=1000)
     assert sliding(1).blocks(request) == -(-(63 + 1000) // 16) + 1
     assert sliding(1).blocks(Request(tokens=10, in_flight=1000)) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "basis"),
+    [
+        ({}, "exact"),
+        ({"gpu": "b200"}, "documented"),
+        ({"gpu": "h200"}, "documented"),
+        ({"async_scheduling": False}, "documented"),
+    ],
+)
+def test_exact_is_what_was_run(options: dict[str, Any], basis: str) -> None:
+    assert Vllm(**options).allocate(small_subject("llama"), tokens=100).basis == basis

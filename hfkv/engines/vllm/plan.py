@@ -286,7 +286,11 @@ def _is_exact(engine: Vllm, subject: Subject, parts: list[Kind]) -> bool:
     """Whether runs of vLLM's planner agree for this architecture and such options."""
     if subject.basis != "exact":
         return False
-    if not set(subject.architectures) & set(data()["checked"]):
+    run = data()["gpus"][engine.gpu.lower()]["checked"]
+    checked = data()["checked"] if run is True else run or ()
+    if not set(subject.architectures) & set(checked):
+        return False
+    if engine.dcp > 1 and any(isinstance(part, Latent) for part in parts):
         return False
     return engine.num_speculative_tokens <= 1 and engine.async_scheduling is not False
 
