@@ -364,8 +364,8 @@ def compare_model(
                 return figure()
         except HfkvError as error:
             # An argument that is wrong for every model is the caller's to mend; what this model
-            # cannot answer, a target that it alone lacks, or what an engine refuses of it (its heads
-            # on so many GPUs), is a reason beside the figures.
+            # cannot answer, a target that it alone lacks, or what an engine refuses of it (heads
+            # that so many GPUs cannot share), is a reason beside the figures.
             of_the_model = isinstance(error, TargetError) or (engine and name == "kv_cache")
             if isinstance(error, InputError) and not of_the_model:
                 raise
