@@ -117,7 +117,8 @@ def main() -> None:
         # It repeats what was typed, and a name may have been pasted from anywhere.
         said = io.StringIO()
         error.show(said)
-        _say("\n".join(printable(line, 4000) for line in said.getvalue().splitlines()))
+        lines = said.getvalue().expandtabs(4).splitlines()  # click's own, before choices
+        _say("\n".join(printable(line, 4000) for line in lines))
         code = error.exit_code
     except BrokenPipeError:
         # The reader (head, less) has gone; what is still buffered has nowhere to go.

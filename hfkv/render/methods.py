@@ -41,7 +41,8 @@ def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> 
                 figure.basis,
             )
         )
-        notes += [f"{name}: {printable(note, 300)}" for note in figure.notes[:2]]
+        if figure.method != "LORA":  # its notes stand beside the comparison's own
+            notes += [f"{name}: {printable(note, 300)}" for note in figure.notes[:2]]
     matched = "" if limit is None else f", where they have a size no larger than {limit:,} bytes"
     return Sheet(
         title=f"{printable(model)}: methods of PEFT{matched}",

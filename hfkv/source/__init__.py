@@ -143,7 +143,7 @@ def _check_online(model: str) -> None:
 
     if constants.HF_HUB_OFFLINE:
         raise NetworkError(
-            "offline mode is on (HF_HUB_OFFLINE), so the Hub is not asked",
+            "offline mode is on (HF_HUB_OFFLINE)",
             where=model,
             hint="unset HF_HUB_OFFLINE, or use a directory or the local cache",
         )

@@ -1,0 +1,50 @@
+"""``--strict``: what is not exact, or comes with warnings, is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+LLAMA = "meta-llama/Meta-Llama-3-70B"
+DOCUMENTED = {
+    "model_type": "chatglm",
+    "num_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "kv_channels": 16,
+    "multi_query_attention": True,
+    "multi_query_group_num": 2,
+    "torch_dtype": "bfloat16",
+    "auto_map": {"AutoModel": "modeling_chatglm.ChatGLMForConditionalGeneration"},
+}
+
+
+@pytest.mark.parametrize("command", ["kv", "lora", "compare"])
+def test_an_exact_figure_passes(hfkv: Run, offline: None, command: str) -> None:
+    assert hfkv(command, LLAMA, "--strict", "-q") == hfkv(command, LLAMA, "-q")
+
+
+@pytest.mark.parametrize("command", ["kv", "compare"])
+def test_a_figure_that_is_not_exact_is_refused(hfkv: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(DOCUMENTED))
+    code, out, err = hfkv(command, str(tmp_path), "--strict", "-q")
+    assert code == 1
+    assert "its basis is documented" in err
+    if command == "kv":
+        assert out == ""
+        assert hfkv(command, str(tmp_path), "-q")[0] == 0
+
+
+@pytest.mark.parametrize("command", ["lora", "compare"])
+def test_so_is_one_that_comes_with_a_warning(hfkv: Run, offline: None, command: str) -> None:
+    asked = (command, LLAMA, "--target-modules", "q_proj,v_projj")
+    code, _, err = hfkv(*asked)
+    assert code == 0
+    assert "Warning: target_modules: 'v_projj' matches nothing" in err
+    code, _, err = hfkv(*asked, "--strict")
+    assert code == 1
+    assert "it comes with a warning" in err
