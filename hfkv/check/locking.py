@@ -20,7 +20,7 @@ from hfkv.errors import HfkvError, InputError, NotFoundError
 from hfkv.model import Model
 from hfkv.reading import printable
 from hfkv.source.files import Files
-from hfkv.source.lock import Lock, dump_lock, lock_key, read_lock, record_of
+from hfkv.source.lock import FROM_HUB, Lock, dump_lock, lock_key, read_lock, record_of
 from hfkv.source.reference import plainly
 
 __all__ = ["Locked", "Named", "check_lock", "lock", "named_models", "outdated_models"]
@@ -306,6 +306,9 @@ def outdated_models(settings: Settings, load: Callable[[str, str | None], Model]
         before, after = old.records[key], fetched[item.key]
         if isinstance(after, HfkvError):
             found[key] = f"cannot be had: {printable(str(after), 600)}"
+            continue
+        if after.get("provenance") != FROM_HUB:
+            found[key] = "cannot be told: the Hub did not answer"
             continue
         was, now = str(before.get("commit") or ""), str(after.get("commit") or "")
         notes = [note for note in after.get("notes", ()) if note.startswith("the repository was")]

@@ -74,7 +74,7 @@ def kv(
       hfkv kv openai/gpt-oss-20b --engine vllm --fit 2x80GB --tp 2
       hfkv kv google/gemma-3-12b-it --engine all
     """
-    from hfkv.render.kv import sheets, tidy
+    from hfkv.render.kv import CACHE_ALONE, sheets, tidy
     from hfkv.render.origin import with_origin
 
     budget = budget_of(fit, gpus)
@@ -134,6 +134,7 @@ def kv(
             "budget_bytes": budget.bytes,
             "tokens": fits,
         }
+        value["notes"] = [*value["notes"], CACHE_ALONE]
     if explain:
         value["explain"] = figure.explain()
     emit(

@@ -37,7 +37,7 @@ def tokens(model: str, explain: bool, **place: Any) -> int:
     try:
         loaded = read_model(model, output, **place)
     except SourceError as error:
-        loaded = _by_id(model, error)
+        loaded = _by_id(model, error, **place)
     statement = loaded.pretraining
     value = with_origin(loaded, {**statement.to_json(), "model": loaded.model})
     if explain:
@@ -53,17 +53,28 @@ def tokens(model: str, explain: bool, **place: Any) -> int:
     return 0
 
 
-def _by_id(model: str, error: SourceError) -> Model:
-    """The model by its id alone, where something was read of it; else the error."""
+def _by_id(
+    model: str, error: SourceError, *, revision: str | None, source: str, token: str | None
+) -> Model:
+    """The model by its id alone, where something was read of it, and neither another revision nor
+    a place to look in was asked for; else the error."""
     from hfkv.facts import Facts
     from hfkv.model import Model
     from hfkv.pretraining.answer import line_of_copy
     from hfkv.source.reference import plainly
 
-    model, _ = plainly(model, None)
-    if line_of_copy(model) is None:
+    model, named = plainly(model, revision)
+    if named not in (None, "main") or source not in ("auto", "hub") or line_of_copy(model) is None:
         raise error
-    return Model(Facts(model=model, source="hub", missing={"README.md": str(error)}))
+    note = f"no file of it was read ({error.what}): what was read of it before is the answer"
+    return Model(
+        Facts(
+            model=model,
+            source="statements",
+            missing={"README.md": str(error)},
+            notes=(note,),
+        )
+    )
 
 
 def _candidates(loaded: Model) -> list[dict[str, object]]:

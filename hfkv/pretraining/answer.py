@@ -210,7 +210,11 @@ def _of_card(card: _Card) -> Pretraining:
 
 
 def _said(line: Line) -> str:
-    return " ".join(line.fingerprint["number"]) if line.fingerprint else f"{line.tokens:,}"
+    if not line.fingerprint:
+        return f"{line.tokens:,}"
+    # Words are kept in small letters: the sign of a magnitude is a capital beside its number.
+    number = " ".join(line.fingerprint["number"])
+    return re.sub(r"(?<=[0-9])\s*([kmbt])\b", lambda found: found[1].upper(), number)
 
 
 def _of_line(line: Line, found: Evidence | None) -> Pretraining:

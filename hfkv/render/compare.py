@@ -54,6 +54,7 @@ def sheets(item: Comparison) -> list[Sheet]:
             facts=_facts(item),
             notes=notes(item),
             left=(4,),
+            drop=(3,),
         )
     ]
 

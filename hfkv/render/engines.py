@@ -218,7 +218,7 @@ def all_sheets(
             columns=("engine", "bytes", "held", "reserved", "dtype", "basis"),
             rows=cells,
             left=(4, 5),
-            drop=(4,),
+            drop=(4, 2),
             notes=notes,
         )
     ]

@@ -56,6 +56,12 @@ LAYER_COLUMNS = (
 )
 
 
+#: What a budget for transformers' cache does not have room for.
+CACHE_ALONE = (
+    "the budget is for the cache alone: the weights are not in it (--engine vllm counts both)"
+)
+
+
 def sheets(
     model: Model,
     figure: KVCache,
@@ -88,7 +94,10 @@ def sheets(
         Sheet(
             title=_title(figure, fit, fits),
             facts=facts,
-            notes=[printable(note, 600) for note in (*figure.notes, *notes_of(model))],
+            notes=[
+                *([CACHE_ALONE] if fit is not None else []),
+                *(printable(note, 600) for note in (*figure.notes, *notes_of(model))),
+            ],
         )
     ]
     if by_layer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfkv.reading import printable
 
-__all__ = ["cell", "flatten", "to_csv", "to_json", "to_latex", "to_markdown", "to_tsv"]
+__all__ = ["cell", "flatten", "inert", "to_csv", "to_json", "to_latex", "to_markdown", "to_tsv"]
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
@@ -94,13 +95,26 @@ def to_tsv(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = ()) -> st
     return "\n".join(lines)
 
 
+#: What Markdown takes for a link, a picture, code or the beginning of HTML.
+_LIVE = re.compile(r"[\[\]`]|<(?=[A-Za-z/!?])")
+
+
+def inert(text: str) -> str:
+    """Text of Markdown in which nothing but words is left; names and cards are untrusted.
+
+    >>> inert("![x](http://a) <b> `c` <= 3")
+    '!\\\\[x\\\\](http://a) \\\\<b> \\\\`c\\\\` <= 3'
+    """
+    return _LIVE.sub(r"\\\g<0>", text)
+
+
 def to_markdown(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = ()
 ) -> str:
     """A GitHub-flavoured Markdown table; the first column and those of words left."""
 
     def line(cells: Sequence[str]) -> str:
-        inner = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells)
+        inner = (inert(cell).replace("|", "\\|").replace("\n", "<br>") for cell in cells)
         return "| " + " | ".join(inner) + " |"
 
     sides = ("---" if not index or index in left else "---:" for index in range(len(columns)))

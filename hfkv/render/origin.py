@@ -50,6 +50,8 @@ def _line(facts: Facts) -> str:
     commit = f", commit {printable(facts.commit[:12])}" if facts.commit else ""
     asked = facts.revision if facts.revision not in (None, facts.commit) else None
     revision = f", revision {printable(asked, 80)}" if asked and asked != "main" else ""
+    if facts.source == "statements":
+        return "the statements that ship with hfkv, by its id"
     if facts.source == "snapshot":
         return f"a snapshot that ships with hfkv{commit}"
     return f"{facts.source}{revision}{commit}"

@@ -79,6 +79,7 @@ def sheets(model: Model, found: Ranks, *, explain_it: bool = False) -> list[Shee
             facts=facts,
             notes=[printable(note, 600) for note in notes_of(model)],
             left=(5,),
+            drop=(3,),
         ),
         Sheet(
             title="Rules for choosing one (none is exact)",

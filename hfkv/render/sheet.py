@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hfkv.render.machine import to_latex, to_markdown
+from hfkv.render.machine import inert, to_latex, to_markdown
 
 __all__ = ["Sheet", "notes_of", "sheets_to_latex", "sheets_to_markdown"]
 
@@ -47,15 +47,15 @@ def sheets_to_markdown(sheets: Sequence[Sheet]) -> str:
     parts = []
     for sheet in sheets:
         if sheet.title:
-            parts.append(f"### {sheet.title}")
+            parts.append(f"### {inert(sheet.title)}")
         if sheet.rows:
             parts.append(to_markdown(sheet.columns, sheet.rows, left=sheet.left))
         lines = [f"{name}: {value}" for name, value in sheet.facts] + list(sheet.lines)
         if lines:
-            parts.append("\n".join(f"- {' '.join(line.split())}" for line in lines))
+            parts.append("\n".join(f"- {inert(' '.join(line.split()))}" for line in lines))
     notes = notes_of(sheets)
     if notes:
-        parts.append("\n".join(f"- note: {note}" for note in notes))
+        parts.append("\n".join(f"- note: {inert(note)}" for note in notes))
     return "\n\n".join(parts)
 
 

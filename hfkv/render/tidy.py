@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from hfkv.reading import printable
-from hfkv.render.machine import cell, to_csv, to_latex, to_markdown, to_tsv
+from hfkv.render.machine import cell, inert, to_csv, to_latex, to_markdown, to_tsv
 from hfkv.render.words import number
 
 __all__ = ["Column", "Tidy", "one_row", "pick"]
@@ -97,10 +97,10 @@ class Tidy:
     def markdown(self) -> str:
         """The sentence, the table, the notes."""
         headings, rows, left = self._document()
-        parts = [self.title] if self.title else []
+        parts = [inert(self.title)] if self.title else []
         parts.append(to_markdown(headings, rows, left=left))
         if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
+            parts.append("\n".join(f"- {inert(note)}" for note in self.notes))
         if self.explained:
             parts.append("\n".join(["```text", *map(_inert, self.explained), "```"]))
         return "\n\n".join(parts)

@@ -106,7 +106,7 @@ def _title(model: Model, statement: Pretraining) -> str:
 def _quote(found: Evidence, model: str) -> str:
     where = f"{found.file}:{found.line}" if found.line else found.file
     whose = f"{found.model} " if found.model and found.model != model else ""
-    return f'"{printable(found.quote, 400)}" ({printable(whose + where)})'
+    return f'"{printable(found.quote, 400)}" ({printable(whose + where, 500)})'
 
 
 def _possible(statement: Pretraining) -> list[tuple[str, str]]:

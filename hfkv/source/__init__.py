@@ -156,14 +156,18 @@ def _instead(model: str, revision: str | None, error: SourceError) -> Files:
     with suppress(NotFoundError):
         files = read_cache(model, revision=revision)
         return replace(files, notes=(f"from the local cache: {error.what}", *files.notes))
-    with suppress(NotFoundError):
+    lacking = "neither the local cache nor a bundled snapshot has it"
+    try:
         files = _snapshot(model, revision)
         return replace(files, notes=(*files.notes, f"the Hub was not used: {error.what}"))
+    except NotFoundError as absent:
+        if revision not in (None, "main"):
+            lacking = f"the local cache does not have '{revision}', and {absent.what}"
     raise type(error)(
         error.what,
         where=error.where,
         expected=error.expected,
-        hint=f"{error.hint}; neither the local cache nor a bundled snapshot has it",
+        hint=f"{error.hint}; {printable(lacking, 300)}",
     ) from None
 
 

@@ -24,7 +24,7 @@ SIDE_FILES = (
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 #: Where files came from; ``given`` are values that the caller had at hand.
-SourceName = Literal["hub", "cache", "directory", "snapshot", "lock", "given"]
+SourceName = Literal["hub", "cache", "directory", "snapshot", "lock", "given", "statements"]
 #: Where to read from, as the caller chooses.
 Source = Literal["auto", "hub", "cache", "directory", "snapshot"]
 

@@ -22,7 +22,16 @@ from hfkv.reading import describe, parse_json_object, printable
 from hfkv.source.files import Files
 from hfkv.source.record import FORMAT, digest, dump_record, load_record
 
-__all__ = ["LOCK_NAME", "Fault", "Lock", "dump_lock", "lock_key", "read_lock", "record_of"]
+__all__ = [
+    "FROM_HUB",
+    "LOCK_NAME",
+    "Fault",
+    "Lock",
+    "dump_lock",
+    "lock_key",
+    "read_lock",
+    "record_of",
+]
 
 LOCK_NAME = "hfkv.lock"
 #: Larger than a lock of thousands of models.
@@ -240,8 +249,10 @@ def record_of(files: Files, statement: Mapping[str, Any] | None) -> dict[str, An
     )
 
 
+#: The provenance of a record of what the Hub gave.
+FROM_HUB = "read from the Hub"
 _PROVENANCE = {
-    "hub": "read from the Hub",
+    "hub": FROM_HUB,
     "cache": "read from the local Hugging Face cache",
     "snapshot": "the snapshot that ships with hfkv, not fetched",
 }

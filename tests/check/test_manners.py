@@ -244,3 +244,6 @@ def test_models_that_moved_on_are_told(
     lock(find_settings(project.root), from_snapshots, everything=True)
     (moved,) = outdated_models(find_settings(project.root), fetch).values()
     assert "locked without a commit" in moved
+    # Nor is what the Hub did not say.
+    (told,) = outdated_models(find_settings(project.root), from_snapshots).values()
+    assert "cannot be told" in told

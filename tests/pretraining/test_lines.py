@@ -142,3 +142,13 @@ def test_a_count_of_your_own(hfkv: Callable[..., Any]) -> None:
     assert (item.pretraining.tokens, item.pretraining.basis) == (3 * T, "given")
     with pytest.raises(InputError, match="pretraining_tokens"):
         load(model, source="snapshot").with_pretraining(0)
+
+
+def test_an_answer_by_id_alone_says_so(
+    hfkv: Callable[..., tuple[int, str, str]], offline: None
+) -> None:
+    value = json.loads(hfkv("tokens", "google/gemma-2-9b", "--json")[1])
+    assert (value["tokens"], value["source"]) == (8 * 10**12, "statements")
+    assert "no file of it was read" in value["notes"][-1]
+    for asked in (["google/gemma-2-9b@abc"], ["google/gemma-2-9b", "--source", "snapshot"]):
+        assert hfkv("tokens", *asked)[:2] == (1, "")

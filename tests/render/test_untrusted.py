@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,13 @@ def test_no_name_in_a_header_passes_it_on(hfkv: Run, tmp_path: Path) -> None:
         _, out, err = hfkv(name, str(tmp_path))
         _assert_inert(out)
         _assert_inert(err)
+
+
+def test_markdown_of_a_card_is_words(hfkv: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "README.md").write_text(
+        "# A-7B\n\nA-7B was pretrained on 3 trillion tokens of ![x](http://e/a.png) <b>`y`</b>.\n"
+    )
+    out = hfkv("tokens", str(tmp_path), "--format", "markdown", "--explain")[1]
+    assert "\\[x\\](http" in out
+    assert not re.search(r"(?<!\\)(?:\[x|<b>|`y)", out)
