@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hfkv.dtypes import canonical, nbytes
 from hfkv.errors import HfkvError, InputError
 from hfkv.model import Model
 from hfkv.reading import describe
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from hfkv.peft.methods import Adapter
     from hfkv.peft.tuners.rule import Knob
 
-__all__ = ["Entry", "methods", "parse_methods"]
+__all__ = ["Entry", "methods", "parse_methods", "trained_bytes"]
 
 #: What sets the size of virtual tokens.
 _TOKENS = "num_virtual_tokens"
@@ -26,6 +27,12 @@ _MOST = 2**40
 _BEYOND = 2**29
 #: Methods that have targets of their own.
 _OWN_TARGETS = frozenset(["ADAPTION_PROMPT", "LN_TUNING", "TRAINABLE_TOKENS"])
+
+
+def trained_bytes(figure: Adapter) -> int:
+    """Bytes of the trained parameters in the adapter's dtype: of a prompt these are others than it
+    saves (an encoder is trained and left behind, a frozen token saved and not trained)."""
+    return nbytes(figure.parameters, canonical(figure.dtype, where="dtype"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +195,7 @@ def _largest(where: str, knob: Knob, made: Callable[[int | None], Adapter], limi
 
     def fits(value: int) -> bool:
         try:
-            return made(value * knob.step).bytes <= limit
+            return trained_bytes(made(value * knob.step)) <= limit
         except InputError:
             # PEFT refuses sizes beyond what a layer takes.
             return False
@@ -201,14 +208,14 @@ def _largest(where: str, knob: Knob, made: Callable[[int | None], Adapter], limi
     if not fits(knob.least):
         figure = made(knob.least * knob.step)
         raise InputError(
-            f"even at {knob.name}={knob.least * knob.step} it has {figure.bytes:,} bytes",
+            f"even at {knob.name}={knob.least * knob.step} it has {trained_bytes(figure):,} bytes",
             where=where,
             expected=f"at most {limit:,}",
         )
     # Beyond some size a method can have all that there is: the smallest of those is meant.
     most = _last(fits, knob.least)
-    size = made(most * knob.step).bytes
-    return _first(lambda value: made(value * knob.step).bytes >= size, knob.least) * knob.step
+    size = trained_bytes(made(most * knob.step))
+    return _first(lambda value: trained_bytes(made(value * knob.step)) >= size, knob.least) * knob.step
 
 
 def _last(holds: Callable[[int], bool], least: int) -> int:

@@ -19,6 +19,8 @@ _SHORT = {"num_virtual_tokens": "tokens", "theta_d_length": "theta", "boft_block
 
 def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> Sheet:
     """The table of the methods on one model."""
+    from hfkv.comparison.methods import trained_bytes
+
     rows = []
     lines: list[str] = []
     notes: list[str] = []
@@ -36,7 +38,7 @@ def sheet(model: str, entries: Sequence[Entry], *, limit: int | None = None) -> 
             (
                 size,
                 f"{figure.parameters:,}",
-                f"{figure.bytes:,}",
+                f"{trained_bytes(figure):,}",
                 f"{figure.saved_parameters:,}",
                 figure.basis,
             )
