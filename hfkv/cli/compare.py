@@ -136,7 +136,12 @@ def compare(
         quiet=lambda: [_bare(name, item, len(results) > 1) for name, item in results],
         tidy=columns,
         warnings=[
-            *unheard(output, explain=explain),
+            *unheard(
+                output,
+                explain=explain,
+                method=bool(beside),
+                cartridge=asked["cartridge"] is not None,
+            ),
             *_unused(results),
             *(text for item in beside.values() for text in item.warnings),
         ],
