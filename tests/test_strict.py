@@ -48,3 +48,14 @@ def test_so_is_one_that_comes_with_a_warning(hfkv: Run, offline: None, command: 
     code, _, err = hfkv(*asked, "--strict")
     assert code == 1
     assert "it comes with a warning" in err
+
+
+def test_a_sum_is_as_exact_as_its_parts(hfkv: Run, offline: None) -> None:
+    asked = ("lora", LLAMA, "--train", "--sequence", "4k", "-q")
+    # Activations are estimated, and in no sum.
+    assert hfkv(*asked, "--strict") == hfkv(*asked)
+    asked = (*asked, "--strategy", "zero3", "--gpus", "4")
+    assert hfkv(*asked)[0] == 0
+    code, out, err = hfkv(*asked, "--strict")
+    assert (code, out) == (1, "")
+    assert "is documented" in err

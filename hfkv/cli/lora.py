@@ -129,7 +129,7 @@ def lora(
             )
             if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
         ]
-        _print_training(loaded, figure, output, train, [*unused, *figure.warnings])
+        _print_training(loaded, figure, output, train, [*unused, *figure.warnings], strict=strict)
         return 0
     _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
@@ -182,6 +182,8 @@ def _print_training(
     output: Format,
     train: dict[str, Any],
     warnings: list[str],
+    *,
+    strict: bool,
 ) -> None:
     from hfkv.peft.lora import Lora
     from hfkv.render import train as render
@@ -194,6 +196,9 @@ def _print_training(
             expected="a LoRA adapter",
         )
     found = loaded.training(figure, **train)
+    if strict:
+        # Activations are estimated, and in no sum.
+        require_exact(found)
     value = with_origin(loaded, found.to_json())
     emit(
         output,

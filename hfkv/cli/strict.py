@@ -18,10 +18,13 @@ strict_option = click.option(
 
 def doubt(figure: Any) -> str:
     """Why a figure is not to be taken without a look; "" where it is exact and nothing is said
-    against it."""
+    against it. Of a sum it names the parts that are not exact."""
     warnings = getattr(figure, "warnings", ())
     if figure.basis == "exact" and not warnings:
         return ""
+    parts = [part for part in getattr(figure, "parts", ()) if part.basis != "exact"]
+    if parts:
+        return "; ".join(f"the basis of {part.name} is {part.basis}" for part in parts)
     why = warnings[0] if warnings else next(iter(figure.notes), "")
     known = f"its basis is {figure.basis}" if figure.basis != "exact" else "it comes with a warning"
     return f"{known}: {printable(why, 600)}" if why else known
