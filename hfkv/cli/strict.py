@@ -9,7 +9,7 @@ import click
 from hfkv.errors import UnsupportedError
 from hfkv.reading import printable
 
-__all__ = ["doubt", "require_exact", "strict_option"]
+__all__ = ["doubt", "refusal", "require_exact", "strict_option"]
 
 strict_option = click.option(
     "--strict", is_flag=True, help="Refuse a figure that is not exact, or that comes with warnings."
@@ -38,9 +38,14 @@ def require_exact(figure: Any) -> None:
     """
     why = doubt(figure)
     if why:
-        raise UnsupportedError(
-            why,
-            where=figure.model,
-            expected="an exact figure, as --strict asks for",
-            hint="without --strict the figure is given, with what is known of it",
-        )
+        raise refusal(why, figure.model)
+
+
+def refusal(why: str, model: str) -> UnsupportedError:
+    """The error in the place of a figure of ``model`` that is in doubt."""
+    return UnsupportedError(
+        why,
+        where=model,
+        expected="an exact figure, as --strict asks for",
+        hint="without --strict the figure is given, with what is known of it",
+    )
