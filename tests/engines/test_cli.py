@@ -86,6 +86,8 @@ def test_all_engines(hfkv: Run) -> None:
     assert code == 0
     assert [value["engine"] for value in values] == list(ENGINES)
     assert all("bytes" in value for value in values)
+    bare = [line.split("\t") for line in hfkv("kv", LLAMA, "--engine", "all", "-q")[1].splitlines()]
+    assert bare == [[value["engine"], str(value["bytes"])] for value in values]
     table = hfkv("kv", LLAMA, "--engine", "all")[1]
     assert "sglang reserves" in table
     assert "vllm assumes" in table
