@@ -80,6 +80,14 @@ def test_a_budget_of_transformers(hfkv: Run) -> None:
     assert value["fit"]["budget"] == "2 x 24 GiB"
 
 
+def test_tokens_beside_a_budget_go_with_an_engine(hfkv: Run) -> None:
+    code, out, err = hfkv("kv", LLAMA, "--fit", "24GiB", "--tokens", "100k")
+    assert (code, out) == (2, "")
+    assert "--tokens" in err
+    asked = ("kv", LLAMA, "--engine", "vllm", "--fit", "2x80GB", "--tp", "2", "-q")
+    assert hfkv(*asked, "--tokens", "4k")[0] == 0
+
+
 def test_all_engines(hfkv: Run) -> None:
     code, out, _ = hfkv("kv", LLAMA, "--engine", "all", "--json")
     values = json.loads(out)
