@@ -69,9 +69,9 @@ def test_a_sum_is_as_exact_as_its_parts(hfkv: Run, offline: None) -> None:
     asked = ("lora", LLAMA, "--train", "--sequence", "4k", "-q")
     # Activations are estimated, and in no sum.
     assert hfkv(*asked, "--strict") == hfkv(*asked)
-    asked = (*asked, "--strategy", "zero3", "--gpus", "4")
-    assert hfkv(*asked)[0] == 0
-    code, out, err = hfkv(*asked, "--strict")
+    shared = (*asked, "--strategy", "zero3", "--gpus", "4")
+    assert hfkv(*shared)[0] == 0
+    code, out, err = hfkv(*shared, "--strict")
     assert (code, out) == (1, "")
     assert "is documented" in err
 
