@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hfkv.errors import (
+    AddressError,
     ConfigError,
     CrosscheckError,
     GatedError,
@@ -80,6 +81,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AddressError",
     "Allocation",
     "Assumed",
     "Budget",

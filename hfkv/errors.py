@@ -6,6 +6,7 @@ exception that a caller would catch without knowing hfkv::
     HfkvError (Exception)
     |-- InputError (ValueError)            a value given by the caller is not usable
     |   |-- InputTypeError (TypeError)     it is of a type that is not taken there
+    |   |-- AddressError                   a model's address names no model of the Hub
     |   `-- TargetError                    a LoRA target matches nothing, or PEFT refuses it
     |-- ConfigError (ValueError)           a config.json (or side file) is not usable
     |-- HeaderError (ValueError)           a safetensors or GGUF header is malformed
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = [
+    "AddressError",
     "ConfigError",
     "CrosscheckError",
     "GatedError",
@@ -125,6 +127,10 @@ class InputError(HfkvError, ValueError):
 
 class InputTypeError(InputError, TypeError):
     """A value given by the caller is of a type that is not taken there."""
+
+
+class AddressError(InputError):
+    """The address of a model, or the revision in it, is none that the Hub can have."""
 
 
 class TargetError(InputError):

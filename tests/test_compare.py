@@ -229,3 +229,14 @@ def test_the_help_begins_with_examples_that_work_offline(hfkv: Run, offline: Non
     for line in examples:
         code, answer, _ = hfkv(*line.split())
         assert (code, bool(answer)) == (0, True), line
+
+
+@pytest.mark.parametrize("output", ["csv", "markdown", "latex", "agent", "quiet"])
+def test_what_a_format_has_no_room_for_is_named(hfkv: Run, offline: None, output: str) -> None:
+    asked = ("compare", "meta-llama/Meta-Llama-3-8B", "--method", "ia3", "--cartridge", "1k")
+    _, out, err = hfkv(*asked, "--format", output)
+    assert f"Warning: --method changes nothing in the format {output}" in err
+    # CSV has columns for a cartridge, a document says it in words.
+    silent = "cartridge" not in out
+    assert (f"--cartridge changes nothing in the format {output}" in err) == silent
+    assert "changes nothing" not in hfkv(*asked, "--json")[2]

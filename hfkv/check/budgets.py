@@ -22,7 +22,7 @@ from hfkv.check.finding import At, Finding, said
 from hfkv.check.models import Models, Unavailable
 from hfkv.check.settings import BudgetTable, Settings
 from hfkv.check.walk import fits
-from hfkv.errors import HfkvError, InputError, UnsupportedError
+from hfkv.errors import AddressError, HfkvError, InputError, UnsupportedError
 from hfkv.reading import describe, printable
 from hfkv.source.reference import plainly
 from hfkv.units import format_bytes, parse_bytes, parse_count
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hfkv.model import Model
     from hfkv.peft.lora import Lora
 
-__all__ = ["Budget", "check_budgets", "read_budgets"]
+__all__ = ["Budget", "check_budgets", "read_budgets", "stated_model"]
 
 #: Limits, each with whether the figure may be at most or must be at least that.
 LIMITS = ("kv-cache", "adapter", "adapter-parameters", "compression")
@@ -127,7 +127,7 @@ def _budget(table: BudgetTable, where: str) -> Budget:
 
     model, revision = read("model", _text, None), read("revision", _text, None)
     if model is not None:
-        model, revision = plainly(model, revision)
+        model, revision = stated_model(model, revision, f"{where}: model")
     files = read("files", _texts, ())
     adapter = fields.get("adapter")
     percent = isinstance(adapter, str) and "%" in adapter
@@ -325,3 +325,16 @@ def _exceeded(budget: Budget, model: Model, adapter: Lora | None) -> Iterator[st
 
 def _limit(value: object) -> str:
     return printable(str(value), 40)
+
+
+def stated_model(model: str, revision: str | None, where: str) -> tuple[str, str | None]:
+    """The id and the revision of a model that the settings name.
+
+    Raises:
+        InputError: no model can be called so; a setting is the user's to mend.
+    """
+    try:
+        return plainly(model, revision)
+    except AddressError as error:
+        what = f"{error.where}: {error.what}"
+        raise InputError(what, where=where, expected=error.expected, hint=error.hint) from None

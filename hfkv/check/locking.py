@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hfkv.check.budgets import read_budgets
+from hfkv.check.budgets import read_budgets, stated_model
 from hfkv.check.claims import MARKDOWN, find_claims
 from hfkv.check.document import Document
 from hfkv.check.finding import Finding
@@ -21,7 +21,6 @@ from hfkv.model import Model
 from hfkv.reading import printable
 from hfkv.source.files import Files
 from hfkv.source.lock import FROM_HUB, Lock, dump_lock, lock_key, read_lock, record_of
-from hfkv.source.reference import plainly
 
 __all__ = ["Locked", "Named", "check_lock", "lock", "named_models", "outdated_models"]
 
@@ -85,7 +84,7 @@ def named_models(settings: Settings, passing: Passing | None = None) -> dict[str
 def _named(settings: Settings, passing: Passing | None) -> Iterator[Named]:
     root = settings.root
     for model in settings.models:
-        name, revision = plainly(model, None)
+        name, revision = stated_model(model, None, f"{settings.path}: models")
         yield Named(model=name, revision=revision, path=settings.path, line=1)
     for budget in read_budgets(settings):
         if budget.model is not None:

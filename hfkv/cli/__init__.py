@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 
 from hfkv import __version__
-from hfkv.errors import HfkvError, InputError, TargetError
+from hfkv.errors import AddressError, HfkvError, InputError, TargetError
 from hfkv.reading import printable
 
 __all__ = ["cli", "main"]
@@ -127,8 +127,10 @@ def main() -> None:
     except HfkvError as error:
         _say(f"Error: {printable(str(error), 4000)}")
         _debug()
-        # A bad argument is misuse; that a model lacks the target is an answer it could not give.
-        code = 2 if isinstance(error, InputError) and not isinstance(error, TargetError) else 1
+        # A bad argument is misuse; that a model lacks the target, or that no model can be called
+        # so, however the name is written, is an answer it could not give.
+        answer = isinstance(error, (AddressError, TargetError))
+        code = 2 if isinstance(error, InputError) and not answer else 1
     except OSError as error:
         _say(f"Error: {printable(str(error), 2000)}")
         _debug()

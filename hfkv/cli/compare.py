@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.engine_options import chosen_engine, engine_options
-from hfkv.cli.methods import method_options, others
+from hfkv.cli.methods import Beside, method_options, others
 from hfkv.cli.options import (
     TOKENS,
     batch_option,
@@ -21,12 +21,12 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import emit, say, unheard, waiting
-from hfkv.cli.strict import doubt, strict_option
+from hfkv.cli.strict import doubt, refusal, strict_option
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hfkv.comparison import Comparison
     from hfkv.render.sheet import Sheet
@@ -99,14 +99,16 @@ def compare(
             results.append((name, model))
             continue
         results.append((name, compare_model(model, r=rank, **asked)))
+    beside = others([item for _, item in results], method, match_bytes, rank, asked)
+    if strict:
+        results = [(name, _strictly(item, beside)) for name, item in results]
     if len(models) == 1 and isinstance(results[0][1], HfkvError):
         raise results[0][1]
     if sort is not None:
         found = ordered([item for _, item in results if isinstance(item, Comparison)], sort)
         failed = [(name, item) for name, item in results if isinstance(item, HfkvError)]
         results = [*((item.model.model, item) for item in found), *failed]
-
-    beside = others([item for _, item in results], method, match_bytes, rank, asked)
+    shown = [beside[id(item)] for _, item in results if id(item) in beside]
 
     def tables() -> list[Sheet]:
         if len(results) == 1:
@@ -117,7 +119,7 @@ def compare(
             made = many(results, sort=sort)
         if explain:
             made += [_explained(item) for _, item in results if isinstance(item, Comparison)]
-        return [*made, *(item.sheet() for item in beside.values())]
+        return [*made, *(item.sheet() for item in shown)]
 
     def columns() -> Tidy:
         from hfkv.render.compare_columns import tidy
@@ -136,19 +138,21 @@ def compare(
         quiet=lambda: [_bare(name, item, len(results) > 1) for name, item in results],
         tidy=columns,
         warnings=[
-            *unheard(output, explain=explain),
+            *unheard(
+                output,
+                explain=explain,
+                method=bool(beside),
+                cartridge=asked["cartridge"] is not None,
+            ),
             *_unused(results),
-            *(text for item in beside.values() for text in item.warnings),
+            *(text for item in shown for text in item.warnings),
         ],
     )
     for _, item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
             say("Error", reason)
     compared = [item for _, item in results if not isinstance(item, HfkvError)]
-    doubts = [reason for item in compared for reason in _doubts(item)] if strict else []
-    for reason in doubts:
-        say("Error", reason)
-    return int(bool(doubts) or len(compared) < len(results) or any(map(_refusals, compared)))
+    return int(len(compared) < len(results) or any(map(_refusals, compared)))
 
 
 def _unused(results: Sequence[tuple[str, Comparison | HfkvError]]) -> list[str]:
@@ -180,14 +184,24 @@ def _refusals(item: Comparison) -> list[str]:
     ]
 
 
-def _doubts(item: Comparison) -> list[str]:
-    """What ``--strict`` does not let pass."""
-    figures = {"kv_cache": item.kv_cache, "lora": item.lora, "cartridge": item.cartridge}
-    return [
-        f"{item.model.model}: {name}: {why} (--strict)"
-        for name, figure in figures.items()
-        if figure is not None and (why := doubt(figure))
+def _strictly(item: Comparison | HfkvError, beside: Mapping[int, Beside]) -> Comparison | HfkvError:
+    """With ``--strict``: the error in the place of a comparison with a figure that is in doubt."""
+    if isinstance(item, HfkvError):
+        return item
+    figures: list[tuple[str, Any]] = [
+        ("kv_cache", item.kv_cache),
+        ("lora", item.lora),
+        ("cartridge", item.cartridge),
     ]
+    if id(item) in beside:
+        figures += [(entry.method, entry.figure) for entry in beside[id(item)].entries]
+    found = (
+        f"{name}: {why}"
+        for name, figure in figures
+        if figure is not None and (why := doubt(figure))
+    )
+    doubts = "; ".join(found)
+    return refusal(doubts, item.model.model) if doubts else item
 
 
 def _bare(name: str, item: Comparison | HfkvError, several: bool) -> str:

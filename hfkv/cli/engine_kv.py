@@ -133,7 +133,9 @@ def show_all(
         output,
         values,
         sheets=lambda: all_sheets(model, rows, tokens),
-        quiet=lambda: ["" if "error" in value else str(value["bytes"]) for value in values],
+        quiet=lambda: [
+            f"{name}\t{'' if isinstance(found, HfkvError) else found.bytes}" for name, found in rows
+        ],
         tidy=lambda: all_tidy(values),
     )
     return int(all("error" in value for value in values))

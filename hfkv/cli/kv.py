@@ -106,6 +106,10 @@ def kv(
         return show(
             loaded, engine, output, budget=budget, by_layer=by_layer, explain=explain, **shared
         )
+    typed = click.get_current_context().get_parameter_source("tokens")
+    if budget is not None and typed is not ParameterSource.DEFAULT:
+        # As `Model.fit` refuses them: an engine plans for a longest request, a cache object not.
+        raise click.UsageError("--fit asks how many tokens fit; --tokens goes with --engine there.")
     loaded = read_model(model, output, **place)
     arguments: dict[str, Any] = {
         "batch": batch,

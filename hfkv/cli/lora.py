@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,22 +117,34 @@ def lora(
         require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
-        warn(figure.warnings)
+        warn([*_unheard(ctx, "--snippet", _BESIDE_SNIPPET), *figure.warnings])
         return 0
     if train is not None:
-        unused = [
-            f"{flag} changes nothing with --train"
-            for flag, name in (
-                ("--explain", "explain"),
-                ("--layers", "by_layer"),
-                ("--lora-dtype", "lora_dtype"),
-            )
-            if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        ]
-        _print_training(loaded, figure, output, train, [*unused, *figure.warnings])
+        unused = _unheard(ctx, "--train", _BESIDE_TRAIN)
+        _print_training(loaded, figure, output, train, [*unused, *figure.warnings], strict=strict)
         return 0
     _print(loaded, figure, output, by_layer=by_layer, explain=explain)
     return 0
+
+
+#: What changes nothing beside ``--train``, by the names of the parameters; and ``--snippet``.
+_BESIDE_TRAIN = {"explain": "--explain", "by_layer": "--layers", "lora_dtype": "--lora-dtype"}
+_BESIDE_SNIPPET = {
+    "train": "--train",
+    **_BESIDE_TRAIN,
+    "output": "--format",
+    "json": "--json",
+    "quiet": "--quiet",
+}
+
+
+def _unheard(ctx: click.Context, beside: str, flags: Mapping[str, str]) -> list[str]:
+    """What was typed of these and changes nothing."""
+    return [
+        f"{flag} changes nothing with {beside}"
+        for name, flag in flags.items()
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    ]
 
 
 #: What an agent is told of an adapter; with ``--layers`` all of them.
@@ -182,6 +194,8 @@ def _print_training(
     output: Format,
     train: dict[str, Any],
     warnings: list[str],
+    *,
+    strict: bool,
 ) -> None:
     from hfkv.peft.lora import Lora
     from hfkv.render import train as render
@@ -194,6 +208,9 @@ def _print_training(
             expected="a LoRA adapter",
         )
     found = loaded.training(figure, **train)
+    if strict:
+        # Activations are estimated, and in no sum.
+        require_exact(found)
     value = with_origin(loaded, found.to_json())
     emit(
         output,

@@ -81,11 +81,20 @@ def warn(messages: Iterable[str]) -> None:
         say("Warning", message)
 
 
-def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> list[str]:
+def unheard(
+    output: Format,
+    *,
+    explain: bool = False,
+    layers: bool = False,
+    method: bool = False,
+    cartridge: bool = False,
+) -> list[str]:
     """What was asked for that this format has no room for."""
     bare = output is Format.quiet
     found = ["--explain"] if explain and (bare or output in (Format.csv, Format.agent)) else []
     found += ["--layers"] if layers and bare else []
+    found += ["--method"] if method and output not in (Format.human, Format.json) else []
+    found += ["--cartridge"] if cartridge and (bare or output is Format.agent) else []
     return [f"{name} changes nothing in the format {output.value}" for name in found]
 
 

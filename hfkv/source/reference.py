@@ -11,7 +11,7 @@ import os
 import re
 from urllib.parse import unquote, urlsplit
 
-from hfkv.errors import InputError
+from hfkv.errors import AddressError, InputError
 from hfkv.reading import printable
 from hfkv.source.model_name import is_id
 
@@ -46,8 +46,8 @@ def reference(model: str, revision: str | None) -> tuple[str, str | None] | None
         None where it is no address: a plain id or a path, taken as before.
 
     Raises:
-        InputError: it is an address that names no model of the Hub, or it names another revision
-            than the one that was given beside it.
+        AddressError: it is an address that names no model of the Hub.
+        InputError: it names another revision than the one that was given beside it.
 
     >>> reference("https://huggingface.co/Qwen/Qwen3-8B/tree/main", None)
     ('Qwen/Qwen3-8B', 'main')
@@ -123,7 +123,7 @@ def _page(model: str) -> tuple[str, str | None, str | None]:
         raise _refuse(model, "is no address of the Hub")
     if address.username is not None or address.password is not None:
         # Not repeated: it may be a token.
-        raise InputError(
+        raise AddressError(
             "an address with a user or a token in it is not taken",
             where="`model`",
             expected="one such as https://huggingface.co/ORG/NAME",
@@ -177,10 +177,10 @@ def _file(model: str, parts: list[str]) -> str | None:
     return None
 
 
-def _refuse(model: str, what: str, *, hint: str = "") -> InputError:
+def _refuse(model: str, what: str, *, hint: str = "") -> AddressError:
     # Nothing of a query is shown: a signed address holds a secret there.
     shown = model.partition("?")[0]
-    return InputError(
+    return AddressError(
         what,
         where=printable(shown, 200),
         expected="ORG/NAME, ORG/NAME@REVISION, hf://ORG/NAME or https://huggingface.co/ORG/NAME",

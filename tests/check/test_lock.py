@@ -317,3 +317,17 @@ def test_a_project_that_locked_nothing_has_one_finding(project: Project) -> None
     assert "2 more models are named, and there is no lock" in finding.message
     project.write("hfkv.lock", '{"format": 1, "models": {}}')
     assert len(project.check(locked=False)) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ['models = ["hf://"]\n', '[[budget]]\nmodel = "hf://"\nkv-cache = 1\n']
+)
+def test_settings_that_name_no_model_are_misuse(
+    project: Project, hfkv: Run, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    project.write("hfkv.toml", text)
+    monkeypatch.chdir(project.root)
+    code, _, err = hfkv("lock")
+    assert code == 2
+    assert "model" in err
+    assert "hf://: names no model of the Hub" in err

@@ -80,12 +80,22 @@ def test_a_budget_of_transformers(hfkv: Run) -> None:
     assert value["fit"]["budget"] == "2 x 24 GiB"
 
 
+def test_tokens_beside_a_budget_go_with_an_engine(hfkv: Run) -> None:
+    code, out, err = hfkv("kv", LLAMA, "--fit", "24GiB", "--tokens", "100k")
+    assert (code, out) == (2, "")
+    assert "--tokens" in err
+    asked = ("kv", LLAMA, "--engine", "vllm", "--fit", "2x80GB", "--tp", "2", "-q")
+    assert hfkv(*asked, "--tokens", "4k")[0] == 0
+
+
 def test_all_engines(hfkv: Run) -> None:
     code, out, _ = hfkv("kv", LLAMA, "--engine", "all", "--json")
     values = json.loads(out)
     assert code == 0
     assert [value["engine"] for value in values] == list(ENGINES)
     assert all("bytes" in value for value in values)
+    bare = [line.split("\t") for line in hfkv("kv", LLAMA, "--engine", "all", "-q")[1].splitlines()]
+    assert bare == [[value["engine"], str(value["bytes"])] for value in values]
     table = hfkv("kv", LLAMA, "--engine", "all")[1]
     assert "sglang reserves" in table
     assert "vllm assumes" in table

@@ -173,3 +173,11 @@ def test_bytes_while_training_and_on_disk() -> None:
     assert figure.training_bytes == {"float32": 4 * low_rank, "bfloat16": 2 * whole}
     assert figure.saved_bytes == 4 * low_rank + 2 * whole
     assert any(f"{2 * whole:,} bytes in bfloat16" in note for note in figure.notes)
+
+
+def test_an_empty_list_of_targets_is_named(hfkv: Run, offline: None) -> None:
+    with pytest.raises(TargetError, match="the list of targets is empty"):
+        Model(facts()).lora(r=4, target_modules=[])
+    code, out, err = hfkv("lora", "meta-llama/Meta-Llama-3-70B", "--target-modules", "")
+    assert (code, out) == (1, "")
+    assert "--target-modules: the list of targets is empty" in err

@@ -113,9 +113,19 @@ def test_what_names_no_model_is_refused(written: str, offline: None) -> None:
         hfkv.load(written)
 
 
+@pytest.mark.parametrize("written", ["", "@main", "a b", "hf://", "Qwen/Qwen3-8B@", f"{HUB}/"])
+@pytest.mark.parametrize("command", ["kv", "compare"])
+def test_a_name_that_no_model_can_have_exits_1(
+    hfkv: Run, offline: None, command: str, written: str
+) -> None:
+    code, out, err = hfkv(command, written)
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: ")
+
+
 def test_a_token_in_an_address_is_not_repeated(hfkv: Run) -> None:
     code, out, err = hfkv("kv", "https://me:hf_secret@huggingface.co/a/b")
-    assert (code, out) == (2, "")
+    assert (code, out) == (1, "")
     assert "hf_secret" not in err
     _, _, err = hfkv("kv", "https://example.org/a/b?Signature=hf_secret")
     assert "hf_secret" not in err

@@ -220,3 +220,14 @@ def test_other_methods_are_refused_by_name(hfkv: Run, offline: None, tmp_path: P
     code, _, err = hfkv(*asked)
     assert code == 1
     assert "PROMPT_TUNING" in err
+
+
+def test_a_snippet_has_no_room_for_the_rest(hfkv: Run, offline: None) -> None:
+    plain = hfkv("lora", LLAMA.model, "--snippet")
+    flags = ("--train", "--explain", "--layers", "--json")
+    code, out, err = hfkv("lora", LLAMA.model, "--snippet", *flags)
+    assert (code, out) == plain[:2]
+    assert plain[2] == ""
+    assert err.splitlines() == [f"Warning: {flag} changes nothing with --snippet" for flag in flags]
+    err = hfkv("lora", LLAMA.model, "--snippet", "--format", "csv")[2]
+    assert err == "Warning: --format changes nothing with --snippet\n"

@@ -206,6 +206,13 @@ def _nothing(built: Built, draft: Draft) -> TargetError:
         )
     names = Names(built, "the base model")
     asked = options.target_modules
+    if asked is not None and not asked and not options.target_parameters:
+        return TargetError(
+            "the list of targets is empty, and PEFT refuses to adapt nothing",
+            where=f"{draft.where}: `target_modules`",
+            expected="names among " + printable(", ".join(linear_names(built)), 1000),
+            hint="or all-linear",
+        )
     listed = [asked] if isinstance(asked, str) else list(asked or ())
     listed += options.target_parameters or ()
     shown = printable(", ".join(listed) if listed else "PEFT's default targets", 120)
