@@ -12,6 +12,7 @@ from hfkv.engines.llamacpp_rows import DATA, Row, architecture, rows_of
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.ggml import TYPES
+from hfkv.reading import whole_number
 
 __all__ = ["Cache", "LlamaCpp"]
 
@@ -98,10 +99,8 @@ class LlamaCpp:
             )
         for option in ("ctx", "parallel", "batch_size", "ubatch"):
             value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not 1 <= value < 2**32):
-                raise InputError(
-                    f"found {value!r}", where=option, expected="a whole number from 1 to 2^32 - 1"
-                )
+            if value is not None:
+                whole_number(value, option, most=2**32 - 1)
         if self.parallel is not None and self.parallel > _MOST_SEQUENCES:
             raise InputError(
                 f"found {self.parallel}",

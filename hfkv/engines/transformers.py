@@ -32,6 +32,7 @@ from hfkv.engines.quantized_groups import packed_bytes
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.facts.dtype import model_dtype
+from hfkv.reading import whole_number
 
 __all__ = ["TransformersCache"]
 
@@ -100,12 +101,8 @@ class TransformersCache:
             ("generated", 0),
         ):
             value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not least <= value <= 10**18):
-                raise InputError(
-                    f"found {value!r}",
-                    where=f"--{option.replace('_', '-')}",
-                    expected=f"a whole number of at least {least}",
-                )
+            if value is not None:
+                whole_number(value, f"--{option.replace('_', '-')}", least=least)
         if self.cache == "quantized":
             self._check_backend()
 

@@ -12,7 +12,7 @@ from hfkv.facts import Facts
 from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.identity import CONTRADICTS
 from hfkv.json_value import attributes
-from hfkv.reading import describe, printable
+from hfkv.reading import describe, printable, whole_number
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -507,7 +507,7 @@ class Model(Shown):
         """
         config = {
             "peft_type": "CARTRIDGE",
-            "num_virtual_tokens": tokens,
+            "num_virtual_tokens": whole_number(tokens, "`tokens`", most=10**9),
             "num_frozen_tokens": num_frozen_tokens,
         }
         return self.prompt(config, dtype=dtype)

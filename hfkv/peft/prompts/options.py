@@ -8,7 +8,7 @@ from typing import Any
 
 from hfkv.errors import InputError, TargetError, UnsupportedError
 from hfkv.peft.targets import TASKS
-from hfkv.reading import describe, printable
+from hfkv.reading import describe, printable, whole_number
 
 __all__ = ["IN_EVERY_LAYER", "METHODS", "PromptOptions"]
 
@@ -209,6 +209,4 @@ def _fail(name: str, value: object, expected: str) -> InputError:
 def _count(name: str, value: object, *, least: int) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-        raise _fail(name, value, f"a whole number of at least {least}")
-    return value
+    return whole_number(value, f"adapter_config.json: {name}", least=least, most=_MOST)
