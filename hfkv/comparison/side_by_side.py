@@ -351,6 +351,10 @@ def compare_model(
     """:func:`compare` for one model that is already loaded."""
     for name, value in (("tokens", tokens), ("batch", batch)):
         whole_number(value, f"`{name}`")
+    if engine is not None:
+        from hfkv.engines.option_types import check_engine
+
+        check_engine(engine)
     reasons: dict[str, str] = {}
 
     def attempt(name: str, figure: Callable[[], _T], **names: str) -> _T | None:
@@ -362,7 +366,8 @@ def compare_model(
             # cannot answer, a target that it alone lacks, or what an engine refuses of it (heads
             # that so many GPUs cannot share), is a reason beside the figures.
             of_the_model = isinstance(error, TargetError) or (engine and name == "kv_cache")
-            if isinstance(error, InputError) and not of_the_model:
+            of_a_type = isinstance(error, InputTypeError)
+            if of_a_type or (isinstance(error, InputError) and not of_the_model):
                 raise
             reasons[name] = str(error)
             return None

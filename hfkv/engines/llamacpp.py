@@ -9,6 +9,7 @@ from typing import ClassVar
 from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.llamacpp_rows import DATA, Row, architecture, rows_of
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.ggml import TYPES
@@ -86,6 +87,7 @@ class LlamaCpp:
     flash_attn: str = "auto"
 
     def __post_init__(self) -> None:
+        check_types(self)
         for option in ("cache_type_k", "cache_type_v"):
             if getattr(self, option) not in _CACHE_TYPES:
                 raise UnsupportedError(

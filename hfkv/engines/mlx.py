@@ -32,6 +32,7 @@ from hfkv.engines.mlx_modules import (
     own_windows,
     stated_window,
 )
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
 from hfkv.errors import UnsupportedError
 from hfkv.reading import whole_number
@@ -83,6 +84,7 @@ class Mlx:
     generated: int = 8
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.kv_bits not in (None, *_BITS):
             raise UnsupportedError(
                 f"found {self.kv_bits!r}",

@@ -28,6 +28,7 @@ from hfkv.cache.kinds import (
 )
 from hfkv.dtypes import COMPUTE, nbytes, torch_name
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
+from hfkv.engines.option_types import check_types
 from hfkv.engines.quantized_groups import packed_bytes
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
@@ -82,6 +83,7 @@ class TransformersCache:
     generated: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.cache not in _CACHES:
             raise InputError(
                 f"{self.cache!r} is no cache",

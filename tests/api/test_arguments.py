@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 import hfkv
+from hfkv.engines import TransformersCache
+from hfkv.engines.option_types import wanted
 
 Call = Callable[[Any], object]
 
@@ -60,3 +63,40 @@ def test_the_bound_that_is_broken_is_told(model: Any, expected: str, call: Call)
         call(model)
     assert caught.value.expected.startswith(expected)
     assert not isinstance(caught.value, TypeError)
+
+
+NO_ENGINES: list[tuple[str, Call]] = [
+    ("`engine`", lambda m: m.kv_cache(tokens=10, engine="vllm")),
+    ("`engine`", lambda m: m.kv_cache(tokens=10, engine=hfkv.Vllm)),
+    ("`engine`", lambda m: m.kv_cache(tokens=10, engine=0)),
+    ("`engine`", lambda m: hfkv.compare(m, engine="vllm")),
+    ("`engine`", lambda m: hfkv.compare(m, engine=hfkv.Vllm)),
+    ("`engine`", lambda m: m.fit("24GiB", tokens=10, engine="vllm")),
+    ("`engine`", lambda m: m.fit("24GiB", tokens=10, engine=hfkv.Vllm)),
+    ("`tokens`", lambda m: m.fit("24GiB", tokens="10", engine=hfkv.Vllm())),
+]
+OPTIONS = [
+    (
+        engine,
+        item.name,
+        {"int": "x", "float": "0.9", "str": 3, "bool": 1}[wanted(str(item.type))[0]],
+    )
+    for engine in (hfkv.Vllm, hfkv.Sglang, hfkv.LlamaCpp, hfkv.Mlx, TransformersCache)
+    for item in fields(engine)
+]
+
+
+@pytest.mark.parametrize(("where", "call"), NO_ENGINES, ids=range(len(NO_ENGINES)))
+def test_an_engine_is_a_value_with_its_options(model: Any, where: str, call: Call) -> None:
+    with pytest.raises(hfkv.InputTypeError) as caught:
+        call(model)
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize(("engine", "name", "value"), OPTIONS)
+def test_options_of_engines_are_of_their_types(engine: Any, name: str, value: object) -> None:
+    for wrong in (value, [], object()):
+        with pytest.raises(hfkv.InputTypeError) as caught:
+            engine(**{name: wrong})
+        assert caught.value.where == f"{engine.__name__}: {name}"
+    assert engine(**{name: getattr(engine(), name)}) == engine()
