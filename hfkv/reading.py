@@ -11,7 +11,7 @@ from typing import Any
 
 from hfkv.errors import ConfigError, InputError, InputTypeError
 
-__all__ = ["describe", "parse_json_object", "printable", "refuse_deep", "whole_number"]
+__all__ = ["describe", "parse_json_object", "printable", "refuse_deep", "text_of", "whole_number"]
 
 #: Categories of characters that are no part of what is read: controls, formats, surrogates, private
 #: and unassigned ones, line and paragraph separators.
@@ -88,6 +88,17 @@ def whole_number(
     if not least <= value <= most:
         bound = f"at least {least:,}" if value < least else f"at most {most:,}"
         raise InputError(f"found {describe(value)}", where=where, expected=f"{noun} of {bound}")
+    return value
+
+
+def text_of(value: object, where: str, expected: str) -> str:
+    """An argument that is a text.
+
+    Raises:
+        InputTypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise InputTypeError(f"found {describe(value)}", where=where, expected=expected)
     return value
 
 

@@ -100,3 +100,44 @@ def test_options_of_engines_are_of_their_types(engine: Any, name: str, value: ob
             engine(**{name: wrong})
         assert caught.value.where == f"{engine.__name__}: {name}"
     assert engine(**{name: getattr(engine(), name)}) == engine()
+
+
+NO_ADAPTERS: list[tuple[str, Call]] = [
+    ("`config`", lambda m: m.adapter("x")),
+    ("`config`", lambda m: m.adapter([])),
+    ("`config`", lambda m: m.prompt("x")),
+    ("`config`", lambda m: m.prompt(None)),
+    ("`adapter`", lambda m: m.training("x")),
+    ("`adapter`", lambda m: m.training(None)),
+    ("`adapter`", lambda m: m.training({"r": 8})),
+    ("`gpus`", lambda m: m.training(m.lora(), gpus="2")),
+    ("`gpus`", lambda m: m.training(m.lora(), gpus=None)),
+    ("`batch`", lambda m: m.training(m.lora(), batch=1.5)),
+    ("`sequence`", lambda m: m.training(m.lora(), sequence="4k")),
+    ("`optimizer`", lambda m: m.training(m.lora(), optimizer=3)),
+    ("`optimizer`", lambda m: m.training(m.lora(), optimizer=[])),
+    ("`strategy`", lambda m: m.training(m.lora(), strategy=3, gpus=2)),
+    ("`base_dtype`", lambda m: m.training(m.lora(), base_dtype=4)),
+    ("`base_dtype`", lambda m: m.training(m.lora(), base_dtype=None)),
+    ("`checkpointing`", lambda m: m.training(m.lora(), checkpointing="no")),
+]
+
+
+@pytest.mark.parametrize(("where", "call"), NO_ADAPTERS, ids=range(len(NO_ADAPTERS)))
+def test_an_adapter_and_its_training_are_of_their_types(model: Any, where: str, call: Call) -> None:
+    with pytest.raises(hfkv.InputTypeError) as caught:
+        call(model)
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("method", ["IA3", "LOHA"])
+def test_training_is_counted_of_lora_alone(model: Any, method: str) -> None:
+    with pytest.raises(hfkv.UnsupportedError, match=f"`adapter`: what training {method} takes"):
+        model.training(model.adapter({"peft_type": method}))
+    assert model.training(model.adapter({"peft_type": "LORA", "r": 4})).r == 4
+
+
+@pytest.mark.parametrize("name", ["gpus", "batch", "sequence"])
+def test_numbers_of_training_have_a_least(model: Any, name: str) -> None:
+    with pytest.raises(hfkv.InputError, match=f"`{name}`: found 0; expected .* at least 1"):
+        model.training(model.lora(), **{name: 0})

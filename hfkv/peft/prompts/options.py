@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hfkv.errors import InputError, TargetError, UnsupportedError
+from hfkv.errors import InputError, InputTypeError, TargetError, UnsupportedError
 from hfkv.peft.targets import TASKS
 from hfkv.reading import describe, printable, whole_number
 
@@ -86,6 +86,10 @@ class PromptOptions:
             TargetError: PEFT itself refuses the combination.
             UnsupportedError: another method, or a field that is not counted.
         """
+        if not isinstance(fields, Mapping):
+            raise InputTypeError(
+                f"found {describe(fields)}", where="`config`", expected="a mapping of its fields"
+            )
         method = fields.get("peft_type")
         method = getattr(method, "value", method)
         if not isinstance(method, str) or method not in METHODS:
