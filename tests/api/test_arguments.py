@@ -141,3 +141,54 @@ def test_training_is_counted_of_lora_alone(model: Any, method: str) -> None:
 def test_numbers_of_training_have_a_least(model: Any, name: str) -> None:
     with pytest.raises(hfkv.InputError, match=f"`{name}`: found 0; expected .* at least 1"):
         model.training(model.lora(), **{name: 0})
+
+
+OTHERS: list[tuple[str, Call]] = [
+    ("`assumed`", lambda m: m.rank(assumed={"max_share": 1})),
+    ("`assumed`", lambda m: m.rank(assumed={})),
+    ("`assumed`", lambda m: m.rank(assumed=hfkv.Assumed)),
+    ("`max_share`", lambda m: hfkv.Assumed(max_share="x")),  # type: ignore[arg-type]
+    ("`max_share`", lambda m: hfkv.Assumed(max_share=None)),  # type: ignore[arg-type]
+    ("`data_bits`", lambda m: hfkv.Assumed(data_bits=True)),  # type: ignore[arg-type]
+    ("`max_bytes`", lambda m: hfkv.Assumed(max_bytes="1GB")),  # type: ignore[arg-type]
+    ("`cartridge`", lambda m: hfkv.Assumed(cartridge=1.5)),  # type: ignore[arg-type]
+    ("`bits_source`", lambda m: hfkv.Assumed(bits_source=3)),  # type: ignore[arg-type]
+]
+LOOKS: list[tuple[str, dict[str, Any]]] = [
+    ("`size`", {"size": "x"}),
+    ("`size`", {"size": "ab"}),
+    ("`size`", {"size": 7}),
+    ("`size`", {"size": (7,)}),
+    ("`size`", {"size": (7, "5")}),
+    ("`style`", {"style": []}),
+    ("`assumed`", {"over": "rank", "assumed": {}}),
+    ("`tokens`", {"tokens": "100k"}),
+    ("`tokens`", {"tokens": "100k", "over": "rank"}),
+    ("`batch`", {"batch": "2"}),
+    ("`r`", {"r": "3"}),
+    ("`r`", {"r": None}),
+    ("`r`", {"r": [8, 1.5]}),
+]
+
+
+@pytest.mark.parametrize(("where", "call"), OTHERS, ids=range(len(OTHERS)))
+def test_assumptions_are_of_their_types(model: Any, where: str, call: Call) -> None:
+    with pytest.raises(hfkv.InputTypeError) as caught:
+        call(model)
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
+def test_an_assumption_is_positive_and_finite(value: float) -> None:
+    with pytest.raises(hfkv.InputError, match="`max_share`"):
+        hfkv.Assumed(max_share=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("where", "options"), LOOKS, ids=range(len(LOOKS)))
+def test_a_chart_is_asked_for_in_types_that_it_has(
+    model: Any, where: str, options: dict[str, Any]
+) -> None:
+    pytest.importorskip("matplotlib", reason="comes with hfkv[plot]")
+    with pytest.raises(hfkv.InputTypeError) as caught:
+        hfkv.plot(model, **options)
+    assert caught.value.where == where
