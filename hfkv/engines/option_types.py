@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from math import isfinite
 from typing import Any
 
-from hfkv.errors import InputTypeError
+from hfkv.errors import InputError, InputTypeError
 from hfkv.reading import describe
 
 __all__ = ["check_engine", "check_types", "is_of", "wanted"]
@@ -47,6 +48,7 @@ def check_types(engine: Any) -> None:
 
     Raises:
         InputTypeError: there is one.
+        InputError: a number is infinite, or none.
     """
     for item in fields(engine):
         value, annotation = getattr(engine, item.name), str(item.type)
@@ -55,6 +57,12 @@ def check_types(engine: Any) -> None:
                 f"found {describe(value)}",
                 where=f"{type(engine).__name__}: {item.name}",
                 expected=annotation.replace(" | ", " or "),
+            )
+        if isinstance(value, float) and not isfinite(value):
+            raise InputError(
+                f"found {value}",
+                where=f"{type(engine).__name__}: {item.name}",
+                expected="a finite number",
             )
 
 

@@ -192,3 +192,13 @@ def test_a_chart_is_asked_for_in_types_that_it_has(
     with pytest.raises(hfkv.InputTypeError) as caught:
         hfkv.plot(model, **options)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_shares_of_memory_are_finite(value: float) -> None:
+    for make in (
+        lambda: hfkv.Vllm(gpu_memory_utilization=value),
+        lambda: hfkv.Sglang(mem_fraction_static=value),
+    ):
+        with pytest.raises(hfkv.InputError, match="expected a finite number"):
+            make()
