@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hfkv.errors import ConfigError
+from hfkv.errors import ConfigError, InputError, InputTypeError
 
-__all__ = ["describe", "parse_json_object", "printable", "refuse_deep"]
+__all__ = ["describe", "parse_json_object", "printable", "refuse_deep", "text_of", "whole_number"]
 
 #: Categories of characters that are no part of what is read: controls, formats, surrogates, private
 #: and unassigned ones, line and paragraph separators.
@@ -59,6 +59,47 @@ def describe(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"
     return printable(repr(value), 60)
+
+
+def whole_number(
+    value: object,
+    where: str,
+    *,
+    least: int = 1,
+    most: int = 10**18,
+    noun: str = "a whole number",
+) -> int:
+    """An argument that is a whole number from ``least`` to ``most``; the error tells the bound that
+    is broken.
+
+    Raises:
+        InputTypeError: it is none; true and false are none either.
+        InputError: it is out of bounds.
+
+    >>> whole_number(7, "`r`", most=5)
+    Traceback (most recent call last):
+        ...
+    hfkv.errors.InputError: `r`: found 7; expected a whole number of at most 5
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputTypeError(
+            f"found {describe(value)}", where=where, expected=f"{noun} of at least {least:,}"
+        )
+    if not least <= value <= most:
+        bound = f"at least {least:,}" if value < least else f"at most {most:,}"
+        raise InputError(f"found {describe(value)}", where=where, expected=f"{noun} of {bound}")
+    return value
+
+
+def text_of(value: object, where: str, expected: str) -> str:
+    """An argument that is a text.
+
+    Raises:
+        InputTypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise InputTypeError(f"found {describe(value)}", where=where, expected=expected)
+    return value
 
 
 def parse_json_object(raw: bytes | str, *, where: str) -> dict[str, Any]:

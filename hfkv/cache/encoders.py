@@ -16,6 +16,7 @@ from hfkv.cache.layered import PlanFunction
 from hfkv.cache.plan import Plan
 from hfkv.errors import ConfigError, InputError, UnsupportedError
 from hfkv.facts.config import Config
+from hfkv.reading import whole_number
 
 __all__ = [
     "alone",
@@ -50,10 +51,7 @@ def encoder_length(plan: Plan, given: int | None, config: Config) -> int | None:
             raise InputError(
                 f"{config.model_type} has no cross-attention", where="`encoder_tokens`"
             )
-        if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 10**18:
-            raise InputError(
-                f"found {given!r}", where="`encoder_tokens`", expected="a whole number of tokens"
-            )
+        whole_number(given, "`encoder_tokens`", least=0)
     elif plan.crosses and plan.encoder_tokens is None:
         raise UnsupportedError(
             f"{config.model_type} also keeps its encoder's output, and nothing in its config fixes "

@@ -16,12 +16,12 @@ from hfkv.cache.misplaced import check_misplaced
 from hfkv.cache.plan import Plan
 from hfkv.cache.recognition import recognize
 from hfkv.dtypes import torch_name
-from hfkv.errors import InputError
 from hfkv.facts import Facts
 from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Read
 from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
+from hfkv.reading import whole_number
 from hfkv.shown import Shown, Table, size
 
 __all__ = ["KVCache", "check_question", "kv_cache"]
@@ -226,7 +226,4 @@ def check_question(tokens: int, batch: int) -> None:
         InputError: one is not a whole number of at least 1.
     """
     for name, value in (("tokens", tokens), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
-            raise InputError(
-                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
-            )
+        whole_number(value, f"`{name}`")

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from hfkv.comparison.experts import Experts, experts_of
-from hfkv.comparison.rules import LEFT_OUT, Assumed, RankRule, rules, verdict
+from hfkv.comparison.rules import LEFT_OUT, Assumed, RankRule, check_assumed, rules, verdict
 from hfkv.dtypes import BITS
 from hfkv.errors import spelling
 from hfkv.json_value import attributes, json_number
@@ -171,6 +171,7 @@ def ranks(
     >>> {rule.name: rule.rank for rule in found.rules if rule.bound == "most"}
     {'cache': 1265, 'share': 54, 'cartridge': 32}
     """
+    check_assumed(assumed)
     with spelling(dtype="kv_dtype"):
         cache = model.kv_cache(
             tokens=tokens,

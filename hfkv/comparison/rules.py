@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-from hfkv.errors import HfkvError, InputError
+from hfkv.errors import HfkvError, InputError, InputTypeError
 from hfkv.json_value import attributes
 from hfkv.model import Model
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.reading import describe, text_of, whole_number
 from hfkv.units import format_bytes
 
-__all__ = ["LEFT_OUT", "Assumed", "LeftOut", "RankRule", "rules", "verdict"]
+__all__ = ["LEFT_OUT", "Assumed", "LeftOut", "RankRule", "check_assumed", "rules", "verdict"]
 
 #: How many times less memory than the context a trained cartridge was found to need.
 _CARTRIDGE = Fraction(386, 10)
@@ -85,9 +86,16 @@ class Assumed:
 
     def __post_init__(self) -> None:
         for name in ("bits_per_token", "data_bits", "max_share", "max_bytes", "cartridge"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise InputError("not positive", where=f"`{name}`")
+            value, where = getattr(self, name), f"`{name}`"
+            if value is None and name not in ("bits_per_token", "max_share"):
+                continue
+            if name in ("max_bytes", "cartridge"):
+                whole_number(value, where)
+            elif isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+                raise InputTypeError(f"found {describe(value)}", where=where, expected="a number")
+            elif not 0 < value < float("inf"):
+                raise InputError("not positive, or not finite", where=where)
+        text_of(self.bits_source, "`bits_source`", "where the bits are from")
 
     def bits(self, tokens: int) -> Fraction:
         """Bits of the data."""
@@ -100,6 +108,20 @@ class Assumed:
             return f"the data holds {int(self.data_bits):,} bits ({self.bits_source})"
         bits = float(self.bits_per_token)
         return f"a token carries {bits:.3g} bit{'' if bits == 1 else 's'} ({self.bits_source})"
+
+
+def check_assumed(assumed: object) -> None:
+    """Refuse what is no :class:`Assumed`; None stands for its defaults.
+
+    Raises:
+        InputTypeError: it is another value.
+    """
+    if assumed is not None and not isinstance(assumed, Assumed):
+        raise InputTypeError(
+            f"found {describe(assumed)}",
+            where="`assumed`",
+            expected="hfkv.Assumed, such as hfkv.Assumed(max_bytes=10**9)",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +235,11 @@ def rules(
         cache_bytes: of the cache they leave.
         kv_dtype: element type of the cache, and of a cartridge.
         assumed: what the rules take for granted.
+
+    Raises:
+        InputTypeError: ``assumed`` is something else.
     """
+    check_assumed(assumed)
     assumed = assumed or Assumed()
     measure = _Measure(line=line, width=width)
     weights = model.weight_bytes

@@ -12,7 +12,7 @@ from hfkv.comparison.breakeven import break_even
 from hfkv.errors import HfkvError, InputError, InputTypeError, TargetError, spelling
 from hfkv.json_value import json_number
 from hfkv.model import Model, ModelLike, load_many
-from hfkv.reading import describe
+from hfkv.reading import describe, whole_number
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -350,31 +350,30 @@ def compare_model(
 ) -> Comparison:
     """:func:`compare` for one model that is already loaded."""
     for name, value in (("tokens", tokens), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(
-                f"found {describe(value)}",
-                where=f"`{name}`",
-                expected="a whole number of at least 1",
-            )
+        whole_number(value, f"`{name}`")
+    if engine is not None:
+        from hfkv.engines.option_types import check_engine
+
+        check_engine(engine)
     reasons: dict[str, str] = {}
 
-    def attempt(name: str, dtype: str, figure: Callable[[], _T]) -> _T | None:
+    def attempt(name: str, figure: Callable[[], _T], **names: str) -> _T | None:
         try:
-            with spelling(dtype=dtype):
+            with spelling(**names):
                 return figure()
         except HfkvError as error:
             # An argument that is wrong for every model is the caller's to mend; what this model
             # cannot answer, a target that it alone lacks, or what an engine refuses of it (heads
             # that so many GPUs cannot share), is a reason beside the figures.
             of_the_model = isinstance(error, TargetError) or (engine and name == "kv_cache")
-            if isinstance(error, InputError) and not of_the_model:
+            of_a_type = isinstance(error, InputTypeError)
+            if of_a_type or (isinstance(error, InputError) and not of_the_model):
                 raise
             reasons[name] = str(error)
             return None
 
     cache = attempt(
         "kv_cache",
-        "kv_dtype",
         lambda: model.kv_cache(
             tokens=tokens,
             batch=batch,
@@ -383,18 +382,20 @@ def compare_model(
             crosscheck=crosscheck,
             engine=engine,
         ),
+        dtype="kv_dtype",
     )
     adapter = attempt(
         "lora",
-        "lora_dtype",
         lambda: model.lora(r=r, target_modules=target_modules, dtype=lora_dtype, **options),
+        dtype="lora_dtype",
     )
     trained = None
     if cartridge is not None:
         trained = attempt(
             "cartridge",
-            "kv_dtype",
             lambda: model.cartridge(tokens=cartridge, dtype=kv_dtype),
+            dtype="kv_dtype",
+            tokens="cartridge",
         )
     if model.parameters is None and model.core.tensors is not None:
         reasons["parameters"] = "how the weights are packed is not known here"

@@ -9,9 +9,11 @@ from typing import ClassVar
 from hfkv.engines.arithmetic import ceil_div, round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
 from hfkv.engines.llamacpp_rows import DATA, Row, architecture, rows_of
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.ggml import TYPES
+from hfkv.reading import whole_number
 
 __all__ = ["Cache", "LlamaCpp"]
 
@@ -85,6 +87,7 @@ class LlamaCpp:
     flash_attn: str = "auto"
 
     def __post_init__(self) -> None:
+        check_types(self)
         for option in ("cache_type_k", "cache_type_v"):
             if getattr(self, option) not in _CACHE_TYPES:
                 raise UnsupportedError(
@@ -98,10 +101,8 @@ class LlamaCpp:
             )
         for option in ("ctx", "parallel", "batch_size", "ubatch"):
             value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not 1 <= value < 2**32):
-                raise InputError(
-                    f"found {value!r}", where=option, expected="a whole number from 1 to 2^32 - 1"
-                )
+            if value is not None:
+                whole_number(value, option, most=2**32 - 1)
         if self.parallel is not None and self.parallel > _MOST_SEQUENCES:
             raise InputError(
                 f"found {self.parallel}",

@@ -32,8 +32,10 @@ from hfkv.engines.mlx_modules import (
     own_windows,
     stated_window,
 )
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
-from hfkv.errors import InputError, UnsupportedError
+from hfkv.errors import UnsupportedError
+from hfkv.reading import whole_number
 
 __all__ = ["Mlx"]
 
@@ -82,6 +84,7 @@ class Mlx:
     generated: int = 8
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.kv_bits not in (None, *_BITS):
             raise UnsupportedError(
                 f"found {self.kv_bits!r}",
@@ -101,12 +104,8 @@ class Mlx:
             ("generated", 0),
         ):
             value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not least <= value <= 10**18):
-                raise InputError(
-                    f"found {value!r}",
-                    where=f"--{option.replace('_', '-')}",
-                    expected=f"a whole number of at least {least}",
-                )
+            if value is not None:
+                whole_number(value, f"--{option.replace('_', '-')}", least=least)
         if self.prefill_step_size % BLOCK:
             raise UnsupportedError(
                 f"found {self.prefill_step_size}",

@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from hfkv.engines import engine_class
-from hfkv.errors import InputError
+from hfkv.engines.option_types import is_of, wanted
+from hfkv.errors import InputError, InputTypeError
 from hfkv.reading import describe, printable
 from hfkv.units import parse_count
 
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["named_engine"]
 
-#: What the types of options are called, to what a value must be.
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "str": (str,),
-    "bool": (bool,),
-}
 #: The option that an engine's own type of the cache is.
 _DTYPES = {"vllm": "kv_dtype", "sglang": "kv_dtype"}
 
@@ -75,16 +69,12 @@ def named_engine(
 
 def _value(value: object, kind: str, key: str) -> object:
     """A value of one of the types that ``kind`` names."""
-    wanted = [part.strip() for part in kind.split("|") if part.strip() != "None"]
-    if isinstance(value, str) and "int" in wanted:
+    if isinstance(value, str) and "int" in wanted(kind):
         return parse_count(value)
-    for part in wanted:
-        if isinstance(value, bool) != (part == "bool"):
-            continue
-        if isinstance(value, _KINDS.get(part, ())):
-            return value
-    raise InputError(
+    if is_of(value, kind):
+        return value
+    raise InputTypeError(
         f"found {describe(value)}",
         where=f"engine-options: {printable(key, 60)}",
-        expected=" or ".join(wanted),
+        expected=" or ".join(wanted(kind)),
     )

@@ -28,10 +28,12 @@ from hfkv.cache.kinds import (
 )
 from hfkv.dtypes import COMPUTE, nbytes, torch_name
 from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
+from hfkv.engines.option_types import check_types
 from hfkv.engines.quantized_groups import packed_bytes
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.facts.dtype import model_dtype
+from hfkv.reading import whole_number
 
 __all__ = ["TransformersCache"]
 
@@ -81,6 +83,7 @@ class TransformersCache:
     generated: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.cache not in _CACHES:
             raise InputError(
                 f"{self.cache!r} is no cache",
@@ -100,12 +103,8 @@ class TransformersCache:
             ("generated", 0),
         ):
             value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not least <= value <= 10**18):
-                raise InputError(
-                    f"found {value!r}",
-                    where=f"--{option.replace('_', '-')}",
-                    expected=f"a whole number of at least {least}",
-                )
+            if value is not None:
+                whole_number(value, f"--{option.replace('_', '-')}", least=least)
         if self.cache == "quantized":
             self._check_backend()
 

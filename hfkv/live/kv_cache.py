@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hfkv.cache import CacheTensor, KVCache, Layer, Plan
 from hfkv.cache.conventions import Sequences
 from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.size import check_question
 from hfkv.dtypes import canonical, torch_name
 from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.facts import Facts
@@ -165,11 +166,7 @@ def live_kv_cache(
     Raises:
         MissingDependencyError, UnsupportedError, ConfigError, InputError: as :class:`LiveModel`.
     """
-    for name, value in (("tokens", tokens), ("batch", batch)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(
-                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
-            )
+    check_question(tokens, batch)
     live = LiveModel(facts) if model is None else model
     if encoder_tokens is not None and not live.has_encoder:
         raise InputError(f"{live.config.model_type} has no encoder", where="`encoder_tokens`")

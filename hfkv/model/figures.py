@@ -12,7 +12,7 @@ from hfkv.facts import Facts
 from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.identity import CONTRADICTS
 from hfkv.json_value import attributes
-from hfkv.reading import describe, printable
+from hfkv.reading import describe, printable, whole_number
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -270,6 +270,10 @@ class Model(Shown):
         """
         held = _budget(budget)
         if engine is not None:
+            from hfkv.cache.size import check_question
+            from hfkv.engines.option_types import check_engine
+
+            check_engine(engine)
             plans = getattr(engine, "fit", None)
             if plans is None or tokens is None:
                 raise InputError(
@@ -277,6 +281,7 @@ class Model(Shown):
                     where="`engine`" if tokens else "`tokens`",
                     expected="one that does" if tokens else "the longest request to serve",
                 )
+            check_question(tokens, batch)
             subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
             planned: Fit = plans(subject, held, tokens=tokens, batch=batch)
             return planned
@@ -356,7 +361,9 @@ class Model(Shown):
         crosscheck: bool,
     ) -> Allocation:
         from hfkv.cache.size import check_question
+        from hfkv.engines.option_types import check_engine
 
+        check_engine(engine)
         check_question(tokens, batch)
         if dtype != "auto":
             raise InputError(
@@ -507,7 +514,7 @@ class Model(Shown):
         """
         config = {
             "peft_type": "CARTRIDGE",
-            "num_virtual_tokens": tokens,
+            "num_virtual_tokens": whole_number(tokens, "`tokens`", most=10**9),
             "num_frozen_tokens": num_frozen_tokens,
         }
         return self.prompt(config, dtype=dtype)

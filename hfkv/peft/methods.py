@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from hfkv.errors import UnsupportedError
+from hfkv.errors import InputTypeError, UnsupportedError
 from hfkv.peft.base import Base
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
@@ -140,8 +140,15 @@ def method_of(fields: Mapping[str, Any]) -> Method:
     """The method of an ``adapter_config.json``.
 
     Raises:
+        InputTypeError: it is no mapping.
         UnsupportedError: none is known here for its ``peft_type``.
     """
+    if not isinstance(fields, Mapping):
+        raise InputTypeError(
+            f"found {describe(fields)}",
+            where="`config`",
+            expected="the fields of an adapter_config.json",
+        )
     refuse_foreign(fields, where="adapter_config.json")
     name = fields.get("peft_type", "LORA")
     name = getattr(name, "value", name)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from hfkv.errors import InputError, RecordError
+from hfkv.errors import RecordError
 from hfkv.json_value import json_value
-from hfkv.reading import describe
+from hfkv.reading import describe, whole_number
 from hfkv.shown import Shown, Table, cell
 
 __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "given"]
@@ -173,10 +173,7 @@ def given(tokens: int) -> Pretraining:
     Raises:
         InputError: it is not a positive integer.
     """
-    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens <= 0:
-        raise InputError(
-            f"found {describe(tokens)}", where="`pretraining_tokens`", expected="a positive integer"
-        )
+    whole_number(tokens, "`pretraining_tokens`")
     return Pretraining(
         tokens=tokens, qualifier="exact", basis="given", notes=("the count was given to hfkv",)
     )

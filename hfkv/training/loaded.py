@@ -22,6 +22,7 @@ from hfkv.modules.built import LINEAR, Built
 from hfkv.modules.packed import quantization_of
 from hfkv.modules.table import has_table, table_of
 from hfkv.peft.base import Base
+from hfkv.reading import text_of
 
 __all__ = ["KBIT", "Held", "loaded"]
 
@@ -185,6 +186,7 @@ def _stored(base: Base, asked: str) -> dict[str, int] | None:
 
 
 def _element(base: Base, asked: str) -> str:
+    text_of(asked, "`base_dtype`", "auto, bf16, fp16, fp32, 8bit or 4bit")
     if asked == "auto" or asked in KBIT:
         return model_dtype(base.facts, base.config).name
     element = ALIASES.get(asked.lower().removeprefix("torch."), "")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfkv.dtypes import BITS, torch_name
-from hfkv.errors import InputError, UnsupportedError
+from hfkv.errors import InputError, InputTypeError, UnsupportedError
 from hfkv.json_value import attributes
 from hfkv.modules.table import has_table
 from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import Lora
 from hfkv.peft.lora.tensors import AdapterTensor, tensors
+from hfkv.reading import describe, text_of, whole_number
 from hfkv.shown import Shown, Table, cell, size
 from hfkv.training.activations import Activations, estimate
 from hfkv.training.disk import file_bytes
@@ -157,8 +158,18 @@ def training(
         UnsupportedError: the adapter's tensors are not all known, the checkpoint is packed, or the
             combination is not counted.
     """
+    _check_adapter(figure)
     chosen = optimizer_of(optimizer)
     _check(strategy, gpus, batch, sequence)
+    for name, flag in (
+        ("autocast", autocast),
+        ("prepare", prepare),
+        ("checkpointing", checkpointing),
+    ):
+        if not isinstance(flag, bool):
+            raise InputTypeError(
+                f"found {describe(flag)}", where=f"`{name}`", expected="True or False"
+            )
     held = loaded(base, base_dtype, prepare=prepare)
     found = tensors(base.built, figure)
     if sum(math.prod(item.shape) for item in held.held) != figure.injection.base:
@@ -215,9 +226,26 @@ def training(
     )
 
 
+def _check_adapter(figure: object) -> None:
+    """Refuse what is no adapter, and one of another method than LoRA."""
+    if isinstance(figure, Lora):
+        return
+    method = getattr(figure, "method", None)
+    if isinstance(method, str):
+        raise UnsupportedError(
+            f"what training {method} takes is not counted", where="`adapter`", expected="LoRA"
+        )
+    raise InputTypeError(
+        f"found {describe(figure)}", where="`adapter`", expected="what Model.lora counted"
+    )
+
+
 def _check(strategy: str | None, gpus: int, batch: int, sequence: int | None) -> None:
-    if gpus < 1 or batch < 1 or (sequence is not None and sequence < 1):
-        raise InputError("not positive", where="`gpus`, `batch`, `sequence`")
+    for name, number in (("gpus", gpus), ("batch", batch), ("sequence", sequence)):
+        if number is not None or name != "sequence":
+            whole_number(number, f"`{name}`")
+    if strategy is not None:
+        text_of(strategy, "`strategy`", ", ".join(STRATEGIES))
     if strategy is not None and strategy not in STRATEGIES:
         raise InputError(
             f"no strategy '{strategy[:40]}'", where="`strategy`", expected=", ".join(STRATEGIES)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hfkv.dtypes import BITS
 from hfkv.errors import InputError
+from hfkv.reading import text_of
 
 __all__ = ["ALIASES", "OPTIMIZERS", "Optimizer", "optimizer_of"]
 
@@ -187,11 +188,12 @@ def optimizer_of(name: str) -> Optimizer:
     """The optimizer of a name, or of one that transformers has for it.
 
     Raises:
-        InputError: there is none.
+        InputError, InputTypeError: there is none.
 
     >>> optimizer_of("adamw_bnb_8bit").cls
     'bitsandbytes.optim.AdamW8bit'
     """
+    text_of(name, "`optimizer`", ", ".join(OPTIMIZERS))
     found = OPTIMIZERS.get(ALIASES.get(name, name))
     if found is None:
         raise InputError(

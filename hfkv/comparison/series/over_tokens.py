@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
+from hfkv.cache.size import check_question
 from hfkv.comparison.breakeven import break_even
 from hfkv.comparison.series.axis import Axis, Targets, at_least_one, name_of, named_targets
 from hfkv.errors import spelling
 from hfkv.json_value import json_value
 from hfkv.model import Model
+from hfkv.reading import whole_number
 
 if TYPE_CHECKING:
     from hfkv.engines import Engine
@@ -174,12 +176,16 @@ def over_tokens(
     (Fraction(327680, 1), 2528)
     """
     at_least_one(models)
+    check_question(tokens, batch)
 
     def point(tokens: int, size: int) -> TokensPoint:
         share = Fraction(size, tokens * batch)
         return TokensPoint(tokens=tokens, bytes=size, bytes_per_token=share)
 
-    ranks = (r,) if isinstance(r, int) else tuple(r)
+    ranks = tuple(
+        whole_number(rank, "`r`", most=10**9, noun="a rank")
+        for rank in (r if isinstance(r, Iterable) else (r,))
+    )
     last = max(LAST_TOKENS, tokens)
     found = []
     for model in models:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from hfkv.engines.base import Allocation, Fit
 from hfkv.engines.budget import Budget
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
 
 __all__ = ["Sglang"]
@@ -60,6 +61,9 @@ class Sglang:
     name: ClassVar[str] = "sglang"
     version: ClassVar[str] = "0.5.23"
     source: ClassVar[str] = "sglang/srt/model_executor/pool_configurator.py, mem_cache/"
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """The pools for ``batch`` requests of ``tokens`` tokens, and no more.

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from hfkv.engines.base import Allocation, Fit
 from hfkv.engines.budget import Budget
+from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
 
 __all__ = ["Vllm"]
@@ -64,6 +65,9 @@ class Vllm:
     name: ClassVar[str] = "vllm"
     version: ClassVar[str] = "0.33.0"
     source: ClassVar[str] = "vllm/v1/core/kv_cache_planning.py, vllm/v1/kv_cache_interface.py"
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """Bytes on each GPU that ``batch`` requests of ``tokens`` tokens must find free.

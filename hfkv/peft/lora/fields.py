@@ -13,7 +13,7 @@ from typing import Any
 
 from hfkv.errors import InputError
 from hfkv.peft.targets import TASKS
-from hfkv.reading import describe, printable
+from hfkv.reading import describe, printable, whole_number
 
 __all__ = ["IRRELEVANT", "KNOWN", "READERS", "REFUSED", "read_rank", "read_targets"]
 
@@ -37,9 +37,7 @@ def _fail(name: str, value: object, expected: str) -> InputError:
 
 
 def read_rank(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**9:
-        raise _fail(name, value, "a rank of at least 1")
-    return value
+    return whole_number(value, f"LoraConfig: {name}", most=10**9, noun="a rank")
 
 
 def _names(name: str, value: object) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from hfkv.errors import InputError, TargetError, UnsupportedError
+from hfkv.errors import InputError, InputTypeError, TargetError, UnsupportedError
 from hfkv.peft.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED, read_rank, read_targets
 from hfkv.reading import describe, printable
 
@@ -117,7 +117,7 @@ class LoraOptions:
         elif callable(getattr(config, "to_dict", None)):
             fields = dict(config.to_dict())  # type: ignore[attr-defined]
         else:
-            raise InputError(
+            raise InputTypeError(
                 f"found {describe(config)}", where="LoRA config", expected="a LoraConfig or mapping"
             )
         kind = fields.get("peft_type", "LORA")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hfkv.errors import InputError, TargetError, UnsupportedError
+from hfkv.errors import InputError, InputTypeError, TargetError, UnsupportedError
 from hfkv.peft.targets import TASKS
-from hfkv.reading import describe, printable
+from hfkv.reading import describe, printable, whole_number
 
 __all__ = ["IN_EVERY_LAYER", "METHODS", "PromptOptions"]
 
@@ -86,6 +86,10 @@ class PromptOptions:
             TargetError: PEFT itself refuses the combination.
             UnsupportedError: another method, or a field that is not counted.
         """
+        if not isinstance(fields, Mapping):
+            raise InputTypeError(
+                f"found {describe(fields)}", where="`config`", expected="a mapping of its fields"
+            )
         method = fields.get("peft_type")
         method = getattr(method, "value", method)
         if not isinstance(method, str) or method not in METHODS:
@@ -209,6 +213,4 @@ def _fail(name: str, value: object, expected: str) -> InputError:
 def _count(name: str, value: object, *, least: int) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-        raise _fail(name, value, f"a whole number of at least {least}")
-    return value
+    return whole_number(value, f"adapter_config.json: {name}", least=least, most=_MOST)

@@ -13,7 +13,7 @@ from typing import Any
 
 from hfkv.errors import InputError
 from hfkv.modules.built import Module
-from hfkv.reading import describe
+from hfkv.reading import describe, whole_number
 
 __all__ = [
     "ANY_LINEAR",
@@ -183,9 +183,7 @@ def integer(least: int = 1, *, none: bool = False) -> _Reader:
     def read(name: str, value: Any) -> Any:
         if value is None and none:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= 10**9:
-            raise _fail(name, value, f"a whole number of at least {least}")
-        return value
+        return whole_number(value, name, least=least, most=10**9)
 
     return read
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
 from hfkv.comparison.side_by_side import loaded
 from hfkv.errors import HfkvError, InputError, InputTypeError, MissingDependencyError
 from hfkv.model import Model, ModelLike
-from hfkv.reading import describe
+from hfkv.reading import describe, text_of
 from hfkv.render.chart.style import MOST_MODELS, SIZE, STYLES, StyleName, empty, headed, settings
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def plot(
     'tokens'
     """
     matplotlib()  # what cannot be drawn need not be read
+    _check_look(style, size)
     chart = chart_of(
         models,
         over=over,
@@ -150,6 +152,28 @@ def chart_of(
     return over_rank(found, r=r, assumed=assumed, **asked)
 
 
+def _check_look(style: object, size: object) -> None:
+    """Refuse a style or a size that no figure has, before anything is read."""
+    styles = " or ".join(map(repr, STYLES))
+    if text_of(style, "`style`", styles) not in STYLES:
+        raise InputError(f"found {describe(style)}", where="`style`", expected=styles)
+    if size is None:
+        return
+    sides = list(size) if isinstance(size, Iterable) and not isinstance(size, str) else []
+    if len(sides) != 2 or any(
+        isinstance(side, bool) or not isinstance(side, Real) for side in sides
+    ):
+        raise InputTypeError(
+            f"found {describe(size)}", where="`size`", expected="width and height in inches"
+        )
+    if not all(_SMALLEST <= side <= _LARGEST for side in sides):
+        raise InputError(
+            f"found {sides[0]:g} x {sides[1]:g}",
+            where="`size`",
+            expected=f"{_SMALLEST:g} to {_LARGEST:g} inches each way",
+        )
+
+
 def draw(
     chart: OverTokens | OverRank,
     *,
@@ -166,18 +190,11 @@ def draw(
     """
     if not 1 <= len(chart.models) <= MOST_MODELS:
         raise InputError(f"{len(chart.models)} models", expected=f"1 to {MOST_MODELS} in one chart")
-    if style not in STYLES:
-        raise InputError(
-            f"found {describe(style)}", where="`style`", expected=" or ".join(map(repr, STYLES))
-        )
+    _check_look(style, size)
     # The models are listed below the chart, unless the size is settled.
-    width, height = size or (SIZE[0], SIZE[1] + 0.2 * len(chart.models[1:]))
-    if not (_SMALLEST <= width <= _LARGEST and _SMALLEST <= height <= _LARGEST):
-        raise InputError(
-            f"found {width:g} x {height:g}",
-            where="`size`",
-            expected=f"{_SMALLEST:g} to {_LARGEST:g} inches each way",
-        )
+    width, height = (
+        tuple(size) if size is not None else (SIZE[0], SIZE[1] + 0.2 * len(chart.models[1:]))
+    )
     matplotlib()
     from hfkv.render.chart import over_rank as ranks
     from hfkv.render.chart import over_tokens as lengths
