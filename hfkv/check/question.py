@@ -36,6 +36,10 @@ _LORA = ("--rank", "--lora-dtype", *LORA_OPTIONS)
 _OPTIONS = {"kv": _KV, "lora": _LORA, "tokens": (), "compare": (*_KV, *_LORA)}
 _ALWAYS = ("--field", "--revision")
 _SHORT = {"-r": "--rank"}
+#: Fields that are bytes, beside those whose names end so.
+_BYTES = frozenset(
+    "bytes held reserved bytes_all_gpus bytes_per_block bytes_after_prefill peak_prefill".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +197,7 @@ def _unit(name: str) -> Unit:
         return "ratio"
     if last.endswith("_percent"):
         return "percent"
-    if last in ("bytes", "weight_bytes", "constant_bytes") or "bytes_per_token" in name:
+    if last in _BYTES or last.endswith("_bytes") or "bytes_per_token" in name:
         return "bytes"
     return "ratio" if last == "lora_share_of_weights" else "count"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hfkv.cli.engine_options import chosen_engine, engine_options
+from hfkv.cli.engine_options import chosen_engine, engine_options, no_budget
 from hfkv.cli.methods import Beside, method_options, others
 from hfkv.cli.options import (
     TOKENS,
@@ -88,6 +88,7 @@ def compare(
     from hfkv.render.compare import sheets
 
     output = chosen_format()
+    no_budget()
     asked["engine"] = chosen_engine(asked["kv_dtype"])
     if asked["engine"] is not None:
         asked["kv_dtype"] = "auto"

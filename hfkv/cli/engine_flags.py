@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["FLAGS", "Flag"]
+__all__ = ["FLAGS", "OF_BUDGETS", "Flag"]
 
 Takes = Literal["int", "tokens", "number", "text", "bytes", "on", "on/off"]
 
@@ -209,6 +209,15 @@ _MLX = (
     _GENERATED,
 )
 
+#: What matters where a pool is planned from a budget, and nowhere else.
+OF_BUDGETS = (
+    "--gpu-memory-utilization",
+    "--kv-cache-memory-bytes",
+    "--non-kv-bytes",
+    "--num-gpu-blocks-override",
+    "--mem-fraction-static",
+    "--kv-bytes",
+)
 #: By engine, in the order of ``--help``. A flag that several engines have takes the same there.
 FLAGS: dict[str, tuple[Flag, ...]] = {
     "transformers": _TRANSFORMERS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hfkv.cli.engine_flags import FLAGS, Flag
+from hfkv.cli.engine_flags import FLAGS, OF_BUDGETS, Flag
 from hfkv.cli.options import BYTES, TOKENS
 from hfkv.errors import HfkvError
 
@@ -26,6 +26,7 @@ __all__ = [
     "engine_name",
     "engine_options",
     "length_of",
+    "no_budget",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -159,6 +160,18 @@ def engine_name() -> str | None:
     """What ``--engine`` said; None where it was not given."""
     found: str | None = click.get_current_context().meta.get(_NAME)
     return found
+
+
+def no_budget() -> None:
+    """Refuse the flags that matter to budgets alone, for a question without one.
+
+    Raises:
+        UsageError: one was given.
+    """
+    given = click.get_current_context().meta.get(_SET, {})
+    for spelling in OF_BUDGETS:
+        if spelling in given:
+            raise click.UsageError(f"{spelling} goes with kv --fit.")
 
 
 def chosen_engine(kv_dtype: str = "auto", *, name: str | None = None) -> Engine | None:

@@ -15,6 +15,7 @@ from hfkv.cli.engine_options import (
     engine_name,
     engine_options,
     length_of,
+    no_budget,
 )
 from hfkv.cli.options import (
     batch_option,
@@ -80,6 +81,8 @@ def kv(
     budget = budget_of(fit, gpus)
     if basis == "live" and budget is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
+    if budget is None:
+        no_budget()
     output = chosen_format()
     everyone = engine_name() == ALL
     engine = None if everyone else chosen_engine(kv_dtype)

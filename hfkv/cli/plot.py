@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hfkv.cli.engine_options import chosen_engine, engine_options
+from hfkv.cli.engine_options import chosen_engine, engine_options, no_budget
 from hfkv.cli.options import (
     batch_option,
     kv_options,
@@ -121,6 +121,7 @@ def plot(
 
     if output is not None and output_format == "json":
         raise click.UsageError("--format json prints; leave out -o.")
+    no_budget()
     if output_format != "json":
         matplotlib()  # what cannot be drawn need not be read
     with waiting(f"reading {', '.join(models[:3])}", Format.human):

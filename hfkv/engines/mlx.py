@@ -42,6 +42,8 @@ __all__ = ["Mlx"]
 _BITS, _GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 #: Tokens from which on mlx-lm quantizes by itself, where ``kv_bits`` is given.
 _DEFAULT_START = 5000
+#: Tokens generated where nobody says how many; with fewer in all, all but one.
+_GENERATED = 8
 
 
 class _Entry(NamedTuple):
@@ -81,7 +83,7 @@ class Mlx:
     kv_group_size: int = 64
     quantized_kv_start: int = 0
     prefill_step_size: int = 2048
-    generated: int = 8
+    generated: int = _GENERATED
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -119,6 +121,12 @@ class Mlx:
         Raises:
             UnsupportedError: mlx-lm has no such model, or fails with these options.
         """
+        if self.generated > max(tokens - 1, _GENERATED):
+            raise InputError(
+                f"{self.generated:,} generated tokens",
+                where="--generated",
+                expected=f"at most {tokens - 1:,}, the {tokens:,} tokens but for a prompt of one",
+            )
         module = module_of(subject)
         element, why = element_of(subject)
         kinds = own_windows(subject, module)

@@ -139,6 +139,12 @@ class TransformersCache:
             UnsupportedError: the class refuses the model or these options, or the cache is made for
                 fewer tokens.
         """
+        if self.cache == "quantized" and self.generated > tokens - 1:
+            raise InputError(
+                f"{self.generated:,} generated tokens",
+                where="--generated",
+                expected=f"at most {tokens - 1:,}, the {tokens:,} tokens but for a prompt of one",
+            )
         element, notes = self._element(subject)
         ways: dict[str, Callable[[Subject, int, int, str], list[Buffer]]] = {
             "dynamic": self._dynamic,

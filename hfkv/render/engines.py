@@ -225,10 +225,13 @@ def all_sheets(
 
 
 def _reasons(figure: KVCache | Allocation) -> str:
-    buffers = getattr(figure, "buffers", ())
-    return "; ".join(
-        dict.fromkeys(f"{b.reserved:,} B for {b.why}" for b in buffers if b.reserved and b.why)
-    )
+    reasons: dict[str, int] = {}
+    ranks = getattr(figure, "ranks", ())
+    for buffer in getattr(figure, "buffers", ()):
+        # The table's row is of one GPU: one of the fullest stage.
+        if buffer.reserved and buffer.why and ranks[buffer.rank] == max(ranks):
+            reasons[buffer.why] = reasons.get(buffer.why, 0) + buffer.reserved
+    return "; ".join(f"{size:,} B for {why}" for why, size in reasons.items())
 
 
 def all_tidy(values: Sequence[dict[str, Any]]) -> Tidy:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hfkv.check.claims import find_claims
 from hfkv.check.question import Answer, parse_question
+from hfkv.check.question import _unit as unit_of
 from hfkv.check.written import default_text, right_text
 from hfkv.cli.compare import compare as compare_command
 from hfkv.cli.kv import kv as kv_command
@@ -131,6 +132,12 @@ def test_mending_any_text_is_idempotent(text: str, value: Fraction) -> None:
     answer = Answer(value=value, unit="bytes")
     right = right_text(text, answer)
     assert right is None or right_text(right, answer) == right
+
+
+@pytest.mark.parametrize("name", ["held", "reserved", "bytes_all_gpus", "constant_bytes"])
+def test_every_field_of_bytes_is_bytes(name: str) -> None:
+    assert unit_of(name) == "bytes"
+    assert unit_of("tokens") == unit_of("bits_per_token") == "count"
 
 
 def test_text_fields() -> None:

@@ -12,7 +12,7 @@ from hfkv.comparison.start_log import hold_against
 from hfkv.comparison.start_log.llamacpp import printed_mib
 from hfkv.engines import Vllm
 from hfkv.engines.start_log import parse_log
-from hfkv.errors import ConfigError
+from hfkv.errors import ConfigError, HfkvError
 from hfkv.facts import Facts
 from hfkv.model import Model
 from tests.engines.rows import SMALL, read_rows, subject
@@ -305,3 +305,12 @@ def test_command(hfkv: Callable[..., tuple[int, str, str]], tmp_path: Path) -> N
     assert (code, error.count("\n")) == (1, 1)
     code, _, error = hfkv("verify", str(tmp_path), "--log", str(tmp_path / "none"))
     assert (code, "no such file" in error) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("4,096 tokens", "0 tokens"), ("1.00 GiB", "1.0.0 GiB"), ("1.00", "0.00")]
+)
+def test_a_log_of_nonsense(old: str, new: str) -> None:
+    log = parse_log(vllm().decode().replace(old, new).encode(), where="x")
+    with pytest.raises(HfkvError):
+        hold_against(model("gpt_oss"), log)

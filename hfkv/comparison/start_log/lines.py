@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hfkv.errors import ConfigError
+
 __all__ = ["LogLine", "number", "within"]
 
 
@@ -31,8 +33,15 @@ class LogLine:
 
 
 def within(printed: str, unit: int) -> tuple[int, int]:
-    """The least and the most bytes that are printed so."""
-    value = Fraction(printed)
+    """The least and the most bytes that are printed so.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    try:
+        value = Fraction(printed)
+    except ValueError:
+        raise ConfigError("no number", where=printed, expected="a size as 12.34") from None
     half = Fraction(1, 2 * 10 ** len(printed.partition(".")[2]))
     return math.ceil((value - half) * unit), math.floor((value + half) * unit)
 

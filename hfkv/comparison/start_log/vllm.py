@@ -32,6 +32,12 @@ def vllm_lines(model: Model, log: EngineLog, engine: Engine) -> Iterator[LogLine
             where=model.model,
             expected="the lines 'GPU KV cache size' and 'Maximum concurrency'",
         )
+    if length < 1:
+        raise ConfigError(
+            f"says that the longest request has {length} tokens",
+            where=f"{model.model}: line {times.line}" if times else f"{model.model}: max_model_len",
+            expected="at least 1",
+        )
     engine = replace(cast("Any", engine), max_model_len=length)
     tokens = number(pool.values["tokens"])
     available = log.last("available")

@@ -10,6 +10,8 @@ from hfkv.dtypes import torch_name
 from hfkv.engines.arithmetic import round_up
 from hfkv.engines.base import Allocation, Assumption, Buffer, Fit, options_of
 from hfkv.engines.budget import Budget
+from hfkv.engines.ranges import check_length
+from hfkv.engines.ranges import share as share_of
 from hfkv.engines.sglang.cells import Cells, cells, data
 from hfkv.engines.sglang.compressed import v4_from_budget, v4_from_tokens
 from hfkv.engines.sglang.pools import (
@@ -42,7 +44,7 @@ def context_length(engine: Sglang, subject: Subject) -> int:
 
 def _least(engine: Sglang, cell: Cells, tokens: int, batch: int) -> Pools:
     """The smallest pools that admit such requests."""
-    total = batch * round_up(tokens, cell.page)
+    total = engine.max_total_tokens or batch * round_up(tokens, cell.page)
     slots = 0
     if cell.state:
         slots = engine.max_mamba_cache_size or batch * slots_per_request(engine, cell)
@@ -50,19 +52,36 @@ def _least(engine: Sglang, cell: Cells, tokens: int, batch: int) -> Pools:
     return from_tokens(asked, cell, total, slots=slots)
 
 
+def _check_pool(engine: Sglang, page: int, tokens: int, batch: int) -> None:
+    """Refuse requests that the pool which was asked for does not hold at once."""
+    if engine.max_total_tokens is None:
+        return
+    need, whole = batch * round_up(tokens, page), engine.max_total_tokens // page * page
+    if need > whole:
+        raise InputError(
+            f"{need:,} tokens of {batch:,} requests at once" if batch > 1 else f"{need:,} tokens",
+            where="--max-total-tokens",
+            expected=f"at most its {whole:,}",
+        )
+
+
 def allocation(engine: Sglang, subject: Subject, *, tokens: int, batch: int) -> Allocation:
     """The pools for ``batch`` requests of ``tokens`` tokens."""
+    check_length(tokens, engine.context_length, "--context-length")
     cell = cells(engine, subject)
     if cell.compressed:
         return _compressed(engine, subject, tokens, batch)
+    _check_pool(engine, cell.page, tokens, batch)
     pools = _least(engine, cell, tokens, batch)
-    assumptions = [
-        Assumption(
-            option="--max-total-tokens",
-            value=pools.tokens,
-            why="the smallest pool that admits them; SGLang fills the memory there is",
+    assumptions = []
+    if engine.max_total_tokens is None:
+        assumptions.append(
+            Assumption(
+                option="--max-total-tokens",
+                value=pools.tokens,
+                why="the smallest pool that admits them; SGLang fills the memory there is",
+            )
         )
-    ]
     if cell.window and engine.swa_full_tokens_ratio is None:
         assumptions.append(
             Assumption(
@@ -129,7 +148,7 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
                 dtype="U8" if name == "index_key_cache" else cell.dtype,
                 held=held,
                 reserved=rows * size - held,
-                why="a page to write padding to",
+                why="the pool's other tokens, and a page to write padding to",
             )
         )
     if cell.window:
@@ -164,7 +183,7 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
                 dtype=cell.dtype,
                 held=min(tokens * batch, rows) * cell.draft,
                 reserved=pools.draft_bytes - min(tokens * batch, rows) * cell.draft,
-                why="a page to write padding to",
+                why="the pool's other tokens, and a page to write padding to",
             )
         )
     return tuple(found)
@@ -172,6 +191,7 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
 
 def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch: int) -> Fit:
     """The pools that a budget leaves."""
+    check_length(tokens, engine.context_length, "--context-length")
     cell = cells(engine, subject)
     if budget.gpus not in (1, engine.tp):
         raise InputError(
@@ -179,7 +199,12 @@ def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch:
             where="--fit",
             expected=f"{engine.tp} GPUs, or --tensor-parallel-size {budget.gpus}",
         )
-    share = Fraction(str(engine.mem_fraction_static or data()["mem_fraction_static"]))
+    fraction = engine.mem_fraction_static
+    share = share_of(
+        float(data()["mem_fraction_static"]) if fraction is None else fraction,
+        "--mem-fraction-static",
+        whole=False,
+    )
     usable = budget.per_gpu * share.numerator // share.denominator
     weights = weights_per_gpu(subject, tp=engine.tp)
     notes = ["the least slack that SGLang keeps beside the pools is not taken off"]
@@ -247,8 +272,9 @@ def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch:
 
 def _compressed(engine: Sglang, subject: Subject, tokens: int, batch: int) -> Allocation:
     """DeepSeek-V4's pools for such requests."""
+    _check_pool(engine, 256, tokens, batch)
     total = batch * tokens
-    pools = v4_from_tokens(engine, subject, total, held=total)
+    pools = v4_from_tokens(engine, subject, engine.max_total_tokens or total, held=total)
     assumed = (
         Assumption(
             option="--max-running-requests", value=pools.running, why="what SGLang sets for it"
@@ -269,7 +295,11 @@ def _compressed(engine: Sglang, subject: Subject, tokens: int, batch: int) -> Al
         dtype="float8_e4m3fn",
         basis=_basis(subject),
         buffers=pools.buffers,
-        at=lambda count: v4_from_tokens(engine, subject, batch * count, held=batch * count).bytes,
+        at=lambda count: (
+            v4_from_tokens(
+                engine, subject, engine.max_total_tokens or batch * count, held=batch * count
+            ).bytes
+        ),
         shards=engine.tp,
         assumptions=assumed,
         notes=subject.notes,

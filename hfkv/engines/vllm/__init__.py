@@ -13,6 +13,7 @@ from typing import ClassVar
 from hfkv.engines.base import Allocation, Fit
 from hfkv.engines.budget import Budget
 from hfkv.engines.option_types import check_types
+from hfkv.engines.ranges import check_length
 from hfkv.engines.subject import Subject
 
 __all__ = ["Vllm"]
@@ -78,6 +79,7 @@ class Vllm:
         """
         from hfkv.engines.vllm.plan import plan
 
+        check_length(tokens, self.max_model_len, "--max-model-len")
         return plan(self, subject).allocation(tokens, batch)
 
     def fit(self, subject: Subject, budget: Budget, *, tokens: int, batch: int = 1) -> Fit:
@@ -89,4 +91,5 @@ class Vllm:
         from hfkv.engines.vllm.capacity import fit
         from hfkv.engines.vllm.plan import plan
 
+        check_length(tokens, self.max_model_len, "--max-model-len")
         return fit(plan(self, subject), budget, tokens=tokens, batch=batch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hfkv.engines.base import Assumption, Fit
 from hfkv.engines.budget import Budget
+from hfkv.engines.ranges import share as share_of
 from hfkv.engines.weights import weights_per_gpu
 from hfkv.errors import InputError
 from hfkv.units import format_bytes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 #: The share of a GPU's memory that ``vllm serve`` takes, where nobody says another.
-_UTILIZATION = "0.92"
+_UTILIZATION = 0.92
 #: No request is longer.
 _FAR = 2**40
 
@@ -38,13 +39,12 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
             expected=f"{gpus} GPUs, or --tensor-parallel-size {budget.gpus}",
         )
     length = engine.max_model_len or tokens
-    share = Fraction(str(engine.gpu_memory_utilization or _UTILIZATION))
-    if not 0 < share <= 1:
-        raise InputError(
-            f"found {engine.gpu_memory_utilization}",
-            where="--gpu-memory-utilization",
-            expected="more than 0, at most 1",
-        )
+    utilization = engine.gpu_memory_utilization
+    share = share_of(
+        _UTILIZATION if utilization is None else utilization,
+        "--gpu-memory-utilization",
+        whole=True,
+    )
     usable = -(-budget.per_gpu * share.numerator // share.denominator)
     weights = weights_per_gpu(plan.subject, tp=engine.tp, pp=engine.pp)
     other = engine.non_kv_bytes or 0
