@@ -215,7 +215,8 @@ def _largest(where: str, knob: Knob, made: Callable[[int | None], Adapter], limi
     # Beyond some size a method can have all that there is: the smallest of those is meant.
     most = _last(fits, knob.least)
     size = trained_bytes(made(most * knob.step))
-    return _first(lambda value: trained_bytes(made(value * knob.step)) >= size, knob.least) * knob.step
+    least = _first(lambda value: trained_bytes(made(value * knob.step)) >= size, knob.least)
+    return least * knob.step
 
 
 def _last(holds: Callable[[int], bool], least: int) -> int:

@@ -34,7 +34,7 @@ from hfkv.engines.mlx_modules import (
 )
 from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
-from hfkv.errors import UnsupportedError
+from hfkv.errors import InputError, UnsupportedError
 from hfkv.reading import whole_number
 
 __all__ = ["Mlx"]

@@ -74,7 +74,7 @@ def test_the_limits_that_are_given_name_the_largest_rank() -> None:
 
 @pytest.mark.parametrize("name", ["bits_per_token", "data_bits", "max_share", "max_bytes"])
 def test_nothing_is_no_assumption(name: str) -> None:
-    with pytest.raises(InputError, match="not positive|at least 1"):
+    with pytest.raises(InputError, match=r"not positive|at least 1"):
         Assumed(**{name: 0})
 
 
