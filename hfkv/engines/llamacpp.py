@@ -96,11 +96,16 @@ class LlamaCpp:
             raise InputError(
                 f"found {self.flash_attn!r}", where="--flash-attn", expected="on, off or auto"
             )
-        for option in ("ctx", "parallel", "batch_size", "ubatch"):
+        for option, flag in (
+            ("ctx", "--ctx-size"),
+            ("parallel", "--parallel"),
+            ("batch_size", "--batch-size"),
+            ("ubatch", "--ubatch-size"),
+        ):
             value = getattr(self, option)
             if value is not None and (isinstance(value, bool) or not 1 <= value < 2**32):
                 raise InputError(
-                    f"found {value!r}", where=option, expected="a whole number from 1 to 2^32 - 1"
+                    f"found {value!r}", where=flag, expected="a whole number from 1 to 2^32 - 1"
                 )
         if self.parallel is not None and self.parallel > _MOST_SEQUENCES:
             raise InputError(
