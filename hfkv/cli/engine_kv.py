@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hfkv.cli.engine_options import chosen_engine
+from hfkv.cli.engine_options import chosen_engine, refusing, without_kv_dtype
 from hfkv.cli.output import emit, unheard
-from hfkv.errors import HfkvError, InputError, UnsupportedError
+from hfkv.errors import HfkvError
 from hfkv.render.formats import Format
 from hfkv.render.origin import with_origin
 
@@ -19,18 +17,7 @@ if TYPE_CHECKING:
     from hfkv.engines import Allocation, Budget, Engine
     from hfkv.model import Model
 
-__all__ = ["refusing", "show", "show_all"]
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """What an engine refuses of this model is an answer, not a misuse of the command."""
-    try:
-        yield
-    except InputError as error:
-        raise UnsupportedError(
-            error.what, where=error.where, expected=error.expected, hint=error.hint
-        ) from None
+__all__ = ["show", "show_all"]
 
 
 def show(
@@ -43,10 +30,16 @@ def show(
     encoder_tokens: int | None,
     crosscheck: bool,
     budget: Budget | None,
+    typed: bool,
     by_layer: bool,
     explain: bool,
 ) -> int:
-    """Print what one engine allocates, or what it makes of a budget."""
+    """Print what one engine allocates, or what it makes of a budget.
+
+    Args:
+        typed: whether somebody asked for so many tokens; else those that fit are told, where
+            the engine starts with fewer.
+    """
     from hfkv.render.engines import sheets, tidy
     from hfkv.render.explained import explained
 
@@ -65,6 +58,11 @@ def show(
             )
         else:
             subject = model.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+            if not typed and engine.name == "sglang":
+                whole = plans(subject, budget, tokens=1, batch=1)
+                page = whole.facts["page_size"]
+                each = whole.pool_tokens // batch // page * page
+                tokens = max(1, min(tokens, whole.tokens or tokens, each))
             fitted = plans(subject, budget, tokens=tokens, batch=batch)
             figure = fitted.allocation
     value = with_origin(model, figure.to_json(layers=by_layer))
@@ -108,6 +106,7 @@ def show_all(
 
     rows: list[tuple[str, KVCache | Allocation | HfkvError]] = []
     values: list[dict[str, Any]] = []
+    notes: list[str] = []
     for name in ENGINES:
         engine = chosen_engine(kv_dtype, name=name)
         try:
@@ -128,14 +127,19 @@ def show_all(
             values.append({"model": model.model, "engine": name, "error": failure})
             continue
         rows.append((name, found))
-        values.append(with_origin(model, found.to_json()))
+        value = with_origin(model, found.to_json())
+        beside = without_kv_dtype(name) if kv_dtype != "auto" else ""
+        if beside:
+            notes.append(beside)
+            value["notes"] = [*value.get("notes", ()), beside]
+        values.append(value)
     emit(
         output,
         values,
-        sheets=lambda: all_sheets(model, rows, tokens),
+        sheets=lambda: all_sheets(model, rows, tokens, notes),
         quiet=lambda: [
             f"{name}\t{'' if isinstance(found, HfkvError) else found.bytes}" for name, found in rows
         ],
-        tidy=lambda: all_tidy(values),
+        tidy=lambda: all_tidy(values, notes),
     )
     return int(all("error" in value for value in values))

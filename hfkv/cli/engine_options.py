@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hfkv.cli.engine_flags import FLAGS, OF_BUDGETS, Flag
 from hfkv.cli.options import BYTES, TOKENS
-from hfkv.errors import HfkvError
+from hfkv.errors import HfkvError, InputError, UnsupportedError
 
 if TYPE_CHECKING:
     from hfkv.engines import Budget, Engine
@@ -27,6 +28,8 @@ __all__ = [
     "engine_options",
     "length_of",
     "no_budget",
+    "refusing",
+    "without_kv_dtype",
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -162,6 +165,31 @@ def engine_name() -> str | None:
     return found
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What an engine refuses is an answer, not a misuse of the command."""
+    try:
+        yield
+    except InputError as error:
+        raise UnsupportedError(
+            error.what, where=error.where, expected=error.expected, hint=error.hint
+        ) from None
+
+
+def without_kv_dtype(name: str) -> str:
+    """What to say where ``--kv-dtype`` does not set this engine's types; "" where it does."""
+    if name in _KV_FIELDS:
+        return ""
+    own = " and ".join(_own_types(name))
+    return f"{name} is not counted in that --kv-dtype: the types of its cache are set by {own}"
+
+
+def _own_types(name: str) -> Iterator[str]:
+    for flag in FLAGS[name]:
+        if "type" in flag.names[0] or "bits" in flag.names[0]:
+            yield flag.names[0]
+
+
 def no_budget() -> None:
     """Refuse the flags that matter to budgets alone, for a question without one.
 
@@ -195,7 +223,9 @@ def chosen_engine(kv_dtype: str = "auto", *, name: str | None = None) -> Engine 
     fields = {mine[spelling].field: value for spelling, value in given.items() if spelling in mine}
     if chosen in (None, "transformers") and fields.get("cache", "dynamic") == "dynamic":
         if set(fields) - {"cache"}:
-            raise click.UsageError(f"{next(iter(given))} goes with --cache.")
+            spelling = next(name for name in given if name != "--cache")
+            others = "static, offloaded, offloaded_static or quantized"
+            raise click.UsageError(f"{spelling} goes with --cache of another kind: {others}.")
         return None
     from hfkv.engines import engine_class
 
@@ -206,9 +236,10 @@ def chosen_engine(kv_dtype: str = "auto", *, name: str | None = None) -> Engine 
             raise click.UsageError("--kv-dtype and --kv-cache-dtype differ.")
         fields[own] = kv_dtype
     elif kv_dtype != "auto" and name is None:
-        types = " and ".join(name for name in mine if "type" in name or "bits" in name)
+        types = " and ".join(_own_types(made.name))
         raise click.UsageError(f"--kv-dtype is no flag of {made.name}; it has {types}.")
-    engine: Engine = made(**fields)
+    with refusing():
+        engine: Engine = made(**fields)
     return engine
 
 

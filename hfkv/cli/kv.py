@@ -89,10 +89,14 @@ def kv(
     if everyone or engine is not None:
         from hfkv.cli.engine_kv import show, show_all
 
-        if basis == "live" or (everyone and (budget is not None or by_layer)):
-            raise click.UsageError("--engine goes without --basis live, all without --fit, too.")
+        if basis == "live":
+            raise click.UsageError("--engine goes without --basis live.")
+        for name, is_given in (("--fit", budget is not None), ("--layers", by_layer)):
+            if everyone and is_given:
+                raise click.UsageError(f"{name} is for one engine, not for --engine all.")
         context = click.get_current_context()
-        if engine and context.get_parameter_source("tokens") is ParameterSource.DEFAULT:
+        typed = context.get_parameter_source("tokens") is not ParameterSource.DEFAULT
+        if engine and not typed:
             tokens = length_of(engine) or tokens
         several = getattr(engine, "parallel", None)
         if several and context.get_parameter_source("batch") is ParameterSource.DEFAULT:
@@ -107,7 +111,14 @@ def kv(
         if engine is None:
             return show_all(loaded, output, kv_dtype=kv_dtype, **shared)
         return show(
-            loaded, engine, output, budget=budget, by_layer=by_layer, explain=explain, **shared
+            loaded,
+            engine,
+            output,
+            budget=budget,
+            typed=typed,
+            by_layer=by_layer,
+            explain=explain,
+            **shared,
         )
     typed = click.get_current_context().get_parameter_source("tokens")
     if budget is not None and typed is not ParameterSource.DEFAULT:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hfkv.cli.engine_options import chosen_engine, engine_options, no_budget
+from hfkv.cli.engine_options import chosen_engine, engine_options, no_budget, refusing
 from hfkv.cli.options import (
     batch_option,
     kv_options,
@@ -132,8 +132,6 @@ def plot(
     read = [item for item in found if isinstance(item, Model)]
     engine = chosen_engine(asked["kv_dtype"])
     if engine is not None:
-        from hfkv.cli.engine_kv import refusing
-
         asked.update(engine=engine, kv_dtype="auto")
     with refusing() if engine is not None else nullcontext():
         chart = chart_of(read, over=over, r=rank, **asked)

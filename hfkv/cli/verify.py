@@ -86,6 +86,14 @@ def verify(
     engine = chosen_engine(kv_dtype if log_file is not None else "auto")
     if engine is not None and log_file is None:
         raise click.UsageError("--engine and its flags go with --log.")
+    if log_file is not None:
+        _no_questions(
+            tokens=tokens,
+            rank=rank,
+            target_modules=target_modules,
+            adapter_config=adapter_config,
+            encoder_tokens=encoder_tokens,
+        )
     loaded = read_model(model, output, **place)
     if log_file is not None:
         from hfkv.cli.verify_log import verify_log
@@ -111,6 +119,20 @@ def verify(
         "difference_bytes",
     )
     return 1 if found.agree is False else 0
+
+
+def _no_questions(**asked: object) -> None:
+    """Refuse what a log answers by itself, or what it says nothing of.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    source = click.get_current_context().get_parameter_source("batch")
+    given = [name for name, value in asked.items() if value is not None]
+    if source is not click.core.ParameterSource.DEFAULT:
+        given.append("batch")
+    for name in given:
+        raise click.UsageError(f"--{name.replace('_', '-')} does not go with --log.")
 
 
 def _adapter(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hfkv.cli.engine_options import refusing
 from hfkv.cli.output import emit
 from hfkv.errors import ConfigError, NotFoundError
 
@@ -35,7 +36,8 @@ def verify_log(model: Model, path: Path, engine: Engine | None, output: Format) 
     log = parse_log(data, where=str(path))
     if engine is not None and engine.name != log.engine:
         raise click.UsageError(f"{path} is a log of {log.engine}, and --engine says {engine.name}.")
-    found = hold_against(model, log, engine)
+    with refusing():
+        found = hold_against(model, log, engine)
     emit(
         output,
         with_origin(model, found.to_json()),

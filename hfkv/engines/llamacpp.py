@@ -99,10 +99,15 @@ class LlamaCpp:
             raise InputError(
                 f"found {self.flash_attn!r}", where="--flash-attn", expected="on, off or auto"
             )
-        for option in ("ctx", "parallel", "batch_size", "ubatch"):
+        for option, flag in (
+            ("ctx", "--ctx-size"),
+            ("parallel", "--parallel"),
+            ("batch_size", "--batch-size"),
+            ("ubatch", "--ubatch-size"),
+        ):
             value = getattr(self, option)
             if value is not None:
-                whole_number(value, option, most=2**32 - 1)
+                whole_number(value, flag, most=2**32 - 1)
         if self.parallel is not None and self.parallel > _MOST_SEQUENCES:
             raise InputError(
                 f"found {self.parallel}",

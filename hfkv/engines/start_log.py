@@ -187,6 +187,17 @@ def _llama_cpp(lines: list[str]) -> EngineLog:
         options["flash_attn"] = "off"
     if swa_full:
         options["swa_full"] = True
+    cells = [said.values for said in caches if said.values.get("name", "").startswith("llama_kv_")]
+    cells = [values for values in cells if "cells" in values]
+    if "ctx" not in options and cells:
+        # The cache that keeps all tokens has the most cells, a stream's share of the context.
+        widest = max(cells, key=lambda values: int(values["cells"]))
+        sequences = int(widest["seqs"])
+        streams = int(widest.get("streams", 1))
+        options["ctx"] = int(widest["cells"]) * streams
+        options.setdefault("parallel", sequences)
+        options.setdefault("unified", sequences > 1 and streams == 1)
+        notes += ("the log does not say n_ctx; the cells of its caches were taken for it",)
     for said in caches:
         parts = llama_parts(said)
         for letter, option in (("K", "cache_type_k"), ("V", "cache_type_v")):

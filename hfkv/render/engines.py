@@ -182,9 +182,12 @@ def tidy(
 
 
 def all_sheets(
-    model: Model, rows: Sequence[tuple[str, KVCache | Allocation | HfkvError]], tokens: int
+    model: Model,
+    rows: Sequence[tuple[str, KVCache | Allocation | HfkvError]],
+    tokens: int,
+    more: Sequence[str] = (),
 ) -> list[Sheet]:
-    """One row an engine, and why they differ."""
+    """One row an engine, and why they differ; ``more`` is told besides."""
     from hfkv.errors import HfkvError
 
     cells, notes = [], []
@@ -219,7 +222,7 @@ def all_sheets(
             rows=cells,
             left=(4, 5),
             drop=(4, 2),
-            notes=notes,
+            notes=[*more, *notes],
         )
     ]
 
@@ -234,6 +237,6 @@ def _reasons(figure: KVCache | Allocation) -> str:
     return "; ".join(f"{size:,} B for {why}" for why, size in reasons.items())
 
 
-def all_tidy(values: Sequence[dict[str, Any]]) -> Tidy:
+def all_tidy(values: Sequence[dict[str, Any]], more: Sequence[str] = ()) -> Tidy:
     """One row an engine."""
-    return Tidy(columns=COLUMNS, rows=[pick(value, COLUMNS) for value in values])
+    return Tidy(columns=COLUMNS, rows=[pick(value, COLUMNS) for value in values], notes=list(more))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -314,3 +315,28 @@ def test_a_log_of_nonsense(old: str, new: str) -> None:
     log = parse_log(vllm().decode().replace(old, new).encode(), where="x")
     with pytest.raises(HfkvError):
         hold_against(model("gpt_oss"), log)
+
+
+def test_llama_cpp_without_its_settings() -> None:
+    lines = [line for line in LLAMA.splitlines() if not line.startswith("llama_context")]
+    found = hold_against(model("gpt_oss"), parse_log("\n".join(lines).encode(), where="x"))
+    assert found.agree, found.lines
+    assert any("does not say n_ctx" in note for note in found.notes)
+    older = b"llama_x: KV self size  =    4.00 MiB, K (f16):    2.00 MiB, V (f16):    2.00 MiB"
+    with pytest.raises(ConfigError, match="cannot be compared"):
+        hold_against(model("llama"), parse_log(older, where="x"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("1.00 GiB", "0.00 GiB"), ("cache_dtype=auto", "cache_dtype=zzz"), ("4,096 t", "0 t")],
+)
+def test_bad_logs_exit_with_1(hfkv: Callable[..., Any], tmp_path: Path, old: str, new: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SMALL["configs"]["gpt_oss"]), "utf-8")
+    log = tmp_path / "start.log"
+    log.write_text(vllm().decode().replace(old, new), "utf-8")
+    code, out, err = hfkv("verify", str(tmp_path), "--log", str(log))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    for flag in ("--tokens", "--batch", "--rank"):
+        code, _, err = hfkv("verify", str(tmp_path), "--log", str(log), flag, "5")
+        assert (code, f"{flag} does not go with --log" in err) == (2, True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfkv.comparison.start_log.lines import LogLine
 from hfkv.engines.start_log import EngineLog, Said, llama_parts
+from hfkv.errors import ConfigError
 
 if TYPE_CHECKING:
     from hfkv.engines import Engine
@@ -30,6 +31,15 @@ def printed_mib(size: int, like: str) -> str:
 
 
 def llamacpp_lines(model: Model, log: EngineLog, engine: Engine) -> Iterator[LogLine]:
+    if getattr(engine, "ctx", None) is None and any(
+        said.what == "older cache" for said in log.said
+    ):
+        raise ConfigError(
+            "says neither n_ctx nor the cells of its cache, so that it cannot be compared",
+            where=model.model,
+            expected="a line 'n_ctx = ...'",
+            hint="give it beside --log: --engine llama.cpp --ctx-size",
+        )
     subject = model.subject()
     # The log says how many cells there are, whatever number of tokens will come.
     figure = engine.allocate(subject, tokens=1)

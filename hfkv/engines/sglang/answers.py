@@ -12,7 +12,7 @@ from hfkv.engines.base import Allocation, Assumption, Buffer, Fit, options_of
 from hfkv.engines.budget import Budget
 from hfkv.engines.ranges import check_length
 from hfkv.engines.ranges import share as share_of
-from hfkv.engines.sglang.cells import Cells, cells, data
+from hfkv.engines.sglang.cells import Cells, cells, data, loaded_dtype
 from hfkv.engines.sglang.compressed import v4_from_budget, v4_from_tokens
 from hfkv.engines.sglang.pools import (
     Pools,
@@ -22,7 +22,7 @@ from hfkv.engines.sglang.pools import (
     slots_per_request,
 )
 from hfkv.engines.subject import Subject
-from hfkv.engines.weights import weights_per_gpu
+from hfkv.engines.weights import beside_weights, weights_per_gpu
 from hfkv.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +62,30 @@ def _check_pool(engine: Sglang, page: int, tokens: int, batch: int) -> None:
             f"{need:,} tokens of {batch:,} requests at once" if batch > 1 else f"{need:,} tokens",
             where="--max-total-tokens",
             expected=f"at most its {whole:,}",
+        )
+
+
+def _check_room(
+    subject: Subject, page: int, pool: int, running: int, context: int, tokens: int, batch: int
+) -> None:
+    """Refuse requests that do not run at once in a pool of so many tokens."""
+    where = f"{subject.model}: --fit"
+    longest = min(pool // page * page, context)
+    if tokens > longest:
+        raise InputError(
+            f"a request of {tokens:,} tokens",
+            where=where,
+            expected=f"at most {longest:,}: the pool holds {pool:,} tokens, and the longest "
+            f"request is {context:,}",
+            hint="" if context > tokens else "--context-length sets the longest request",
+        )
+    most = min(pool // round_up(tokens, page), running)
+    if batch > most:
+        raise InputError(
+            f"{batch:,} requests of {tokens:,} tokens at once, of a pool of {pool:,}",
+            where=where,
+            expected=f"--batch of at most {most:,}" if most else "shorter requests",
+            hint="SGLang lets the others wait",
         )
 
 
@@ -139,6 +163,9 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
     cell = pools.cells
     found: list[Buffer] = []
     rows = pools.tokens + cell.page
+    others = pools.tokens - tokens * batch >= cell.page
+    spare = "the pool's other tokens, and " if others else ""
+    spare += "a page to write padding to"
     for name, size in cell.full_parts.items():
         held = min(tokens * batch, rows) * size
         found.append(
@@ -148,7 +175,7 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
                 dtype="U8" if name == "index_key_cache" else cell.dtype,
                 held=held,
                 reserved=rows * size - held,
-                why="the pool's other tokens, and a page to write padding to",
+                why=spare,
             )
         )
     if cell.window:
@@ -183,7 +210,7 @@ def _buffers(pools: Pools, tokens: int, batch: int) -> tuple[Buffer, ...]:
                 dtype=cell.dtype,
                 held=min(tokens * batch, rows) * cell.draft,
                 reserved=pools.draft_bytes - min(tokens * batch, rows) * cell.draft,
-                why="the pool's other tokens, and a page to write padding to",
+                why=spare,
             )
         )
     return tuple(found)
@@ -206,11 +233,12 @@ def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch:
         whole=False,
     )
     usable = budget.per_gpu * share.numerator // share.denominator
-    weights = weights_per_gpu(subject, tp=engine.tp)
+    weights = weights_per_gpu(subject, load=loaded_dtype(subject), tp=engine.tp)
     notes = ["the least slack that SGLang keeps beside the pools is not taken off"]
     assumed: list[Assumption] = []
     if engine.kv_bytes is not None:
         available = engine.kv_bytes
+        notes += beside_weights(available, weights or 0, budget, "--kv-bytes")
     else:
         available = usable - (weights or 0)
         notes.append(
@@ -238,14 +266,14 @@ def fit(engine: Sglang, subject: Subject, budget: Budget, *, tokens: int, batch:
     log: tuple[str, ...] = ()
     if cell.compressed:
         v4 = v4_from_budget(engine, subject, available)
-        made = replace(
-            _compressed(engine, subject, min(tokens, v4.tokens), batch), buffers=v4.buffers
-        )
+        _check_room(subject, 256, v4.tokens, v4.running, context, tokens, batch)
+        made = replace(_compressed(engine, subject, tokens, batch), buffers=v4.buffers)
         total, running = v4.tokens, v4.running
         facts = {"page_size": 256, "swa_max_total_num_tokens": v4.window_tokens}
     else:
         pools = from_budget(engine, cell, available, context)
-        made = allocation(engine, subject, tokens=min(tokens, pools.tokens), batch=batch)
+        _check_room(subject, cell.page, pools.tokens, pools.running, context, tokens, batch)
+        made = allocation(engine, subject, tokens=tokens, batch=batch)
         made = replace(made, buffers=_buffers(pools, made.tokens, batch))
         total, log, running = (
             pools.tokens,

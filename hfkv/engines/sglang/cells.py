@@ -26,6 +26,7 @@ from hfkv.cache.kinds import (
 from hfkv.data import read_json
 from hfkv.dtypes import BITS
 from hfkv.engines.arithmetic import heads_per_gpu
+from hfkv.engines.ranges import at_least, share
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.reading import printable
@@ -33,7 +34,7 @@ from hfkv.reading import printable
 if TYPE_CHECKING:
     from hfkv.engines.sglang import Sglang
 
-__all__ = ["Cells", "cells", "data"]
+__all__ = ["Cells", "cells", "data", "loaded_dtype"]
 
 _TYPES = {
     "bfloat16": "BF16",
@@ -100,6 +101,7 @@ def cells(engine: Sglang, subject: Subject) -> Cells:
         raise UnsupportedError(
             f"SGLang {engine.version} has no class of its own for {found}", where=subject.model
         )
+    _check_values(engine)
     _check_heads(engine, subject)
     kinds = [_own(kind, subject.plan.kinds) for kind in subject.plan.kinds]
     flat = [part for kind in kinds for part in _flat(kind)]
@@ -160,10 +162,26 @@ def _own(kind: Kind, kinds: Sequence[Kind]) -> Kind:
     return kind
 
 
+def _check_values(engine: Sglang) -> None:
+    at_least(
+        {
+            "--tensor-parallel-size": (engine.tp, 1),
+            "--mamba-full-memory-ratio": (engine.mamba_full_memory_ratio, 0),
+            "--max-running-requests": (engine.max_running_requests, 1),
+            "--max-mamba-cache-size": (engine.max_mamba_cache_size, 1),
+            "--max-total-tokens": (engine.max_total_tokens, 1),
+            "--chunked-prefill-size": (engine.chunked_prefill_size, 1),
+            "--speculative-num-draft-tokens": (engine.speculative_num_draft_tokens, 1),
+            "--context-length": (engine.context_length, 1),
+            "--kv-bytes": (engine.kv_bytes, 1),
+        }
+    )
+    if engine.swa_full_tokens_ratio is not None:
+        share(engine.swa_full_tokens_ratio, "--swa-full-tokens-ratio", whole=True)
+
+
 def _check_heads(engine: Sglang, subject: Subject) -> None:
     where = f"{subject.model}: --tensor-parallel-size"
-    if engine.tp < 1:
-        raise InputError(f"found {engine.tp}", where=where, expected="at least 1")
     heads = subject.text.peek("num_attention_heads")
     if isinstance(heads, int) and heads % engine.tp:
         raise InputError(
@@ -177,7 +195,7 @@ def _kv_dtype(engine: Sglang, subject: Subject, *, compressed: bool) -> str:
             return "F8_E4M3"
         if _published(subject):
             return "F8_E4M3"
-        return _model_dtype(subject)
+        return loaded_dtype(subject)
     if engine.kv_dtype not in _TYPES:
         raise InputError(
             f"found {engine.kv_dtype!r}",
@@ -206,7 +224,8 @@ def _published(subject: Subject) -> bool:
     return False
 
 
-def _model_dtype(subject: Subject) -> str:
+def loaded_dtype(subject: Subject) -> str:
+    """The dtype that SGLang loads the model in."""
     for part in (subject.config, subject.text):
         for key in ("dtype", "torch_dtype"):
             said = part.peek(key)

@@ -82,12 +82,6 @@ def slots_per_request(engine: Sglang, cells: Cells) -> int:
 
 def _ratio(engine: Sglang) -> float:
     if engine.swa_full_tokens_ratio is not None:
-        if not 0 < engine.swa_full_tokens_ratio <= 1:
-            raise InputError(
-                f"found {engine.swa_full_tokens_ratio}",
-                where="--swa-full-tokens-ratio",
-                expected="more than 0, at most 1",
-            )
         return engine.swa_full_tokens_ratio
     return float(data()["swa_full_tokens_ratio"])
 

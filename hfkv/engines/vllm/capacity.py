@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from hfkv.engines.base import Assumption, Fit
 from hfkv.engines.budget import Budget
 from hfkv.engines.ranges import share as share_of
-from hfkv.engines.weights import weights_per_gpu
+from hfkv.engines.vllm.checks import stated_context
+from hfkv.engines.vllm.kv_dtypes import model_dtype
+from hfkv.engines.weights import beside_weights, weights_per_gpu
 from hfkv.errors import InputError
 from hfkv.units import format_bytes
 
@@ -28,7 +30,7 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
     """The pool that a budget leaves, for requests of at most ``tokens`` tokens.
 
     Raises:
-        InputError: nothing is left for the cache, or not enough for one request.
+        InputError: nothing is left for the cache, or not enough for the requests.
     """
     engine = plan.engine
     gpus = engine.tp * engine.pp
@@ -46,12 +48,16 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
         whole=True,
     )
     usable = -(-budget.per_gpu * share.numerator // share.denominator)
-    weights = weights_per_gpu(plan.subject, tp=engine.tp, pp=engine.pp)
+    own = model_dtype(plan.subject, engine.dtype)
+    weights = weights_per_gpu(plan.subject, load=own, tp=engine.tp, pp=engine.pp)
     other = engine.non_kv_bytes or 0
     notes, assumed = [], []
     if engine.kv_cache_memory_bytes is not None:
         available = engine.kv_cache_memory_bytes
         notes.append("the cache's memory was given; weights and utilization do not matter")
+        notes += beside_weights(
+            available, (weights or 0) + other, budget, "--kv-cache-memory-bytes"
+        )
     else:
         available = usable - (weights or 0) - other
         if weights is None:
@@ -86,6 +92,9 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
     if engine.num_gpu_blocks_override is not None:
         blocks = engine.num_gpu_blocks_override
         available = min(blocks * width for width in widths)
+        notes += beside_weights(
+            blocks * max(widths), (weights or 0) + other, budget, "--num-gpu-blocks-override"
+        )
     else:
         blocks = min(available // width for width in widths)
     need = plan.blocks(length)
@@ -99,6 +108,23 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
             expected=f"--max-model-len of at most {longest:,}" if longest else "a larger budget",
             hint="vLLM does not start so",
         )
+    if batch * need > blocks - 1:
+        raise InputError(
+            f"{batch:,} requests of {length:,} tokens at once need "
+            f"{format_bytes(batch * need * max(widths))} of cache on each GPU, and "
+            f"{format_bytes(available)} are left",
+            where=f"{plan.subject.model}: --fit",
+            expected=f"--batch of at most {(blocks - 1) // need:,}",
+            hint="vLLM lets the others wait",
+        )
+    context = stated_context(plan.subject)
+    if context is not None and length > context:
+        notes.append(
+            f"the config states a context of {context:,} tokens; vLLM refuses a longer "
+            "--max-model-len unless VLLM_ALLOW_LONG_MAX_MODEL_LEN is set"
+        )
+    elif context is not None and (longest is None or longest > context):
+        longest = context
     # vLLM divides and multiplies in floating point; its line is matched to the token.
     concurrency = blocks / need
     pool = int(concurrency * length)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hfkv.data import read_json
+from hfkv.engines.ranges import at_least
 from hfkv.engines.subject import Subject
 from hfkv.engines.vllm.specs import Spec
 from hfkv.errors import InputError, UnsupportedError
@@ -15,7 +16,28 @@ from hfkv.reading import printable
 if TYPE_CHECKING:
     from hfkv.engines.vllm import Vllm
 
-__all__ = ["checked_gpu", "context_parallel", "data", "latent_heads", "named_dtype", "sparse_types"]
+__all__ = [
+    "checked_gpu",
+    "context_parallel",
+    "data",
+    "latent_heads",
+    "named_dtype",
+    "sparse_types",
+    "stated_context",
+]
+
+#: Keys of the number of positions that vLLM looks for; the least of them counts.
+_CONTEXT = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+    "seq_length",
+    "model_max_length",
+    "max_target_positions",
+    "max_sequence_length",
+    "max_seq_length",
+    "seq_len",
+)
 
 
 @lru_cache(maxsize=1)
@@ -32,13 +54,19 @@ def checked_gpu(engine: Vllm, subject: Subject) -> Mapping[str, Any]:
         raise InputError(
             f"found {engine.gpu!r}", where="--gpu", expected="one of " + ", ".join(gpus)
         )
-    for option, value in (
-        ("--tensor-parallel-size", engine.tp),
-        ("--pipeline-parallel-size", engine.pp),
-        ("--decode-context-parallel-size", engine.dcp),
-    ):
-        if value < 1:
-            raise InputError(f"found {value}", where=option, expected="at least 1")
+    at_least(
+        {
+            "--tensor-parallel-size": (engine.tp, 1),
+            "--pipeline-parallel-size": (engine.pp, 1),
+            "--decode-context-parallel-size": (engine.dcp, 1),
+            "--max-num-batched-tokens": (engine.max_num_batched_tokens, 1),
+            "--num-speculative-tokens": (engine.num_speculative_tokens, 0),
+            "--max-model-len": (engine.max_model_len, 1),
+            "--kv-cache-memory-bytes": (engine.kv_cache_memory_bytes, 1),
+            "--non-kv-bytes": (engine.non_kv_bytes, 0),
+            "--num-gpu-blocks-override": (engine.num_gpu_blocks_override, 1),
+        }
+    )
     known = data()["architectures"]
     named = subject.architectures
     if not named:
@@ -55,6 +83,23 @@ def checked_gpu(engine: Vllm, subject: Subject) -> Mapping[str, Any]:
     _check_shares(engine, subject)
     found: Mapping[str, Any] = gpus[engine.gpu.lower()]
     return found
+
+
+def stated_context(subject: Subject) -> int | None:
+    """Tokens of the longest request that vLLM takes from the config; None where that is not
+    read here: a config without the number, or one that stretches its positions."""
+    text = subject.text
+    scaling = text.peek("rope_scaling") or text.peek("rope_parameters")
+    if isinstance(scaling, Mapping) and any(
+        isinstance(part, Mapping) and "factor" in part for part in (scaling, *scaling.values())
+    ):
+        return None
+    found = [
+        value
+        for key in _CONTEXT
+        if isinstance(value := text.peek(key), int) and not isinstance(value, bool) and value > 0
+    ]
+    return min(found, default=None)
 
 
 def _check_shares(engine: Vllm, subject: Subject) -> None:
