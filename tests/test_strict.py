@@ -79,3 +79,12 @@ def test_a_sum_is_as_exact_as_its_parts(hfkv: Run, offline: None) -> None:
 def test_another_method_is_held_to_it_as_well(hfkv: Run, offline: None) -> None:
     asked = ("compare", LLAMA, "--method", "ia3,lora:8", "--strict")
     assert hfkv(*asked)[0] == 0
+
+
+def test_engines_are_held_to_it(hfkv: Run, offline: None) -> None:
+    asked = ("kv", "Qwen/Qwen3-8B", "--engine", "vllm", "--strict", "-q")
+    assert hfkv(*asked)[0] == 0
+    code, out, err = hfkv(*asked, "--gpu", "h200")
+    assert (code, out) == (1, "")
+    assert "its basis is documented" in err
+    assert hfkv("kv", "Qwen/Qwen3-8B", "--engine", "all", "--strict")[0] == 2

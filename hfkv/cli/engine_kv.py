@@ -8,6 +8,7 @@ import click
 
 from hfkv.cli.engine_options import chosen_engine, refusing, without_kv_dtype
 from hfkv.cli.output import emit, unheard
+from hfkv.cli.strict import require_exact
 from hfkv.errors import HfkvError
 from hfkv.render.formats import Format
 from hfkv.render.origin import with_origin
@@ -33,6 +34,7 @@ def show(
     typed: bool,
     by_layer: bool,
     explain: bool,
+    strict: bool,
 ) -> int:
     """Print what one engine allocates, or what it makes of a budget.
 
@@ -65,6 +67,8 @@ def show(
                 tokens = max(1, min(tokens, whole.tokens or tokens, each))
             fitted = plans(subject, budget, tokens=tokens, batch=batch)
             figure = fitted.allocation
+    if strict:
+        require_exact(figure)
     value = with_origin(model, figure.to_json(layers=by_layer))
     if fitted is not None:
         value["fit"] = fitted.to_json()

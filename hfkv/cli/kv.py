@@ -84,6 +84,8 @@ def kv(
     if budget is None:
         no_budget()
     output = chosen_format()
+    context = click.get_current_context()
+    typed = context.get_parameter_source("tokens") is not ParameterSource.DEFAULT
     everyone = engine_name() == ALL
     engine = None if everyone else chosen_engine(kv_dtype)
     if everyone or engine is not None:
@@ -91,11 +93,10 @@ def kv(
 
         if basis == "live":
             raise click.UsageError("--engine goes without --basis live.")
-        for name, is_given in (("--fit", budget is not None), ("--layers", by_layer)):
+        given = {"--fit": budget is not None, "--layers": by_layer, "--strict": strict}
+        for name, is_given in given.items():
             if everyone and is_given:
                 raise click.UsageError(f"{name} is for one engine, not for --engine all.")
-        context = click.get_current_context()
-        typed = context.get_parameter_source("tokens") is not ParameterSource.DEFAULT
         if engine and not typed:
             tokens = length_of(engine) or tokens
         several = getattr(engine, "parallel", None)
@@ -118,10 +119,10 @@ def kv(
             typed=typed,
             by_layer=by_layer,
             explain=explain,
+            strict=strict,
             **shared,
         )
-    typed = click.get_current_context().get_parameter_source("tokens")
-    if budget is not None and typed is not ParameterSource.DEFAULT:
+    if budget is not None and typed:
         # As `Model.fit` refuses them: an engine plans for a longest request, a cache object not.
         raise click.UsageError("--fit asks how many tokens fit; --tokens goes with --engine there.")
     loaded = read_model(model, output, **place)
