@@ -39,8 +39,8 @@ def show(
     """Print what one engine allocates, or what it makes of a budget.
 
     Args:
-        typed: whether somebody asked for so many tokens; else those that fit are told, where
-            the engine starts with fewer.
+        typed: whether somebody asked for so many tokens; else the config's context is the most,
+            and where the engine starts with fewer those that fit.
     """
     from hfkv.render.engines import sheets, tidy
     from hfkv.render.explained import explained
@@ -60,11 +60,14 @@ def show(
             )
         else:
             subject = model.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-            if not typed and engine.name == "sglang":
+            if not typed:
                 whole = plans(subject, budget, tokens=1, batch=1)
-                page = whole.facts["page_size"]
-                each = whole.pool_tokens // batch // page * page
-                tokens = max(1, min(tokens, whole.tokens or tokens, each))
+                # vLLM does not start with less than the config's context; SGLang does.
+                tokens = min(tokens, whole.facts.get("context") or tokens)
+                if engine.name == "sglang":
+                    page = whole.facts["page_size"]
+                    each = whole.pool_tokens // batch // page * page
+                    tokens = max(1, min(tokens, whole.tokens or tokens, each))
             fitted = plans(subject, budget, tokens=tokens, batch=batch)
             figure = fitted.allocation
     if strict:

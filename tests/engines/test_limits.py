@@ -133,6 +133,9 @@ def test_tokens_that_nobody_typed_are_no_refusal(hfkv: Run) -> None:
     value = json.loads(out)
     assert (code, value["tokens"]) == (0, 8192)
     assert hfkv(*arguments, "--tokens", "8193")[0] == 1
+    arguments[3] = "vllm"
+    value = json.loads(hfkv(*arguments, "--json")[1])
+    assert value["tokens"] == value["fit"]["tokens"] == 8192
 
 
 def test_a_longer_request_than_the_config_states_is_said() -> None:

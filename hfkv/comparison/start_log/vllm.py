@@ -89,7 +89,8 @@ _WHY_POOL = (
 
 
 def _pool(model: Model, engine: Engine, size: int) -> Fit:
-    planner = cast("Planner", replace(cast("Any", engine), kv_cache_memory_bytes=size))
+    # What is printed as 0.00 GiB may be a little less than nothing.
+    planner = cast("Planner", replace(cast("Any", engine), kv_cache_memory_bytes=max(size, 1)))
     budget = Budget(per_gpu=2**60, gpus=1, text="1024 PiB")
     return planner.fit(model.subject(), budget, tokens=1)
 

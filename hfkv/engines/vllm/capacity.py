@@ -145,7 +145,12 @@ def fit(plan: Plan, budget: Budget, *, tokens: int, batch: int) -> Fit:
         ),
         basis=allocation.basis,
         notes=tuple(notes),
-        facts={"num_blocks": blocks, "blocks_per_request": need, "bytes_per_block": max(widths)},
+        facts={
+            "num_blocks": blocks,
+            "blocks_per_request": need,
+            "bytes_per_block": max(widths),
+            "context": context,
+        },
     )
 
 
