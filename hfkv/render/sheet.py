@@ -49,7 +49,8 @@ def sheets_to_markdown(sheets: Sequence[Sheet]) -> str:
         if sheet.title:
             parts.append(f"### {inert(sheet.title)}")
         if sheet.rows:
-            parts.append(to_markdown(sheet.columns, sheet.rows, left=sheet.left))
+            rows = [[inert(cell) for cell in row] for row in sheet.rows]
+            parts.append(to_markdown([*map(inert, sheet.columns)], rows, left=sheet.left))
         lines = [f"{name}: {value}" for name, value in sheet.facts] + list(sheet.lines)
         if lines:
             parts.append("\n".join(f"- {inert(' '.join(line.split()))}" for line in lines))

@@ -98,7 +98,8 @@ class Tidy:
         """The sentence, the table, the notes."""
         headings, rows, left = self._document()
         parts = [inert(self.title)] if self.title else []
-        parts.append(to_markdown(headings, rows, left=left))
+        inside = [[inert(cell) for cell in row] for row in rows]
+        parts.append(to_markdown(headings, inside, left=left))
         if self.notes:
             parts.append("\n".join(f"- {inert(note)}" for note in self.notes))
         if self.explained:
