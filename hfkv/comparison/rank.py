@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -62,10 +63,10 @@ class Ranks(Shown):
         tokens: of all sequences together.
         dtype: element type of the adapter.
         basis: how the adapter's parameters are known.
-        kv_cache_bytes: of the cache after so many tokens; kv_cache_basis: how they are known.
+        kv_cache_bytes: of the cache after so many tokens; kv_cache_basis: how they are known;
+            kv_cache_dtype: its element type.
         weight_bytes: of the checkpoint; None without a header.
         line: parameters over the rank; width: bytes of one of them.
-        rows: rank 1 to 1024, of them those that PEFT takes.
         rules: the rules for choosing one, side by side.
         experts: what a rank means for the experts of a mixture; None for other models.
         warnings: what was asked of the adapter and PEFT does nothing with.
@@ -79,13 +80,33 @@ class Ranks(Shown):
     basis: str
     kv_cache_bytes: int
     kv_cache_basis: str
+    kv_cache_dtype: str
     weight_bytes: int | None
     line: RankLine
     width: Fraction
-    rows: tuple[RankRow, ...]
     rules: tuple[RankRule, ...]
     experts: Experts | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[RankRow, ...]:
+        """Rank 1 to 1024, of them those that PEFT takes."""
+        return tuple(self.row(r) for r in RANKS if self.line.takes(r))
+
+    def row(self, r: int) -> RankRow:
+        """One rank, which lies on the line of the others."""
+        parameters = self.line.parameters(r)
+        size = parameters * self.width
+        weights = self.weight_bytes
+        return RankRow(
+            r=r,
+            parameters=parameters,
+            bytes=math.ceil(size),
+            share_of_weights=None if not weights else size / weights,
+            bytes_per_token=size / self.tokens,
+            compression=self.kv_cache_bytes / size,
+            meets=tuple(rule.name for rule in self.rules if rule.met(parameters)),
+        )
 
     @property
     def largest(self) -> int | None:
@@ -195,21 +216,6 @@ def ranks(
         kv_dtype=kv_dtype,
         assumed=assumed,
     )
-    weights = model.weight_bytes
-
-    def row(r: int) -> RankRow:
-        parameters = line.parameters(r)
-        size = parameters * width
-        return RankRow(
-            r=r,
-            parameters=parameters,
-            bytes=-(-size.numerator // size.denominator),
-            share_of_weights=None if not weights else size / weights,
-            bytes_per_token=size / tokens,
-            compression=cache.bytes / size,
-            meets=tuple(rule.name for rule in found if rule.met(parameters)),
-        )
-
     return Ranks(
         model=model.model,
         tokens=tokens,
@@ -217,10 +223,10 @@ def ranks(
         basis=adapter.basis,
         kv_cache_bytes=cache.bytes,
         kv_cache_basis=cache.basis,
-        weight_bytes=weights,
+        kv_cache_dtype=cache.dtype,
+        weight_bytes=model.weight_bytes,
         line=line,
         width=width,
-        rows=tuple(row(r) for r in RANKS if line.takes(r)),
         rules=found,
         experts=experts_of(model.base, adapter),
         warnings=adapter.warnings,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-from hfkv.comparison.rank import RANKS, Ranks
+from hfkv.comparison.rank import RANKS, RankRow, Ranks
 from hfkv.comparison.rank import ranks as named_ranks
 from hfkv.comparison.rules import Assumed
 from hfkv.comparison.series.axis import Axis, Targets, at_least_one, name_of, named_targets
@@ -197,38 +197,24 @@ def over_rank(
             engine=engine,
             assumed=assumed,
         )
-        for rank in sorted({*RANKS, r} - {row.r for row in named.rows}):
+        rows = named.rows
+        for rank in sorted({*RANKS, r} - {row.r for row in rows}):
             # PEFT makes no such adapter, and says why.
             model.lora(r=rank, target_modules=target_modules, dtype=lora_dtype)
         cache, weights = named.kv_cache_bytes, named.weight_bytes
-        points = tuple(
-            RankPoint(
-                r=row.r,
-                parameters=row.parameters,
-                bytes=row.bytes,
-                compression=row.compression,
-                share_of_weights=row.share_of_weights,
-            )
-            for row in named.rows
-        )
+        points = tuple(map(_point, rows))
         found.append(
             ModelOverRank(
                 model=model.model,
                 name=name_of(model),
                 kv_cache_bytes=cache,
                 kv_cache_basis=named.kv_cache_basis,
-                kv_cache_dtype=model.kv_cache(
-                    tokens=1,
-                    dtype=kv_dtype,
-                    encoder_tokens=encoder_tokens,
-                    crosscheck=crosscheck,
-                    engine=engine,
-                ).dtype,
+                kv_cache_dtype=named.kv_cache_dtype,
                 lora_dtype=named.dtype,
                 lora_basis=named.basis,
                 weight_bytes=weights,
                 points=points,
-                asked=_asked(named, r),
+                asked=_point(named.row(r)),
                 sweet_spot=_sweet_spot(Rule(), points, cache, weights or 0),
                 marks=_marks(named),
             )
@@ -242,17 +228,13 @@ def over_rank(
     )
 
 
-def _asked(named: Ranks, r: int) -> RankPoint:
-    """The adapter of one rank, which lies on the line of the others."""
-    parameters = named.line.parameters(r)
-    size = parameters * named.width
-    weights = named.weight_bytes
+def _point(row: RankRow) -> RankPoint:
     return RankPoint(
-        r=r,
-        parameters=parameters,
-        bytes=math.ceil(size),
-        compression=named.kv_cache_bytes / size,
-        share_of_weights=None if not weights else size / weights,
+        r=row.r,
+        parameters=row.parameters,
+        bytes=row.bytes,
+        compression=row.compression,
+        share_of_weights=row.share_of_weights,
     )
 
 
