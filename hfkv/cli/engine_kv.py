@@ -46,11 +46,11 @@ def show(
     from hfkv.render.explained import explained
 
     fitted = None
-    plans = getattr(engine, "fit", None)
-    if budget is not None and plans is None:
+    planner: Any = engine if hasattr(engine, "fit") else None
+    if budget is not None and planner is None:
         raise click.UsageError(f"{engine.name} does not plan from a budget; leave out --fit.")
     with refusing():
-        if budget is None or plans is None:
+        if budget is None or planner is None:
             figure = model.kv_cache(
                 tokens=tokens,
                 batch=batch,
@@ -61,14 +61,8 @@ def show(
         else:
             subject = model.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
             if not typed:
-                whole = plans(subject, budget, tokens=1, batch=1)
-                # vLLM does not start with less than the config's context; SGLang does.
-                tokens = min(tokens, whole.facts.get("context") or tokens)
-                if engine.name == "sglang":
-                    page = whole.facts["page_size"]
-                    each = whole.pool_tokens // batch // page * page
-                    tokens = max(1, min(tokens, whole.tokens or tokens, each))
-            fitted = plans(subject, budget, tokens=tokens, batch=batch)
+                tokens = planner.usual_length(subject, budget, tokens=tokens, batch=batch)
+            fitted = planner.fit(subject, budget, tokens=tokens, batch=batch)
             figure = fitted.allocation
     if strict:
         require_exact(figure)

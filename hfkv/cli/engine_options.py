@@ -26,7 +26,6 @@ __all__ = [
     "chosen_engine",
     "engine_name",
     "engine_options",
-    "length_of",
     "no_budget",
     "refusing",
     "without_kv_dtype",
@@ -241,20 +240,6 @@ def chosen_engine(kv_dtype: str = "auto", *, name: str | None = None) -> Engine 
     with refusing():
         engine: Engine = made(**fields)
     return engine
-
-
-def length_of(engine: Engine) -> int | None:
-    """The tokens of one sequence that its own flags set it up for, where one of them does."""
-    context = getattr(engine, "ctx", None)
-    if context is not None:
-        unified = getattr(engine, "unified", False)
-        sequences = 1 if unified else getattr(engine, "parallel", None) or 1
-        return max(int(context) // sequences, 1)
-    for name in ("max_model_len", "context_length", "max_cache_len"):
-        found: int | None = getattr(engine, name, None)
-        if found is not None:
-            return found
-    return None
 
 
 def _refuse(spelling: str, engine: str | None) -> None:

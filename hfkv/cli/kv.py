@@ -14,7 +14,6 @@ from hfkv.cli.engine_options import (
     chosen_engine,
     engine_name,
     engine_options,
-    length_of,
     no_budget,
 )
 from hfkv.cli.options import (
@@ -98,10 +97,9 @@ def kv(
             if everyone and is_given:
                 raise click.UsageError(f"{name} is for one engine, not for --engine all.")
         if engine and not typed:
-            tokens = length_of(engine) or tokens
-        several = getattr(engine, "parallel", None)
-        if several and context.get_parameter_source("batch") is ParameterSource.DEFAULT:
-            batch = several
+            tokens = engine.own_length or tokens
+        if engine and context.get_parameter_source("batch") is ParameterSource.DEFAULT:
+            batch = engine.own_batch or batch
         shared: dict[str, Any] = {
             "tokens": tokens,
             "batch": batch,

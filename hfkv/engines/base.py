@@ -28,6 +28,7 @@ __all__ = [
     "Engine",
     "Fit",
     "Planner",
+    "Unsaid",
     "options_of",
 ]
 
@@ -39,6 +40,15 @@ class Engine(Protocol):
     version: ClassVar[str]
     source: ClassVar[str]
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def own_length(self) -> int | None:
+        """Tokens of one sequence that its options themselves set it up for; None where they do not
+        say."""
+
+    @property
+    def own_batch(self) -> int | None:
+        """Sequences that its options themselves set it up for; None where they do not say."""
 
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """What the engine allocates on each GPU for ``batch`` sequences of ``tokens`` tokens.
@@ -55,6 +65,26 @@ class Planner(Engine, Protocol):
 
     def fit(self, subject: Subject, budget: Budget, *, tokens: int, batch: int = 1) -> Fit:
         """What the engine makes of a budget; ``tokens`` is the longest request it must serve."""
+
+    def usual_length(self, subject: Subject, budget: Budget, *, tokens: int, batch: int) -> int:
+        """The longest request to ask for where nobody said one: ``tokens``, or fewer where the
+        model's context, or what the engine starts with, is less."""
+
+
+class Unsaid:
+    """An engine whose options say nothing of lengths and batches."""
+
+    __slots__ = ()
+
+    @property
+    def own_length(self) -> int | None:
+        """As :attr:`Engine.own_length`."""
+        return None
+
+    @property
+    def own_batch(self) -> int | None:
+        """As :attr:`Engine.own_batch`."""
+        return None
 
 
 def options_of(engine: Engine) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hfkv.engines.arithmetic import ceil_div, round_up
-from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
+from hfkv.engines.base import Allocation, Assumption, Buffer, Unsaid, options_of
 from hfkv.engines.llamacpp_rows import DATA, Row, architecture, rows_of
 from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
@@ -56,7 +56,7 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaCpp:
+class LlamaCpp(Unsaid):
     """Options of llama.cpp, with libllama's defaults.
 
     Attributes:
@@ -114,6 +114,18 @@ class LlamaCpp:
                 where="--parallel",
                 expected=f"at most {_MOST_SEQUENCES} sequences",
             )
+
+    @property
+    def own_length(self) -> int | None:
+        """What ``ctx`` leaves each sequence."""
+        if self.ctx is None:
+            return None
+        return max(self.ctx // (1 if self.unified else self.parallel or 1), 1)
+
+    @property
+    def own_batch(self) -> int | None:
+        """``parallel``."""
+        return self.parallel
 
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """What it allocates; the same for any tokens that fit once ``ctx`` is given.

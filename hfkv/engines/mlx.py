@@ -21,7 +21,7 @@ from hfkv.cache.kinds import (
     Together,
 )
 from hfkv.dtypes import nbytes
-from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
+from hfkv.engines.base import Allocation, Assumption, Buffer, Unsaid, options_of
 from hfkv.engines.mlx_growth import BLOCK, Lengths, Reading, chunked, growing, rotating
 from hfkv.engines.mlx_modules import (
     DATA,
@@ -60,7 +60,7 @@ class _Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mlx:
+class Mlx(Unsaid):
     """Options of ``mlx_lm.generate``, under its own names.
 
     Attributes:

@@ -27,7 +27,7 @@ from hfkv.cache.kinds import (
     Together,
 )
 from hfkv.dtypes import COMPUTE, nbytes, torch_name
-from hfkv.engines.base import Allocation, Assumption, Buffer, options_of
+from hfkv.engines.base import Allocation, Assumption, Buffer, Unsaid, options_of
 from hfkv.engines.option_types import check_types
 from hfkv.engines.quantized_groups import packed_bytes
 from hfkv.engines.subject import Subject
@@ -53,7 +53,7 @@ _COUNTER = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransformersCache:
+class TransformersCache(Unsaid):
     """Options of ``generate``'s caches, under their own names.
 
     Attributes:
@@ -131,6 +131,11 @@ class TransformersCache:
     def _option(self, name: str) -> int:
         value: int | None = getattr(self, name)
         return _DEFAULTS[name] if value is None else value
+
+    @property
+    def own_length(self) -> int | None:
+        """``max_cache_len``."""
+        return self.max_cache_len
 
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """What the cache object holds after ``tokens`` tokens in each of ``batch`` sequences.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hfkv.engines.base import Allocation, Fit
+from hfkv.engines.base import Allocation, Fit, Unsaid
 from hfkv.engines.budget import Budget
 from hfkv.engines.option_types import check_types
 from hfkv.engines.subject import Subject
@@ -18,7 +18,7 @@ __all__ = ["Sglang"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sglang:
+class Sglang(Unsaid):
     """Options of ``sglang.launch_server`` that the pools depend on; None is its own choice.
 
     Attributes:
@@ -65,6 +65,11 @@ class Sglang:
     def __post_init__(self) -> None:
         check_types(self)
 
+    @property
+    def own_length(self) -> int | None:
+        """``context_length``."""
+        return self.context_length
+
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """The pools for ``batch`` requests of ``tokens`` tokens, and no more.
 
@@ -85,3 +90,10 @@ class Sglang:
         from hfkv.engines.sglang.answers import fit
 
         return fit(self, subject, budget, tokens=tokens, batch=batch)
+
+    def usual_length(self, subject: Subject, budget: Budget, *, tokens: int, batch: int) -> int:
+        """What its pool holds, within the model's context: SGLang starts with as little."""
+        whole = self.fit(subject, budget, tokens=1)
+        page: int = whole.facts["page_size"]
+        each = whole.pool_tokens // batch // page * page
+        return max(1, min(tokens, whole.tokens or tokens, each))

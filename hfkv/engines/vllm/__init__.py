@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hfkv.engines.base import Allocation, Fit
+from hfkv.engines.base import Allocation, Fit, Unsaid
 from hfkv.engines.budget import Budget
 from hfkv.engines.option_types import check_types
 from hfkv.engines.ranges import check_length
@@ -20,7 +20,7 @@ __all__ = ["Vllm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vllm:
+class Vllm(Unsaid):
     """Options of ``vllm serve`` that the cache depends on; None is its own choice.
 
     Attributes:
@@ -70,6 +70,11 @@ class Vllm:
     def __post_init__(self) -> None:
         check_types(self)
 
+    @property
+    def own_length(self) -> int | None:
+        """``max_model_len``."""
+        return self.max_model_len
+
     def allocate(self, subject: Subject, *, tokens: int, batch: int = 1) -> Allocation:
         """Bytes on each GPU that ``batch`` requests of ``tokens`` tokens must find free.
 
@@ -93,3 +98,9 @@ class Vllm:
 
         check_length(tokens, self.max_model_len, "--max-model-len")
         return fit(plan(self, subject), budget, tokens=tokens, batch=batch)
+
+    def usual_length(self, subject: Subject, budget: Budget, *, tokens: int, batch: int) -> int:
+        """The model's context, which vLLM does not start with less than."""
+        from hfkv.engines.vllm.checks import stated_context
+
+        return min(tokens, stated_context(subject) or tokens)
