@@ -10,7 +10,7 @@ from hfkv.facts.agreement import Agreement
 from hfkv.ggml import BLOCK_NAMES
 from hfkv.tensors import TensorTable
 
-__all__ = ["crosscheck"]
+__all__ = ["Shapes", "crosscheck"]
 
 #: Packed weights (integers, FP4) have other shapes than the layer; only these can testify. Blocks
 #: of GGUF files have the layer's own.
@@ -22,7 +22,11 @@ _OTHER = "config.json and the header do not agree: "
 _BESIDE = (".indexer.", ".compressor.")
 
 
-def crosscheck(plan: Plan, tensors: TensorTable) -> tuple[Agreement, tuple[str, ...]]:
+#: What :func:`crosscheck` found.
+Shapes = tuple[Agreement, tuple[str, ...]]
+
+
+def crosscheck(plan: Plan, tensors: TensorTable) -> Shapes:
     """Compare each layer's projections with the rows that the plan expects.
 
     Returns:

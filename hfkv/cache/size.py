@@ -8,6 +8,7 @@ from typing import Any
 
 from hfkv.cache.conventions import Convention, Layer, Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
+from hfkv.cache.crosscheck import Shapes
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
 from hfkv.cache.dtype import cache_dtype, plain_width
@@ -161,8 +162,13 @@ def kv_cache(
     dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
+    shapes: Shapes | None = None,
 ) -> KVCache:
     """The KV cache of a model after ``tokens`` tokens in each of ``batch`` sequences.
+
+    Args:
+        shapes: what the crosscheck found, where it was made before; it does not depend on the
+            question.
 
     Raises:
         InputError: an argument is not usable.
@@ -181,7 +187,7 @@ def kv_cache(
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     agreement, basis = NOTHING, found.basis
     if crosscheck and facts.tensors is not None:
-        agreement, beyond = check_shapes(plan, facts.tensors)
+        agreement, beyond = shapes or check_shapes(plan, facts.tensors)
         notes += beyond
         if agreement.differs:
             basis, notes = CONTRADICTED, (agreement.told, *notes)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hfkv.check.document import is_pointer
 from hfkv.check.finding import said
@@ -20,26 +19,7 @@ from hfkv.source.files import Files
 from hfkv.source.lock import Lock, lock_key
 from hfkv.source.near_names import near_name
 
-__all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "renamed"]
-
-
-@dataclass(frozen=True)
-class Kept(Model):
-    """A model that is asked for many figures: its plan is held against its tensors once."""
-
-    def kv_cache(self, **options: Any) -> Any:
-        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check,
-        and all of them its verdict.
-
-        Raises:
-            HfkvError: as there.
-        """
-        crosscheck = options.pop("crosscheck", True)
-        figure = super().kv_cache(**options, crosscheck=crosscheck and "_held" not in self.__dict__)
-        if not crosscheck:
-            return figure
-        self.__dict__["_held"] = True
-        return self.judged(figure)
+__all__ = ["Models", "Unavailable", "local_path", "read_folder", "renamed"]
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error of the package: it never leaves it
@@ -162,7 +142,7 @@ class Models:
                 found = self._load(name, revision, path)
                 given = self._tokens.get(name.lower())
                 if given is not None:
-                    found = Kept(found.with_pretraining(given).facts)
+                    found = found.with_pretraining(given)
                 self._known[key] = found
             except Unavailable as reason:
                 self._known[key] = reason
@@ -196,7 +176,7 @@ class Models:
             raise Unavailable("", "its record in the lock is damaged") from None
         except NotFoundError:
             if self._online:
-                return Kept(load(name, revision=revision).facts)
+                return load(name, revision=revision)
             raise Unavailable("HFKV002", self._not_locked(name, revision)) from None
 
     def _not_locked(self, name: str, revision: str | None) -> str:
@@ -214,7 +194,7 @@ class Models:
         facts = read(files)
         adapter = facts.extra.get("adapter_config.json")
         if facts.config is not None or adapter is None:
-            return Kept(facts)
+            return Model(facts)
         name = adapter.get("base_model_name_or_path")
         if not isinstance(name, str) or not name:
             raise ConfigError(
@@ -223,7 +203,7 @@ class Models:
             )
         revision = adapter.get("revision")
         base = self.get(name, revision if isinstance(revision, str) else None)
-        return Kept(replace(facts, base=base.facts))
+        return Model(replace(facts, base=base.facts))
 
 
 _RENAMED = "the repository was renamed: it is "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from hfkv.cache.crosscheck import Shapes
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.encoders import encoder_length
 from hfkv.cache.misplaced import check_misplaced
@@ -74,9 +75,13 @@ class Subject:
 
 
 def subject_of(
-    facts: Facts, *, encoder_tokens: int | None = None, crosscheck: bool = True
+    facts: Facts,
+    *,
+    encoder_tokens: int | None = None,
+    crosscheck: bool = True,
+    shapes: Shapes | None = None,
 ) -> Subject:
-    """The model as engines see it.
+    """The model as engines see it; ``shapes`` as in :func:`hfkv.cache.size.kv_cache`.
 
     Raises:
         UnsupportedError: the architecture is not known, or there is no config.
@@ -87,7 +92,7 @@ def subject_of(
     reads = config.reads
     notes = (*plan.notes, *((facts.derived,) if facts.derived else ()))
     if crosscheck and facts.tensors is not None:
-        _, beyond = check_shapes(plan, facts.tensors)
+        _, beyond = shapes or check_shapes(plan, facts.tensors)
         notes += beyond
     assert facts.config is not None
     notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)

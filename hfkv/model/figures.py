@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import hfkv
     from hfkv.cache import KVCache
+    from hfkv.cache.crosscheck import Shapes
     from hfkv.engines import Allocation, Budget, Engine, Fit
     from hfkv.engines.subject import Subject
     from hfkv.modules.built import Built
@@ -201,7 +202,9 @@ class Model(Shown):
                 crosscheck=crosscheck,
             )
         from hfkv.cache import kv_cache
+        from hfkv.cache.size import check_question
 
+        check_question(tokens, batch)
         figure = kv_cache(
             self.core,
             tokens=tokens,
@@ -209,6 +212,7 @@ class Model(Shown):
             dtype=dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            shapes=self._shapes if crosscheck else None,
         )
         return self.judged(figure) if crosscheck else figure
 
@@ -345,7 +349,12 @@ class Model(Shown):
         """
         from hfkv.engines.subject import subject_of
 
-        found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        found = subject_of(
+            self.core,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+            shapes=self._shapes if crosscheck else None,
+        )
         if not crosscheck or found.basis != "exact" or not self.agreement.differs:
             return found
         return replace(found, basis=CONTRADICTED, notes=(self.agreement.told, *found.notes))
@@ -382,12 +391,23 @@ class Model(Shown):
         return replace(made, agreement=self.agreement) if crosscheck else made
 
     @cached_property
-    def agreement(self) -> Agreement:
-        """What came of holding the header against the class and the config: one verdict for the
-        cache and the adapter."""
+    def _shapes(self) -> Shapes | None:
+        """What came of holding the cache's plan against the header; None without one.
+
+        Raises:
+            HfkvError: the architecture is not known.
+        """
         from hfkv.cache.crosscheck import crosscheck
         from hfkv.cache.recognition import recognize
 
+        if self.core.tensors is None:
+            return None
+        return crosscheck(recognize(self.core).plan, self.core.tensors)
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """What came of holding the header against the class and the config: one verdict for the
+        cache and the adapter."""
         if self.core.tensors is None:
             return NOTHING
         found = NOTHING
@@ -398,9 +418,11 @@ class Model(Shown):
             found = replace(NOTHING, told=printable(told, 300))
         if not found.differs:
             try:
-                cache, _ = crosscheck(recognize(self.core).plan, self.core.tensors)
+                shapes = self._shapes
             except HfkvError:
                 return found
+            assert shapes is not None
+            cache, _ = shapes
             # The class's parameters are more than the projections that the cache is of.
             if cache.differs or found.verdict != "agrees":
                 found = cache
