@@ -565,13 +565,19 @@ class Model(Shown):
             CrosscheckError: the adapter's tensors are not what its config makes.
             HfkvError: PEFT refuses the config, or it cannot be counted.
         """
+        from hfkv.peft.lora import LoraOptions
         from hfkv.peft.methods import method_of
 
         fields = self.facts.extra.get("adapter_config.json") if config is None else config
         if fields is None:
             raise InputError("not an adapter repository", where=self.model)
         method = method_of(fields)
-        figure = method.count(self.base, method.read(fields), dtype=dtype)
+        options = method.read(fields)
+        figure: Adapter
+        if isinstance(options, LoraOptions):
+            figure = self.lora(options, dtype=dtype)  # with the verdict that it has there
+        else:
+            figure = method.count(self.base, options, dtype=dtype)
         witness = self.facts.tensors if config is None else None
         return figure if witness is None else method.agree(self.base, figure, witness)
 

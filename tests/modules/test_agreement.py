@@ -72,3 +72,9 @@ def test_the_cache_is_judged_as_the_adapter_is() -> None:
 def test_buffers_and_what_the_class_itself_passes_over_are_no_difference() -> None:
     buffer = Tensor(name="model.layers.0.self_attn.rotary_emb.inv_freq", dtype="F32", shape=(8,))
     assert _model(lambda tensors: [*tensors, buffer]).lora(r=4).basis == "exact"
+
+
+def test_a_config_of_peft_is_judged_as_options_are() -> None:
+    model = _model(_without("q_proj"))
+    config = {"peft_type": "LORA", "r": 4, "target_modules": "all-linear"}
+    assert model.adapter(config) == model.lora(r=4)
