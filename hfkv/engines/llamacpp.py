@@ -147,7 +147,6 @@ class LlamaCpp(Unsaid):
 
         found = caches(tokens)
         whole, each, _ = self._context(tokens, batch)
-        exact = subject.basis == "exact" and arch in DATA["checked"]
         return Allocation(
             model=subject.model,
             engine=self.name,
@@ -158,7 +157,7 @@ class LlamaCpp(Unsaid):
             dtype=self.cache_type_k
             if self.cache_type_k == self.cache_type_v
             else f"{self.cache_type_k}/{self.cache_type_v}",
-            basis=subject.basis if exact or subject.basis != "exact" else "documented",
+            basis=subject.basis_of(checked=arch in DATA["checked"]),
             buffers=tuple(_buffers(found)),
             at=at,
             assumptions=tuple(self._assumed(whole, batch)),

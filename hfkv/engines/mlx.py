@@ -20,7 +20,7 @@ from hfkv.cache.kinds import (
     State,
     Together,
 )
-from hfkv.dtypes import nbytes
+from hfkv.dtypes import nbytes, torch_name
 from hfkv.engines.base import Allocation, Assumption, Buffer, Unsaid, options_of
 from hfkv.engines.mlx_growth import BLOCK, Lengths, Reading, chunked, growing, rotating
 from hfkv.engines.mlx_modules import (
@@ -33,8 +33,9 @@ from hfkv.engines.mlx_modules import (
     stated_window,
 )
 from hfkv.engines.option_types import check_types
+from hfkv.engines.ranges import check_generated
 from hfkv.engines.subject import Subject
-from hfkv.errors import InputError, UnsupportedError
+from hfkv.errors import UnsupportedError
 from hfkv.reading import whole_number
 
 __all__ = ["Mlx"]
@@ -121,12 +122,8 @@ class Mlx(Unsaid):
         Raises:
             UnsupportedError: mlx-lm has no such model, or fails with these options.
         """
-        if self.generated > max(tokens - 1, _GENERATED):
-            raise InputError(
-                f"{self.generated:,} generated tokens",
-                where="--generated",
-                expected=f"at most {tokens - 1:,}, the {tokens:,} tokens but for a prompt of one",
-            )
+        if self.generated > _GENERATED:
+            check_generated(self.generated, tokens)
         module = module_of(subject)
         element, why = element_of(subject)
         kinds = own_windows(subject, module)
@@ -164,7 +161,6 @@ class Mlx(Unsaid):
                 f"counted as quantized from token {self.quantized_kv_start:,} on; by itself mlx-lm "
                 f"starts at {_DEFAULT_START:,} tokens (--quantized-kv-start)",
             )
-        exact = module in DATA["checked"] and batch == 1
         return Allocation(
             model=subject.model,
             engine=self.name,
@@ -172,8 +168,8 @@ class Mlx(Unsaid):
             options=options_of(self),
             tokens=tokens,
             batch=batch,
-            dtype="bfloat16" if element == "BF16" else "float16" if element == "F16" else "float32",
-            basis=subject.basis if exact or subject.basis != "exact" else "documented",
+            dtype=torch_name(element),
+            basis=subject.basis_of(checked=module in DATA["checked"] and batch == 1),
             buffers=tuple(self._buffers(entries, reading, element, batch)),
             at=lambda count: total(count, "end"),
             assumptions=(

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from hfkv.errors import InputError
 
-__all__ = ["at_least", "check_length", "share"]
+__all__ = ["at_least", "check_generated", "check_length", "share"]
 
 
 def share(value: float, where: str, *, whole: bool) -> Fraction:
@@ -52,4 +52,18 @@ def check_length(tokens: int, most: int | None, where: str) -> None:
     if most is not None and tokens > most:
         raise InputError(
             f"a request of {tokens:,} tokens", where=where, expected=f"at most its {most:,}"
+        )
+
+
+def check_generated(generated: int, tokens: int) -> None:
+    """Refuse more generated tokens than leave one for the prompt.
+
+    Raises:
+        InputError: they are more.
+    """
+    if generated > tokens - 1:
+        raise InputError(
+            f"{generated:,} generated tokens",
+            where="--generated",
+            expected=f"at most {tokens - 1:,}, the {tokens:,} tokens but for a prompt of one",
         )

@@ -47,6 +47,11 @@ class Subject:
         """
         return encoder_length(self.plan, self.given_encoder_tokens, self.config)
 
+    def basis_of(self, *, checked: bool) -> str:
+        """How an engine's figure is known: as the plan is, and no better than ``documented`` where
+        no run of the engine's own code was ``checked``."""
+        return "documented" if self.basis == "exact" and not checked else self.basis
+
     @property
     def model(self) -> str:
         """The model's id or path."""

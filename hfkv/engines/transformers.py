@@ -30,6 +30,7 @@ from hfkv.dtypes import COMPUTE, nbytes, torch_name
 from hfkv.engines.base import Allocation, Assumption, Buffer, Unsaid, options_of
 from hfkv.engines.option_types import check_types
 from hfkv.engines.quantized_groups import packed_bytes
+from hfkv.engines.ranges import check_generated
 from hfkv.engines.subject import Subject
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.facts.dtype import model_dtype
@@ -144,12 +145,8 @@ class TransformersCache(Unsaid):
             UnsupportedError: the class refuses the model or these options, or the cache is made for
                 fewer tokens.
         """
-        if self.cache == "quantized" and self.generated > tokens - 1:
-            raise InputError(
-                f"{self.generated:,} generated tokens",
-                where="--generated",
-                expected=f"at most {tokens - 1:,}, the {tokens:,} tokens but for a prompt of one",
-            )
+        if self.cache == "quantized":
+            check_generated(self.generated, tokens)
         element, notes = self._element(subject)
         ways: dict[str, Callable[[Subject, int, int, str], list[Buffer]]] = {
             "dynamic": self._dynamic,
@@ -169,7 +166,6 @@ class TransformersCache(Unsaid):
         offloaded = self.cache.startswith("offloaded")
         crossing = subject.plan.crosses and self.cache != "dynamic"
         loose = offloaded or crossing or element not in COMPUTE
-        basis = "documented" if loose else subject.basis
         return Allocation(
             model=subject.model,
             engine=self.name,
@@ -178,7 +174,7 @@ class TransformersCache(Unsaid):
             tokens=tokens,
             batch=batch,
             dtype=torch_name(element),
-            basis=basis if subject.basis == "exact" else subject.basis,
+            basis=subject.basis_of(checked=not loose),
             buffers=tuple(buffers),
             at=at,
             bends=TRANSFORMERS.bends(subject.plan) if self.cache == "dynamic" else (),

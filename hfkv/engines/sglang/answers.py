@@ -130,7 +130,7 @@ def allocation(engine: Sglang, subject: Subject, *, tokens: int, batch: int) -> 
         tokens=tokens,
         batch=batch,
         dtype=torch_name(cell.dtype),
-        basis=_basis(subject),
+        basis=subject.basis_of(checked=_checked(subject)),
         buffers=_buffers(pools, tokens, batch),
         at=lambda count: _least(engine, cell, count, batch).bytes,
         shards=engine.tp,
@@ -140,11 +140,8 @@ def allocation(engine: Sglang, subject: Subject, *, tokens: int, batch: int) -> 
     )
 
 
-def _basis(subject: Subject) -> str:
-    if subject.basis != "exact":
-        return subject.basis
-    checked = set(subject.architectures) & set(data()["checked"])
-    return "exact" if checked else "documented"
+def _checked(subject: Subject) -> bool:
+    return bool(set(subject.architectures) & set(data()["checked"]))
 
 
 def _facts(pools: Pools) -> dict[str, int]:
@@ -321,7 +318,7 @@ def _compressed(engine: Sglang, subject: Subject, tokens: int, batch: int) -> Al
         tokens=tokens,
         batch=batch,
         dtype="float8_e4m3fn",
-        basis=_basis(subject),
+        basis=subject.basis_of(checked=_checked(subject)),
         buffers=pools.buffers,
         at=lambda count: (
             v4_from_tokens(

@@ -97,7 +97,7 @@ class Plan:
             tokens=tokens,
             batch=batch,
             dtype=self.word,
-            basis="exact" if self.exact else _documented(self.subject.basis),
+            basis=self.subject.basis_of(checked=self.exact),
             buffers=self._buffers(tokens, batch),
             at=lambda count: batch * self.bytes(count),
             shards=engine.tp,
@@ -143,10 +143,6 @@ class Plan:
             )
             for (rank, name, dtype, why), (layers, held, reserved) in found.items()
         )
-
-
-def _documented(basis: str) -> str:
-    return "documented" if basis == "exact" else basis
 
 
 def _why(spec: Spec) -> str:
