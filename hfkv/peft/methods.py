@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from hfkv.errors import InputTypeError, UnsupportedError
 from hfkv.peft.base import Base
+from hfkv.peft.peft_type import peft_type_of
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
 
@@ -157,10 +158,4 @@ def method_of(fields: Mapping[str, Any]) -> Method:
             f"peft_type is {name}, which is not counted: {UNCOUNTED[name]}",
             where="adapter_config.json: peft_type",
         )
-    if not isinstance(name, str) or name not in METHODS:
-        raise UnsupportedError(
-            f"peft_type is {describe(name)}, whose parameters are not counted",
-            where="adapter_config.json: peft_type",
-            expected="one of " + ", ".join(METHODS),
-        )
-    return cast(Method, import_module(METHODS[name]))
+    return cast(Method, import_module(METHODS[peft_type_of(fields, METHODS, "LORA")]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from hfkv.errors import InputError, InputTypeError, TargetError, UnsupportedError
 from hfkv.peft.lora.fields import IRRELEVANT, KNOWN, READERS, REFUSED, read_rank, read_targets
+from hfkv.peft.peft_type import peft_type_of
 from hfkv.reading import describe, printable
 
 __all__ = ["LoraOptions", "keywords", "snippet"]
@@ -120,14 +121,7 @@ class LoraOptions:
             raise InputTypeError(
                 f"found {describe(config)}", where="LoRA config", expected="a LoraConfig or mapping"
             )
-        kind = fields.get("peft_type", "LORA")
-        kind = getattr(kind, "value", kind)
-        if kind != "LORA":
-            raise UnsupportedError(
-                f"peft_type is {describe(kind)}, whose parameters are not counted",
-                where="adapter_config.json: peft_type",
-                expected="LORA",
-            )
+        peft_type_of(fields, ["LORA"], "LORA")
         task = fields.get("task_type")
         fields["task_type"] = getattr(task, "value", task)
         for name in [name for name in fields if name not in KNOWN]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfkv.errors import InputError, InputTypeError, TargetError, UnsupportedError
+from hfkv.peft.peft_type import peft_type_of
 from hfkv.peft.targets import TASKS
 from hfkv.reading import describe, printable, whole_number
 
@@ -90,14 +91,7 @@ class PromptOptions:
             raise InputTypeError(
                 f"found {describe(fields)}", where="`config`", expected="a mapping of its fields"
             )
-        method = fields.get("peft_type")
-        method = getattr(method, "value", method)
-        if not isinstance(method, str) or method not in METHODS:
-            raise UnsupportedError(
-                f"peft_type is {describe(method)}, whose parameters are not counted",
-                where="adapter_config.json: peft_type",
-                expected=" or ".join(METHODS),
-            )
+        method = peft_type_of(fields, METHODS)
         known: dict[str, Any] = {"method": method}
         for name, value in fields.items():
             if name in ("num_virtual_tokens", "num_transformer_submodules", *_SIZES):

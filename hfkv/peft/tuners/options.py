@@ -10,6 +10,7 @@ from typing import Any
 from hfkv.data import read_json
 from hfkv.errors import InputError, TargetError, UnsupportedError
 from hfkv.peft.lora.fields import READERS, read_targets
+from hfkv.peft.peft_type import peft_type_of
 from hfkv.peft.tuners.rule import Rule
 from hfkv.peft.tuners.rules import RULES
 from hfkv.reading import describe, printable
@@ -99,14 +100,7 @@ class TunerOptions:
             TargetError: PEFT itself refuses the combination.
             UnsupportedError: another method, or a field that is not counted.
         """
-        method = config.get("peft_type")
-        method = getattr(method, "value", method)
-        if not isinstance(method, str) or method not in RULES:
-            raise UnsupportedError(
-                f"peft_type is {describe(method)}, whose parameters are not counted",
-                where="adapter_config.json: peft_type",
-                expected="one of " + ", ".join(RULES),
-            )
+        method = peft_type_of(config, RULES)
         about, rule = facts()["methods"][method], RULES[method]
         defaults: Mapping[str, Any] = about["fields"]
         ignored = IRRELEVANT | set(rule.ignores.split())
