@@ -69,6 +69,7 @@ class Unused:
         old_names: modules are named as an older transformers had them.
         fused: it names a projection that the model's experts have fused in one parameter.
         like: a name that was probably meant is said.
+        there: the class has such modules, and none of them gets an adapter.
     """
 
     field: str
@@ -77,6 +78,7 @@ class Unused:
     old_names: bool = False
     fused: bool = False
     like: bool = False
+    there: bool = False
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
@@ -149,6 +151,7 @@ def adapts_nothing(names: Names, options: Asked, adapted: Collection[str]) -> It
                 item=name,
                 message=f"'{printable(name, 80)}' adapts nothing in {names.where}: each of its "
                 "modules is excluded, in no layer that is chosen, or trained whole",
+                there=True,
             )
 
 

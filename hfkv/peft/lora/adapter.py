@@ -320,7 +320,11 @@ def _refuse_unloaded(facts: Facts, built: Built, injection: Injection) -> None:
     """
     if built.basis != CONTRADICTED or facts.tensors is None:
         return
-    named = {str(item.item) for item in injection.unused if item.field == "target_modules"}
+    named = {
+        str(item.item)
+        for item in injection.unused
+        if item.field == "target_modules" and not item.there
+    }
     for tensor in facts.tensors if named else ():
         module = tensor.name.rpartition(".")[0]
         if matches_list(named, module):
