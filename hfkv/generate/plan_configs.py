@@ -21,8 +21,9 @@ from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
 from hfkv.live.build import config_of
 from hfkv.live.lora import own_config
 from hfkv.modules.class_plan import kind_of
+from hfkv.modules.table import tables_of
 
-__all__ = ["Space", "near", "put", "space_of", "symbols_in", "value_at", "watched"]
+__all__ = ["Space", "near", "put", "sorts_of", "space_of", "symbols_in", "value_at", "watched"]
 
 #: What every config has and no constructor takes a size or a layer from.
 _GENERAL = frozenset(
@@ -57,7 +58,9 @@ class Space:
         keys: by path; grows as the class is seen to read more.
         parts: paths of nested configs to their types.
         defaults: what an absent key that no field declares counts as, where the code says it.
-        left_out: sorts of value of a key under which no formula gives the sizes.
+        left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
+            understood.
+        places: names of nested models, with the paths of their configs.
     """
 
     def __init__(self, model_type: str, name: str) -> None:
@@ -83,6 +86,13 @@ class Space:
                     self.defaults.setdefault(f"{path}.{key}" if path else key, value)
         self._add_named()
         self.words = self._words()
+        tables = [table for table in tables_of(model_type) if table.architecture == name]
+        self.places = [
+            (name, path)
+            for table in tables
+            for name, _, _, path in table.parts
+            if path in self.parts
+        ]
 
     def _walk(self, config: Any, path: str) -> None:
         self.classes.setdefault(type(config), []).append(path)
@@ -235,8 +245,13 @@ class Space:
         return False
 
     def takes(self, values: Mapping[str, Any]) -> bool:
-        """Whether no key has a value of a sort that is left out."""
-        return all(kind_of(value_at(values, path)) != kind for path, kind in self.left_out)
+        """Whether no key has a value of a sort, or a word, that is left out."""
+        return not any(sort in sorts_of(value_at(values, path)) for path, sort in self.left_out)
+
+    def part_of(self, stem: str) -> str:
+        """The path of the nested config that a module is made of; "" is the class's own."""
+        inner = [(name, path) for name, path in self.places if f"{stem}.".startswith(f"{name}.")]
+        return max(inner, key=lambda item: len(item[0]), default=("", ""))[1]
 
     def change(
         self, values: Mapping[str, Any], paths: list[str], chance: random.Random
@@ -262,6 +277,12 @@ class Space:
             else:
                 at[last] = value
         return made
+
+
+def sorts_of(value: Any) -> set[str]:
+    """What sort of value it is, and ``=word`` for each word in it."""
+    words = [value] if isinstance(value, str) else value if kind_of(value) == "strs" else []
+    return {kind_of(value), *(f"={word}" for word in words)}
 
 
 def _taken_as(source: str) -> dict[str, Any]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-__all__ = ["Key"]
+__all__ = ["Key", "is_size", "weighty_activations"]
 
 #: Names of numbers that stand for sizes, whatever their defaults, and of those that count.
 _SIZES = re.compile(r"dim|size|width|rank|vocab|embd|n_positions|ffn|inner|channels|max_|_len")
 _HEADS = re.compile(r"head(s|)($|_)|_heads|n_head|num_head")
 _NAMED = re.compile(r"_(id|idx|index)$")
-_COUNTED = re.compile(r"layer|depth|block|expert|group|stack|^num_|^n_")
+_COUNTED = re.compile(r"layer|depth|block|expert|group|stack|dense|period|offset|^num_|^n_")
+#: Of keys that nothing declares: those that turn something on, and those that name each layer.
+_FLAGS = re.compile(r"^(use|is|has|tie|enable|no)_|_bias$|_norm$")
+_LISTS = re.compile(r"types?$|pattern|indices|_ids$|_idx$|^layers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ class Key:
         found = [type(self.default).__name__] if self.default is not None else []
         found += [sort for sort in ("int", "float", "bool", "str", "list") if sort in self.types]
         if not found and not self.types:
-            found = ["int", "int", "bool", "float", "list", "str"]
+            found = _undeclared(name)
         return found
 
     def _of(self, sort: str, chance: random.Random, layers: int) -> Any:
@@ -110,6 +115,23 @@ class Key:
         ]
 
 
+def is_size(path: str) -> bool:
+    """Whether a key's name says that it is a width, a vocabulary or a number of heads."""
+    name = path.rpartition(".")[2]
+    return bool(_SIZES.search(name) or _HEADS.search(name)) and not name.startswith("num_hidden")
+
+
+def _undeclared(name: str) -> list[str]:
+    """Sorts of value of a key that no field declares; a file with any other is refused."""
+    if _FLAGS.search(name):
+        return ["bool"]
+    if _LISTS.search(name):
+        return ["list", "str", "int"]
+    if is_size(name) or _COUNTED.search(name):
+        return ["int"]
+    return ["int", "int", "bool", "float", "list", "str"]
+
+
 def _int(name: str, default: Any, chance: random.Random) -> int:
     small = chance.choice([0, 1, 1, 2, 2, 3, 4, 4, 5, 6, 8])
     if _NAMED.search(name):
@@ -145,10 +167,24 @@ _ROPES: tuple[Any, ...] = (
 )
 
 
+@cache
 def _activations() -> list[str]:
     from transformers.activations import ACT2FN
 
     return list(ACT2FN)
+
+
+@cache
+def weighty_activations() -> list[str]:
+    """Names of activations that have parameters of their own."""
+    from transformers.activations import ACT2FN
+
+    def has_some(name: str) -> bool:
+        with contextlib.suppress(Exception):
+            return any(True for _ in ACT2FN[name].parameters())
+        return False
+
+    return [name for name in _activations() if has_some(name)]
 
 
 def _is_activation(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hfkv.generate.plan_configs import Space, value_at
 from hfkv.generate.plan_tests import Observation, Tests
 from hfkv.generate.plan_trees import UnlearnedError, grow
-from hfkv.modules.class_plan import leaf_of, reader, size_of
+from hfkv.modules.class_plan import UNPROVED, UnprovedError, leaf_of, reader, size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.expressions import keys as keys_of
 
@@ -27,12 +27,17 @@ __all__ = ["learn"]
 _STAGES = ((0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (2, 3), (3, 3), (1, 5), (2, 5), (3, 6))
 
 
-def learn(space: Space, samples: list[Sample]) -> dict[str, Any]:
-    """A plan's content but for its keys, or ``refused`` with the reason."""
+def learn(space: Space, samples: list[Sample], *, partly: bool = False) -> dict[str, Any]:
+    """A plan's content but for its keys, or ``refused`` with the reason.
+
+    Args:
+        partly: a tree may say nothing of a few of the samples, where what decides over them was
+            not found.
+    """
     filled = _filled(space, samples)
     for item in samples:
         item.read = reader(item.config, defaults=space.defaults, filled=filled)
-    learner = _Learner(space, samples)
+    learner = _Learner(space, samples, partly=partly)
     try:
         content = learner.content()
         text = json.dumps([content, filled])
@@ -63,8 +68,8 @@ def _filled(space: Space, samples: list[Sample]) -> dict[str, Any]:
 
 
 class _Learner:
-    def __init__(self, space: Space, samples: list[Sample]) -> None:
-        self.space = space
+    def __init__(self, space: Space, samples: list[Sample], *, partly: bool = False) -> None:
+        self.space, self.partly = space, partly
         self.samples = samples
         self.spaces: dict[str, list[Observation]] = {}
         self.tests = Tests(space, samples)
@@ -235,17 +240,23 @@ class _Learner:
     def _space(self, stem: str, lengths: Mapping[str, Any]) -> Iterator[Observation]:
         parts = f"{stem}{{}}".split("{}") if stem else [""]
         for number, sample in enumerate(self.samples):
-            found: list[Index] = [()]
-            for place in range(1, len(parts)):
-                tree = lengths["{}".join(parts[:place]).removesuffix(".")]
-                longer = []
-                for index in found:
-                    text = leaf_of(tree, sample.read, index)
-                    for inner in range(size_of(text, sample.read, index) or 0):
-                        longer.append((*index, inner))
-                # Of very many alike, the first and the last ones tell as much.
-                found = longer if len(longer) <= 24 else [*longer[:16], *longer[-8:]]
-            yield from ((number, index) for index in found)
+            with contextlib.suppress(UnprovedError):
+                found = self._indices(sample, parts, lengths)
+                yield from ((number, index) for index in found)
+
+    @staticmethod
+    def _indices(sample: Sample, parts: list[str], lengths: Mapping[str, Any]) -> list[Index]:
+        found: list[Index] = [()]
+        for place in range(1, len(parts)):
+            tree = lengths["{}".join(parts[:place]).removesuffix(".")]
+            longer = []
+            for index in found:
+                text = leaf_of(tree, sample.read, index)
+                for inner in range(size_of(text, sample.read, index) or 0):
+                    longer.append((*index, inner))
+            # Of very many alike, the first and the last ones tell as much.
+            found = longer if len(longer) <= 24 else [*longer[:16], *longer[-8:]]
+        return found
 
     def _module(self, pattern: str) -> Any:
         observed = self._observed(pattern)
@@ -383,20 +394,35 @@ class _Learner:
         """A tree of the fewest sorts of test that do, and shallow where it can be."""
         key = (stem, depth, tuple((json.dumps(leaf), cover) for leaf, cover in labels))
         if key not in self.grown:
-            among = (1 << len(observed)) - 1
-            for stage, deep in _STAGES:
-                try:
-                    tests = {} if stage == 0 else self.tests.of(stem, observed, depth, stage)
-                    self.grown[key] = grow(labels, tests, among, deep)
-                    break
-                except UnlearnedError as error:
-                    bits = error.unexplained
+            self.grown[key] = self._staged(labels, stem, observed, depth)
+        return self.grown[key]
+
+    def _staged(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
+        among = (1 << len(observed)) - 1
+        part = self.space.part_of(stem)
+        # What lies in a nested model depends on its own config alone, if it can be so explained.
+        stages = [(*stage, inside) for inside in dict.fromkeys((part, "")) for stage in _STAGES]
+        for stage, deep, inside in stages:
+            try:
+                tests = {}
+                if stage:
+                    tests = self.tests.of(stem, observed, depth, stage, inside)
+                last = (stage, deep) == _STAGES[-1]
+                return grow(labels, tests, among, deep, last=last)
+            except UnlearnedError as error:
+                final = (stage, deep, inside) == stages[-1]
+                bits = error.unexplained
+                if bits or final:
                     absent = next((cover for leaf, cover in labels if leaf is None), 0)
                     self.unexplained = {n for b, (n, _) in enumerate(observed) if bits >> b & 1}
                     self.having = {n for b, (n, _) in enumerate(observed) if not absent >> b & 1}
-                    if bits or (stage, deep) == _STAGES[-1]:
-                        raise
-        return self.grown[key]
+                if error.tree == UNPROVED and (bits or final):
+                    raise
+                if final and self.partly and len(self.unexplained) * 12 < len(self.samples):
+                    return error.tree
+                if final:
+                    raise
+        raise AssertionError
 
 
 @cache

@@ -15,7 +15,16 @@ from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
 from hfkv.live.embeddings import name_of
-from hfkv.modules.class_plan import UNPROVED, ClassPlan, Indices, holds, kind_of, planned, reader
+from hfkv.modules.class_plan import (
+    UNPROVED,
+    ClassPlan,
+    Indices,
+    UnprovedError,
+    holds,
+    kind_of,
+    planned,
+    reader,
+)
 from hfkv.modules.table import own_config
 
 __all__ = ["Proof", "difference", "prove", "pruned", "seen_keys"]
@@ -129,6 +138,8 @@ class Proof:
             return False
         try:
             said = difference(self.space.wrap(values), model, self.plan)
+        except UnprovedError:
+            return False  # the plan claims nothing of it
         except HfkvError as error:
             said = str(error)
         self.reason = self.reason or said
@@ -253,7 +264,7 @@ def _paths(tree: Any, before: str = "") -> Iterator[str]:
     if isinstance(tree, Mapping):
         yield from _paths(tree["then"], before + "t")
         yield from _paths(tree["else"], before + "e")
-    else:
+    elif tree != UNPROVED:
         yield before
 
 

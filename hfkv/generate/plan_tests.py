@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space
+from hfkv.generate.plan_keys import is_size
 from hfkv.modules.class_plan import holds
 from hfkv.modules.conversion import Index
 
@@ -26,33 +27,51 @@ class Tests:
         self.samples = samples
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
 
-    def _of_type(self, wanted: Callable[[Any], bool]) -> list[str]:
+    def _of_type(self, wanted: Callable[[Any], bool], inside: str = "") -> list[str]:
+        return [
+            path
+            for path in self._paths(inside)
+            if any(wanted(sample.read(path)) for sample in self.samples)
+        ]
+
+    def _paths(self, inside: str) -> list[str]:
+        """Keys of the nested config at that path; all where it is ""."""
         return [
             path
             for path, key in self.space.keys.items()
-            if not key.part and any(wanted(sample.read(path)) for sample in self.samples)
+            if not key.part and (not inside or path.startswith(f"{inside}."))
         ]
 
-    def numeric(self) -> list[str]:
+    def numeric(self, inside: str = "") -> list[str]:
         """Keys that were a whole number."""
-        return self._of_type(lambda value: type(value) is int)
+        return self._of_type(lambda value: type(value) is int, inside)
 
-    def lists(self) -> list[str]:
+    def lists(self, inside: str = "") -> list[str]:
         """Keys that were a list with something in it."""
-        return self._of_type(lambda value: isinstance(value, list) and bool(value))
+        return self._of_type(lambda value: isinstance(value, list) and bool(value), inside)
 
-    def of(self, stem: str, observed: list[Observation], depth: int, stage: int) -> dict[Any, int]:
-        """Tests up to a stage with what passes them; those that tell nothing more are left out."""
-        key = (f"{stem}#{depth}#{len(observed)}", stage)
+    def of(
+        self, stem: str, observed: list[Observation], depth: int, stage: int, inside: str = ""
+    ) -> dict[Any, int]:
+        """Tests up to a stage with what passes them; those that tell nothing more are left out.
+
+        Args:
+            inside: the path of the nested config that alone is asked; "" is all of it.
+        """
+        key = (f"{stem}#{depth}#{len(observed)}#{inside}", stage)
         if key in self.masks:
             return self.masks[key]
-        found = dict(self.of(stem, observed, depth, stage - 1)) if stage > 1 else {}
+        found = dict(self.of(stem, observed, depth, stage - 1, inside)) if stage > 1 else {}
         known = set(found.values())
         first: dict[int, int] = {}
         for bit, (number, _) in enumerate(observed):
             first[number] = first.get(number, 0) | 1 << bit
         whole = (1 << len(observed)) - 1
-        made = self._about_config() if stage == 1 else self._about_index(depth, observed, stage)
+        made = (
+            self._about_config(inside)
+            if stage == 1
+            else self._about_index(depth, observed, stage, inside)
+        )
         for test in made:
             mask = 0
             if stage == 1:
@@ -69,8 +88,8 @@ class Tests:
         self.masks[key] = found
         return found
 
-    def _about_config(self) -> list[tuple[Any, ...]]:
-        paths = [path for path, key in self.space.keys.items() if not key.part]
+    def _about_config(self, inside: str) -> list[tuple[Any, ...]]:
+        paths = self._paths(inside)
         found: list[tuple[Any, ...]] = []
         found += [("set", path) for path in paths]
         found += [("null", path) for path in paths]
@@ -87,16 +106,18 @@ class Tests:
             found += [("is", path, value) for value in strs]
             found += [("is", path, value) for value in ints if value < 4]
             found += [("over", path, value) for value in (0, 1, 2) if ints]
-        numbers = self.numeric()
+        numbers = self.numeric(inside)
         found += [
             ("same", one, other) for place, one in enumerate(numbers) for other in numbers[:place]
         ]
         return found
 
     def _about_index(
-        self, depth: int, observed: list[Observation], stage: int
+        self, depth: int, observed: list[Observation], stage: int, inside: str
     ) -> list[tuple[Any, ...]]:
-        numbers, lists = self.numeric(), self.lists()
+        lists = self.lists(inside)
+        # A place in a list of layers is held against a number of layers, not against a width.
+        numbers = [path for path in self.numeric(inside) if not is_size(path)]
         found: list[tuple[Any, ...]] = []
         for hole in range(depth):
             if stage == 2:

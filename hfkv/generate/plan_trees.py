@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from hfkv.modules.class_plan import UNPROVED
+
 __all__ = ["UnlearnedError", "grow"]
 
 #: Nodes that a search may try, and how many tests at each by the depth that is left.
 _EFFORT = 600
 _WIDTH = {1: 12, 2: 8, 3: 5, 4: 2}
+#: How deep a tree may be that is grown without looking back.
+_DEEPEST = 9
 
 
 class UnlearnedError(Exception):
     """No tree of these tests fits.
 
-    ``unexplained`` are the observations that no leaf is right for, as bits.
+    ``unexplained`` are the observations that no leaf is right for, as bits, or those that the best
+    tree is wrong about; ``tree`` is that one, with :data:`UNPROVED` where it would be wrong.
     """
 
-    def __init__(self, reason: str, unexplained: int = 0) -> None:
+    def __init__(self, reason: str, unexplained: int = 0, tree: Any = UNPROVED) -> None:
         super().__init__(reason)
-        self.unexplained = unexplained
+        self.unexplained, self.tree = unexplained, tree
 
 
 def grow(
@@ -28,6 +33,8 @@ def grow(
     tests: Mapping[Hashable, int],
     among: int,
     depth: int,
+    *,
+    last: bool = False,
 ) -> Any:
     """A tree whose leaf is right for each observation.
 
@@ -36,6 +43,8 @@ def grow(
             for, as bits.
         tests: each with the observations that pass it, preferred first.
         among: the observations to be told apart.
+        last: no other tests will be tried: a deeper tree will do, if it is the next best at each
+            step.
 
     Raises:
         UnlearnedError: there is none.
@@ -45,9 +54,16 @@ def grow(
         union |= cover
     if among & ~union:
         raise UnlearnedError("a size follows no formula over the config's keys", among & ~union)
-    tree = _Search(labels, tests).grow(among, depth)
-    if tree is _NONE:
-        raise UnlearnedError("what decides over a parameter was not found")
+    search = _Search(labels, tests)
+    tree = search.grow(among, depth)
+    if tree is not _NONE:
+        return tree
+    reason = "what decides over a parameter was not found"
+    if not last:
+        raise UnlearnedError(reason)
+    tree, wrong = search.straight(among, _DEEPEST)
+    if wrong:
+        raise UnlearnedError(reason, wrong, tree)
     return tree
 
 
@@ -78,6 +94,24 @@ class _Search:
             if other is not _NONE:
                 return then if then == other else {"if": list(test), "then": then, "else": other}
         return _NONE
+
+    def straight(self, among: int, depth: int) -> tuple[Any, int]:
+        """The tree that the most telling tests make one after the other, and the observations that
+        are unlike most where it says nothing."""
+        for leaf, cover in self.labels:
+            if cover & among == among:
+                return leaf, 0
+        ranked = self._telling(among, depth) if depth else []
+        if not ranked:
+            most = max((cover & among for _, cover in self.labels), key=int.bit_count)
+            return UNPROVED, among & ~most
+        test, inside = ranked[0]
+        (then, one), (other, two) = (
+            self.straight(part, depth - 1) for part in (inside, among & ~inside)
+        )
+        if then == other:
+            return then, one | two
+        return {"if": list(test), "then": then, "else": other}, one | two
 
     def _telling(self, among: int, depth: int) -> list[tuple[Any, int]]:
         apart = _apart([cover & among for _, cover in self.labels if cover & among])

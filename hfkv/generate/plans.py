@@ -18,18 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from hfkv.generate.plan_builds import Formulas, Sample, plain, sample, without_values
-from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
+from hfkv.generate.plan_configs import Space, near, put, sorts_of, space_of, value_at
+from hfkv.generate.plan_keys import weighty_activations
 from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
 from hfkv.generate.plan_proof import prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
-from hfkv.modules.class_plan import kind_of
 
 __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_multiples"]
 
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
-LEARNED, PROVED, ROUNDS = 140, 80, 10
+LEARNED, PROVED, ROUNDS = 140, 80, 14
+#: How many sorts of value of its keys a plan may leave out.
+_LEFT_OUT = 20
 
 
 def smallest(space: Space) -> list[dict[str, Any]]:
@@ -100,15 +102,19 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 samples += [again] if again is not None else []
                 pool.append(saved if again is not None else found.values)
     samples += _nulls(space, samples, chance)
-    reason = ""
+    samples += _activated(space, samples, chance)
+    reason, partly = "", False
     for _ in range(ROUNDS):
         read = set(space.keys)
-        content = learn(space, samples)
-        while "refused" in content and _leave_out(space, samples, *content.pop("unexplained")):
+        content = learn(space, samples, partly=partly)
+        while "refused" in content and _leave_out(space, samples, *content["unexplained"]):
             samples = [item for item in samples if space.takes(item.values)]
-            content = learn(space, samples)
+            content = learn(space, samples, partly=partly)
+        if "refused" in content and not partly:
+            partly = True
+            content = learn(space, samples, partly=True)
         if "refused" in content:
-            return content
+            return {"refused": content["refused"]}
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved)
         wrong, reason = proof.wrong, proof.reason
@@ -145,6 +151,17 @@ def _nulls(space: Space, samples: list[Sample], chance: random.Random) -> list[S
     return found
 
 
+def _activated(space: Space, samples: list[Sample], chance: random.Random) -> list[Sample]:
+    """Samples with each activation that has parameters, which few of a kind do."""
+    found = []
+    for path, key in list(space.keys.items()):
+        for word in weighty_activations() if weighty_activations()[0] in key.spoken() else ():
+            for _ in range(3):
+                other = sample(space, put(chance.choice(samples).values, path, word))
+                found += [other] if other is not None else []
+    return found
+
+
 class _Seen:
     """Samples by the parameters that they have, so that what few have is not forgotten."""
 
@@ -165,27 +182,34 @@ class _Seen:
 def _leave_out(
     space: Space, samples: list[Sample], unexplained: set[int], having: set[int]
 ) -> bool:
-    """Give up a sort of value of one key, such as true for a number, where it and nothing else
-    makes sizes that no formula gives; whether there is one.
+    """Give up a sort of value of one key, such as true for a number, or a word, where it and
+    nothing else makes what was not understood; whether there is one.
 
     Args:
-        unexplained: the samples of such sizes.
+        unexplained: the samples that no formula, or no tree, is right about.
         having: those that have the parameter at all.
     """
-    best: tuple[int, float, str, str] | None = None
+    # What a file of the class's own has is to be answered.
+    usual = [space.first(), space.saved(space.first()) or {}]
+    rate = len(unexplained & having) / max(1, len(having))
+    best: tuple[float, str, str] | None = None
     for path in space.keys:
-        kinds: dict[str, list[int]] = {}
+        sorts: dict[str, set[int]] = {}
         for number in having:
-            kind = kind_of(value_at(samples[number].values, path))
-            kinds.setdefault(kind, []).append(number)
-        for kind, numbers in kinds.items():
-            hit = len(unexplained & set(numbers))
+            for sort in sorts_of(value_at(samples[number].values, path)):
+                sorts.setdefault(sort, set()).add(number)
+        kept = set().union(*(sorts_of(value_at(values, path)) for values in usual))
+        for sort, numbers in sorts.items():
+            if sort in ("absent", *kept) or 5 * len(numbers) >= 2 * len(having):
+                continue
+            hit = len(unexplained & numbers)
             # Many configs with it are beyond explanation, and few others are.
-            if kind != "absent" and 4 * hit >= len(numbers) and 3 * len(numbers) < len(having):
-                best = max(best or (0, 0.0, "", ""), (hit, hit / len(numbers), path, kind))
-    if best is None or not best[0] or len(space.left_out) >= 12:
+            if 4 * hit >= len(numbers):
+                score = hit * (hit / len(numbers) - rate)
+                best = max(best or (0.0, "", ""), (score, path, sort))
+    if best is None or best[0] <= 0 or len(space.left_out) >= _LEFT_OUT:
         return False
-    space.left_out.add(best[2:])
+    space.left_out.add(best[1:])
     return True
 
 

@@ -159,21 +159,52 @@ class _int(metaclass=_IntLike):  # noqa: N801 - it stands in for the builtin
     pass
 
 
+def _extreme(name: str) -> Callable[..., Any]:
+    original = getattr(builtins, name)
+
+    def found(*args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        if len(args) == 2 and not kwargs and any(isinstance(item, Int) for item in args):
+            one, other = (expression(item) for item in args)
+            if one is not None and other is not None:
+                return Int(builtins.int(value), f"{name}({one}, {other})")
+        return value
+
+    return found
+
+
+def _root(value: Any) -> Any:
+    root = _SQRT(_plain(value))
+    return Real(root, f"{_wrap(value, _ATOM)} ** 0.5", _POWER) if _is_symbol(value) else root
+
+
+def _is_symbol(value: Any) -> bool:
+    return isinstance(value, (Int, Real))
+
+
+_SQRT = math.sqrt
+
+
 @contextlib.contextmanager
 def symbolic() -> Iterator[None]:
-    """Let ``int(...)`` in the code of models keep expressions."""
+    """Let ``int(...)``, ``min``, ``max`` and roots in the code of models keep expressions."""
+    kept = {"int": _int, "min": _extreme("min"), "max": _extreme("max")}
     modules = [
-        module
-        for name, module in list(sys.modules.items())
-        if name.startswith("transformers.models.") and "int" not in vars(module)
+        (module, name)
+        for place, module in list(sys.modules.items())
+        if place.startswith("transformers.models.")
+        for name in kept
+        if name not in vars(module)
     ]
-    for module in modules:
-        vars(module)["int"] = _int
+    for module, name in modules:
+        vars(module)[name] = kept[name]
+    math.sqrt = _root
     try:
         yield
     finally:
-        for module in modules:
-            vars(module).pop("int", None)
+        math.sqrt = _SQRT
+        for module, name in modules:
+            vars(module).pop(name, None)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ __all__ = [
     "UNPROVED",
     "ClassPlan",
     "Indices",
+    "UnprovedError",
     "by_plan",
     "holds",
     "kind_of",
@@ -44,6 +45,10 @@ UNPROVED = "?"
 #: Sorts of number among the sorts of value.
 _NUMBERS = {"int", "zero", "negative", "float"}
 _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
+
+
+class UnprovedError(UnsupportedError):
+    """A tree of the plan says nothing of such a config."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +221,7 @@ def leaf_of(tree: Any, read: Read, index: Index) -> Any:
     while type(tree) is dict:
         tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
     if tree == UNPROVED:
-        raise UnsupportedError("its plan was not proved with such a combination of keys")
+        raise UnprovedError("its plan was not proved with such a combination of keys")
     return tree
 
 

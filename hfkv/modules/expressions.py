@@ -21,11 +21,13 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-_FUNCTIONS: dict[str, Callable[[Any], int]] = {
+_FUNCTIONS: dict[str, Callable[..., int]] = {
     "int": int,
     "ceil": math.ceil,
     "floor": math.floor,
     "round": round,
+    "min": min,
+    "max": max,
 }
 #: Beyond any size; keeps powers from growing without bound.
 _LARGEST = 2**80
@@ -100,7 +102,7 @@ def _value(node: ast.expr, read: Callable[[str], object]) -> Number:
         value = -_value(node.operand, read)
     elif isinstance(node, ast.Call):
         assert isinstance(node.func, ast.Name)
-        value = _FUNCTIONS[node.func.id](_value(node.args[0], read))
+        value = _FUNCTIONS[node.func.id](*(_value(part, read) for part in node.args))
     else:
         value = read(_path(node))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > _LARGEST:
