@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hfkv.errors import ConfigError, HfkvError, InputError
 from hfkv.facts import BaseCard, Facts, read
-from hfkv.modules.built import CONTRADICTED
-from hfkv.reading import describe
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
+from hfkv.facts.identity import CONTRADICTS
+from hfkv.reading import describe, printable
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hfkv.peft.prompts import Prompt, PromptOptions
     from hfkv.pretraining import Pretraining
     from hfkv.source.files import Files, SourceName
+
+    _Figure = TypeVar("_Figure", KVCache, Lora)
 
 __all__ = ["Model", "aload", "aload_many", "load", "load_many"]
 
@@ -132,21 +135,48 @@ class Model:
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-        if not crosscheck or figure.basis != "exact" or not self._contradiction:
-            return figure
-        return replace(figure, basis=CONTRADICTED, notes=(self._contradiction, *figure.notes))
+        return self.judged(figure) if crosscheck else figure
 
     @cached_property
-    def _contradiction(self) -> str:
-        """What the header has otherwise than the class makes of the config; "" where nothing, or
-        where there is nothing to compare."""
+    def agreement(self) -> Agreement:
+        """What came of holding the header against the class and the config: one verdict for the
+        cache and the adapter."""
+        from hfkv.cache.crosscheck import crosscheck
+        from hfkv.cache.recognition import recognize
+
         if self.core.tensors is None:
-            return ""
+            return NOTHING
+        found = NOTHING
         try:
-            built = self.built
-        except HfkvError:
-            return ""
-        return built.reason if built.basis == CONTRADICTED else ""
+            found = self.built.agreement
+        except HfkvError as error:
+            told = f"the class's modules are not known ({error.what})"
+            found = replace(NOTHING, told=printable(told, 300))
+        if not found.differs:
+            try:
+                cache, _ = crosscheck(recognize(self.core).plan, self.core.tensors)
+            except HfkvError:
+                return found
+            # The class's parameters are more than the projections that the cache is of.
+            if cache.differs or found.verdict != "agrees":
+                found = cache
+        return found
+
+    def judged(self, figure: _Figure) -> _Figure:
+        """The figure with the verdict, which where files differ is its first note and basis."""
+        agreement = self.agreement
+        if not agreement.differs:
+            return replace(figure, agreement=agreement)
+        known = {agreement.told, figure.agreement.told}
+        rest: list[str] = [note for note in figure.notes if note not in known]
+        # Whose model it is comes before how its files differ.
+        claims: list[str] = [note for note in rest[:1] if note.startswith(CONTRADICTS)]
+        return replace(
+            figure,
+            agreement=agreement,
+            basis=figure.basis if figure.basis == "inferred" else CONTRADICTED,
+            notes=(*claims, agreement.told, *rest[len(claims) :]),
+        )
 
     def lora(
         self,
@@ -183,7 +213,22 @@ class Model:
             chosen = config
         else:
             chosen = LoraOptions.from_config(config)
-        return count(self.base, chosen, dtype=dtype)
+        self._check_places()
+        return self.judged(count(self.base, chosen, dtype=dtype))
+
+    def _check_places(self) -> None:
+        """Refuse an adapter where the cache is refused for a config whose sizes stand where its
+        class does not look."""
+        from hfkv.cache.misplaced import check_misplaced
+        from hfkv.cache.recognition import recognize
+
+        try:
+            found = recognize(self.core)
+        except HfkvError:
+            return
+        raw = self.core.config or {}
+        reads = found.config.reads
+        check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
 
     def cartridge(self, *, tokens: int, dtype: str = "auto", **options: Any) -> Prompt:
         """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.

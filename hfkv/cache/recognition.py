@@ -11,6 +11,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.classes import config_class, type_of_architecture
 from hfkv.facts.config import Config
+from hfkv.facts.identity import identified
 
 __all__ = ["Recognized", "recognize"]
 
@@ -24,12 +25,14 @@ class Recognized:
         plan: the kinds of all layers.
         basis: ``exact``, ``documented`` or ``inferred``.
         source: where the rule stands; "" for the class itself.
+        claim: what the config contradicts itself in; "" where nothing.
     """
 
     config: Config
     plan: Plan
     basis: str
     source: str
+    claim: str = ""
 
 
 def recognize(facts: Facts) -> Recognized:
@@ -55,11 +58,18 @@ def recognize(facts: Facts) -> Recognized:
         return Recognized(
             config=config, plan=read_off, basis="inferred", source="the checkpoint's shapes"
         )
-    config = Config(facts.config, where=facts.model)
+    config, claimed = identified(facts.config, where=facts.model)
     row = row_of(config)
-    # A config that was not published but derived is not what the row was checked with.
-    basis = "documented" if facts.derived else row.basis
-    return Recognized(config=config, plan=plan(config), basis=basis, source=row.source)
+    # A config that was not published but derived, or that is of two models, is not what the row was
+    # checked with.
+    basis = "documented" if facts.derived or claimed else row.basis
+    return Recognized(
+        config=config,
+        plan=plan(config),
+        basis=basis,
+        source=row.source,
+        claim=claimed.told if claimed else "",
+    )
 
 
 def _nobody_knows(model_type: object, architectures: object) -> bool:

@@ -18,6 +18,7 @@ from hfkv.cache.recognition import recognize
 from hfkv.dtypes import torch_name
 from hfkv.errors import InputError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Read
 from hfkv.json_value import attributes
 
@@ -33,13 +34,15 @@ class KVCache:
         bytes: all of it, after ``tokens`` tokens in each of ``batch`` sequences.
         tokens, batch: the question.
         dtype: element type (torch's name) of what the model does not pin to another.
-        basis: ``exact``, ``documented`` or ``inferred``.
+        basis: ``exact``, ``documented``, ``inferred``, or ``contradicted`` where the checkpoint is
+            not what config.json says.
         bytes_per_token: what the next token adds, for all sequences of the batch together.
         constant_bytes: what is there before the first token.
         plan: the kinds of all layers.
         convention: what is stored for them; ``layers`` are its tensors.
         encoder_tokens: the length of the encoder's output that is kept, where there can be one.
         reads: the config keys that were read, with where each value came from.
+        agreement: what came of holding the checkpoint against the config.
         rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
     """
@@ -60,6 +63,7 @@ class KVCache:
     encoder_tokens: int | None = None
     reads: tuple[Read, ...] = field(default=(), repr=False)
     rows: tuple[str, ...] = field(default=(), repr=False)
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -117,6 +121,7 @@ class KVCache:
             "model bytes tokens batch dtype engine basis bytes_per_token average_bytes_per_token "
             "constant_bytes notes",
         )
+        value["crosscheck"] = self.agreement.to_json()
         if self.encoder_tokens is not None:
             value["encoder_tokens"] = self.encoder_tokens
         if layers:
@@ -139,7 +144,6 @@ def kv_cache(
         InputError: an argument is not usable.
         UnsupportedError: the architecture is not known, or there is no config.
         ConfigError: the config cannot be read.
-        CrosscheckError: the checkpoint's shapes disagree (unless ``crosscheck`` is False).
     """
     _check(tokens, batch)
     found = recognize(facts)
@@ -150,8 +154,12 @@ def kv_cache(
     element, notes = cache_dtype(facts, config, dtype)
     derived = (facts.derived,) if facts.derived else ()
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
+    agreement, basis = NOTHING, found.basis
     if crosscheck and facts.tensors is not None:
-        notes += check_shapes(plan, facts.tensors, where=facts.model)
+        agreement, beyond = check_shapes(plan, facts.tensors)
+        notes += beyond
+        if agreement.differs:
+            basis, notes = CONTRADICTED, (agreement.told, *notes)
     assert facts.config is not None
     notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)
 
@@ -166,7 +174,7 @@ def kv_cache(
         tokens=tokens,
         batch=batch,
         dtype=torch_name(element),
-        basis=found.basis,
+        basis=basis,
         bytes_per_token=at(tokens + 1) - total,
         constant_bytes=at(0),
         plan=plan,
@@ -176,7 +184,8 @@ def kv_cache(
         encoder_tokens=length,
         reads=reads,
         rows=tuple(dict.fromkeys((config.model_type, config.text().model_type))),
-        notes=notes,
+        agreement=agreement,
+        notes=(found.claim, *notes) if found.claim else notes,
     )
 
 

@@ -13,7 +13,7 @@ from hfkv.check.document import Document
 from hfkv.check.finding import At, Finding, said
 from hfkv.check.models import read_folder
 from hfkv.check.text.places import KeyPath
-from hfkv.errors import CrosscheckError, HeaderError, HfkvError, UnsupportedError
+from hfkv.errors import HeaderError, HfkvError, UnsupportedError
 from hfkv.facts import Facts, read
 from hfkv.model import Model
 from hfkv.reading import printable
@@ -53,16 +53,18 @@ def check_config(document: Document) -> Iterator[Finding]:
             name = printable(found.config.model_type)
             text = f"the model_type '{name}' is not known here, only its shapes"
             yield at("HFKV401", text, note=True)
-        Model(facts).kv_cache(
+        figure = Model(facts).kv_cache(
             tokens=1,
             dtype="auto" if _has_dtype(facts) else "bf16",
             encoder_tokens=1 if found.plan.crosses else None,
         )
+        if figure.agreement.differs:
+            yield at("HFKV403", printable(figure.agreement.told, 1000))
     except UnsupportedError as error:
         if _without_row(files):
             return  # an encoder keeps none, and of any other type nobody asked
         yield at("HFKV401", said(error), note=True)
-    except (CrosscheckError, HeaderError) as error:
+    except HeaderError as error:
         text = str(error).replace(f"{folder}/", "").removeprefix(f"{document.path}: ")
         yield at("HFKV403", printable(text, 1000))
     except HfkvError as error:

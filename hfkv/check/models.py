@@ -37,7 +37,8 @@ class Kept(Model):
         encoder_tokens: int | None = None,
         crosscheck: bool = True,
     ) -> KVCache:
-        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check.
+        """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check,
+        and all of them its verdict.
 
         Raises:
             HfkvError: as there.
@@ -47,11 +48,12 @@ class Kept(Model):
             batch=batch,
             dtype=dtype,
             encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck and "_agrees" not in self.__dict__,
+            crosscheck=crosscheck and "_held" not in self.__dict__,
         )
-        if crosscheck:
-            self.__dict__["_agrees"] = True
-        return figure
+        if not crosscheck:
+            return figure
+        self.__dict__["_held"] = True
+        return self.judged(figure)
 
 
 class Unavailable(Exception):  # noqa: N818 - not an error of the package: it never leaves it

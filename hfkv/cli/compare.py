@@ -19,6 +19,7 @@ from hfkv.cli.options import (
     with_pretraining,
 )
 from hfkv.cli.output import emit, waiting
+from hfkv.cli.strict import doubt, strict_option
 from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     help="Also compare a PEFT cartridge: a trained KV cache of so many virtual tokens.",
 )
 @pretraining_option
+@strict_option
 @source_options
 @format_options
 def compare(
     models: tuple[str, ...],
     rank: int,
     pretraining_tokens: int | None,
+    strict: bool,
     revision: str | None,
     source: str,
     token: str | None,
@@ -85,7 +88,11 @@ def compare(
     for item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
             click.echo(f"Error: {printable(reason, 4000)}", err=True)
-    return int(any(isinstance(item, HfkvError) or _refusals(item) for item in results))
+    doubts = [reason for item in found for reason in _doubts(item)] if strict else []
+    for reason in doubts:
+        click.echo(f"Error: {printable(reason, 4000)}", err=True)
+    refused = any(isinstance(item, HfkvError) or _refusals(item) for item in results)
+    return int(refused or bool(doubts))
 
 
 def _failure(name: str, error: HfkvError) -> dict[str, Any]:
@@ -98,6 +105,16 @@ def _refusals(item: Comparison) -> list[str]:
         f"no {name} figure: {item.reasons[name]}"
         for name in ("kv_cache", "lora", "cartridge")
         if name in item.reasons
+    ]
+
+
+def _doubts(item: Comparison) -> list[str]:
+    """What ``--strict`` does not let pass."""
+    figures = {"kv_cache": item.kv_cache, "lora": item.lora, "cartridge": item.cartridge}
+    return [
+        f"{item.model.model}: {name}: {why} (--strict)"
+        for name, figure in figures.items()
+        if figure is not None and (why := doubt(figure))
     ]
 
 

@@ -16,6 +16,7 @@ from hfkv.cli.options import (
     tokens_option,
 )
 from hfkv.cli.output import emit, read_model
+from hfkv.cli.strict import require_exact, strict_option
 
 
 @click.command()
@@ -33,6 +34,7 @@ from hfkv.cli.output import emit, read_model
     show_default=True,
     help="live: ask the installed transformers, on the meta device; needs hfkv[verify].",
 )
+@strict_option
 @source_options
 @format_options
 def kv(
@@ -46,6 +48,7 @@ def kv(
     fit: int | None,
     explain: bool,
     basis: str,
+    strict: bool,
     **place: Any,
 ) -> int:
     """The KV cache of MODEL after --tokens tokens, to the byte.
@@ -74,6 +77,8 @@ def kv(
     else:
         arguments["crosscheck"] = crosscheck
         figure = loaded.kv_cache(tokens=tokens, **arguments)
+    if strict:
+        require_exact(figure)
     fits: int | None = None
     if fit is not None:
         fits = figure.curve.fit(fit)
@@ -88,6 +93,7 @@ def kv(
         output,
         value,
         sheets=lambda: sheets(figure, by_layer=by_layer, fit=fit, fits=fits, explain=explain),
-        quiet=lambda: [str(figure.bytes) if fit is None else str(fits if fits is not None else 0)],
+        # A budget that no number of tokens fills has no largest number: its name is JSON's null.
+        quiet=lambda: [str(figure.bytes if fit is None else "unlimited" if fits is None else fits)],
     )
     return 0

@@ -10,6 +10,7 @@ import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
 from hfkv.cli.output import emit, read_model, waiting
+from hfkv.cli.strict import require_exact, strict_option
 from hfkv.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _names(text: str) -> list[str]:
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
+@strict_option
 @source_options
 @format_options
 @click.pass_context
@@ -63,6 +65,7 @@ def lora(
     basis: str,
     by_layer: bool,
     snippet: bool,
+    strict: bool,
     revision: str | None,
     source: str,
     token: str | None,
@@ -101,6 +104,8 @@ def lora(
     else:
         chosen = LoraOptions.from_options(r=rank, target_modules=target_modules, **options)
         figure = _count(loaded, chosen, lora_dtype, basis, output)
+    if strict:
+        require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
         return 0

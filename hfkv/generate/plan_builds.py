@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ __all__ = ["Sample", "plain", "sample", "without_values"]
 
 #: Patterns of parameters to the sizes that were found for them.
 Formulas = dict[str, set[tuple[Any, ...]]]
+#: Keys of single tokens, which no module is made of.
+_TOKEN = re.compile(r"_token_(id|index)$")
 #: Seconds until a build is taken to be endless.
 _PATIENCE = 3
 
@@ -175,7 +178,7 @@ def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
     found = {}
     for path, key in space.keys.items():
         stated = not key.types and value_at(made.values, path) is not ...
-        if key.part or stated or made.read(path) is not None:
+        if key.part or stated or made.read(path) is not None or _TOKEN.search(path):
             continue
         value = config
         for name in path.split("."):

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from hfkv.generate.plan_keys import Key
@@ -220,6 +221,7 @@ class Space:
                 found[key] = value
         return found
 
+    @cached_property
     def types_of_parts(self) -> dict[str, list[str]]:
         """For each nested config the names of types under which the class makes the same of it;
         ``"*"`` where any name is one."""

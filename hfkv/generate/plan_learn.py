@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["learn"]
 
+#: Of how many values one that the class fills in may be.
+_LITERALS = 8
 #: Which sorts of test are tried, and how deep a tree of them may be: 1 is about the config, 2 about
 #: an index as well, 3 about an index and two keys.
 _STAGES = ((0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (2, 3), (3, 3), (1, 5), (2, 5), (3, 6))
@@ -43,7 +45,7 @@ def learn(space: Space, samples: list[Sample], *, partly: bool = False) -> dict[
         text = json.dumps([content, filled])
         defaults = {k: v for k, v in space.defaults.items() if re.search(rf"\b{k}\b", text)}
         return {
-            "parts": space.types_of_parts(),
+            "parts": space.types_of_parts,
             "keys": {},
             "defaults": defaults,
             "filled": filled,
@@ -227,6 +229,10 @@ class _Learner:
         for bit, (_, value) in enumerate(seen):
             text = json.dumps(value)
             covers[text] = covers.get(text, 0) | 1 << bit
+        if len(covers) > _LITERALS:
+            raise UnlearnedError(
+                "it is one of too many values, and a part of another's most likely"
+            )
         labels = [(json.loads(text), cover) for text, cover in covers.items()]
         return self._grow(labels, stem, [place for place, _ in seen], depth)
 

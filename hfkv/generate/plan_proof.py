@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.errors import HfkvError
@@ -27,17 +30,34 @@ from hfkv.modules.class_plan import (
 )
 from hfkv.modules.table import own_config
 
-__all__ = ["Proof", "difference", "prove", "pruned", "seen_keys"]
+__all__ = ["Memory", "Proof", "difference", "prove", "pruned", "seen_keys"]
+
+Values = dict[str, Any]
 
 
-def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
-    """What of the model differs from what the plan says of its config file; "" where nothing."""
-    config = own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
-    built = planned(plan, config, model_type=model.config.model_type)
-    mine = {
-        item.name: (item.kind, dict(item.parameters), item.transposed, item.groups)
-        for item in built.modules
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a built model holds, as far as a plan speaks of it.
+
+    Attributes:
+        model_type: of its config.
+        modules: name to kind, own parameters' shapes, whether transposed, and groups.
+        loose: its own parameters.
+        tied: parameter to the one whose storage it shares.
+        embeddings: names of the input and the output embedding.
+        total: elements of all parameters.
+    """
+
+    model_type: str
+    modules: Mapping[str, Any]
+    loose: Mapping[str, Any]
+    tied: Mapping[str, str]
+    embeddings: tuple[str | None, str | None]
+    total: int
+
+
+def held_by(model: Any) -> Held:
+    """What a model holds."""
     theirs: dict[str, Any] = {}
     loose: dict[str, Any] = {}
     tied: dict[str, str] = {}
@@ -54,39 +74,86 @@ def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
         kept = first.setdefault(id(parameter), name)
         if kept != name:
             tied[name] = kept
-    for name in [*theirs, *mine]:
-        if mine.get(name) != theirs.get(name):
-            return f"{name} is {theirs.get(name)}, planned was {mine.get(name)}"
-    if dict(built.loose) != loose:
-        return f"the model itself holds {loose}, planned was {dict(built.loose)}"
-    if dict(built.tied) != tied:
-        return f"tied are {tied}, planned was {dict(built.tied)}"
-    for said, getter in (
-        (built.input, model.get_input_embeddings),
-        (built.output, model.get_output_embeddings),
-    ):
-        if said != name_of(model, getter):
-            return f"an embedding is {name_of(model, getter)}, planned was {said}"
-    total = sum(math.prod(parameter.shape) for parameter in model.parameters())
-    if sum(built.elements().values()) != total:
-        return f"it has {total:,} parameters, planned were {sum(built.elements().values()):,}"
+    return Held(
+        model_type=model.config.model_type,
+        modules=theirs,
+        loose=loose,
+        tied=tied,
+        embeddings=(
+            name_of(model, model.get_input_embeddings),
+            name_of(model, model.get_output_embeddings),
+        ),
+        total=sum(math.prod(parameter.shape) for parameter in model.parameters()),
+    )
+
+
+def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
+    """What of the model differs from what the plan says of its config file; "" where nothing."""
+    return differs(raw, held_by(model), plan)
+
+
+def differs(raw: Mapping[str, Any], held: Held, plan: ClassPlan) -> str:
+    """The same of what a model was seen to hold."""
+    config = own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
+    built = planned(plan, config, model_type=held.model_type)
+    mine = {
+        item.name: (item.kind, dict(item.parameters), item.transposed, item.groups)
+        for item in built.modules
+    }
+    for name in [*held.modules, *mine]:
+        if mine.get(name) != held.modules.get(name):
+            return f"{name} is {held.modules.get(name)}, planned was {mine.get(name)}"
+    if dict(built.loose) != held.loose:
+        return f"the model itself holds {held.loose}, planned was {dict(built.loose)}"
+    if dict(built.tied) != held.tied:
+        return f"tied are {held.tied}, planned was {dict(built.tied)}"
+    for said, known in zip((built.input, built.output), held.embeddings, strict=True):
+        if said != known:
+            return f"an embedding is {known}, planned was {said}"
+    if sum(built.elements().values()) != held.total:
+        return f"it has {held.total:,} parameters, planned were {sum(built.elements().values()):,}"
     return ""
 
 
+@dataclass(slots=True)
+class Memory:
+    """What was shown to the class in earlier proofs of its plans.
+
+    Attributes:
+        shown: configs that no plan was learned from, with what the class made of them.
+        aimed: those of them that were made for a leaf of a tree.
+        alone: keys, and keys with a word, that were shown by themselves.
+    """
+
+    shown: list[tuple[Values, Held]] = field(default_factory=list)
+    aimed: list[Values] = field(default_factory=list)
+    alone: set[Any] = field(default_factory=set)
+
+
 def prove(
-    space: Space, content: Mapping[str, Any], pool: list[Values], chance: random.Random, count: int
+    space: Space,
+    content: Mapping[str, Any],
+    pool: list[Values],
+    chance: random.Random,
+    count: int,
+    memory: Memory,
 ) -> Proof:
     """Try to refute a plan.
 
     Args:
         pool: configs that the class takes.
         count: how many random configs must bear the plan out, beside those that are aimed at it.
+        memory: of earlier proofs, which is added to. What refutes this plan is forgotten: the next
+            one is learned from it.
     """
-    proof = Proof(space, ClassPlan.parse(space.name, {**content, "keys": {}, "parts": {}}))
+    plan = ClassPlan.parse(space.name, {**content, "keys": {}, "parts": {}})
+    proof = Proof(space, plan, memory)
+    proof.recall()
+    if proof.wrong:
+        return proof
     proof.show(space.first())
     proof.show(pool[0])
-    for values in _singly(space, pool, chance):
-        proof.show(values)
+    _singly(proof, pool, chance)
     known = len(proof.good)
     for _ in range(12 * count):
         if len(proof.good) >= known + count or len(proof.wrong) >= _ENOUGH:
@@ -101,7 +168,6 @@ def prove(
     return proof
 
 
-Values = dict[str, Any]
 #: Counterexamples after which a plan need not be refuted further.
 _ENOUGH = 40
 #: How often each leaf of each tree must be borne out, and how many configs are tried for it.
@@ -121,45 +187,80 @@ class Proof:
         wrong: configs that refute the plan.
         good: those that bear it out.
         reason: what is wrong with the first of them, or "".
+        built: how many models were built.
         proved: groups of like trees, by their tests, to the leaves that were borne out.
     """
 
-    def __init__(self, space: Space, plan: ClassPlan) -> None:
-        self.space, self.plan = space, plan
+    def __init__(self, space: Space, plan: ClassPlan, memory: Memory) -> None:
+        self.space, self.plan, self.memory = space, plan, memory
         self.wrong: list[Values] = []
         self.good: list[Values] = []
         self.reason = ""
-        self.proved: dict[str, dict[str, int]] = {}
+        self.proved: dict[str, Counter[str]] = {}
+        self.built = 0
+
+    def recall(self) -> None:
+        """Judge the plan by all that was shown before."""
+        shown, self.memory.shown = self.memory.shown, []
+        for values, held in shown:
+            if self.space.takes(values):
+                self._judge(values, held)
 
     def show(self, values: Values) -> bool:
         """Whether the class takes it and the plan is right."""
         model = plain(self.space, values) if self.space.takes(values) else None
         if model is None:
             return False
+        self.built += 1
+        return self._judge(values, held_by(model))
+
+    def _judge(self, values: Values, held: Held) -> bool:
         try:
-            said = difference(self.space.wrap(values), model, self.plan)
+            said = differs(self.space.wrap(values), held, self.plan)
         except UnprovedError:
+            self.memory.shown.append((values, held))
             return False  # the plan claims nothing of it
         except HfkvError as error:
             said = str(error)
-        self.reason = self.reason or said
-        (self.wrong if said else self.good).append(values)
+        if said:
+            self.reason = self.reason or said
+            self.wrong.append(values)
+        else:
+            self.memory.shown.append((values, held))
+            self.good.append(values)
         return not said
 
 
-def _singly(space: Space, pool: list[Values], chance: random.Random) -> Iterator[Values]:
-    """Each key by itself, and each word that a key was seen with."""
-    for path in list(space.keys):
-        for start in (pool[0], chance.choice(pool)):
-            yield space.change(start, [path], chance)
-    for path in list(space.keys)[::4]:
-        yield space.change(space.first(), [path], chance)
+def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
+    """Show each key by itself, and each word that a key was seen with, once over all proofs."""
+    space, alone = proof.space, proof.memory.alone
+    for place, path in enumerate(list(space.keys)):
+        if path in alone:
+            continue
+        alone.add(path)
+        for start in (pool[0], chance.choice(pool), *([space.first()] if place % 4 == 0 else [])):
+            proof.show(space.change(start, [path], chance))
+    words: dict[str, list[str]] = {}
     for path, key in list(space.keys.items()):
-        for word in key.spoken():
-            if word is not ...:
-                spoken = put(chance.choice(pool), path, word)
-                yield spoken
-                yield space.saved(spoken) or spoken
+        words[path] = [
+            word for word in key.spoken() if word is not ... and (path, word) not in alone
+        ]
+        alone.update((path, word) for word in words[path])
+    for turn in range(max(map(len, words.values()), default=0)):
+        said = {path: own[turn] for path, own in words.items() if turn < len(own)}
+        # Most words are those of activations, which any number of keys may have at once.
+        together = chance.choice(pool)
+        for path, word in said.items():
+            together = put(together, path, word)
+        before = proof.built
+        proof.show(together)
+        for values in (
+            []
+            if proof.built > before
+            else [put(chance.choice(pool), path, word) for path, word in said.items()]
+        ):
+            proof.show(values)
+            proof.show(space.saved(values) or values)
 
 
 def _aim(
@@ -177,28 +278,46 @@ def _aim(
             lengths = [part for name, part in content["lengths"].items() if name in pattern]
             words.update(re.findall(r"[\w.]+", json.dumps([tree, lengths])))
     bases = [*pool, *proof.good]
+    # What was aimed at earlier plans, and bears this one out, need not be built again.
+    kept = [values for values in proof.memory.aimed if values in proof.good]
+    proof.memory.aimed = kept
+    aimed = [view for values in kept if (view := _View.of(proof, values))]
+    others: list[_View] = []
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
         tests = json.loads(key)
-        hits = proof.proved.setdefault(key, {})
+        hits = proof.proved.setdefault(key, Counter())
+
+        for view in aimed:
+            hits.update(view.leaves(tree, patterns))
         for leaf in _paths(tree):
             tries = built = 0
-            while hits.get(leaf, 0) < _HITS and tries < _TRIES and built < _BUILT:
+            while hits[leaf] < _HITS and tries < _TRIES and built < _BUILT:
                 if len(proof.wrong) >= _ENOUGH:
                     return
                 tries += 1
                 values = _aimed(space, tests, paths, chance.choice(bases), chance)
-                reached = _reached(proof, tree, patterns, values)
-                built += leaf in reached
-                if leaf in reached and proof.show(values):
-                    for other in reached:
-                        hits[other] = hits.get(other, 0) + 1
+                view = _View.of(proof, values)
+                if view is None or leaf not in view.leaves(tree, patterns):
+                    continue
+                before = proof.built
+                if proof.show(values):
+                    proof.memory.aimed.append(values)
+                    hits.update(view.leaves(tree, patterns))
+                built += proof.built - before
+            if not hits[leaf]:
+                # The class takes few such configs; those that it took by chance bear it out too.
+                others = others or [v for item in proof.good if (v := _View.of(proof, item))]
+                borne = (leaf in view.leaves(tree, patterns) for view in others)
+                hits[leaf] = sum(itertools.islice(filter(None, borne), _HITS))
 
 
 def _aimed(
     space: Space, tests: list[Any], paths: list[str], start: Values, chance: random.Random
 ) -> Values:
-    values = space.change(start, paths, chance)
+    # With every key at random a class with many demands takes hardly any config.
+    share = chance.choice((0.3, 0.6, 1.0, 1.0))
+    values = space.change(start, [path for path in paths if chance.random() < share], chance)
     for test in tests:
         if test[0] in ("is", "over") and chance.random() < 0.5:
             value = test[2] + 1 if test[0] == "over" else test[2]
@@ -214,26 +333,48 @@ def _aimed(
     return values
 
 
-def _reached(proof: Proof, tree: Any, patterns: set[str], values: Values) -> set[str]:
-    raw = json.loads(json.dumps(proof.space.wrap(values)))
-    try:
-        config = own_config(Config(raw, where="config.json"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """A config as a plan reads it.
+
+    Attributes:
+        read, given: reads of it with what the class fills in, and without.
+        indices: those of the names.
+    """
+
+    read: Any
+    given: Any
+    indices: Indices
+
+    @classmethod
+    def of(cls, proof: Proof, values: Values) -> _View | None:
+        """None where the plan cannot read it."""
+        try:
+            raw = json.loads(json.dumps(proof.space.wrap(values)))
+            config = own_config(Config(raw, where="config.json"))
+        except HfkvError:
+            return None
         read = proof.plan.reader(config)
         given = reader(config, defaults=proof.plan.defaults)
-        indices = Indices(proof.plan, read)
-        reached = set()
-        for pattern in patterns:
-            if not pattern.startswith(_FILLED):
-                reached |= {_path(tree, read, index) for index in indices.of(pattern)[:64]}
-                continue
-            what, key = pattern.removeprefix(_FILLED).split()
-            if given(key) is None:
-                count = len(read(key) or ()) if what == "item" else 0
-                places = [(place,) for place in range(count)] if what == "item" else [()]
-                reached |= {_path(tree, given, place) for place in places[:64]}
+        return cls(read=read, given=given, indices=Indices(proof.plan, read))
+
+    def leaves(self, tree: Any, patterns: set[str]) -> set[str]:
+        """Paths of the leaves that a tree comes to for names of these patterns."""
+        reached: set[str] = set()
+        try:
+            for pattern in patterns:
+                if not pattern.startswith(_FILLED):
+                    places = self.indices.of(pattern)[:64]
+                    reached |= {_path(tree, self.read, index) for index in places}
+                    continue
+                what, key = pattern.removeprefix(_FILLED).split()
+                if self.given(key) is None:
+                    count = len(self.read(key) or ()) if what == "item" else 0
+                    items = [(place,) for place in range(count)] if what == "item" else [()]
+                    reached |= {_path(tree, self.given, place) for place in items[:64]}
+        except HfkvError:
+            return set()
         return reached
-    except HfkvError:
-        return set()
 
 
 def _trees(content: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:

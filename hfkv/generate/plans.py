@@ -22,7 +22,7 @@ from hfkv.generate.plan_configs import Space, near, put, sorts_of, space_of, val
 from hfkv.generate.plan_keys import weighty_activations
 from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
-from hfkv.generate.plan_proof import prove, pruned, seen_keys
+from hfkv.generate.plan_proof import Memory, prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
 
 __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_multiples"]
@@ -103,7 +103,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 pool.append(saved if again is not None else found.values)
     samples += _nulls(space, samples, chance)
     samples += _activated(space, samples, chance)
-    reason, partly = "", False
+    reason, partly, memory = "", False, Memory()
     for _ in range(ROUNDS):
         read = set(space.keys)
         content = learn(space, samples, partly=partly)
@@ -116,7 +116,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
         if "refused" in content:
             return {"refused": content["refused"]}
         pool = [item.values for item in samples if item.values != space.first()] or pool
-        proof = prove(space, content, pool, chance, proved)
+        proof = prove(space, content, pool, chance, proved, memory)
         wrong, reason = proof.wrong, proof.reason
         late = sorted(space.keys.keys() - read)
         if not reason and late:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any
 
 from hfkv.cache import CacheTensor, KVCache, kv_cache
-from hfkv.errors import ConfigError, CrosscheckError, UnsupportedError
+from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.json_value import attributes
 from hfkv.live.kv_cache import LiveModel, live_kv_cache
@@ -140,7 +140,7 @@ def verify(
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
         )
-    except (UnsupportedError, ConfigError, CrosscheckError) as error:
+    except (UnsupportedError, ConfigError) as error:
         reason = str(error)
     if planned is not None and tokens is None:
         longest = max([usual, *(b + 2 for b in planned.curve.bends if b < _LONGEST)])

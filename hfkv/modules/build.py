@@ -16,7 +16,9 @@ from dataclasses import replace
 
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import Agreement
 from hfkv.facts.config import Config
+from hfkv.facts.identity import Claim, identified
 from hfkv.modules.built import Built
 from hfkv.modules.table import has_table
 
@@ -36,7 +38,31 @@ def build(facts: Facts) -> Built:
             tells; the weights are packed in a way that loses their sizes; or a part of the model
             is of a type whose table does not fit.
     """
-    config = config_of(facts)
+    config, claimed = _identified(facts)
+    built = _built(facts, config)
+    if claimed is None:
+        return built
+    if claimed.model_type is None and built.agreement.differs:
+        # The class named is not known, and these are not the weights of that of the type.
+        built = replace(_unclaimed(facts, claimed.named), model_type=built.model_type)
+    return replace(
+        built,
+        basis="documented" if built.basis == "exact" else built.basis,
+        claim=claimed.told if claimed.model_type or built.basis != "inferred" else claimed.alone,
+    )
+
+
+def _unclaimed(facts: Facts, named: str) -> Built:
+    from hfkv.modules.documented import by_header
+    from hfkv.modules.packed import unpack
+
+    assert facts.config is not None
+    assert facts.tensors is not None
+    tensors, _ = unpack(facts, facts.tensors)
+    return by_header(named, facts.config, tensors, facts.model)
+
+
+def _built(facts: Facts, config: Config) -> Built:
     # Each way is imported where it is gone: most models need one of the four.
     if facts.tensors is None:
         return _without_header(facts, config)
@@ -58,7 +84,16 @@ def build(facts: Facts) -> Built:
     from hfkv.modules.documented import by_header
 
     built = by_header(config.model_type, config.raw, tensors, facts.model)
-    return replace(built, reason="; ".join(filter(None, (built.reason, note))))
+    return replace(
+        built,
+        reason="; ".join(filter(None, (built.reason, note))),
+        agreement=Agreement(
+            verdict="agrees" if built.basis == "documented" else "nothing to compare",
+            told="the header's names and shapes are those of the rule"
+            if built.basis == "documented"
+            else "all that is known is the header's own",
+        ),
+    )
 
 
 def _without_header(facts: Facts, config: Config) -> Built:
@@ -85,13 +120,17 @@ def _without_header(facts: Facts, config: Config) -> Built:
 
 
 def config_of(facts: Facts) -> Config:
-    """The reader of a model's config.
+    """The reader of a model's config, as one of the class that it names.
 
     Raises:
         UnsupportedError: there is no config.
     """
+    return _identified(facts)[0]
+
+
+def _identified(facts: Facts) -> tuple[Config, Claim | None]:
     if facts.config is None:
         raise UnsupportedError(
             facts.missing.get("config.json", "there is no config.json"), where=facts.model
         )
-    return Config(facts.config, where=facts.model)
+    return identified(facts.config, where=facts.model)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hfkv.facts.agreement import NOTHING, Agreement
+
 __all__ = [
     "CONVOLUTIONS",
     "LINEAR",
@@ -62,10 +64,6 @@ class Module:
         return (first, second) if self.kind in ("embedding", "Conv1D") else (second, first)
 
 
-#: The basis of a figure whose class, config and header do not agree.
-CONTRADICTED = "contradicted"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What transformers would build.
@@ -84,6 +82,8 @@ class Built:
         loose: parameters of the model itself, outside all modules.
         basis: how this is known.
         reason: why it is not ``exact``, or "".
+        agreement: what came of holding the header against the class.
+        claim: what the config contradicts itself in, as to whose model it is; "" where nothing.
     """
 
     model_type: str
@@ -99,6 +99,8 @@ class Built:
     loose: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     basis: str = "exact"
     reason: str = ""
+    agreement: Agreement = NOTHING
+    claim: str = ""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of all parameters by full name."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hfkv.errors import UnsupportedError
+from hfkv.facts.agreement import CONTRADICTED, Agreement
 from hfkv.facts.config import Config
 from hfkv.modules.agreement import (
     Difference,
@@ -16,7 +17,7 @@ from hfkv.modules.agreement import (
     is_weight,
     unexpected,
 )
-from hfkv.modules.built import CONTRADICTED, CONVOLUTIONS, Built, Module, walk_key
+from hfkv.modules.built import CONVOLUTIONS, Built, Module, walk_key
 from hfkv.modules.conversion import Index, Loaded, Shape, load_names
 from hfkv.modules.geometry import groups_by_config, restore, size_by_config
 from hfkv.modules.table import ModuleRow, Table, ignored_by, nested_at, table_of
@@ -56,11 +57,18 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
         from hfkv.modules.composites import with_parts
 
         table = with_parts(table, own)
+    # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
+    # difference of the file's.
+    packed = bool(note)
+    planned = None if packed else _planned(config)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
         for parameter in row.parameters
     )
+    if planned is not None:
+        # The table was made of the class's defaults and what was tried beside them.
+        known |= {template(name)[0] for name in planned.shapes()}
     loaded = load_names(
         tensors,
         table.conversions,
@@ -71,10 +79,6 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     for pattern, keys in _NEVER_SAVED.get(table.architecture, {}).items():
         loaded.shapes.setdefault(pattern, {(): tuple(own.int(key) for key in keys)})
     _drop_uncounted(loaded, table, own)
-    # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
-    # difference of the file's.
-    packed = bool(note)
-    planned = None if packed else _planned(config)
     if restore(loaded, table, own, where, None if planned is None else planned.shapes):
         note = (
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
@@ -96,9 +100,21 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
         # What is built is the class's own, whatever the file holds.
         built, differs = planned, difference(planned, loaded, ignored)
     if not differs:
-        return replace(built, basis=basis, reason=note)
-    reasons = (differs.told(table.architecture), note)
-    return replace(built, basis=CONTRADICTED, reason="; ".join(filter(None, reasons)))
+        held = sum(map(len, loaded.shapes.values()))
+        told = (
+            f"{held:,} parameters of the header are those of {table.architecture}"
+            if planned is not None
+            else f"{held:,} parameters of the header are those that {table.architecture} can have"
+        )
+        agreement = Agreement(verdict="agrees", told=f"{told} ({note})" if note else told)
+        return replace(built, basis=basis, reason=note, agreement=agreement)
+    told = differs.told(table.architecture)
+    return replace(
+        built,
+        basis=CONTRADICTED,
+        reason="; ".join(filter(None, (told, note))),
+        agreement=Agreement(verdict="differs", told=told),
+    )
 
 
 def _planned(config: Config) -> Built | None:

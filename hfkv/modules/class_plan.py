@@ -44,6 +44,11 @@ _MOST = 1_000_000
 UNPROVED = "?"
 #: Sorts of number among the sorts of value.
 _NUMBERS = {"int", "zero", "negative", "float"}
+#: Names of numbers that no module is made of: of positions, norms, noise and losses.
+_NO_SIZE = re.compile(
+    r"(?:^|[_.])(?:rope|theta|eps|epsilon|dropout|pdrop|initializer|std|freq|coef|softcap|softcapping"
+    r"|temperature|momentum|scaling)(?:_|$)"
+)
 _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
 
 
@@ -434,9 +439,11 @@ def _check(plan: ClassPlan, config: Config) -> None:
 
 
 def _is_any_number(plan: ClassPlan, path: str, kind: str) -> bool:
-    """Whether a key may be any number: it was several sorts of them in the proof, and nothing in
-    the plan depends on it."""
-    if kind not in _NUMBERS or len(_NUMBERS & set(plan.keys[path]["kinds"])) < 2:
+    """Whether a key may be any number: nothing in the plan depends on it, and it was several sorts
+    of number in the proof, or is by its name none that counts or measures anything."""
+    if kind not in _NUMBERS:
+        return False
+    if len(_NUMBERS & set(plan.keys[path]["kinds"])) < 2 and not _NO_SIZE.search(path):
         return False
     parts = (plan.modules, plan.parameters, plan.lengths, plan.filled, plan.tied)
     text = str((*parts, plan.input, plan.output, plan.multiples))

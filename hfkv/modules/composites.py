@@ -18,10 +18,12 @@ from hfkv.reading import printable
 
 __all__ = ["with_parts"]
 
-#: Names that a class takes for another type (``Kimi_K25Config.__post_init__`` of transformers
-#: 5.23.0): (type, key) to the file's name to the type that is built.
+#: Names that a class takes for another type (``__post_init__`` of ``Kimi_K25Config`` and of
+#: ``Exaone4_5_Config`` of transformers 5.23.0): (type, key) to the file's name to the type that is
+#: built.
 ALIASES: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("kimi_k25", "text_config"): {"kimi_k2": "deepseek_v3"}
+    ("exaone4_5", "text_config"): {"exaone4_5_text": "exaone4"},
+    ("kimi_k25", "text_config"): {"kimi_k2": "deepseek_v3"},
 }
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from hfkv.comparison import Comparison
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes, format_count
 
@@ -178,6 +179,8 @@ def _notes(item: Comparison) -> list[str]:
         f"no {name.replace('_', ' ')}: {printable(reason, 600)}"
         for name, reason in item.reasons.items()
     ]
+    if (judged := item.kv_cache or item.lora) is not None:
+        lines.append(crosscheck_line(judged.agreement))
     if item.lora is not None:
         lines += [f"note: {printable(note, 400)}" for note in item.lora.notes]
     if item.kv_cache is not None:
@@ -189,6 +192,11 @@ def _notes(item: Comparison) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _verdict(item: Comparison) -> str:
+    judged = item.kv_cache or item.lora
+    return "-" if judged is None else judged.agreement.verdict
+
+
 def _several(items: Sequence[Comparison]) -> Sheet:
     def row(name: str, cells: Sequence[str]) -> tuple[str, ...]:
         return (name, *cells)
@@ -198,6 +206,7 @@ def _several(items: Sequence[Comparison]) -> Sheet:
 
     rows = [
         row("source", [source_line(item).split(",")[0] for item in items]),
+        row("crosscheck", [_verdict(item) for item in items]),
         row("KV cache, bytes", [_int(item.kv_cache, "bytes") for item in items]),
         row("  per token", [_value(item.context_bytes_per_token) for item in items]),
         row("  next token", [_int(item.kv_cache, "bytes_per_token") for item in items]),

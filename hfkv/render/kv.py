@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hfkv.cache.explain import grouped, ranges
 from hfkv.dtypes import torch_name
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes
 
@@ -29,7 +30,9 @@ def sheets(
     lines: list[str] = []
     if fit is not None:
         title = (
-            f"{name}: no token fits in {format_bytes(fit)}"
+            f"{name}: any number of tokens fits in {format_bytes(fit)} ({fit:,} B)"
+            if fits is None
+            else f"{name}: no token fits in {format_bytes(fit)}"
             if not fits
             else f"{name}: {fits:,} tokens fit in {format_bytes(fit)} ({fit:,} B)"
         )
@@ -47,6 +50,7 @@ def sheets(
         ("convention", figure.engine),
         ("how known", figure.basis),
     ]
+    lines.append(crosscheck_line(figure.agreement))
     lines += [f"note: {printable(note, 600)}" for note in figure.notes]
     found = [Sheet(title=title, columns=("figure", "value"), rows=rows, lines=lines)]
     if by_layer:

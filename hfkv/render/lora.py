@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hfkv.reading import printable
+from hfkv.render.crosscheck import crosscheck_line
 from hfkv.render.sheet import Sheet
 from hfkv.units import format_bytes
 
@@ -47,6 +48,7 @@ def sheets(model: Model, figure: Lora, *, by_layer: bool = False) -> list[Sheet]
             f"saved to disk: {figure.saved_parameters:,} parameters, of which "
             f"{figure.parameters:,} are trained"
         )
+    lines.append(crosscheck_line(figure.agreement))
     lines += [f"note: {printable(note, 600)}" for note in figure.notes]
     lines += [f"note: {printable(note, 400)}" for note in model.facts.notes]
     found = [

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from hfkv.facts import Facts
 from hfkv.model import Model
 from hfkv.tensors import Tensor, TensorTable
 from tests.peft.tiny import facts
 
-CASES = Path(__file__).parents[3] / "shared" / "data" / "cases" / "models"
 #: The tiny Llama's adapter on all linear layers at rank 4, whatever its file holds.
 WHOLE = Model(facts()).lora(r=4).parameters
 EXTRA = Tensor(name="mtp.eh_proj.weight", dtype="BF16", shape=(64, 128))
@@ -77,34 +72,3 @@ def test_the_cache_is_judged_as_the_adapter_is() -> None:
 def test_buffers_and_what_the_class_itself_passes_over_are_no_difference() -> None:
     buffer = Tensor(name="model.layers.0.self_attn.rotary_emb.inv_freq", dtype="F32", shape=(8,))
     assert _model(lambda tensors: [*tensors, buffer]).lora(r=4).basis == "exact"
-
-
-@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are absent")
-@pytest.mark.parametrize(
-    ("name", "right"),
-    [
-        ("llama-weights-missing", 32_768),
-        ("mixtral-weights-missing", 61_504),
-        ("header-of-nothing", None),
-        ("bamba-attention-layers", None),
-        ("eagle3-draft", None),
-    ],
-)
-def test_cases_of_files_that_are_not_their_classs(name: str, right: int | None) -> None:
-    (header,) = CASES.joinpath(name).glob("*.header.gz")
-    tensors = json.loads(gzip.decompress(header.read_bytes()))
-    model = Model(
-        Facts(
-            model=name,
-            source="directory",
-            config=json.loads(CASES.joinpath(name, "config.json").read_bytes()),
-            tensors=TensorTable(
-                Tensor(name=key, dtype=value["dtype"], shape=tuple(value["shape"]))
-                for key, value in tensors.items()
-                if key != "__metadata__"
-            ),
-        )
-    )
-    figure = model.lora(r=8)
-    assert figure.basis == "contradicted"
-    assert right in (None, figure.parameters)

@@ -265,7 +265,22 @@ def _paired(config: Config, decoder: Config, encoder: Config, plan: Plan) -> Pla
             where=decoder.place("cross_attention_hidden_size"),
             expected="the encoder's hidden_size, as its class requires",
         )
-    return needing(plan)
+    tokens, source = _picture(encoder)
+    return replace(plan, encoder_tokens=tokens, encoder_source=source)
+
+
+#: Tokens that encoders of pictures put before the patches. These take pictures of one size alone:
+#: that of their config (``ViTEmbeddings`` of ``modeling_vit.py``).
+_BEFORE_PATCHES = {"vit": 1}
+
+
+def _picture(encoder: Config) -> tuple[int | None, str]:
+    """How long the output of an encoder of pictures is, and why; None where it is not fixed."""
+    before = _BEFORE_PATCHES.get(encoder.model_type)
+    size, patch = encoder.get("image_size"), encoder.get("patch_size")
+    if before is None or type(size) is not int or type(patch) is not int or not 1 <= patch <= size:
+        return None, ""
+    return (size // patch) ** 2 + before, f"pictures of {size} in patches of {patch}, and {before}"
 
 
 def _bridged(config: Config) -> Plan | Delegated:

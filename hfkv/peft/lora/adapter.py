@@ -9,6 +9,7 @@ from typing import Any
 from hfkv.dtypes import BITS, canonical, nbytes, torch_name
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
+from hfkv.facts.agreement import NOTHING, Agreement
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.json_value import attributes
@@ -22,6 +23,11 @@ from hfkv.peft.lora.rank_line import RankLine
 
 #: What adapters are trained and kept in.
 _DTYPES = ("F32", "BF16", "F16", "F8_E4M3")
+
+_UNSTATED = (
+    "neither config.json nor a safetensors header says the model's dtype: the bytes are those in "
+    "float32, in which PEFT trains an adapter unless told otherwise; --lora-dtype says another"
+)
 
 __all__ = ["Lora", "Target", "adapter_dtype", "count"]
 
@@ -68,6 +74,7 @@ class Lora:
         injection: what PEFT does to the base model, module by module.
         options: everything that was asked for.
         basis: ``exact``, or ``documented`` where packed weights were unpacked by rule.
+        agreement: what came of holding the header against the class.
         notes: what a reader must be told, one sentence each.
     """
 
@@ -89,6 +96,7 @@ class Lora:
     injection: Injection = field(repr=False, compare=False)
     options: LoraOptions = field(repr=False)
     basis: str = "exact"
+    agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -150,6 +158,7 @@ class Lora:
             "per_target modules trainable_percent all_parameters saved biases basis notes",
         )
         value["saved"] = dict(self.saved)
+        value["crosscheck"] = self.agreement.to_json()
         if layers:
             value["per_layer"] = [
                 {"layer": name, "modules": modules, "parameters": parameters}
@@ -171,7 +180,12 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         UnsupportedError: the layers cannot be counted honestly.
     """
     facts = base.facts
-    element = adapter_dtype(facts, base.config, dtype)
+    unstated: tuple[str, ...] = ()
+    try:
+        element = adapter_dtype(facts, base.config, dtype)
+    except UnsupportedError:
+        # Only the bytes need a dtype: the count does not.
+        element, unstated = "F32", (_UNSTATED,)
     if options.use_qalora:
         _refuse_qalora(facts)
     built = base.built
@@ -196,7 +210,8 @@ def count(base: Base, options: LoraOptions, *, dtype: str = "auto") -> Lora:
         injection=injection,
         options=options,
         basis=built.basis,
-        notes=notes(built, injection, options, element),
+        agreement=built.agreement,
+        notes=(*notes(built, injection, options, element), *unstated),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hfkv.modules.built import CONTRADICTED, Built, leaf
+from hfkv.facts.agreement import CONTRADICTED
+from hfkv.modules.built import Built, leaf
 from hfkv.modules.table import peft_facts
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
@@ -60,6 +61,8 @@ def notes(
     if built.reason:
         # What casts doubt on the whole figure comes first.
         found.insert(0 if built.basis == CONTRADICTED else len(found), built.reason)
+    if built.claim:
+        found.insert(0, built.claim)
     return tuple(found)
 
 
