@@ -26,6 +26,7 @@ from hfkv.errors import (
     HeaderError,
     HfkvError,
     InputError,
+    InputTypeError,
     MissingDependencyError,
     NetworkError,
     NotFoundError,
@@ -36,44 +37,88 @@ from hfkv.errors import (
 )
 
 if TYPE_CHECKING:
+    from hfkv.cache import KVCache
     from hfkv.comparison import Comparison, compare
+    from hfkv.comparison.rank import Ranks, ranks
+    from hfkv.comparison.rules import Assumed
+    from hfkv.engines import Allocation, Budget, Fit, LlamaCpp, Mlx, Sglang, Vllm
     from hfkv.model import Model, aload, aload_many, load, load_many
+    from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.prompts import Prompt
+    from hfkv.pretraining import Pretraining
+    from hfkv.render.chart import plot
+    from hfkv.render.frame import to_frame
 
 __version__ = "0.1.0"
 
 #: Where each lazily imported public name lives (PEP 562): `import hfkv` costs next to nothing.
 _HOMES = {
+    "Allocation": "hfkv.engines",
+    "Assumed": "hfkv.comparison.rules",
+    "Budget": "hfkv.engines",
     "Comparison": "hfkv.comparison",
+    "Fit": "hfkv.engines",
+    "KVCache": "hfkv.cache",
+    "LlamaCpp": "hfkv.engines",
+    "Lora": "hfkv.peft.lora",
+    "LoraOptions": "hfkv.peft.lora",
+    "Mlx": "hfkv.engines",
     "Model": "hfkv.model",
+    "Pretraining": "hfkv.pretraining",
+    "Prompt": "hfkv.peft.prompts",
+    "Ranks": "hfkv.comparison.rank",
+    "Sglang": "hfkv.engines",
+    "Vllm": "hfkv.engines",
     "aload": "hfkv.model",
     "aload_many": "hfkv.model",
     "compare": "hfkv.comparison",
     "load": "hfkv.model",
     "load_many": "hfkv.model",
+    "plot": "hfkv.render.chart",
+    "ranks": "hfkv.comparison.rank",
+    "to_frame": "hfkv.render.frame",
 }
 
 __all__ = [
+    "Allocation",
+    "Assumed",
+    "Budget",
     "Comparison",
     "ConfigError",
     "CrosscheckError",
+    "Fit",
     "GatedError",
     "HeaderError",
     "HfkvError",
     "InputError",
+    "InputTypeError",
+    "KVCache",
+    "LlamaCpp",
+    "Lora",
+    "LoraOptions",
     "MissingDependencyError",
+    "Mlx",
     "Model",
     "NetworkError",
     "NotFoundError",
+    "Pretraining",
+    "Prompt",
+    "Ranks",
     "RecordError",
+    "Sglang",
     "SourceError",
     "TargetError",
     "UnsupportedError",
+    "Vllm",
     "__version__",
     "aload",
     "aload_many",
     "compare",
     "load",
     "load_many",
+    "plot",
+    "ranks",
+    "to_frame",
 ]
 
 

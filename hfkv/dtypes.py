@@ -6,7 +6,8 @@ tensor are rounded up once, for the tensor, as storage is.
 
 from __future__ import annotations
 
-from hfkv.errors import InputError
+from hfkv.errors import InputError, InputTypeError
+from hfkv.reading import describe
 
 __all__ = ["ALIASES", "BITS", "COMPUTE", "canonical", "nbytes", "torch_name"]
 
@@ -33,6 +34,13 @@ _WRITTEN = {
     "F8_E5M2": "fp8_e5m2 float8_e5m2 f8_e5m2",
     "I8": "int8 i8",
     "U8": "uint8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "BOOL": "bool",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
     "I4": "int4 i4",
     "F4": "fp4",
 }
@@ -52,29 +60,34 @@ _TORCH = {
     "U8": "uint8",
     "I4": "int4",
     "F4": "float4",
+    "I16": "int16",
     "I32": "int32",
     "I64": "int64",
     "BOOL": "bool",
 }
 
 
-def canonical(name: str, *, where: str = "dtype") -> str:
-    """The safetensors name of a dtype however it is written.
+def canonical(name: object, *, where: str = "`dtype`") -> str:
+    """The safetensors name of a dtype however it is written; a ``torch.dtype`` is one too.
 
     Raises:
         InputError: the name is not one of :data:`ALIASES` or :data:`BITS`.
+        InputTypeError: it is no name.
 
     >>> canonical("bf16"), canonical("torch.float32"), canonical("fp8")
     ('BF16', 'F32', 'F8_E4M3')
     """
-    plain = name.strip().removeprefix("torch.")
+    said = name if isinstance(name, str) else str(name)
+    if said is not name and not said.startswith("torch."):
+        raise InputTypeError(f"found {describe(name)}", where=where, expected="a dtype's name")
+    plain = said.strip().removeprefix("torch.")
     if plain.upper() in BITS:
         return plain.upper()
     try:
         return ALIASES[plain.lower()]
     except KeyError:
         raise InputError(
-            f"unknown dtype {name!r}",
+            f"unknown dtype {describe(said)}",
             where=where,
             expected="one of auto, bf16, fp16, fp32, fp8, int8, int4",
         ) from None

@@ -5,6 +5,7 @@ exception that a caller would catch without knowing hfkv::
 
     HfkvError (Exception)
     |-- InputError (ValueError)            a value given by the caller is not usable
+    |   |-- InputTypeError (TypeError)     it is of a type that is not taken there
     |   `-- TargetError                    a LoRA target matches nothing, or PEFT refuses it
     |-- ConfigError (ValueError)           a config.json (or side file) is not usable
     |-- HeaderError (ValueError)           a safetensors or GGUF header is malformed
@@ -16,9 +17,16 @@ exception that a caller would catch without knowing hfkv::
     |   |-- GatedError (PermissionError)         the repository asks for a login or for acceptance
     |   `-- NetworkError (ConnectionError)       the Hub could not be reached, or answered nonsense
     `-- MissingDependencyError (ImportError)     an extra has to be installed for this
+
+A message names an argument as Python does, between backticks: `` `dtype` ``, or with a value
+`` `crosscheck=False` ``. Who passes an argument on under another name says so (:func:`spelling`),
+and so does the command, whose arguments are flags: one mechanism, and no message knows who asked.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "ConfigError",
@@ -27,6 +35,7 @@ __all__ = [
     "HeaderError",
     "HfkvError",
     "InputError",
+    "InputTypeError",
     "MissingDependencyError",
     "NetworkError",
     "NotFoundError",
@@ -34,6 +43,7 @@ __all__ = [
     "SourceError",
     "TargetError",
     "UnsupportedError",
+    "spelling",
 ]
 
 
@@ -68,6 +78,13 @@ class HfkvError(Exception):
         # OSError and ImportError would format their own arguments; the joined text is the message.
         return str(self.args[0])
 
+    def spelled(self, spell: Callable[[str], str]) -> HfkvError:
+        """The same error with ``spell`` done to each of its parts; itself where that changes
+        nothing."""
+        parts = (self.what, self.where, self.expected, self.hint)
+        told = tuple(map(spell, parts))
+        return self if told == parts else _rebuild(type(self), *told)
+
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries (pytest-xdist, multiprocessing): rebuild from the parts.
         return (_rebuild, (type(self), self.what, self.where, self.expected, self.hint))
@@ -77,8 +94,37 @@ def _rebuild(kind: type[HfkvError], what: str, where: str, expected: str, hint: 
     return kind(what, where=where, expected=expected, hint=hint)
 
 
+@contextmanager
+def spelling(**names: str) -> Iterator[None]:
+    """Errors raised meanwhile name the arguments as the caller of the caller knows them.
+
+    >>> with spelling(dtype="kv_dtype"):
+    ...     raise InputError("unknown dtype 'bf17'", where="`dtype`")
+    Traceback (most recent call last):
+        ...
+    hfkv.errors.InputError: `kv_dtype`: unknown dtype 'bf17'
+    """
+
+    def renamed(text: str) -> str:
+        for name, other in names.items():
+            text = text.replace(f"`{name}`", f"`{other}`").replace(f"`{name}=", f"`{other}=")
+        return text
+
+    try:
+        yield
+    except HfkvError as error:
+        told = error.spelled(renamed)
+        if told is error:
+            raise
+        raise told from error.__cause__
+
+
 class InputError(HfkvError, ValueError):
     """A value given by the caller is not usable."""
+
+
+class InputTypeError(InputError, TypeError):
+    """A value given by the caller is of a type that is not taken there."""
 
 
 class TargetError(InputError):

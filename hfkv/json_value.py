@@ -7,7 +7,20 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["attributes", "json_number", "json_value"]
+__all__ = ["SCHEMA_VERSION", "attributes", "json_number", "json_value", "versioned"]
+
+#: Of the JSON of every command. It goes up when a field is removed or comes to mean something else;
+#: a field more is no new version.
+SCHEMA_VERSION = 1
+
+
+def versioned(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object of a command with the version of its schema before all else.
+
+    >>> versioned({"bytes": 1})
+    {'schema_version': 1, 'bytes': 1}
+    """
+    return {"schema_version": SCHEMA_VERSION, **value}
 
 
 def attributes(item: object, names: str) -> dict[str, Any]:

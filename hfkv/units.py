@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from hfkv.errors import InputError
 
-__all__ = ["format_bytes", "format_count", "parse_bytes", "parse_count"]
+__all__ = ["Size", "format_bytes", "format_count", "parse_bytes", "parse_count"]
 
 _SCALES = {
     "": 1,
@@ -59,24 +59,44 @@ def parse_count(text: str) -> int:
     return _parse(text, "", "number of tokens", "a number such as 100000, 100k, 1M or 128Ki")
 
 
-def parse_bytes(text: str) -> int:
+class Size(int):
+    """A number of bytes that knows how it was written: ``24 GiB``, or "" where it had no unit."""
+
+    written: str = ""
+
+
+def parse_bytes(text: str) -> Size:
     """A size in bytes: ``24GiB``, ``80GB``, ``512 MB``, ``1000``.
+
+    It is shown in the unit that it was given in, as that is usually spelled.
 
     Raises:
         InputError: it is not a size, or not a whole number of bytes.
 
     >>> parse_bytes("24GiB"), parse_bytes("80GB"), parse_bytes("1000")
     (25769803776, 80000000000, 1000)
+    >>> format_bytes(parse_bytes("24gib")), format_bytes(parse_bytes("80 G"))
+    ('24 GiB', '80 GB')
     """
-    return _parse(text, "b", "size in bytes", "a size such as 24GiB, 80GB or a number of bytes")
+    size = Size(
+        _parse(text, "b", "size in bytes", "a size such as 24GiB, 80GB or a number of bytes")
+    )
+    match = _NUMBER.fullmatch(text.strip())
+    scale = match.group(2).lower().removesuffix("b") if match else ""
+    if match and scale:
+        size.written = f"{match.group(1)} {scale if scale == 'k' else scale.capitalize()}B"
+    return size
 
 
 def format_bytes(size: int | Fraction) -> str:
-    """A size for reading, in powers of 1000, four significant digits.
+    """A size for reading, in powers of 1000, four significant digits; one that was given with a
+    unit in that unit.
 
     >>> format_bytes(327_680), format_bytes(32_768_000_000), format_bytes(Fraction(94, 10_000))
     ('327.7 kB', '32.77 GB', '0.0094 B')
     """
+    if isinstance(size, Size) and size.written:
+        return size.written
     return _scaled(size, (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)), " B")
 
 

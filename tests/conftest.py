@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,14 @@ def fetch_many(models: Sequence[str], **options: Any) -> list[Files | HfkvError]
     return overlap(lambda model: fetch(model, **options), models)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on Windows what needs links, pipes with names, signals or a shell of POSIX."""
+    if sys.platform == "win32":
+        for item in items:
+            if item.get_closest_marker("posix") is not None:
+                item.add_marker(pytest.mark.skip(reason="needs POSIX"))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Hugging Face home of its own, so that no test sees the machine's cache or token."""
@@ -45,7 +54,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(folder))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(folder / "agents.json"))
     return folder
 
 
@@ -98,8 +106,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hfkv(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """Run the command in this process: exit code, stdout, stderr."""
-    import sys
-
     from hfkv.cli import main
 
     def run(*arguments: str) -> tuple[int, str, str]:

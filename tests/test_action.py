@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.posix  # a script stands where pip would put the program
+
 ROOT = Path(__file__).parent.parent
 ACTION = ROOT / ".github" / "actions" / "hfkv-check"
 

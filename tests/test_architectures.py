@@ -11,6 +11,7 @@ import pytest
 
 from hfkv.cache import ROWS
 from hfkv.cache.catalogue import architectures
+from hfkv.json_value import SCHEMA_VERSION
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -50,6 +51,7 @@ def test_the_formats_agree(hfkv: Run) -> None:
     assert (code, err) == (0, "")
     values = json.loads(out)
     modules = [value.pop("lora") for value in values]
+    assert {value.pop("schema_version") for value in values} == {SCHEMA_VERSION}
     assert set(modules) == {"exact", "documented", "inferred"}
     assert values == [item.to_json() for item in architectures()]
     names = [value["model_type"] for value in values]

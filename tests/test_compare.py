@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -164,7 +165,7 @@ def test_other_formats(hfkv: Run, offline: None, monkeypatch: pytest.MonkeyPatch
     (row,) = csv.DictReader(io.StringIO(hfkv("compare", LLAMA, "--format", "csv")[1]))
     assert row["kv_cache.bytes"] == "32768000000"
     markdown = hfkv("compare", LLAMA, "--format", "markdown")[1]
-    assert "| in context: KV cache |" in markdown
+    assert f"| {LLAMA} | 70,553,706,496 | 100,000 | 32,768,000,000 |" in markdown
     monkeypatch.setenv("AI_AGENT", "some-agent")
     header, line = hfkv("compare", LLAMA)[1].splitlines()
     assert dict(zip(header.split("\t"), line.split("\t"), strict=True))["model"] == LLAMA
@@ -211,3 +212,20 @@ def test_fit_is_the_largest_that_fits(hfkv: Run, offline: None) -> None:
     tokens = value["fit"]["tokens"]
     assert tokens == 24 * 2**30 // 327_680
     assert value["bytes"] <= 24 * 2**30 < value["bytes"] + 327_680
+
+
+def test_a_command_much_like_one_is_named(hfkv: Run) -> None:
+    code, out, err = hfkv("comapre", LLAMA)
+    assert (code, out) == (2, "")
+    assert "No such command 'comapre'" in err
+    assert "'compare'" in err
+    assert "ean" not in hfkv("zzz")[2]
+
+
+def test_the_help_begins_with_examples_that_work_offline(hfkv: Run, offline: None) -> None:
+    out = hfkv("--help")[1]
+    examples = re.findall(r"^    hfkv (.+)$", out.partition("Options:")[0], re.MULTILINE)
+    assert len(examples) == 3
+    for line in examples:
+        code, answer, _ = hfkv(*line.split())
+        assert (code, bool(answer)) == (0, True), line

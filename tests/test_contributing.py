@@ -10,8 +10,12 @@ import pytest
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parent.parent
-GITHUB = sorted((ROOT / ".github").glob("*.md"))
-DOCUMENTS = ("CONTRIBUTING.md", "README.md", *(f".github/{path.name}" for path in GITHUB))
+GITHUB = [*(ROOT / ".github").glob("*.md"), *(ROOT / ".github" / "docs").glob("*.md")]
+DOCUMENTS = (
+    "CONTRIBUTING.md",
+    "README.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in GITHUB),
+)
 #: Folders at the root; only a path that begins with one of them is a path of this repository.
 TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir())
 

@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.oracle
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ("hfkv", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
+SHIPPED = ("hfkv", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml", ".github")
 #: No way out, for whatever would try.
 NOWHERE = {
     "HF_ENDPOINT": "http://127.0.0.1:9",

@@ -13,12 +13,15 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 #: From the top down; a layer may import itself and every layer before its own line.
 LAYERS = [
     {"errors"},
-    {"boxes", "dtypes", "ggml", "json_value", "units", "reading"},
+    {"reading"},
+    {"boxes", "dtypes", "ggml", "json_value", "lines", "units"},
+    {"shown"},
     {"tensors"},
     {"source"},
     {"facts"},
     {"modules", "cache", "pretraining"},
-    {"peft"},
+    {"peft", "engines"},
+    {"training"},
     {"model"},
     {"comparison"},
     {"live"},

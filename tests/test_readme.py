@@ -1,4 +1,4 @@
-"""The README's commands and numbers cannot drift: they are run here."""
+"""The commands and numbers of README and documents cannot drift: they are run here."""
 
 from __future__ import annotations
 
@@ -12,35 +12,49 @@ import pytest
 
 from hfkv.cli import COMMANDS
 from tests.conftest import LLAMA
+from tests.documents import DOCUMENTS, ROOT, examples, printed
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / ".github" / "docs" / "reference.md").read_text(encoding="utf-8")
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+EXAMPLES = [(name, *item) for name, text in TEXTS.items() for item in examples(text)]
 Run = Callable[..., tuple[int, str, str]]
 
 
-def test_the_example_is_what_the_command_prints(hfkv: Run) -> None:
-    found = re.search(r"<!-- example: hfkv (.*?) -->\n```text\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    code, out, _ = hfkv(*found[1].split())
-    assert code == 0
-    assert [line.rstrip() for line in out.splitlines()] == found[2].splitlines()
+@pytest.mark.parametrize(("name", "arguments", "lines", "block"), EXAMPLES)
+def test_an_example_is_what_the_command_prints(
+    hfkv: Run, name: str, arguments: str, lines: str, block: str
+) -> None:
+    def run(*words: str) -> str:
+        code, out, _ = hfkv(*words)
+        assert code == 0
+        return out
+
+    assert printed(arguments, lines, run) == block, "python -m tests.documents writes it anew"
 
 
-def test_the_python_example_gives_its_comments(offline: None) -> None:
-    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    names: dict[str, Any] = {}
-    for line in found[1].splitlines():
-        code, _, comment = line.partition("  # ")
-        if " = " in code or code.startswith("import"):
-            exec(code, names)
-        elif code.strip():
-            assert repr(eval(code, names)) == comment, code
+def test_the_readme_is_read_to_the_end() -> None:
+    assert len(README.splitlines()) < 120
+    assert len([name for name, *_ in EXAMPLES if name == "README.md"]) == 5
+    start = README.index("uvx hfkv compare"), README.index("pip install hfkv")
+    assert max(start) < README.index("python3 -m venv")
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if "```python" in text])
+def test_the_python_example_gives_its_comments(offline: None, name: str) -> None:
+    for block in re.findall(r"```python\n(.*?)```", TEXTS[name], re.DOTALL):
+        names: dict[str, Any] = {}
+        for line in block.splitlines():
+            code, _, comment = line.partition("  # ")
+            if " = " in code or code.startswith("import"):
+                exec(code, names)
+            elif code.strip():
+                assert repr(eval(code, names)) == comment, code
 
 
 def test_every_json_field_is_documented(hfkv: Run, offline: None) -> None:
     (value,) = json.loads(hfkv("compare", LLAMA, "--json")[1])
-    documented = README[README.index("## JSON") : README.index("## How it knows")]
+    documented = (ROOT / ".github" / "JSON.md").read_text(encoding="utf-8")
     for key, item in value.items():
         assert f"`{key}" in documented or f"`{key}." in documented, key
         if isinstance(item, dict) and key not in ("reasons",):
@@ -50,7 +64,7 @@ def test_every_json_field_is_documented(hfkv: Run, offline: None) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_named_and_has_help(hfkv: Run, command: str) -> None:
-    assert f"hfkv {command}" in README
+    assert f"hfkv {command}" in REFERENCE
     code, out, _ = hfkv(command, "--help")
     assert code == 0
     assert "Usage:" in out
@@ -65,6 +79,8 @@ def test_the_two_commands_are_one_line_each(name: str) -> None:
     assert found[1].startswith("python3 -m venv .venv && ")
 
 
-def test_links_point_to_files() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_point_to_files(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXTS[path.name]):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target

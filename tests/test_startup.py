@@ -80,6 +80,24 @@ def test_import_of_the_package_imports_nothing_but_its_errors() -> None:
     assert done.stdout.strip() == "['hfkv', 'hfkv.errors']"
 
 
+def test_every_text_names_its_encoding() -> None:
+    """A file would else be read as Windows or an old locale reads it."""
+    for path in (Path(__file__).parents[1] / "hfkv").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            method = getattr(node.func, "attr", "")
+            opened = getattr(node.func, "id", method) == "open"
+            if getattr(getattr(node.func, "value", None), "id", "") == "os":
+                continue
+            if not opened and method not in ("read_text", "write_text"):
+                continue
+            mode = [item.value for item in node.args if isinstance(item, ast.Constant)]
+            binary = any(isinstance(item, str) and "b" in item for item in mode)
+            given = any(item.arg == "encoding" for item in node.keywords)
+            assert binary or given or {"ascii", "utf-8"} & set(mode), f"{path.name}:{node.lineno}"
+
+
 def test_no_test_imports_what_is_slow_before_it_runs() -> None:
     """The default run collects the oracle tests too; importing torch takes seconds a worker."""
     slow = ("torch", "transformers", "peft")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +67,31 @@ def test_without_the_extra_it_says_how_to_install_it(
     assert "pip install 'hfkv[verify]'" in err
 
 
+def test_other_versions_than_the_tables_are_said() -> None:
+    from hfkv.live.versions import Versions
+
+    tables = {"transformers": "5.23.0", "peft": "0.21.2"}
+    same = Versions(ran={"transformers": "5.23.0", "torch": "2.13.0+cpu"}, tables=tables)
+    assert (same.notes, str(same)) == ([], "transformers 5.23.0, torch 2.13.0+cpu")
+    other = Versions(ran={"transformers": "5.24.0+git", "torch": "2.14.0"}, tables=tables)
+    (note,) = other.notes
+    assert "transformers 5.24.0+git (tables: 5.23.0)" in note
+    assert "torch" not in note
+
+
+@pytest.mark.parametrize("command", [["verify"], ["verify", "--rank", "8"]])
+def test_a_transformers_that_is_too_old_is_named(
+    hfkv: Run, folder: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(__version__="2.8.0"))
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(__version__="4.57.6"))
+    monkeypatch.setitem(sys.modules, "peft", SimpleNamespace(__version__="0.18.0"))
+    code, out, err = hfkv(*command, folder(LLAMA))
+    assert (code, out) == (1, "")
+    assert "transformers 4.57.6 is too old" in err
+    assert "5.4 or newer" in err
+
+
 def test_an_adapter_is_described_once(hfkv: Run, folder: Any, tmp_path: Path) -> None:
     code, _, err = hfkv("verify", folder(LLAMA), "--rank", "8", "--adapter-config", "a.json")
     assert code == 2
@@ -98,6 +124,9 @@ def test_both_figures_side_by_side(
     assert value["difference_bytes"] == 0
     assert value["hfkv"]["bytes"] == value["live"]["bytes"]
     assert value["reference"].endswith(config["architectures"][0])
+    assert list(value["versions"]) == ["transformers", "torch"]
+    assert value["versions"]["transformers"] == value["tables"]["transformers"]
+    assert value["notes"] == []
     assert len(value["layers"]) == config["num_hidden_layers"]
     for layer in value["layers"]:
         assert layer["hfkv"] == layer["live"]

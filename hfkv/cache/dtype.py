@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hfkv.dtypes import canonical
+from hfkv.dtypes import COMPUTE, canonical, torch_name
 from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import model_dtype
 from hfkv.reading import describe
 
-__all__ = ["cache_dtype"]
+__all__ = ["cache_dtype", "plain_width"]
 
 
 def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[str, ...]]:
@@ -25,12 +25,26 @@ def cache_dtype(facts: Facts, config: Config, asked: str) -> tuple[str, tuple[st
             scheme is not known.
     """
     if asked != "auto":
-        return canonical(asked, where="--kv-dtype"), ()
+        return canonical(asked, where="`dtype`"), ()
     scheme = _published_scheme(facts, config)
     if scheme is not None:
         return scheme[0], (f"the cache is {scheme[0]} by the published {scheme[1]}",)
     own = model_dtype(facts, config)
     return own.name, (own.note,) if own.note else ()
+
+
+def plain_width(element: str) -> str:
+    """What must be said of a cache in a type that no cache of transformers holds; "" of the others.
+
+    Its classes that quantize keep scales, and the last tokens as they are; engines pack otherwise.
+    """
+    if element in COMPUTE:
+        return ""
+    return (
+        f"{torch_name(element)} is counted as the width of an element alone, without scales: no "
+        "cache of transformers holds just that (`cache='quantized'` counts its own, and an "
+        "`engine` its own type)"
+    )
 
 
 def _published_scheme(facts: Facts, config: Config) -> tuple[str, str] | None:
@@ -67,7 +81,7 @@ def _scheme_dtype(scheme: object, where: str) -> str:
             else f"found {describe(scheme)}",
             where=where,
             expected="float 8, int 8 or int 4",
-            hint="give the element type with --kv-dtype",
+            hint="give the element type with `dtype`",
         )
     return found
 
@@ -80,6 +94,6 @@ def _algorithm_dtype(algorithm: object, where: str) -> str:
             f"found {describe(algorithm)}",
             where=where,
             expected="FP8, INT8 or null",
-            hint="give the element type with --kv-dtype",
+            hint="give the element type with `dtype`",
         )
     return found

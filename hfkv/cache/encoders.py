@@ -48,18 +48,18 @@ def encoder_length(plan: Plan, given: int | None, config: Config) -> int | None:
     if given is not None:
         if not plan.crosses:
             raise InputError(
-                f"{config.model_type} has no cross-attention", where="--encoder-tokens"
+                f"{config.model_type} has no cross-attention", where="`encoder_tokens`"
             )
         if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= 10**18:
             raise InputError(
-                f"found {given!r}", where="--encoder-tokens", expected="a whole number of tokens"
+                f"found {given!r}", where="`encoder_tokens`", expected="a whole number of tokens"
             )
     elif plan.crosses and plan.encoder_tokens is None:
         raise UnsupportedError(
             f"{config.model_type} also keeps its encoder's output, and nothing in its config fixes "
             "how long that is",
             where=config.where,
-            hint="--encoder-tokens says how many tokens the encoder gives",
+            hint="`encoder_tokens` says how many tokens the encoder gives",
         )
     return plan.encoder_tokens if given is None else given
 
@@ -70,7 +70,7 @@ def assumed_length(plan: Plan, given: int | None) -> tuple[str, ...]:
         return ()
     return (
         f"the encoder's output is taken to be {plan.encoder_tokens} tokens long "
-        f"({plan.encoder_source}); --encoder-tokens says otherwise",
+        f"({plan.encoder_source}); `encoder_tokens` says otherwise",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
@@ -15,19 +14,38 @@ from hfkv.cache.registry import FAMILIES
 from hfkv.dtypes import BITS, torch_name
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Read
+from hfkv.lines import wrapped
 from hfkv.reading import printable
 
 __all__ = ["explain", "ranges", "row_place"]
 
-#: Lines are for a terminal of 80 columns.
-_WIDTH = 78
-
 _ORIGINS = {
-    "explicit": "config.json says",
-    "null": "config.json says null for",
-    "class default": f"absent from config.json, filled in by transformers {pinned_version()}",
+    "explicit": "{file} says",
+    "null": "{file} says null for",
+    "class default": f"absent from {{file}}, filled in by transformers {pinned_version()}",
     "derived": "derived",
 }
+#: The symbols of axes, in the order in which they are explained.
+_SYMBOLS = {
+    "S": "sequences",
+    "T": "tokens of each sequence",
+    "T'": "tokens of each sequence, and the positions that the class puts before them",
+    "W": "tokens that a window keeps, or all if they are fewer",
+    "E": "positions of the encoder's output, kept once",
+    "n": "entries, one for each so many tokens",
+    "w": "tokens that do not fill an entry yet",
+    "h": "key/value heads",
+    "d": "elements of a head's key, and of its value",
+    "dk": "elements of a head's key",
+    "dv": "elements of a head's value",
+    "c": "elements of the latent, of which every head's key and value is made",
+    "r": "elements of the rotary key, which all heads share",
+    "c+r": "elements of the latent and of the rotary key together",
+    "i": "elements of an indexer's key, by which a layer chooses its tokens",
+    "H": "elements of a hidden state",
+}
+#: What a tensor holds that the library calls otherwise, by its last axis.
+_HOLDS = {"c": "the latent", "r": "the rotary key", "c+r": "latent and rotary key"}
 
 
 def explain(
@@ -40,10 +58,12 @@ def explain(
     batch: int,
     reads: Sequence[Read],
     rows: Iterable[tuple[str, str, str]],
+    file: str = "config.json",
+    dtype: str = "",
 ) -> list[str]:
-    """Lines of at most 80 columns: each group of equal layers tensor by tensor, their sum, the
-    three ways to say bytes per token, every config key that was read by where its value came
-    from, and the rows of the registry with file and line.
+    """Lines of at most 80 columns: the symbols, each group of equal layers tensor by tensor, their
+    sum, the three ways to say bytes per token, every config key that was read by where its value
+    came from, and the rows of the registry with file and line.
 
     Args:
         layers: every layer's tensors.
@@ -51,13 +71,15 @@ def explain(
         tokens, batch: the question.
         reads: what the plan has read.
         rows: the type, the basis and the source of each row that made the plan.
+        file: where the config stands.
+        dtype: the element type, and where it is said.
     """
-    lines: list[str] = []
+    lines = _symbols(layers)
     sums = []
     for indices, layer in grouped(layers):
         count = len(indices)
-        lines += _wrap(f"{_layers(count)}, {layer.kind}: {ranges(indices)}")
-        lines += [f"  {_product(tensor)}" for tensor in layer.tensors]
+        lines += wrapped(f"{_layers(count)}, {layer.kind}: {ranges(indices)}")
+        lines += [line for tensor in layer.tensors for line in wrapped(f"  {_product(tensor)}")]
         if not layer.tensors:
             lines.append("  keeps nothing")
             continue
@@ -65,22 +87,40 @@ def explain(
         lines.append(f"  each {layer.bytes:,} B, x {count} = {count * layer.bytes:,} B")
     whole = f"{total:,} B"
     if len(sums) > 1:
-        lines += _wrap(f"total: {' + '.join(f'{size:,}' for size in sums)} = {whole}")
+        lines += wrapped(f"total: {' + '.join(f'{size:,}' for size in sums)} = {whole}")
     else:
         lines.append(f"total: {whole}")
     sequences = f" x {batch:,} sequences" if batch > 1 else ""
-    lines += _wrap(
+    lines += wrapped(
         f"average: {whole} / {tokens:,} tokens{sequences} = {_decimal(average)} B per token"
     )
-    lines += _wrap(f"marginal: the next token adds {marginal:,} B")
+    lines += wrapped(f"marginal: the next token adds {marginal:,} B")
+    lines.append("asked for:")
+    lines.append(f"  tokens = {tokens:,}, sequences = {batch:,}")
     for origin, title in _ORIGINS.items():
         found = [read for read in reads if read.origin == origin]
         if found:
-            lines.append(f"{title}:")
+            lines.append(f"{title.format(file=file)}:")
             lines += [line for read in found for line in _read(read)]
+    if dtype:
+        lines += wrapped(dtype)
     for row in rows:
-        lines += _wrap(_rule(*row))
+        lines += wrapped(_rule(*row))
     return lines
+
+
+def _symbols(layers: Sequence[Layer]) -> list[str]:
+    """The symbols of these layers' axes; the bytes of an element are one more."""
+    used = {axis for layer in layers for tensor in layer.tensors for axis in tensor.axes}
+    known = {axis: words for axis, words in _SYMBOLS.items() if axis in used}
+    if not known:
+        return []
+    known["b"] = "bytes of an element"
+    width = max(map(len, known))
+    lines = ["symbols:"]
+    for axis, words in known.items():
+        lines += wrapped(f"  {axis:{width}}  {words}", width + 4)
+    return [*lines, ""]
 
 
 def row_place(model_type: str) -> str:
@@ -142,16 +182,23 @@ def _layers(count: int) -> str:
 
 def _product(tensor: CacheTensor) -> str:
     bits = BITS[tensor.dtype]
-    width = f"{bits // 8} B" if bits % 8 == 0 else f"{bits} bits"
-    shape = " x ".join(map(str, tensor.shape))
-    return f"{tensor.name}: {shape} x {width} ({torch_name(tensor.dtype)}) = {tensor.bytes:,} B"
+    named = any(tensor.axes)
+    width = f"{'b=' if named else ''}{bits // 8} B" if bits % 8 == 0 else f"{bits} bits"
+    axes = tensor.axes or ("",) * len(tensor.shape)
+    shape = " x ".join(
+        f"{axis}={size:,}" if axis else f"{size:,}"
+        for axis, size in zip(axes, tensor.shape, strict=True)
+    )
+    held = _HOLDS.get(axes[-1]) if axes else None
+    name = f"{tensor.name} ({held})" if held else tensor.name
+    return f"{name}: {shape} x {width} ({torch_name(tensor.dtype)}) = {tensor.bytes:,} B"
 
 
 def _read(read: Read) -> list[str]:
     if read.origin == "null":
-        return _wrap(f"  {printable(read.key)}")
+        return wrapped(f"  {printable(read.key)}")
     source = f", {read.of}" if read.origin == "derived" else ""
-    return _wrap(f"  {printable(read.key)} = {printable(_value(read.value), 600)}{source}")
+    return wrapped(f"  {printable(read.key)} = {printable(_value(read.value), 600)}{source}")
 
 
 def _value(value: Any) -> str:
@@ -191,9 +238,3 @@ def _rule(model_type: str, basis: str, source: str) -> str:
         name = found.architectures[0] if found is not None and found.architectures else ""
         source = f"transformers {pinned_version()}" + (f", {name}" if name else "")
     return f"row {printable(model_type)} ({basis}){at}: {source}"
-
-
-def _wrap(line: str) -> list[str]:
-    return textwrap.wrap(
-        line, _WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )

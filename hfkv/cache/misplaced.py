@@ -86,7 +86,7 @@ def check_misplaced(
                 message,
                 where=f"{config.where}: config.json",
                 expected=f"{printable(read.key)}, or weights that show it",
-                hint="--no-crosscheck insists on the class's default",
+                hint="`crosscheck=False` insists on the class's default",
             )
     return ()
 

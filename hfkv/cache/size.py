@@ -10,7 +10,7 @@ from hfkv.cache.conventions import Convention, Layer, Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.cache.crosscheck import crosscheck as check_shapes
 from hfkv.cache.curve import Curve
-from hfkv.cache.dtype import cache_dtype
+from hfkv.cache.dtype import cache_dtype, plain_width
 from hfkv.cache.encoders import assumed_length, encoder_length
 from hfkv.cache.misplaced import check_misplaced
 from hfkv.cache.plan import Plan
@@ -20,13 +20,15 @@ from hfkv.errors import InputError
 from hfkv.facts import Facts
 from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.config import Read
+from hfkv.facts.dtype import dtype_origin
 from hfkv.json_value import attributes
+from hfkv.shown import Shown, Table, size
 
-__all__ = ["KVCache", "kv_cache"]
+__all__ = ["KVCache", "check_question", "kv_cache"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KVCache:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class KVCache(Shown):
     """The KV cache of a model.
 
     Attributes:
@@ -45,7 +47,10 @@ class KVCache:
         agreement: what came of holding the checkpoint against the config.
         rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
+        file: where the config stands; dtype_origin: where the element type is said.
     """
+
+    _brief = "model tokens batch bytes dtype engine basis"
 
     model: str
     bytes: int
@@ -65,6 +70,8 @@ class KVCache:
     rows: tuple[str, ...] = field(default=(), repr=False)
     agreement: Agreement = field(default=NOTHING, repr=False)
     notes: tuple[str, ...] = ()
+    file: str = field(default="config.json", repr=False)
+    dtype_origin: str = field(default="", repr=False)
 
     @property
     def engine(self) -> str:
@@ -112,6 +119,23 @@ class KVCache:
             batch=self.batch,
             reads=self.reads,
             rows=[(row, self.basis, self.source) for row in self.rows or (self.model_type,)],
+            file=self.file,
+            dtype=f"{self.dtype}: {self.dtype_origin}" if self.dtype_origin else "",
+        )
+
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        return Table(
+            title=f"{self.model}: KV cache of {self.tokens:,} tokens{of}",
+            rows=(
+                ("bytes", size(self.bytes)),
+                ("of the next token", size(self.bytes_per_token)),
+                ("before the first token", size(self.constant_bytes)),
+                ("element type", self.dtype),
+                ("as stored by", self.engine),
+                ("basis", self.basis),
+            ),
+            notes=self.notes,
         )
 
     def to_json(self, *, layers: bool = False) -> dict[str, Any]:
@@ -145,13 +169,15 @@ def kv_cache(
         UnsupportedError: the architecture is not known, or there is no config.
         ConfigError: the config cannot be read.
     """
-    _check(tokens, batch)
+    check_question(tokens, batch)
     found = recognize(facts)
     config, plan = found.config, found.plan
     # Taken before anything else is read, so that only what the plan depends on is explained.
     reads = config.reads
     length = encoder_length(plan, encoder_tokens, config)
     element, notes = cache_dtype(facts, config, dtype)
+    # A note of the dtype says where it is from.
+    origin = notes[0] if notes else dtype_origin(facts, config, element)
     derived = (facts.derived,) if facts.derived else ()
     notes = (*plan.notes, *assumed_length(plan, encoder_tokens), *notes, *derived)
     agreement, basis = NOTHING, found.basis
@@ -160,6 +186,9 @@ def kv_cache(
         notes += beyond
         if agreement.differs:
             basis, notes = CONTRADICTED, (agreement.told, *notes)
+    if plain := plain_width(element):
+        # The arithmetic is known; a class to check it against there is none.
+        basis, notes = "documented" if basis == "exact" else basis, (*notes, plain)
     assert facts.config is not None
     notes += check_misplaced(config, facts.config, reads, facts.tensors, insisted=not crosscheck)
 
@@ -186,10 +215,19 @@ def kv_cache(
         rows=tuple(dict.fromkeys((config.model_type, config.text().model_type))),
         agreement=agreement,
         notes=(found.claim, *notes) if found.claim else notes,
+        file="the config of the GGUF's keys" if facts.derived else "config.json",
+        dtype_origin=origin,
     )
 
 
-def _check(tokens: int, batch: int) -> None:
+def check_question(tokens: int, batch: int) -> None:
+    """Refuse numbers of tokens or sequences that are none.
+
+    Raises:
+        InputError: one is not a whole number of at least 1.
+    """
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10**18:
-            raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
+            raise InputError(
+                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
+            )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -157,9 +159,9 @@ class Adapters:
                 if isinstance(fields.get(name), list):
                     fields[name] = _expanded(base, fields[name])
             # Lists of what to leave out are written for many models at once.
-            fields["exclude_modules"] = [
-                item for item in fields.get("exclude_modules") or () if base.has(item)
-            ]
+            excluded = fields.get("exclude_modules")
+            if isinstance(excluded, list) and all(isinstance(item, str) for item in excluded):
+                fields["exclude_modules"] = [item for item in excluded if base.has(item)]
         if not asked.exact_types:
             fields.pop("lora_alpha", None)
         counted = not asked.uncounted
@@ -175,7 +177,7 @@ class Adapters:
         possible, old_names = True, False
         unmapped: list[str] = []
         named = asked.every_linear is None
-        for flaw in flaws(base, options, fields.get("alpha_pattern"), named=named):
+        for flaw in flaws(base, options, named=named):
             possible = possible and flaw.code not in ("HFKV101", "HFKV108")
             old_names = old_names or flaw.old_names
             if self._own_list(asked, flaw):
@@ -189,6 +191,12 @@ class Adapters:
             if flaw.note and (asked.own_towers or not asked.lora):
                 continue
             place = asked.place(flaw.field, flaw.item) or asked.base_path
+            why = _elsewhere(model, asked, flaw) if missing else ""
+            if why:
+                text = f"{printable(asked.called(flaw.field), 60)}: {why}, so this is not counted"
+                yield at(place, "HFKV005", text, note=True)
+                counted = False
+                continue
             yield at(place, flaw.code, self._words(asked, flaw), note=flaw.note)
         if unmapped:
             listed = ", ".join(dict.fromkeys(unmapped))
@@ -263,6 +271,32 @@ class Adapters:
             yield at((), "HFKV106", f"adapter_model.safetensors: {printable(text, 800)}")
 
 
+def _elsewhere(model: Model, asked: Asked, flaw: Flaw) -> str:
+    """Why a name that transformers' class has no module for may be right all the same, or ""."""
+    name = printable(str(flaw.item), 80)
+    if flaw.fused and asked.own_experts:
+        return f"{asked.kind} looks for the experts' fused parameters instead of '{name}'"
+    mapping = (model.core.config or {}).get("auto_map")
+    own = isinstance(mapping, Mapping) and any(
+        isinstance(key, str) and key.startswith("AutoModel") for key in mapping
+    )
+    if not own:
+        return ""
+    tensors = model.core.tensors
+    # A slip of the finger is one in either class.
+    there = (
+        not flaw.like
+        if tensors is None
+        else any(f".{flaw.item}." in f".{group[0]}" for group in tensors.groups())
+    )
+    return (
+        f"'{name}' is no module of transformers' class, and {printable(model.model)} brings a "
+        "class of its own (auto_map)"
+        if there
+        else ""
+    )
+
+
 def _types(asked: Asked, at: At) -> Iterator[Finding]:
     """Values that nothing converts, and that fail or go wrong once PEFT computes with them."""
     if not asked.exact_types:
@@ -314,7 +348,7 @@ def _positions(model: Model) -> int | None:
 
 def _depth(base: Base, asked: Asked, at: At) -> Iterator[Finding]:
     """More layers than there are."""
-    depth = len({found[1] for name in base.names if (found := _LAYER.search(name))})
+    depth = len({found[1] for name in base.full if (found := _LAYER.search(name))})
     if asked.layers is not None and asked.layers_path and depth and asked.layers > depth:
         yield at(
             asked.layers_path,
@@ -352,8 +386,9 @@ def _expanded(base: Base, names: list[Any]) -> list[Any]:
         if not isinstance(name, str) or "*" not in name:
             found.append(name)
             continue
-        expression = re.compile(".*".join(re.escape(part) for part in name.split("*")))
-        found += [item for item in linear if expression.fullmatch(item)] or [name]
+        # fnmatch's own expressions take no more than one pass, however many stars there are.
+        pattern = "*".join(glob.escape(part) for part in name.split("*"))
+        found += [item for item in linear if fnmatch.fnmatchcase(item, pattern)] or [name]
     return found
 
 

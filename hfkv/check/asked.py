@@ -63,6 +63,8 @@ class Asked:
             them one by one in transformers.
         own_towers: of a model with vision or audio towers the trainer adapts what other fields of
             its own say, so that nothing is counted there.
+        own_experts: names of experts' projections that are fused into one parameter are no mistake:
+            the trainer looks for that parameter instead.
         lora: it is LoRA, and not another kind that chooses modules by the same fields.
         dtype: element type of the adapter, ``auto`` is the model's.
         owns_header: an adapter's own safetensors may lie beside the file.
@@ -91,6 +93,7 @@ class Asked:
     uncounted: str = ""
     translated: bool = False
     own_towers: bool = False
+    own_experts: bool = False
     lora: bool = True
     dtype: str = "auto"
     owns_header: bool = False

@@ -24,6 +24,7 @@ from hfkv.check.settings import BudgetTable, Settings
 from hfkv.check.walk import fits
 from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.reading import describe, printable
+from hfkv.source.reference import plainly
 from hfkv.units import format_bytes, parse_bytes, parse_count
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ __all__ = ["Budget", "check_budgets", "read_budgets"]
 #: Limits, each with whether the figure may be at most or must be at least that.
 LIMITS = ("kv-cache", "adapter", "adapter-parameters", "compression")
 _KEYS = frozenset(
-    """model revision files tokens batch dtype engine encoder-tokens rank target-modules
-    lora-dtype""".split()
+    """model revision files tokens batch dtype engine engine-options encoder-tokens rank
+    target-modules lora-dtype""".split()
 ) | frozenset(LIMITS)
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _RATIO = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*[x\u00d7]?")
@@ -52,6 +53,7 @@ class Budget:
         model, revision: whose figures; None for those of adapter configs.
         files: globs of the adapter configs it is for.
         tokens, batch, dtype, engine, encoder_tokens: the cache.
+        engine_options: options of that engine, by its fields.
         rank, target_modules, lora_dtype: the adapter, where a model is named.
         kv_cache: bytes at most.
         adapter: bytes at most.
@@ -68,6 +70,7 @@ class Budget:
     batch: int = 1
     dtype: str = "auto"
     engine: str = "transformers"
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
     encoder_tokens: int | None = None
     rank: int = 32
     target_modules: Any = "all-linear"
@@ -122,18 +125,22 @@ def _budget(table: BudgetTable, where: str) -> Budget:
         except InputError as error:
             raise InputError(error.what, where=f"{where}: {key}", expected=error.expected) from None
 
+    model, revision = read("model", _text, None), read("revision", _text, None)
+    if model is not None:
+        model, revision = plainly(model, revision)
     files = read("files", _texts, ())
     adapter = fields.get("adapter")
     percent = isinstance(adapter, str) and "%" in adapter
     return Budget(
         line=table.line,
-        model=read("model", _text, None),
-        revision=read("revision", _text, None),
+        model=model,
+        revision=revision,
         files=files,
         tokens=read("tokens", _count, 100_000),
         batch=read("batch", _count, 1),
         dtype=read("dtype", _text, "auto"),
         engine=read("engine", _text, "transformers"),
+        engine_options=read("engine-options", _table, {}),
         encoder_tokens=read("encoder-tokens", _count, None),
         rank=read("rank", _count, 32),
         target_modules=read("target-modules", _targets, "all-linear"),
@@ -150,6 +157,12 @@ def _budget(table: BudgetTable, where: str) -> Budget:
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise InputError(f"found {describe(value)}", expected="a text")
+    return value
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"found {describe(value)}", expected="a table")
     return value
 
 
@@ -263,13 +276,15 @@ def _needs_adapter(budget: Budget) -> bool:
 def _exceeded(budget: Budget, model: Model, adapter: Lora | None) -> Iterator[str]:
     cache = None
     if budget.kv_cache is not None or budget.compression is not None:
-        if budget.engine != "transformers":
-            raise InputError(f"unknown engine {budget.engine!r}", expected="transformers")
+        from hfkv.engines.named import named_engine
+
+        engine = named_engine(budget.engine, budget.engine_options, dtype=budget.dtype)
         cache = model.kv_cache(
             tokens=budget.tokens,
             batch=budget.batch,
-            dtype=budget.dtype,
+            dtype=budget.dtype if engine is None else "auto",
             encoder_tokens=budget.encoder_tokens,
+            engine=engine,
         ).bytes
     written = budget.written
     of = f"at {budget.tokens:,} tokens" + (f" x {budget.batch:,}" if budget.batch > 1 else "")

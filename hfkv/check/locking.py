@@ -21,6 +21,7 @@ from hfkv.model import Model
 from hfkv.reading import printable
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, dump_lock, lock_key, read_lock, record_of
+from hfkv.source.reference import plainly
 
 __all__ = ["Locked", "Named", "check_lock", "lock", "named_models", "outdated_models"]
 
@@ -84,8 +85,8 @@ def named_models(settings: Settings, passing: Passing | None = None) -> dict[str
 def _named(settings: Settings, passing: Passing | None) -> Iterator[Named]:
     root = settings.root
     for model in settings.models:
-        name, _, revision = model.partition("@")
-        yield Named(model=name, revision=revision or None, path=settings.path, line=1)
+        name, revision = plainly(model, None)
+        yield Named(model=name, revision=revision, path=settings.path, line=1)
     for budget in read_budgets(settings):
         if budget.model is not None:
             yield Named(

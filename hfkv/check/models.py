@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hfkv.check.document import is_pointer
 from hfkv.check.finding import said
@@ -17,9 +18,7 @@ from hfkv.reading import describe, printable
 from hfkv.source.directory import read_directory, read_path
 from hfkv.source.files import Files
 from hfkv.source.lock import Lock, lock_key
-
-if TYPE_CHECKING:
-    from hfkv.cache import KVCache
+from hfkv.source.near_names import near_name
 
 __all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "renamed"]
 
@@ -28,28 +27,15 @@ __all__ = ["Kept", "Models", "Unavailable", "local_path", "read_folder", "rename
 class Kept(Model):
     """A model that is asked for many figures: its plan is held against its tensors once."""
 
-    def kv_cache(
-        self,
-        *,
-        tokens: int,
-        batch: int = 1,
-        dtype: str = "auto",
-        encoder_tokens: int | None = None,
-        crosscheck: bool = True,
-    ) -> KVCache:
+    def kv_cache(self, **options: Any) -> Any:
         """As :meth:`hfkv.model.Model.kv_cache`; only the first figure has the notes of the check,
         and all of them its verdict.
 
         Raises:
             HfkvError: as there.
         """
-        figure = super().kv_cache(
-            tokens=tokens,
-            batch=batch,
-            dtype=dtype,
-            encoder_tokens=encoder_tokens,
-            crosscheck=crosscheck and "_held" not in self.__dict__,
-        )
+        crosscheck = options.pop("crosscheck", True)
+        figure = super().kv_cache(**options, crosscheck=crosscheck and "_held" not in self.__dict__)
         if not crosscheck:
             return figure
         self.__dict__["_held"] = True
@@ -88,7 +74,6 @@ _CANONICAL = re.compile(
     r"|xlm|xlnet)(?:[-@].*)?$",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"[0-9]+")
 #: What a name on the Hub is made of.
 _HUB_ID = re.compile(r"^[\w.-]+(?:/[\w.-]+)?$", re.ASCII)
 
@@ -100,7 +85,7 @@ def local_path(name: str, root: Path, near: Path | None = None) -> Path | None:
     looked for from the project's root, and from the file that names them.
     """
     if name.startswith(("/", "~")):
-        return Path(name).expanduser()
+        return Path(os.path.expanduser(name))
     folders = [root] if near is None else [root, near]
     for folder in folders:
         try:
@@ -145,15 +130,23 @@ class Models:
         lock: the lock; None where there is none.
         broken: the lock is there and cannot be read, which is a finding of its own.
         online: fetch what is not locked.
+        tokens: counts of pretraining tokens of your own, by names in lower case.
     """
 
     def __init__(
-        self, root: Path, lock: Lock | None, *, broken: bool = False, online: bool = False
+        self,
+        root: Path,
+        lock: Lock | None,
+        *,
+        broken: bool = False,
+        online: bool = False,
+        tokens: Mapping[str, int] | None = None,
     ) -> None:
         self._root = root
         self._lock = lock
         self._broken = broken
         self._online = online
+        self._tokens = tokens or {}
         self._known: dict[tuple[str, Path | None], Model | Unavailable] = {}
 
     def get(self, name: str, revision: str | None = None, *, near: Path | None = None) -> Model:
@@ -166,17 +159,21 @@ class Models:
         key = (lock_key(name, revision).lower() if path is None else "", path)
         if key not in self._known:
             try:
-                self._known[key] = self._load(name, revision, path)
+                found = self._load(name, revision, path)
+                given = self._tokens.get(name.lower())
+                if given is not None:
+                    found = Kept(found.with_pretraining(given).facts)
+                self._known[key] = found
             except Unavailable as reason:
                 self._known[key] = reason
             except SourceError as error:
                 self._known[key] = Unavailable("HFKV003", f"{printable(name)}: {said(error)}")
             except HfkvError as error:
                 self._known[key] = Unavailable("HFKV003", printable(str(error), 1000))
-        found = self._known[key]
-        if isinstance(found, Unavailable):
-            raise found
-        return found
+        known = self._known[key]
+        if isinstance(known, Unavailable):
+            raise known
+        return known
 
     def _load(self, name: str, revision: str | None, path: Path | None) -> Model:
         if path is not None:
@@ -207,15 +204,9 @@ class Models:
 
         key = lock_key(name, revision)
         known = {*snapshot_names(), *(self._lock.keys if self._lock is not None else ())}
-        near = []
-        if name.lower() not in {other.lower() for other in known}:
-            # Another number is another model.
-            number = _NUMBER.findall(name)
-            like = {other.lower(): other for other in known if _NUMBER.findall(other) == number}
-            found = difflib.get_close_matches(name.lower(), sorted(like), 1, 0.9)
-            near = [like[item] for item in found]
+        near = near_name(name, known)
         return f"{printable(key)} is not locked: run `hfkv lock` (or check with --online)" + (
-            f"; did you mean {printable(near[0])}?" if near else ""
+            f"; did you mean {printable(near)}?" if near else ""
         )
 
     def _complete(self, files: Files) -> Model:

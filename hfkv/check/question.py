@@ -12,10 +12,12 @@ from hfkv.check.adapter_options import LORA_FLAGS, LORA_OPTIONS, lora_options
 from hfkv.errors import InputError, UnsupportedError
 from hfkv.model import Model
 from hfkv.reading import describe, printable
+from hfkv.source.reference import plainly
 from hfkv.units import parse_count
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Engine
     from hfkv.peft.lora import Lora
 
 __all__ = ["Answer", "Question", "parse_question"]
@@ -105,16 +107,21 @@ class Question:
     def _count(self, option: str, default: int) -> int:
         return parse_count(self.options[option]) if option in self.options else default
 
-    def _cache(self, model: Model) -> KVCache:
+    def _engine(self) -> Engine | None:
+        from hfkv.engines.named import named_engine
+
+        named = self.options.get("--engine", "transformers")
+        return named_engine(named, dtype=self.options.get("--kv-dtype", "auto"))
+
+    def _cache(self, model: Model) -> KVCache | Allocation:
         encoder = self.options.get("--encoder-tokens")
-        engine = self.options.get("--engine", "transformers")
-        if engine != "transformers":
-            raise InputError(f"unknown engine {engine!r}", expected="transformers")
+        engine = self._engine()
         return model.kv_cache(
             tokens=self._count("--tokens", 100_000),
             batch=self._count("--batch", 1),
-            dtype=self.options.get("--kv-dtype", "auto"),
+            dtype=self.options.get("--kv-dtype", "auto") if engine is None else "auto",
             encoder_tokens=None if encoder is None else parse_count(encoder),
+            engine=engine,
         )
 
     def _lora(self, model: Model) -> Lora:
@@ -127,15 +134,15 @@ class Question:
     def _compare(self, model: Model) -> dict[str, Any]:
         from hfkv.comparison import compare_model
 
-        if self.options.get("--engine", "transformers") != "transformers":
-            raise InputError("compare takes no engine", where="--engine")
+        engine = self._engine()
         encoder = self.options.get("--encoder-tokens")
         found = compare_model(
             model,
             tokens=self._count("--tokens", 100_000),
             batch=self._count("--batch", 1),
             r=self._count("--rank", 32),
-            kv_dtype=self.options.get("--kv-dtype", "auto"),
+            kv_dtype=self.options.get("--kv-dtype", "auto") if engine is None else "auto",
+            engine=engine,
             lora_dtype=self.options.get("--lora-dtype", "auto"),
             encoder_tokens=None if encoder is None else parse_count(encoder),
             **lora_options(self.options),
@@ -237,4 +244,7 @@ def parse_question(text: str) -> Question:
         options[name] = value
     if len(models) != 1:
         raise InputError(f"it names {len(models)} models", expected="one")
-    return Question(command=command, model=models[0], options=options)
+    model, revision = plainly(models[0], options.get("--revision"))
+    if revision is not None:
+        options["--revision"] = revision
+    return Question(command=command, model=model, options=options)

@@ -147,7 +147,9 @@ def check(
     budgets = read_budgets(settings)
     findings: list[Finding] = []
     lock, broken = open_lock(settings, findings)
-    models = Models(settings.root, lock, broken=broken, online=online)
+    models = Models(
+        settings.root, lock, broken=broken, online=online, tokens=settings.pretraining_tokens
+    )
     adapters = Adapters(models)
     passing = Passing(settings)
     rewritten: list[str] = []
@@ -179,7 +181,7 @@ def check(
                     mine = [replace(item, fixed=item in fixed) for item in mine]
         findings += mine
     findings += check_budgets(settings, budgets, models, adapters.checked)
-    findings = _once(findings)
+    findings = _once(findings, unlocked=lock is None and not broken)
     kept = [item for item in dict.fromkeys(findings) if passing.stays(item)]
     if selected("HFKV008", settings.select) and "ALL" in settings.select:
         # Where something could not be judged, a comment may speak of just that.
@@ -198,8 +200,9 @@ def check(
     )
 
 
-def _once(findings: list[Finding]) -> list[Finding]:
-    """One finding for each model that is not locked, however many files name it."""
+def _once(findings: list[Finding], *, unlocked: bool) -> list[Finding]:
+    """One finding for each model that is not locked, however many files name it; one for them all
+    where nothing ever was locked."""
     found: list[Finding] = []
     first: dict[str, int] = {}
     others: dict[str, int] = {}
@@ -212,6 +215,12 @@ def _once(findings: list[Finding]) -> list[Finding]:
                 continue
             first[item.message] = len(found)
         found.append(item)
+    usual = [number for message, number in first.items() if "did you mean" not in message]
+    if unlocked and len(usual) > 1:
+        place, *rest = usual
+        text = f"{found[place].message}; {len(rest):,} more models are named, and there is no lock"
+        found[place] = replace(found[place], message=text)
+        return [item for number, item in enumerate(found) if number not in rest]
     for message, more in others.items():
         place = first[message]
         files = "file names" if more == 1 else "files name"

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from hfkv.check.codes import CODES
 from hfkv.errors import InputError
 from hfkv.reading import describe, printable
+from hfkv.units import parse_count
 
 __all__ = ["BudgetTable", "Settings", "find_settings"]
 
@@ -24,7 +26,7 @@ else:
 _T = TypeVar("_T")
 _KEYS = frozenset(
     """select ignore per-file-ignores include exclude models bases budget lock strict
-    baseline""".split()
+    baseline pretraining-tokens""".split()
 )
 
 
@@ -52,6 +54,7 @@ class Settings:
         lock: the lock's path relative to the root.
         strict: notes fail a run as findings do.
         baseline: a file of findings that are let pass, relative to the root; "" for none.
+        pretraining_tokens: Hub id in lower case to a count of your own, of basis ``given``.
         text: of the configuration file.
     """
 
@@ -68,6 +71,7 @@ class Settings:
     lock: str = "hfkv.lock"
     strict: bool = False
     baseline: str = ""
+    pretraining_tokens: Mapping[str, int] = field(default_factory=dict)
     text: str = field(default="", repr=False)
 
     @property
@@ -165,12 +169,17 @@ def _settings(root: Path, name: str, table: Mapping[str, Any], text: str) -> Set
         lock=lock,
         strict=read("strict", _flag, False),
         baseline=read("baseline", _text, ""),
+        pretraining_tokens={
+            model.lower(): _count(value, f"{where}: pretraining-tokens: {printable(model, 80)}")
+            for model, value in read("pretraining-tokens", _table, no_table).items()
+        },
         text=text,
     )
 
 
 def _text(value: object, where: str) -> str:
-    if not isinstance(value, str) or not value:
+    # Most are names of files, and no file has a NUL in its name.
+    if not isinstance(value, str) or not value or "\0" in value:
         raise InputError(f"found {describe(value)}", where=where, expected="a text")
     return value
 
@@ -190,6 +199,16 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
 def _table(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"found {describe(value)}", where=where, expected="a table")
+    return value
+
+
+def _count(value: object, where: str) -> int:
+    expected = 'a positive number of tokens: 4_000_000_000_000 or "4T"'
+    if isinstance(value, str):
+        with suppress(InputError):
+            value = parse_count(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(f"found {describe(value)}", where=where, expected=expected)
     return value
 
 

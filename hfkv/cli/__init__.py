@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "What a repository says of models, held against them; a hook before each commit.",
     "lock": "Write hfkv.lock, by which hfkv check needs no network.",
     "cache": "What is kept of models that were read, and --clear to remove it.",
+    "mcp": "The same as tools for agents: a server of the Model Context Protocol.",
     "architectures": "Every model_type whose KV cache is known, and how it is known.",
 }
 
@@ -46,6 +47,29 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0].lower(), COMMANDS, 1)
+            if near and "Did you mean" not in error.message:
+                hint = f"{error.message} Did you mean '{near[0]}'?"
+                raise click.UsageError(hint, ctx) from None
+            raise
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HfkvError as error:
+            from hfkv.cli.spelling import as_flags
+
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise error.spelled(lambda text: as_flags(text, command)) from error.__cause__
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # Written from the table above: asking each command for its help would import it.
         with formatter.section("Commands"):
@@ -55,12 +79,18 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="MODEL is a Hub id, a directory with config.json, or the path of a config.json or a "
-    "GGUF file; ORG/NAME:Q4_K_M is one of a repository's GGUF files.",
+    epilog="MODEL is a Hub id or the address of its page, a directory with config.json, or the "
+    "path of a config.json or a GGUF file; ORG/NAME@REV is a revision of it, ORG/NAME:Q4_K_M one "
+    "of a repository's GGUF files.",
 )
 @click.version_option(__version__, "-v", "--version", message="%(version)s")
 def cli() -> None:
     """What a token leaves behind, for any model on the Hugging Face Hub.
+
+    \b
+      hfkv compare meta-llama/Meta-Llama-3-70B
+      hfkv kv Qwen/Qwen3-8B --fit 24GiB
+      hfkv rank google/gemma-3-27b-it --tokens 100k
 
     Bytes of KV cache when it is read in context, of LoRA adapter when it is fine-tuned on, of
     weights when it is pretrained on. Exact, each with how it is known; no weights are downloaded.
@@ -69,8 +99,12 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command: exit 0 if what was asked was answered, 1 if not, 2 on misuse."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the encoding of a console or a pipe cannot say is written as escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(standalone_mode=False, windows_expand_args=False)
+        code = cli.main(prog_name=_called(), standalone_mode=False, windows_expand_args=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         # click turns Ctrl-C into this; 130 is what a shell expects of an interrupted command.
@@ -99,6 +133,12 @@ def main() -> None:
         _debug()
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _called() -> str | None:
+    """The name that one calls the command by: ``hf kv`` where ``hf`` started it as an extension."""
+    name = os.path.basename(sys.argv[0]).removesuffix(".exe")
+    return "hf kv" if name == "hf-kv" else None
 
 
 def _say(message: str) -> None:

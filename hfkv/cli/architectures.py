@@ -13,7 +13,7 @@ from hfkv.cli.output import emit
     "--basis",
     type=click.Choice(["exact", "documented"]),
     default=None,
-    help="Only those known in this way.",
+    help="Only those of this basis.",
 )
 @format_options
 def architectures(basis: str | None) -> int:

@@ -54,14 +54,15 @@ def shown(settings: Settings, findings: Sequence[Finding]) -> list[Finding]:
 
 def emit(findings: list[Finding], report: Report, output: str, *, quiet: bool) -> None:
     """Print findings in a format; the summary goes to stderr."""
-    if output in ("json", "sarif"):
-        from hfkv.render.machine import to_json
-
     line = summary(findings, report.files, report.seen, report.passed)
     if output == "json":
+        from hfkv.cli.output import print_json
+
         value = {"findings": [item.to_json() for item in findings], "files": report.files}
-        click.echo(to_json({**value, "read": _read(report.seen)}))
+        print_json({**value, "read": _read(report.seen)})
     elif output == "sarif":
+        from hfkv.render.machine import to_json
+
         click.echo(to_json(sarif(findings)))
     elif findings:
         click.echo(github(findings) if output == "github" else human(findings))

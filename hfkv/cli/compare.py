@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.engine_options import chosen_engine, engine_options
+from hfkv.cli.methods import method_options, others
 from hfkv.cli.options import (
     TOKENS,
     batch_option,
@@ -18,12 +20,18 @@ from hfkv.cli.options import (
     tokens_option,
     with_pretraining,
 )
-from hfkv.cli.output import emit, waiting
+from hfkv.cli.output import emit, say, unheard, waiting
 from hfkv.cli.strict import doubt, strict_option
 from hfkv.errors import HfkvError
+from hfkv.reading import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hfkv.comparison import Comparison
+    from hfkv.render.sheet import Sheet
+    from hfkv.render.tidy import Tidy
+    from hfkv.source import Source
 
 
 @click.command()
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
 @tokens_option()
 @batch_option
 @kv_options
+@engine_options()
 @click.option(
     "--cartridge",
     type=TOKENS,
@@ -39,17 +48,29 @@ if TYPE_CHECKING:
     metavar="TOKENS",
     help="Also compare a PEFT cartridge: a trained KV cache of so many virtual tokens.",
 )
+@method_options
 @pretraining_option
+@click.option(
+    "--sort",
+    type=click.Choice(["kv", "lora", "ratio", "break-even", "parameters", "name"]),
+    default=None,
+    help="Order several models by a figure, the largest first, or by name.",
+)
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @strict_option
 @source_options
 @format_options
 def compare(
     models: tuple[str, ...],
     rank: int,
+    method: str | None,
+    match_bytes: bool,
     pretraining_tokens: int | None,
+    sort: str | None,
+    explain: bool,
     strict: bool,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:
@@ -58,41 +79,92 @@ def compare(
     \b
       hfkv compare meta-llama/Meta-Llama-3-70B --rank 32
       hfkv compare Qwen/Qwen3-8B google/gemma-3-12b-it --tokens 128Ki --json
+      hfkv compare Qwen/Qwen3-8B Qwen/Qwen3-14B Qwen/Qwen3-32B --sort ratio
+      hfkv compare Qwen/Qwen3-8B --method ia3,vera,oft,lora:8 --match-bytes
     """
     from hfkv.comparison import Comparison, compare_model
+    from hfkv.comparison.ordering import ordered
     from hfkv.model import load_many
-    from hfkv.reading import printable
     from hfkv.render.compare import sheets
 
     output = chosen_format()
-    results: list[Comparison | HfkvError] = []
+    asked["engine"] = chosen_engine(asked["kv_dtype"])
+    if asked["engine"] is not None:
+        asked["kv_dtype"] = "auto"
+    results: list[tuple[str, Comparison | HfkvError]] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
         loaded = load_many(models, revision=revision, source=source, token=token)
-    for model in with_pretraining(loaded, pretraining_tokens):
+    for name, model in zip(models, with_pretraining(loaded, pretraining_tokens), strict=True):
         if isinstance(model, HfkvError):
-            results.append(model)
+            results.append((name, model))
             continue
-        results.append(compare_model(model, r=rank, **asked))
-    if len(models) == 1 and isinstance(results[0], HfkvError):
-        raise results[0]
-    found = [item for item in results if isinstance(item, Comparison)]
+        results.append((name, compare_model(model, r=rank, **asked)))
+    if len(models) == 1 and isinstance(results[0][1], HfkvError):
+        raise results[0][1]
+    if sort is not None:
+        found = ordered([item for _, item in results if isinstance(item, Comparison)], sort)
+        failed = [(name, item) for name, item in results if isinstance(item, HfkvError)]
+        results = [*((item.model.model, item) for item in found), *failed]
+
+    beside = others([item for _, item in results], method, match_bytes, rank, asked)
+
+    def tables() -> list[Sheet]:
+        if len(results) == 1:
+            made = next(sheets(item) for _, item in results if isinstance(item, Comparison))
+        else:
+            from hfkv.render.compare_many import sheets as many
+
+            made = many(results, sort=sort)
+        if explain:
+            made += [_explained(item) for _, item in results if isinstance(item, Comparison)]
+        return [*made, *(item.sheet() for item in beside.values())]
+
+    def columns() -> Tidy:
+        from hfkv.render.compare_columns import tidy
+
+        return tidy(results, explain=explain)
+
     emit(
         output,
         [
-            _failure(name, item) if isinstance(item, HfkvError) else item.to_json()
-            for name, item in zip(models, results, strict=True)
+            _failure(name, item)
+            if isinstance(item, HfkvError)
+            else _value(item, explain) | (beside[id(item)].to_json() if beside else {})
+            for name, item in results
         ],
-        sheets=lambda: sheets(found) if found else [],
-        quiet=lambda: [_bare(item) for item in results],
+        sheets=tables,
+        quiet=lambda: [_bare(name, item, len(results) > 1) for name, item in results],
+        tidy=columns,
+        warnings=[
+            *unheard(output, explain=explain),
+            *_unused(results),
+            *(text for item in beside.values() for text in item.warnings),
+        ],
     )
-    for item in results:
+    for _, item in results:
         for reason in [str(item)] if isinstance(item, HfkvError) else _refusals(item):
-            click.echo(f"Error: {printable(reason, 4000)}", err=True)
-    doubts = [reason for item in found for reason in _doubts(item)] if strict else []
+            say("Error", reason)
+    compared = [item for _, item in results if not isinstance(item, HfkvError)]
+    doubts = [reason for item in compared for reason in _doubts(item)] if strict else []
     for reason in doubts:
-        click.echo(f"Error: {printable(reason, 4000)}", err=True)
-    refused = any(isinstance(item, HfkvError) or _refusals(item) for item in results)
-    return int(refused or bool(doubts))
+        say("Error", reason)
+    return int(bool(doubts) or len(compared) < len(results) or any(map(_refusals, compared)))
+
+
+def _unused(results: Sequence[tuple[str, Comparison | HfkvError]]) -> list[str]:
+    """What was asked of the adapters and PEFT does nothing with."""
+    found = [item.lora for _, item in results if not isinstance(item, HfkvError)]
+    return [text for lora in found if lora is not None for text in lora.warnings]
+
+
+def _value(item: Comparison, explain: bool) -> dict[str, Any]:
+    return {**item.to_json(), "explain": item.explain()} if explain else item.to_json()
+
+
+def _explained(item: Comparison) -> Sheet:
+    from hfkv.render.explained import explained
+
+    return explained(item.explain(), f"How the figures of {item.model.model} are computed")
 
 
 def _failure(name: str, error: HfkvError) -> dict[str, Any]:
@@ -118,9 +190,8 @@ def _doubts(item: Comparison) -> list[str]:
     ]
 
 
-def _bare(item: Comparison | HfkvError) -> str:
-    """The ratio; an empty line where there is none, so that lines and models stay together."""
-    if isinstance(item, HfkvError):
-        return ""
-    ratio = item.compression["kv_over_lora"]
-    return "" if ratio is None else repr(float(ratio))
+def _bare(name: str, item: Comparison | HfkvError, several: bool) -> str:
+    """The ratio, of several models behind the name and a tab; nothing where there is none."""
+    ratio = None if isinstance(item, HfkvError) else item.compression["kv_over_lora"]
+    figure = "" if ratio is None else repr(float(ratio))
+    return f"{printable(name)}\t{figure}" if several else figure

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from hfkv.cli.engine_options import (
+    ALL,
+    BUDGET,
+    budget_of,
+    chosen_engine,
+    engine_name,
+    engine_options,
+    length_of,
+)
 from hfkv.cli.options import (
-    BYTES,
     batch_option,
     chosen_format,
     format_options,
@@ -15,7 +24,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import emit, read_model
+from hfkv.cli.output import emit, read_model, unheard
 from hfkv.cli.strict import require_exact, strict_option
 
 
@@ -25,7 +34,11 @@ from hfkv.cli.strict import require_exact, strict_option
 @batch_option
 @kv_options
 @click.option("--layers", "by_layer", is_flag=True, help="What each layer stores.")
-@click.option("--fit", type=BYTES, default=None, help="How many tokens a budget holds: 24GiB.")
+@click.option(
+    "--fit", type=BUDGET, default=None, help="How many tokens a budget holds: 24GiB, 2x80GB."
+)
+@click.option("--gpus", type=click.IntRange(min=1), default=None, help="GPUs of such a budget.")
+@engine_options(every=True)
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option(
     "--basis",
@@ -45,7 +58,8 @@ def kv(
     encoder_tokens: int | None,
     crosscheck: bool,
     by_layer: bool,
-    fit: int | None,
+    fit: Any,
+    gpus: int | None,
     explain: bool,
     basis: str,
     strict: bool,
@@ -57,12 +71,41 @@ def kv(
       hfkv kv deepseek-ai/DeepSeek-V3 --tokens 128Ki
       hfkv kv google/gemma-3-12b-it --layers
       hfkv kv Qwen/Qwen3-8B --fit 24GiB --batch 4
+      hfkv kv openai/gpt-oss-20b --engine vllm --fit 2x80GB --tp 2
+      hfkv kv google/gemma-3-12b-it --engine all
     """
-    from hfkv.render.kv import sheets
+    from hfkv.render.kv import sheets, tidy
+    from hfkv.render.origin import with_origin
 
-    if basis == "live" and fit is not None:
+    budget = budget_of(fit, gpus)
+    if basis == "live" and budget is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
     output = chosen_format()
+    everyone = engine_name() == ALL
+    engine = None if everyone else chosen_engine(kv_dtype)
+    if everyone or engine is not None:
+        from hfkv.cli.engine_kv import show, show_all
+
+        if basis == "live" or (everyone and (budget is not None or by_layer)):
+            raise click.UsageError("--engine goes without --basis live, all without --fit, too.")
+        context = click.get_current_context()
+        if engine and context.get_parameter_source("tokens") is ParameterSource.DEFAULT:
+            tokens = length_of(engine) or tokens
+        several = getattr(engine, "parallel", None)
+        if several and context.get_parameter_source("batch") is ParameterSource.DEFAULT:
+            batch = several
+        shared: dict[str, Any] = {
+            "tokens": tokens,
+            "batch": batch,
+            "encoder_tokens": encoder_tokens,
+            "crosscheck": crosscheck,
+        }
+        loaded = read_model(model, output, **place)
+        if engine is None:
+            return show_all(loaded, output, kv_dtype=kv_dtype, **shared)
+        return show(
+            loaded, engine, output, budget=budget, by_layer=by_layer, explain=explain, **shared
+        )
     loaded = read_model(model, output, **place)
     arguments: dict[str, Any] = {
         "batch": batch,
@@ -77,23 +120,38 @@ def kv(
     else:
         arguments["crosscheck"] = crosscheck
         figure = loaded.kv_cache(tokens=tokens, **arguments)
-    if strict:
-        require_exact(figure)
     fits: int | None = None
-    if fit is not None:
-        fits = figure.curve.fit(fit)
+    if budget is not None:
+        fits = figure.curve.fit(budget.bytes)
         if fits:
             figure = loaded.kv_cache(tokens=fits, **arguments)
-    value = figure.to_json(layers=by_layer)
-    if fit is not None:
-        value["fit"] = {"budget_bytes": fit, "tokens": fits}
+    if strict:
+        require_exact(figure)
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
+    if budget is not None:
+        value["fit"] = {
+            "budget": budget.text,
+            "budget_bytes": budget.bytes,
+            "tokens": fits,
+        }
     if explain:
         value["explain"] = figure.explain()
     emit(
         output,
         value,
-        sheets=lambda: sheets(figure, by_layer=by_layer, fit=fit, fits=fits, explain=explain),
+        sheets=lambda: sheets(
+            loaded,
+            figure,
+            by_layer=by_layer,
+            fit=budget,
+            fits=fits,
+            explain=explain,
+        ),
         # A budget that no number of tokens fills has no largest number: its name is JSON's null.
-        quiet=lambda: [str(figure.bytes if fit is None else "unlimited" if fits is None else fits)],
+        quiet=lambda: [
+            str(figure.bytes if budget is None else "unlimited" if fits is None else fits)
+        ],
+        tidy=lambda: tidy(loaded, figure, value, by_layer=by_layer),
+        warnings=unheard(output, explain=explain, layers=by_layer),
     )
     return 0

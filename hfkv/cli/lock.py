@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from hfkv.check.run import Report
 from hfkv.check.settings import find_settings
 from hfkv.cli.check import config_option, emit, shown
 from hfkv.render.check import FORMATS
+
+if TYPE_CHECKING:
+    from hfkv.source import Source
 
 _ALL = "all models"
 
@@ -49,7 +53,7 @@ def lock(
     upgrade: str | None,
     only_check: bool,
     outdated: bool,
-    source: str,
+    source: Source,
     token: str | None,
     output: str,
     quiet: bool,

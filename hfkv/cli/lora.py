@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, waiting
+from hfkv.cli.output import emit, read_model, unheard, waiting, warn
 from hfkv.cli.strict import require_exact, strict_option
-from hfkv.errors import ConfigError, NotFoundError
+from hfkv.cli.train_options import asked, train_options
+from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -33,7 +34,12 @@ def _names(text: str) -> list[str]:
     default=None,
     help="Take every option from a PEFT adapter_config.json.",
 )
-@click.option("--exclude-modules", metavar="NAME,NAME|REGEX", help="Modules LoRA leaves alone.")
+@click.option(
+    "--exclude-modules",
+    metavar="NAME,NAME|REGEX",
+    help="Modules LoRA leaves alone: names or endings of them; or, where it has signs such as .* "
+    "or after regex:, one regular expression for the whole name.",
+)
 @click.option("--layers-to-transform", metavar="N,N", help="Only these layers.")
 @click.option("--layers-pattern", metavar="NAME", help="The name of the list of layers.")
 @click.option("--rank-pattern", metavar="PATTERN=R,...", help="Other ranks for some modules.")
@@ -49,8 +55,10 @@ def _names(text: str) -> list[str]:
     help="live: on the class that the installed transformers builds, without a header.",
 )
 @click.option("--layers", "by_layer", is_flag=True, help="Parameters layer by layer.")
+@click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @strict_option
+@train_options
 @source_options
 @format_options
 @click.pass_context
@@ -64,6 +72,7 @@ def lora(
     adapter_config: Path | None,
     basis: str,
     by_layer: bool,
+    explain: bool,
     snippet: bool,
     strict: bool,
     revision: str | None,
@@ -77,15 +86,15 @@ def lora(
       hfkv lora meta-llama/Meta-Llama-3-70B --rank 32
       hfkv lora Qwen/Qwen3-8B --target-modules q_proj,v_proj --dora
       hfkv lora mistralai/Mistral-7B-v0.3 --adapter-config adapter_config.json
+      hfkv lora Qwen/Qwen3-8B --rank 16 --train --base-dtype 4bit --sequence 4k
 
     MODEL may be an adapter repository: its base model and its config are then read. Where there
     are no safetensors headers, config.json alone is enough for classes that it says all of.
     """
-    from hfkv.peft.lora import Lora, LoraOptions
-    from hfkv.render.adapter import sheets
-    from hfkv.render.lora import sheets as lora_sheets
+    from hfkv.peft.lora import LoraOptions
 
     output = chosen_format()
+    train = asked(ctx, flags)
     options = _options(flags)
     if adapter_config is not None and (
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
@@ -108,18 +117,92 @@ def lora(
         require_exact(figure)
     if snippet:
         click.echo(figure.snippet())
+        warn(figure.warnings)
         return 0
+    if train is not None:
+        unused = [
+            f"{flag} changes nothing with --train"
+            for flag, name in (
+                ("--explain", "explain"),
+                ("--layers", "by_layer"),
+                ("--lora-dtype", "lora_dtype"),
+            )
+            if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        ]
+        _print_training(loaded, figure, output, train, [*unused, *figure.warnings])
+        return 0
+    _print(loaded, figure, output, by_layer=by_layer, explain=explain)
+    return 0
+
+
+#: What an agent is told of an adapter; with ``--layers`` all of them.
+_AGENT = "model source commit r parameters bytes dtype modules trainable_percent basis"
+
+
+def _print(
+    loaded: Model, figure: Adapter, output: Format, *, by_layer: bool, explain: bool
+) -> None:
+    """LoRA with its targets, the other methods with what they have."""
+    from hfkv.peft.lora import Lora
+    from hfkv.render.origin import with_origin
+
+    quiet = [str(figure.parameters)]
+    if not isinstance(figure, Lora):
+        from hfkv.render.adapter import sheets, tidy
+
+        value = with_origin(loaded, figure.to_json())
+        emit(
+            output,
+            value,
+            sheets=lambda: sheets(loaded, figure),
+            quiet=lambda: quiet,
+            tidy=lambda: tidy(loaded, figure, value),
+            warnings=figure.warnings,
+        )
+        return
+    from hfkv.render import lora as render
+
+    value = with_origin(loaded, figure.to_json(layers=by_layer))
+    if explain:
+        value["explain"] = figure.explain()
     emit(
         output,
-        figure.to_json(layers=True) if isinstance(figure, Lora) and by_layer else figure.to_json(),
-        sheets=lambda: (
-            lora_sheets(loaded, figure, by_layer=by_layer)
-            if isinstance(figure, Lora)
-            else sheets(loaded, figure)
-        ),
-        quiet=lambda: [str(figure.parameters)],
+        value,
+        sheets=lambda: render.sheets(loaded, figure, by_layer=by_layer, explain=explain),
+        quiet=lambda: quiet,
+        tidy=lambda: render.tidy(loaded, figure, value, by_layer=by_layer),
+        agent="" if by_layer else _AGENT,
+        warnings=[*unheard(output, explain=explain, layers=by_layer), *figure.warnings],
     )
-    return 0
+
+
+def _print_training(
+    loaded: Model,
+    figure: Adapter,
+    output: Format,
+    train: dict[str, Any],
+    warnings: list[str],
+) -> None:
+    from hfkv.peft.lora import Lora
+    from hfkv.render import train as render
+    from hfkv.render.origin import with_origin
+
+    if not isinstance(figure, Lora):
+        raise UnsupportedError(
+            f"what training {figure.method} takes is not counted",
+            where=loaded.model,
+            expected="a LoRA adapter",
+        )
+    found = loaded.training(figure, **train)
+    value = with_origin(loaded, found.to_json())
+    emit(
+        output,
+        value,
+        sheets=lambda: render.sheets(loaded, found),
+        quiet=lambda: [str(found.bytes)],
+        tidy=lambda: render.tidy(loaded, found, value),
+        warnings=warnings,
+    )
 
 
 def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: Format) -> Lora:
@@ -136,7 +219,11 @@ def _count(loaded: Model, options: LoraOptions, dtype: str, basis: str, output: 
 
 def _modules(text: str) -> str | list[str]:
     # As in PEFT: a list is of names, a single string is a regular expression.
-    return text.removeprefix("regex:") if text.startswith("regex:") else _names(text)
+    from hfkv.peft.unused import looks_like_expression
+
+    if text.startswith("regex:") or looks_like_expression(text):
+        return text.removeprefix("regex:")
+    return _names(text)
 
 
 def _layers(text: str) -> list[int]:

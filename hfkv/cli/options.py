@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +15,6 @@ __all__ = [
     "BYTES",
     "TOKENS",
     "batch_option",
-    "capacity_options",
     "format_options",
     "kv_options",
     "lora_options",
@@ -237,31 +235,5 @@ lora_options = _together(
         show_default=True,
         metavar=_DTYPES,
         help="Element type of the adapter; auto is the model's own.",
-    ),
-)
-
-
-def _exact(ctx: click.Context, param: click.Parameter, value: float) -> Fraction:
-    if value != value:
-        raise click.BadParameter("expected a number", param_hint="--bits-per-token")
-    return Fraction(str(value))
-
-
-#: ``--capacity`` and ``--bits-per-token``: the model of what an adapter could hold.
-capacity_options = _together(
-    click.option(
-        "--capacity",
-        type=click.Choice(["facts", "memorization"]),
-        default="facts",
-        show_default=True,
-        help="Bits a parameter holds: about 2 of facts, or about 3.6 memorized.",
-    ),
-    click.option(
-        "--bits-per-token",
-        type=click.FloatRange(min=0, min_open=True, max=64),
-        default=2.0,
-        show_default=True,
-        callback=_exact,
-        help="What a token carries: an assumption.",
     ),
 )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hfkv.cli.spelling import as_flags
+from hfkv.json_value import versioned
+from hfkv.reading import printable
 from hfkv.render.formats import Format
 from hfkv.render.machine import flatten, to_csv, to_json, to_tsv
-from hfkv.render.sheet import Sheet, sheets_to_markdown
+from hfkv.render.sheet import Sheet, sheets_to_latex, sheets_to_markdown
 
 if TYPE_CHECKING:
     from hfkv.model import Model
+    from hfkv.render.tidy import Tidy
 
-__all__ = ["emit", "read_model", "waiting"]
+__all__ = ["emit", "print_json", "read_model", "say", "waiting", "warn"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -35,22 +40,78 @@ def emit(
     sheets: Callable[[], Sequence[Sheet]],
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None = None,
+    tidy: Callable[[], Tidy] | None = None,
+    agent: str = "",
+    warnings: Sequence[str] = (),
 ) -> None:
     """Print ``value`` (the JSON value of the result) in ``output``.
+
+    Every object that is printed as JSON has the version of its schema, and ``warnings`` where
+    there are any; they are said on stderr in every format.
 
     Args:
         output: a resolved format, not ``auto``.
         value: what JSON prints; the other forms are made from it or from the callables.
-        sheets: tables for reading (human, markdown).
+        sheets: tables for reading (human; markdown and latex where there is no ``tidy``).
         quiet: the bare figures, one a line.
         rows: flat rows (csv, agent tables); by default the flattened JSON.
+        agent: the fields of ``value`` that an agent needs, apart by spaces, where they are not the
+            columns of a document.
+        tidy: the table of fixed columns that stands in every document (csv, markdown, latex).
+        warnings: what was asked for and is not in the answer, one sentence each.
     """
+    if warnings and isinstance(value, dict):
+        value = {**value, "warnings": list(warnings)}
     if output is Format.human:
         from hfkv.render.terminal import print_sheets
 
-        print_sheets(sheets(), sys.stdout)
-        return
-    click.echo(_text(output, value, sheets, quiet, rows))
+        print_sheets([_in_flags(sheet) for sheet in sheets()], sys.stdout)
+    elif output is Format.agent and agent and isinstance(value, dict):
+        from hfkv.render.tidy import one_row
+
+        click.echo(one_row(value, agent).tsv())
+    else:
+        click.echo(_text(output, value, sheets, quiet, rows, tidy))
+    warn(warnings)
+
+
+def warn(messages: Iterable[str]) -> None:
+    """Say each once on stderr: what was asked for and changes nothing."""
+    for message in dict.fromkeys(messages):
+        say("Warning", message)
+
+
+def unheard(output: Format, *, explain: bool = False, layers: bool = False) -> list[str]:
+    """What was asked for that this format has no room for."""
+    bare = output is Format.quiet
+    found = ["--explain"] if explain and (bare or output in (Format.csv, Format.agent)) else []
+    found += ["--layers"] if layers and bare else []
+    return [f"{name} changes nothing in the format {output.value}" for name in found]
+
+
+def say(what: str, message: str) -> None:
+    """A line on stderr: ``Error: ...``, ``Warning: ...``."""
+    click.echo(f"{what}: {printable(_flags(message), 4000)}", err=True)
+
+
+def _flags(text: str) -> str:
+    """The text with arguments as the flags of the command that is run."""
+    context = click.get_current_context(silent=True)
+    return as_flags(text, None if context is None else context.command)
+
+
+def _in_flags(sheet: Sheet) -> Sheet:
+    return replace(sheet, notes=[_flags(note) for note in sheet.notes])
+
+
+def print_json(value: dict[str, Any] | list[dict[str, Any]], *, indent: int | None = 2) -> None:
+    """Print JSON, the version of its schema in every object; all JSON of a command goes here."""
+    click.echo(_json(value, indent))
+
+
+def _json(value: dict[str, Any] | list[dict[str, Any]], indent: int | None) -> str:
+    found = [versioned(item) for item in value] if isinstance(value, list) else versioned(value)
+    return to_json(found, indent=indent)
 
 
 def _text(
@@ -59,16 +120,21 @@ def _text(
     sheets: Callable[[], Sequence[Sheet]],
     quiet: Callable[[], Sequence[str]],
     rows: Callable[[], Sequence[dict[str, str]]] | None,
+    tidy: Callable[[], Tidy] | None,
 ) -> str:
     if output is Format.json:
-        return to_json(value)
+        return _json(value, 2)
     if output is Format.quiet:
         return "\n".join(quiet())
     if output is Format.markdown:
-        return sheets_to_markdown(sheets())
-    if output is Format.agent and isinstance(value, dict):
-        # As `hf` does: a single object is compact JSON for an agent, a list is a table.
-        return to_json(value, indent=None)
+        return sheets_to_markdown(sheets()) if tidy is None else tidy().markdown()
+    if output is Format.latex:
+        return sheets_to_latex(sheets()) if tidy is None else tidy().latex()
+    if tidy is not None:
+        return tidy().csv() if output is Format.csv else tidy().tsv()
+    if rows is None and output is Format.agent and isinstance(value, dict):
+        # As `hf` does: what is no table is compact JSON for an agent.
+        return _json(value, None)
     flat = (
         rows()
         if rows is not None

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from hfkv.cli.engine_options import chosen_engine, engine_options
 from hfkv.cli.options import (
     batch_option,
-    capacity_options,
     kv_options,
     lora_options,
     pretraining_option,
     source_options,
     tokens_option,
-    with_pretraining,
 )
-from hfkv.cli.output import waiting
+from hfkv.cli.output import print_json, waiting
+from hfkv.cli.rank_options import rule_options
 from hfkv.render.formats import Format
+
+if TYPE_CHECKING:
+    from hfkv.render.chart import StyleName
+    from hfkv.source import Source
+
+    _Size = click.ParamType[tuple[float, float]]
+else:  # older releases of click have no such subscript
+    _Size = click.ParamType
+
+
+class _Inches(_Size):
+    """A width and a height, as ``8.4x5.4``."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            width, height = (float(edge) for edge in str(value).lower().split("x"))
+        except ValueError:
+            self.fail(f"{value!r} is not a width and a height such as 8.4x5.4", param, ctx)
+        return width, height
+
+
+SIZE = _Inches()
 
 
 @click.command()
@@ -45,25 +72,34 @@ from hfkv.render.formats import Format
     show_default=True,
     help="json prints the numbers that the chart is drawn from.",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="Dark for slides and dark pages.",
+)
+@click.option("--size", type=SIZE, default=None, help="Inches.  [default: 8.4x5.4]")
+@click.option("--title/--no-title", default=True, help="None in a paper: the caption says it.")
 @lora_options
 @tokens_option()
 @batch_option
 @kv_options
-@capacity_options
+@engine_options()
+@rule_options
 @pretraining_option
 @source_options
 def plot(
     models: tuple[str, ...],
-    over: str,
+    over: Literal["tokens", "rank"],
     output: Path | None,
     output_format: str,
+    style: StyleName,
+    size: tuple[float, float] | None,
+    title: bool,
     rank: int,
-    tokens: int,
-    capacity: str,
-    bits_per_token: Fraction,
-    pretraining_tokens: int | None,
     revision: str | None,
-    source: str,
+    source: Source,
     token: str | None,
     **asked: Any,
 ) -> int:
@@ -72,41 +108,34 @@ def plot(
     \b
       hfkv plot meta-llama/Meta-Llama-3-70B --over tokens -o tokens.png
       hfkv plot meta-llama/Meta-Llama-3-70B Qwen/Qwen3-8B --over rank -o rank.svg
+      hfkv plot meta-llama/Meta-Llama-3-70B --over tokens --style dark --no-title
       hfkv plot meta-llama/Meta-Llama-3-70B --over tokens --format json
+
+    In Python it is hfkv.plot(...), which returns a matplotlib figure.
     """
-    from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
+    from hfkv.comparison.side_by_side import loaded
     from hfkv.errors import HfkvError
-    from hfkv.model import Model, load_many
+    from hfkv.model import Model
+    from hfkv.render.chart import chart_of, draw, matplotlib, save
 
     if output is not None and output_format == "json":
         raise click.UsageError("--format json prints; leave out -o.")
     if output_format != "json":
-        from hfkv.render.chart import matplotlib
-
         matplotlib()  # what cannot be drawn need not be read
     with waiting(f"reading {', '.join(models[:3])}", Format.human):
-        found = load_many(models, revision=revision, source=source, token=token)
+        found = loaded(models, revision=revision, source=source, token=token)
     for item in found:
         if isinstance(item, HfkvError):
             raise item
-    loaded = [
-        item for item in with_pretraining(found, pretraining_tokens) if isinstance(item, Model)
-    ]
-    chart: OverTokens | OverRank
-    if over == "tokens":
-        chart = over_tokens(loaded, r=rank, **asked)
-    else:
-        chart = over_rank(
-            loaded, tokens=tokens, capacity=capacity, bits_per_token=bits_per_token, **asked
-        )
+    read = [item for item in found if isinstance(item, Model)]
+    engine = chosen_engine(asked["kv_dtype"])
+    if engine is not None:
+        asked.update(engine=engine, kv_dtype="auto")
+    chart = chart_of(read, over=over, r=rank, **asked)
     if output_format == "json":
-        from hfkv.render.machine import to_json
-
-        click.echo(to_json(chart.to_json()))
+        print_json(chart.to_json())
         return 0
-    from hfkv.render.chart import draw, save
-
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
-    save(draw(chart), path)
+    save(draw(chart, style=style, size=size, title=title), path)
     click.echo(str(path))
     return 0

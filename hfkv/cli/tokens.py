@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, source_options
-from hfkv.cli.output import emit, read_model
+from hfkv.cli.output import emit, read_model, unheard
 from hfkv.errors import SourceError
+from hfkv.render.formats import Format
 
 if TYPE_CHECKING:
     from hfkv.model import Model
@@ -29,7 +30,8 @@ def tokens(model: str, explain: bool, **place: Any) -> int:
     Where no file of it can be had, what was read of it before is the answer. Exits 0 also where
     it is unclear or nobody states it: that is the answer.
     """
-    from hfkv.render.tokens import sheets
+    from hfkv.render.origin import with_origin
+    from hfkv.render.tokens import sheets, tidy
 
     output = chosen_format()
     try:
@@ -37,13 +39,15 @@ def tokens(model: str, explain: bool, **place: Any) -> int:
     except SourceError as error:
         loaded = _by_id(model, error)
     statement = loaded.pretraining
-    value = {**statement.to_json(), "model": loaded.model}
+    value = with_origin(loaded, {**statement.to_json(), "model": loaded.model})
     if explain:
         value["candidates"] = _candidates(loaded)
     emit(
         output,
         value,
         sheets=lambda: sheets(loaded, statement, value.get("candidates")),
+        warnings=unheard(output, explain=explain and output is Format.quiet),
+        tidy=lambda: tidy(loaded, statement, value, value.get("candidates")),
         quiet=lambda: ["" if statement.tokens is None else str(statement.tokens)],
     )
     return 0
@@ -54,7 +58,9 @@ def _by_id(model: str, error: SourceError) -> Model:
     from hfkv.facts import Facts
     from hfkv.model import Model
     from hfkv.pretraining.answer import line_of_copy
+    from hfkv.source.reference import plainly
 
+    model, _ = plainly(model, None)
     if line_of_copy(model) is None:
         raise error
     return Model(Facts(model=model, source="hub", missing={"README.md": str(error)}))

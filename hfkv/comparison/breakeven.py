@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation
 
 __all__ = ["break_even"]
 
 
-def break_even(cache: KVCache, adapter_bytes: int) -> int | None:
+def break_even(cache: KVCache | Allocation, adapter_bytes: int) -> int | None:
     """The smallest number of tokens whose cache is at least ``adapter_bytes``.
 
     Exact also where windows fill or the curve falls in places; None where it never gets there.

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hfkv.comparison.experts import Experts, experts_of
+from hfkv.comparison.rules import LEFT_OUT, Assumed, RankRule, rules, verdict
 from hfkv.dtypes import BITS
-from hfkv.errors import InputError
-from hfkv.json_value import attributes
+from hfkv.errors import spelling
+from hfkv.json_value import attributes, json_number
 from hfkv.model import Model
-from hfkv.peft.lora.capacity import CAPACITIES, LIMIT, Capacity
 from hfkv.peft.lora.rank_line import RankLine
+from hfkv.shown import Shown, Table, cell, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hfkv.engines import Engine
 
 __all__ = ["RANKS", "RankRow", "Ranks", "ranks"]
 
@@ -28,7 +35,7 @@ class RankRow:
         share_of_weights: its bytes over those of the weights; None without a header.
         bytes_per_token: its bytes over the tokens.
         compression: the cache's bytes over its.
-        capacity_bits: what so many parameters hold by the capacity model.
+        meets: names of the rules that it keeps to.
     """
 
     r: int
@@ -37,24 +44,17 @@ class RankRow:
     share_of_weights: Fraction | None
     bytes_per_token: Fraction
     compression: Fraction
-    capacity_bits: Fraction
+    meets: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        share = self.share_of_weights
-        return {
-            "r": self.r,
-            "parameters": self.parameters,
-            "bytes": self.bytes,
-            "share_of_weights": None if share is None else float(share),
-            "bytes_per_token": float(self.bytes_per_token),
-            "compression": float(self.compression),
-            "capacity_bits": float(self.capacity_bits),
-        }
+        return attributes(
+            self, "r parameters bytes share_of_weights bytes_per_token compression meets"
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Ranks(Shown):
     """The ranks of a model at so many tokens.
 
     Attributes:
@@ -64,13 +64,14 @@ class Ranks:
         basis: how the adapter's parameters are known.
         kv_cache_bytes: of the cache after so many tokens; kv_cache_basis: how they are known.
         weight_bytes: of the checkpoint; None without a header.
+        line: parameters over the rank; width: bytes of one of them.
         rows: rank 1 to 1024, of them those that PEFT takes.
-        at_parity: the largest rank whose adapter is no larger than the cache.
-        at_one_percent: the largest rank whose adapter is no more than 1% of the weights.
-        covers: the smallest rank whose capacity covers the tokens, by the capacity model.
-        capacity: that model.
-        bits_per_token: the assumption beside it.
+        rules: the rules for choosing one, side by side.
+        experts: what a rank means for the experts of a mixture; None for other models.
+        warnings: what was asked of the adapter and PEFT does nothing with.
     """
+
+    _brief = "model tokens dtype kv_cache_bytes weight_bytes largest basis"
 
     model: str
     tokens: int
@@ -79,25 +80,64 @@ class Ranks:
     kv_cache_bytes: int
     kv_cache_basis: str
     weight_bytes: int | None
+    line: RankLine
+    width: Fraction
     rows: tuple[RankRow, ...]
-    at_parity: int | None
-    at_one_percent: int | None
-    covers: int | None
-    capacity: Capacity
-    bits_per_token: Fraction
+    rules: tuple[RankRule, ...]
+    experts: Experts | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def largest(self) -> int | None:
+        """The largest rank within the limits on size that can be set: the share of the weights,
+        and the bytes; None where there is none, or neither is known."""
+        limits = [rule for rule in self.rules if rule.name in ("share", "bytes")]
+        found = [rule.rank for rule in limits if rule.parameters is not None]
+        if not found or None in found:
+            return None
+        return min(rank for rank in found if rank is not None)
+
+    @property
+    def verdict(self) -> str:
+        """What the rules agree on and where they do not, in plain words."""
+        return verdict(self.rules, self.line.step)
+
+    def _table(self) -> Table:
+        rows = [
+            (
+                cell(row.r),
+                cell(row.parameters),
+                size(row.bytes),
+                "-" if row.share_of_weights is None else f"{float(row.share_of_weights):.3%}",
+                f"{float(row.compression):,.4g}x",
+            )
+            for row in self.rows
+        ]
+        rules = [
+            f"{rule.label}: {rule.reason or f'rank {rule.rank:,} at {rule.bound}'}"
+            for rule in self.rules
+        ]
+        return Table(
+            title=f"{self.model}: LoRA ranks at {self.tokens:,} tokens",
+            columns=("rank", "parameters", "bytes", "of the weights", "cache / adapter"),
+            rows=tuple(rows),
+            notes=(*rules, self.verdict),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        names = "model tokens dtype kv_cache_bytes weight_bytes at_parity at_one_percent"
+        names = "model tokens dtype basis kv_cache_bytes kv_cache_basis weight_bytes"
         return attributes(self, names) | {
-            "capacity": {
-                "model": self.capacity.name,
-                "bits_per_parameter": float(self.capacity.bits),
-                "bits_per_token": float(self.bits_per_token),
-                "covers": self.covers,
-                "citation": self.capacity.citation,
-                "limit": LIMIT,
+            "per_rank": {
+                "parameters": self.line.slope,
+                "constant": self.line.constant,
+                "bytes_of_a_parameter": json_number(self.width),
             },
+            "rules": [rule.to_json() for rule in self.rules],
+            "largest": self.largest,
+            "verdict": self.verdict,
+            "experts": None if self.experts is None else self.experts.to_json(),
+            "left_out": [attributes(item, "name source reason") for item in LEFT_OUT],
             "ranks": [row.to_json() for row in self.rows],
         }
 
@@ -105,47 +145,70 @@ class Ranks:
 def ranks(
     model: Model,
     *,
-    tokens: int,
+    tokens: int = 100_000,
     batch: int = 1,
-    target_modules: Any = "all-linear",
+    target_modules: str | Iterable[str] | None = "all-linear",
     kv_dtype: str = "auto",
     lora_dtype: str = "auto",
     encoder_tokens: int | None = None,
     crosscheck: bool = True,
-    capacity: str = "facts",
-    bits_per_token: Fraction = Fraction(2),
+    engine: Engine | None = None,
+    assumed: Assumed | None = None,
 ) -> Ranks:
-    """Every rank of interest.
+    """Every rank of interest, and what each rule makes of them.
 
     Args:
+        model: the model.
         tokens, batch, target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
-        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
-        capacity: a key of :data:`hfkv.peft.lora.capacity.CAPACITIES`.
-        bits_per_token: what a token carries, an assumption.
+        encoder_tokens, crosscheck, engine: as in :meth:`hfkv.Model.kv_cache`.
+        assumed: what the rules take for granted.
 
     Raises:
         HfkvError: the cache or the adapter cannot be counted.
+
+    >>> import hfkv
+    >>> found = ranks(hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot"), tokens=100_000)
+    >>> {rule.name: rule.rank for rule in found.rules if rule.bound == "most"}
+    {'cache': 1265, 'share': 54, 'cartridge': 32}
     """
-    if capacity not in CAPACITIES:
-        raise InputError(
-            f"no capacity model '{capacity}'", where="capacity", expected=" or ".join(CAPACITIES)
+    with spelling(dtype="kv_dtype"):
+        cache = model.kv_cache(
+            tokens=tokens,
+            batch=batch,
+            dtype=kv_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+            engine=engine,
         )
-    if bits_per_token <= 0:
-        raise InputError("not positive", where="bits_per_token")
-    cache = model.kv_cache(
-        tokens=tokens,
-        batch=batch,
-        dtype=kv_dtype,
-        encoder_tokens=encoder_tokens,
-        crosscheck=crosscheck,
-    )
     tokens *= batch
     # Counted once: every other rank is on its line.
-    adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
-    line = adapter.line
-    width = Fraction(BITS[adapter.element], 8)
+    with spelling(dtype="lora_dtype"):
+        adapter = model.lora(r=RANKS[-1], target_modules=target_modules, dtype=lora_dtype)
+    line, width = adapter.line, Fraction(BITS[adapter.element], 8)
+    found = rules(
+        model,
+        line=line,
+        width=width,
+        tokens=tokens,
+        cache_bytes=cache.bytes,
+        kv_dtype=kv_dtype,
+        assumed=assumed,
+    )
     weights = model.weight_bytes
-    chosen = CAPACITIES[capacity]
+
+    def row(r: int) -> RankRow:
+        parameters = line.parameters(r)
+        size = parameters * width
+        return RankRow(
+            r=r,
+            parameters=parameters,
+            bytes=-(-size.numerator // size.denominator),
+            share_of_weights=None if not weights else size / weights,
+            bytes_per_token=size / tokens,
+            compression=cache.bytes / size,
+            meets=tuple(rule.name for rule in found if rule.met(parameters)),
+        )
+
     return Ranks(
         model=model.model,
         tokens=tokens,
@@ -154,36 +217,10 @@ def ranks(
         kv_cache_bytes=cache.bytes,
         kv_cache_basis=cache.basis,
         weight_bytes=weights,
-        rows=tuple(
-            _row(r, line, width, cache.bytes, weights, tokens, chosen.bits)
-            for r in RANKS
-            if line.takes(r)
-        ),
-        at_parity=adapter.largest_rank(cache.bytes),
-        at_one_percent=None if weights is None else adapter.largest_rank(Fraction(weights, 100)),
-        covers=line.smallest(tokens * bits_per_token / chosen.bits),
-        capacity=chosen,
-        bits_per_token=bits_per_token,
-    )
-
-
-def _row(
-    r: int,
-    line: RankLine,
-    width: Fraction,
-    cache: int,
-    weights: int | None,
-    tokens: int,
-    bits: Fraction,
-) -> RankRow:
-    parameters = line.parameters(r)
-    size = parameters * width
-    return RankRow(
-        r=r,
-        parameters=parameters,
-        bytes=-(-size.numerator // size.denominator),
-        share_of_weights=None if not weights else size / weights,
-        bytes_per_token=size / tokens,
-        compression=cache / size,
-        capacity_bits=parameters * bits,
+        line=line,
+        width=width,
+        rows=tuple(row(r) for r in RANKS if line.takes(r)),
+        rules=found,
+        experts=experts_of(model.base, adapter),
+        warnings=adapter.warnings,
     )

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hfkv.comparison.breakeven import break_even
-from hfkv.errors import HfkvError, InputError, TargetError
-from hfkv.json_value import attributes, json_number
-from hfkv.model import Model, load_many
+from hfkv.errors import HfkvError, InputError, InputTypeError, TargetError, spelling
+from hfkv.json_value import json_number
+from hfkv.model import Model, ModelLike, load_many
+from hfkv.reading import describe
+from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Engine
     from hfkv.peft.lora import Lora
+    from hfkv.peft.lora.keywords import LoraFields
     from hfkv.peft.prompts import Prompt
     from hfkv.pretraining import Pretraining
+    from hfkv.source import Source
 
 __all__ = ["Comparison", "compare", "compare_model"]
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison(Shown):
     """What ``tokens`` tokens leave behind in one model, by each way of learning.
 
     A figure that cannot be had is None and ``reasons`` says why.
@@ -43,10 +51,12 @@ class Comparison:
         reasons: figure name to why it is missing.
     """
 
+    _brief = "model tokens batch context_bytes_per_token lora_bytes_per_token break_even_tokens"
+
     model: Model
     tokens: int
     batch: int
-    kv_cache: KVCache | None
+    kv_cache: KVCache | Allocation | None
     lora: Lora | None
     pretraining: Pretraining
     break_even_tokens: int | None
@@ -69,7 +79,7 @@ class Comparison:
         """Bytes of cartridge per token, were it trained on these tokens."""
         return self._per_token(self.cartridge)
 
-    def _per_token(self, figure: KVCache | Lora | Prompt | None) -> Fraction | None:
+    def _per_token(self, figure: KVCache | Allocation | Lora | Prompt | None) -> Fraction | None:
         return None if figure is None else Fraction(figure.bytes, self.tokens * self.batch)
 
     @property
@@ -99,6 +109,75 @@ class Comparison:
             return None
         return Fraction(self.lora.bytes, self.model.weight_bytes)
 
+    def explain(self) -> list[str]:
+        """The arithmetic with the model's own numbers, and where each of them came from."""
+        from hfkv.comparison.explain import explain
+
+        return explain(
+            self.model,
+            tokens=self.tokens,
+            batch=self.batch,
+            cache=self.kv_cache,
+            adapter=self.lora,
+            cartridge=self.cartridge,
+            compression=self.compression,
+            break_even=self.break_even_tokens,
+            parity=self.rank_at_parity,
+            reasons=self.reasons,
+        )
+
+    def _table(self) -> Table:
+        of = f" x {self.batch:,} sequences" if self.batch > 1 else ""
+        bound = {"at_least": "at most ", "about": "about ", "up_to": "at least "}
+        sign = bound.get(self.pretraining.qualifier or "", "")
+
+        def row(
+            name: str, bytes_: int | None, each: Fraction | None, basis: str, sign: str = ""
+        ) -> tuple[str, ...]:
+            return name, size(bytes_), "-" if each is None else sign + cell(each), basis
+
+        cache, lora, cartridge = self.kv_cache, self.lora, self.cartridge
+        rows = [
+            row(
+                "in context: KV cache",
+                None if cache is None else cache.bytes,
+                self.context_bytes_per_token,
+                cache.basis if cache else "refused",
+            ),
+            row(
+                f"fine-tuned: LoRA r={lora.r}" if lora else "fine-tuned: LoRA",
+                None if lora is None else lora.bytes,
+                self.lora_bytes_per_token,
+                lora.basis if lora else "refused",
+            ),
+        ]
+        if cartridge is not None:
+            name = f"cartridge: {cartridge.virtual_tokens:,} tokens"
+            each = self.cartridge_bytes_per_token
+            rows.append(row(name, cartridge.bytes, each, cartridge.basis))
+        each = self.pretraining_bytes_per_token
+        weights = self.model.weight_bytes
+        rows.append(row("pretrained: weights", weights, each, self.pretraining.basis, sign))
+        said = {"kv": "context", "lora": "LoRA"}
+        ratios = []
+        for name, value in self.compression.items():
+            if value is not None:
+                first, second = (said.get(part, part) for part in name.split("_over_"))
+                ratios.append(f"{first} / {second}: {cell(value)}x")
+        if self.break_even_tokens is not None:
+            ratios.append(f"break-even: {self.break_even_tokens:,} tokens")
+        return Table(
+            title=f"{self.model.model}: {self.tokens:,} tokens{of}, from {self.model.source}",
+            columns=("", "bytes", "bytes per token", "basis"),
+            rows=tuple(rows),
+            notes=(
+                "; ".join(ratios),
+                *(f"no {name}: {reason}" for name, reason in self.reasons.items()),
+                *self.model.facts.notes,
+            ),
+            texts=(3,),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value: bytes and counts as integers, ratios as numbers."""
         pretraining = self.pretraining.to_json()
@@ -110,8 +189,7 @@ class Comparison:
         for value in (kv_cache, lora, cartridge, pretraining):
             if value is not None:
                 value.pop("model", None)
-        names = "model source revision commit model_type parameters weight_bytes"
-        return attributes(self.model, names) | {
+        return self.model.to_json() | {
             "kv_cache": kv_cache,
             "lora": lora,
             "cartridge": cartridge,
@@ -127,7 +205,6 @@ class Comparison:
             "lora_share_of_weights": json_number(self.lora_share_of_weights),
             "rank_at_parity": self.rank_at_parity,
             "reasons": dict(self.reasons),
-            "notes": list(self.model.facts.notes),
         }
 
 
@@ -139,61 +216,121 @@ def _times(value: Fraction | None, factor: int) -> Fraction | None:
     return None if value is None else value * factor
 
 
+@overload
 def compare(
-    *models: str | Model,
+    *models: ModelLike | Model,
     tokens: int = 100_000,
     batch: int = 1,
     r: int = 32,
     target_modules: str | Iterable[str] | None = "all-linear",
     kv_dtype: str = "auto",
     lora_dtype: str = "auto",
-    revision: str | None = None,
-    source: str = "auto",
+    encoder_tokens: int | None = None,
+    crosscheck: bool = True,
     cartridge: int | None = None,
+    engine: Engine | None = None,
     pretraining_tokens: int | None = None,
-    **options: Any,
-) -> list[Comparison]:
-    """Compare the ways of learning, for each model.
+    revision: str | None = None,
+    source: Source = "auto",
+    token: str | bool | None = None,
+    **options: Unpack[LoraFields],
+) -> list[Comparison]: ...
+
+
+@overload
+def compare(
+    models: Sequence[ModelLike | Model],
+    /,
+    *,
+    tokens: int = 100_000,
+    batch: int = 1,
+    r: int = 32,
+    target_modules: str | Iterable[str] | None = "all-linear",
+    kv_dtype: str = "auto",
+    lora_dtype: str = "auto",
+    encoder_tokens: int | None = None,
+    crosscheck: bool = True,
+    cartridge: int | None = None,
+    engine: Engine | None = None,
+    pretraining_tokens: int | None = None,
+    revision: str | None = None,
+    source: Source = "auto",
+    token: str | bool | None = None,
+    **options: Unpack[LoraFields],
+) -> list[Comparison | HfkvError]: ...
+
+
+def compare(
+    *models: Any,
+    revision: str | None = None,
+    source: Source = "auto",
+    token: str | bool | None = None,
+    pretraining_tokens: int | None = None,
+    **asked: Any,
+) -> list[Any]:
+    """Compare what tokens leave behind in context, in an adapter and in the weights.
+
+    ``compare("a", "b")`` gives two comparisons, or raises the first error that kept a model from
+    being read. ``compare(["a", "b"])`` keeps the others' answers: an error stands in the place of
+    its model.
 
     Args:
-        models: Hub ids, paths, or models already loaded.
+        models: Hub ids, paths, configs or models already loaded; each by itself, or all in a list.
         tokens: tokens in each sequence; batch: sequences.
         r, target_modules: the adapter, as in :meth:`hfkv.Model.lora`.
         kv_dtype, lora_dtype: element types; ``auto`` is the model's own.
+        encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
         cartridge: compare with a PEFT cartridge of so many virtual tokens as well.
+        engine: who stores the cache (:mod:`hfkv.engines`); what is compared is then what it
+            allocates on each GPU.
         pretraining_tokens: a count of your own for every model, in place of what is known.
-        revision, source: as in :func:`hfkv.load`, for models given by name.
+        revision, source, token: as in :func:`hfkv.load`, for models given by name.
         options: further fields of ``LoraConfig``.
 
     Raises:
-        HfkvError: a model could not be loaded, or an argument is not usable. A figure that one
-            model cannot give is None in its comparison, with the reason.
+        HfkvError: a model that stands by itself could not be read, or an argument is not usable.
+            A figure that one model cannot give is None in its comparison, with the reason.
 
     >>> comparison, = compare("meta-llama/Meta-Llama-3-70B", source="snapshot")
     >>> round(float(comparison.compression["kv_over_lora"]), 2), comparison.break_even_tokens
     (39.56, 2528)
     """
-    names = [model for model in models if not isinstance(model, Model)]
-    read = iter(load_many(names, revision=revision, source=source) if names else ())
-    loaded = [model if isinstance(model, Model) else next(read) for model in models]
-    for item in loaded:
+    listed = len(models) == 1 and isinstance(models[0], Iterable) and not _is_one(models[0])
+    items = list(models[0]) if listed else list(models)
+    found: list[Comparison | HfkvError] = []
+    for item in loaded(items, revision=revision, source=source, token=token):
         if isinstance(item, HfkvError):
-            raise item
-    return [
-        compare_model(
-            model if pretraining_tokens is None else model.with_pretraining(pretraining_tokens),
-            tokens=tokens,
-            batch=batch,
-            r=r,
-            target_modules=target_modules,
-            kv_dtype=kv_dtype,
-            lora_dtype=lora_dtype,
-            cartridge=cartridge,
-            **options,
+            if not listed:
+                raise item
+            found.append(item)
+            continue
+        if pretraining_tokens is not None:
+            item = item.with_pretraining(pretraining_tokens)
+        found.append(compare_model(item, **asked))
+    return found
+
+
+def _is_one(value: object) -> bool:
+    """Whether a value stands for one model, though it can be gone through."""
+    return isinstance(value, (str, bytes, os.PathLike, Mapping, Model))
+
+
+def loaded(
+    models: Iterable[ModelLike | Model],
+    *,
+    revision: str | None = None,
+    source: Source = "auto",
+    token: str | bool | None = None,
+) -> list[Model | HfkvError]:
+    """:func:`hfkv.load_many`, which leaves alone what is loaded already."""
+    if _is_one(models):
+        raise InputTypeError(
+            f"found {describe(models)}", where="`models`", expected="a list of models"
         )
-        for model in loaded
-        if isinstance(model, Model)
-    ]
+    items = list(models)
+    names = [item for item in items if not isinstance(item, Model)]
+    read = iter(load_many(names, revision=revision, source=source, token=token) if names else ())
+    return [item if isinstance(item, Model) else next(read) for item in items]
 
 
 def compare_model(
@@ -208,18 +345,23 @@ def compare_model(
     crosscheck: bool = True,
     encoder_tokens: int | None = None,
     cartridge: int | None = None,
-    **options: Any,
+    engine: Engine | None = None,
+    **options: Unpack[LoraFields],
 ) -> Comparison:
     """:func:`compare` for one model that is already loaded."""
-    if tokens < 1 or batch < 1:
-        raise InputError(
-            f"tokens={tokens}, batch={batch}", where="compare", expected="both at least 1"
-        )
+    for name, value in (("tokens", tokens), ("batch", batch)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(
+                f"found {describe(value)}",
+                where=f"`{name}`",
+                expected="a whole number of at least 1",
+            )
     reasons: dict[str, str] = {}
 
-    def attempt(name: str, figure: Callable[[], _T]) -> _T | None:
+    def attempt(name: str, dtype: str, figure: Callable[[], _T]) -> _T | None:
         try:
-            return figure()
+            with spelling(dtype=dtype):
+                return figure()
         except HfkvError as error:
             # An argument that is wrong for every model is the caller's to mend; what this model
             # cannot answer, or a target that it alone lacks, is a reason beside the figures.
@@ -230,21 +372,30 @@ def compare_model(
 
     cache = attempt(
         "kv_cache",
+        "kv_dtype",
         lambda: model.kv_cache(
             tokens=tokens,
             batch=batch,
             dtype=kv_dtype,
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
+            engine=engine,
         ),
     )
     adapter = attempt(
         "lora",
+        "lora_dtype",
         lambda: model.lora(r=r, target_modules=target_modules, dtype=lora_dtype, **options),
     )
     trained = None
     if cartridge is not None:
-        trained = attempt("cartridge", lambda: model.cartridge(tokens=cartridge, dtype=kv_dtype))
+        trained = attempt(
+            "cartridge",
+            "kv_dtype",
+            lambda: model.cartridge(tokens=cartridge, dtype=kv_dtype),
+        )
+    if model.parameters is None and model.core.tensors is not None:
+        reasons["parameters"] = "how the weights are packed is not known here"
     pretraining = model.pretraining
     if pretraining.tokens is None:
         reasons["pretraining"] = pretraining.reason or "not stated"

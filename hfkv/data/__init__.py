@@ -3,6 +3,7 @@
 Most are made by :mod:`hfkv.generate`; those that begin with ``about`` are kept by hand.
 
 By plain paths: ``importlib.resources`` takes longer to import than most of these files to parse.
+In a wheel the large ones are compressed.
 """
 
 from __future__ import annotations
@@ -22,8 +23,18 @@ def read_text(*path: str) -> str:
     Raises:
         FileNotFoundError: there is none.
     """
-    with open(os.path.join(_FOLDER, *path), encoding="utf-8") as file:
-        return file.read()
+    place = os.path.join(_FOLDER, *path)
+    try:
+        with open(place, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        if not os.path.exists(f"{place}.gz"):
+            raise
+    import zlib
+
+    with open(f"{place}.gz", "rb") as packed:
+        # As gzip has it, whose module takes longer to import.
+        return zlib.decompress(packed.read(), wbits=31).decode("utf-8")
 
 
 def read_json(*path: str) -> Any:
@@ -39,6 +50,7 @@ def read_json(*path: str) -> Any:
 def names_in(folder: str) -> list[str]:
     """The names of the files in a folder under this one; none where it is not there."""
     try:
-        return sorted(os.listdir(os.path.join(_FOLDER, folder)))
+        names = os.listdir(os.path.join(_FOLDER, folder))
     except FileNotFoundError:
         return []
+    return sorted(name.removesuffix(".gz") for name in names)

@@ -76,8 +76,8 @@ class Facts:
         return GGUF_FILE in self.extra
 
     @property
-    def parameters(self) -> int | None:
-        """Elements stored in the checkpoint (packed ones as packed); None without a header."""
+    def stored_elements(self) -> int | None:
+        """Elements stored in the checkpoint, packed ones as packed; None without a header."""
         return None if self.tensors is None else self.tensors.parameters
 
     @property

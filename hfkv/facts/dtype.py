@@ -19,7 +19,7 @@ from hfkv.ggml import has_blocks
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
 
-__all__ = ["ModelDtype", "model_dtype"]
+__all__ = ["ModelDtype", "dtype_origin", "model_dtype"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +54,34 @@ def model_dtype(facts: Facts, config: Config) -> ModelDtype:
         return ModelDtype(
             name="F32",
             note="the weights are quantized GGUF, which states no dtype: transformers loads it in "
-            "float32; llama.cpp's own cache is float16 unless told otherwise (--kv-dtype fp16)",
+            "float32; llama.cpp's own cache is float16 unless told otherwise (`dtype='fp16'`)",
         )
     found = None if tensors is None else _stored(tensors, facts.from_gguf)
     if found is None:
         raise UnsupportedError(
             "neither config.json nor a safetensors header says the model's dtype",
             where=facts.model,
-            hint="say which with --kv-dtype and --lora-dtype, such as bf16",
+            hint="say which with `dtype`, such as bf16",
         )
     if facts.from_gguf:
         return ModelDtype(name=found, note=f"config.json states no dtype; the file is of {found}")
     return ModelDtype(
         name=found, note=f"config.json states no dtype; the first weight is stored as {found}"
     )
+
+
+def dtype_origin(facts: Facts, config: Config, element: str) -> str:
+    """Where an element type stands, for an explanation: the model's own, or what was asked for."""
+    try:
+        own = model_dtype(facts, config)
+    except (ConfigError, UnsupportedError):
+        return "as asked for"
+    if own.name != element:
+        return "as asked for"
+    key = next(
+        (key for key in ("dtype", "torch_dtype") if config.by_name(key) not in (None, "auto")), ""
+    )
+    return own.note or f"the model's own, {key} of config.json"
 
 
 def _stated(config: Config) -> str | None:

@@ -7,11 +7,14 @@ from importlib import import_module
 from itertools import takewhile
 
 NAMES = (
+    "base_dimensions",
     "cache_rows",
     "config_classes",
     "ignored_weights",
+    "loaded_otherwise",
     "module_tables",
     "peft_facts",
+    "peft_methods",
     "plans",
     "reader",
     "snapshots",
@@ -22,13 +25,13 @@ NAMES = (
 def main() -> None:
     """Run the generators named on the command line; those that take types read them there."""
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
-    if not names or (
-        sys.argv[len(names) + 1 :] and names not in (["module_tables"], ["plans"], ["statements"])
-    ):
+    takers = (["base_dimensions"], ["module_tables"], ["plans"], ["statements"])
+    if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
             "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
-            "       python -m hfkv.generate statements FILE.jsonl..."
+            "       python -m hfkv.generate statements FILE.jsonl...\n"
+            "       python -m hfkv.generate base_dimensions FOLDER"
         )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()

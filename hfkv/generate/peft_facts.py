@@ -9,7 +9,7 @@ from typing import Any
 
 from hfkv.live.build import transformers
 
-__all__ = ["generate", "main"]
+__all__ = ["fields_of", "generate", "main"]
 
 TARGET = Path(__file__).parent.parent / "data" / "peft.json"
 
@@ -42,12 +42,12 @@ def generate() -> dict[str, Any]:
         "embedding_layers": list(constants.EMBEDDING_LAYER_NAMES),
         "classifier_heads": list(constants.SEQ_CLS_HEAD_NAMES),
         "shortened_from": constants.MIN_TARGET_MODULES_FOR_OPTIMIZATION,
-        "fields": _fields(peft.LoraConfig),
+        "fields": fields_of(peft.LoraConfig),
         "task_types": [item.value for item in peft.TaskType],
     }
 
 
-def _fields(cls: Any) -> dict[str, Any]:
+def fields_of(cls: Any) -> dict[str, Any]:
     """Each field of a config class with its default, as JSON."""
     found = {}
     for field in dataclasses.fields(cls):

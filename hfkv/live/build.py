@@ -31,14 +31,25 @@ _NEEDS_VALUES = ("reformer",)
 _NEEDS_FLOAT32 = ("reformer", "xlnet")
 
 
+#: Before it the cache of no class can be filled on the meta device (``torch.autocast`` has none).
+_OLDEST = (5, 4)
+
+
 def transformers() -> Any:
     """The installed transformers.
 
     Raises:
-        MissingDependencyError: it, or torch, is not installed.
+        MissingDependencyError: it, or torch, is not installed, or it is too old.
     """
     installed("torch")
     module = installed("transformers")
+    if tuple(int(part) for part in module.__version__.split(".")[:2]) < _OLDEST:
+        raise MissingDependencyError(
+            f"transformers {module.__version__} is too old to run on the meta device",
+            where="live figures",
+            expected="transformers " + ".".join(map(str, _OLDEST)) + " or newer",
+            hint="pip install -U 'hfkv[verify]'",
+        )
     module.logging.set_verbosity_error()
     return module
 

@@ -86,7 +86,7 @@ class LiveModel:
             raise UnsupportedError(
                 f"{self.config.model_type} attends to an encoder, whose length is not known here",
                 where=self.where,
-                hint="--encoder-tokens says how many tokens the encoder gives",
+                hint="`encoder_tokens` says how many tokens the encoder gives",
             )
         try:
             return read_cache(run(self.model, tokens, batch=batch, encoder_tokens=encoder_tokens))
@@ -128,7 +128,7 @@ class _Recorded:
         if stored.tokens not in self.held:
             raise UnsupportedError(
                 f"the live cache was read at {sorted(self.held)} tokens, not at {stored.tokens}",
-                hint="--fit and charts need a row of the registry",
+                hint="`fit` and charts need a row of the registry",
             )
         found = [
             tuple(
@@ -167,10 +167,12 @@ def live_kv_cache(
     """
     for name, value in (("tokens", tokens), ("batch", batch)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} is {value!r}", expected="a whole number of at least 1")
+            raise InputError(
+                f"found {value!r}", where=f"`{name}`", expected="a whole number of at least 1"
+            )
     live = LiveModel(facts) if model is None else model
     if encoder_tokens is not None and not live.has_encoder:
-        raise InputError(f"{live.config.model_type} has no encoder", where="--encoder-tokens")
+        raise InputError(f"{live.config.model_type} has no encoder", where="`encoder_tokens`")
     element, notes = cache_dtype(facts, live.config, dtype)
     runs = {
         length: live.layers(length, batch=batch, encoder_tokens=encoder_tokens)

@@ -11,6 +11,7 @@ from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.json_value import attributes
 from hfkv.live.kv_cache import LiveModel, live_kv_cache
+from hfkv.live.versions import Versions, versions
 
 __all__ = ["LayerPair", "Verification", "verify"]
 
@@ -60,11 +61,13 @@ class Verification:
 
     Attributes:
         live: what the installed transformers fills.
+        versions: the libraries that filled it.
         planned: hfkv's figure; None where it refuses.
         reason: why it refuses; "" where it does not.
     """
 
     live: KVCache
+    versions: Versions
     planned: KVCache | None = field(default=None)
     reason: str = ""
 
@@ -96,12 +99,15 @@ class Verification:
         return {
             **attributes(self.live, "model model_type"),
             "reference": self.live.source,
+            "versions": dict(self.versions.ran),
+            "tables": dict(self.versions.tables),
             **attributes(self.live, "tokens batch dtype"),
             "agree": self.agree,
             "hfkv": None if mine is None else {"bytes": mine.bytes, "basis": mine.basis},
             "live": {"bytes": self.live.bytes, "basis": self.live.basis},
             "difference_bytes": None if mine is None else mine.bytes - self.live.bytes,
             "reasons": {"hfkv": self.reason} if self.reason else {},
+            "notes": self.versions.notes,
             "layers": [pair.to_json() for pair in self.layers],
         }
 
@@ -156,7 +162,8 @@ def verify(
         else planned.encoder_tokens,
         model=model,
     )
-    return Verification(live=live, planned=planned, reason=reason)
+    ran = versions("transformers", "torch")
+    return Verification(live=live, versions=ran, planned=planned, reason=reason)
 
 
 def _at(figure: KVCache, tokens: int) -> KVCache:

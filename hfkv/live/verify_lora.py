@@ -7,8 +7,8 @@ from typing import Any
 
 from hfkv.errors import ConfigError, TargetError, UnsupportedError
 from hfkv.facts import Facts
-from hfkv.live.build import installed, transformers
 from hfkv.live.lora import live_lora
+from hfkv.live.versions import Versions, versions
 from hfkv.peft.base import Base
 from hfkv.peft.lora import Lora, LoraOptions, count
 from hfkv.peft.lora.options import keywords
@@ -22,7 +22,7 @@ class LoraVerification:
 
     Attributes:
         model: the base model.
-        reference: the installed libraries.
+        versions: the libraries that made it.
         options: the adapter.
         planned: hfkv's count; None where it refuses, for ``reason``.
         trainable, all: what PEFT's ``print_trainable_parameters()`` prints; None where PEFT
@@ -31,7 +31,7 @@ class LoraVerification:
     """
 
     model: str
-    reference: str
+    versions: Versions
     options: LoraOptions
     planned: Lora | None
     reason: str
@@ -72,7 +72,9 @@ class LoraVerification:
         reasons = {"hfkv": self.reason, "live": self.live_reason}
         return {
             "model": self.model,
-            "reference": self.reference,
+            "reference": str(self.versions),
+            "versions": dict(self.versions.ran),
+            "tables": dict(self.versions.tables),
             "r": self.options.r,
             "agree": self.agree,
             "hfkv": None
@@ -86,6 +88,7 @@ class LoraVerification:
             "live": None if self.trainable is None else counts,
             "differing": [name for name, *_ in self.differing] if mine is not None else [],
             "reasons": {name: reason for name, reason in reasons.items() if reason},
+            "notes": self.versions.notes,
         }
 
 
@@ -100,8 +103,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
         MissingDependencyError: the ``verify`` extra is not installed.
         UnsupportedError: the installed transformers cannot build the model.
     """
-    reference = transformers().__version__
-    library = installed("peft")
+    ran = versions("peft", "transformers", "torch")
     if facts.config is None:
         raise UnsupportedError(
             facts.missing.get("config.json", "there is no config.json"), where=facts.model
@@ -116,7 +118,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
     refused = live.get("error")
     return LoraVerification(
         model=facts.model,
-        reference=f"peft {library.__version__}, transformers {reference}",
+        versions=ran,
         options=options,
         planned=planned,
         reason=reason,

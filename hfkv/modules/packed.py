@@ -18,15 +18,17 @@ logical elements one stored element holds, and along which axis:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
+from hfkv.boxes import box_size
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.modules.geometry import flat_columns
 from hfkv.reading import describe, printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["quantization_of", "unpack"]
+__all__ = ["parameters_of", "quantization_of", "unpack"]
 
 #: Files beside config.json that some tools write the method into.
 _SIDE_FILES = ("quantize_config.json", "hf_quant_config.json")
@@ -68,6 +70,21 @@ def quantization_of(facts: Facts) -> Mapping[str, Any] | None:
             )
         return place
     return None
+
+
+def parameters_of(facts: Facts) -> int | None:
+    """Parameters of the unpacked model, without what lies beside packed weights.
+
+    None without a header.
+
+    Raises:
+        ConfigError, UnsupportedError: as :func:`unpack`.
+    """
+    if facts.tensors is None:
+        return None
+    table, _ = unpack(facts, facts.tensors)
+    # A column whose shape is lost has -1 beside its elements.
+    return sum(abs(prod(shape)) * box_size(boxes) for _, _, shape, _, boxes in table.groups())
 
 
 def unpack(facts: Facts, tensors: TensorTable) -> tuple[TensorTable, str]:

@@ -6,5 +6,7 @@ From a config to a figure, whatever the method:
 - :mod:`hfkv.peft.base`: the model that an adapter is put on;
 - :mod:`hfkv.peft.targets` (with :mod:`~hfkv.peft.matching`): which modules a config chooses;
 - :mod:`hfkv.peft.modules_to_save`, :mod:`hfkv.peft.tying`: modules trained whole, and tied layers;
-- :mod:`hfkv.peft.lora`, :mod:`hfkv.peft.prompts`: the methods themselves.
+- :mod:`hfkv.peft.beside`: biases and embeddings beside them;
+- :mod:`hfkv.peft.unused` (with :mod:`~hfkv.peft.names`): what a config names in vain;
+- :mod:`hfkv.peft.lora`, :mod:`hfkv.peft.prompts`, :mod:`hfkv.peft.tuners`: the methods themselves.
 """

@@ -15,14 +15,31 @@ from hfkv.peft.base import Base
 from hfkv.reading import describe
 from hfkv.tensors import TensorTable
 
-__all__ = ["METHODS", "Adapter", "Method", "method_of"]
+__all__ = ["METHODS", "UNCOUNTED", "Adapter", "Method", "method_of", "refuse_foreign"]
+
+_TUNERS = tuple(
+    """ADALORA ADAPTION_PROMPT BEFT BOFT C3A DEFT DELORA FOURIERFT FROD GLORA GRALORA HIRA HRA IA3
+    LILY LN_TUNING LOHA LOKR MISS OFT OSF PEANUT POLY PSOFT PVERA RANDLORA ROAD SHIRA SUPERTUNING
+    TINYLORA TRAINABLE_TOKENS UNILORA VBLORA VERA WAVEFT""".split()
+)
 
 METHODS: Mapping[str, str] = {
     "LORA": "hfkv.peft.lora",
+    **dict.fromkeys(_TUNERS, "hfkv.peft.tuners"),
     "CARTRIDGE": "hfkv.peft.prompts",
+    "CPT": "hfkv.peft.prompts",
+    "MULTITASK_PROMPT_TUNING": "hfkv.peft.prompts",
     "P_TUNING": "hfkv.peft.prompts",
     "PREFIX_TUNING": "hfkv.peft.prompts",
     "PROMPT_TUNING": "hfkv.peft.prompts",
+}
+
+
+#: Methods that are not counted, with the reason.
+UNCOUNTED: Mapping[str, str] = {
+    "ADAMSS": "its matrices are as large as a clustering of the weights makes them",
+    "SHADOW": "it trains a second model beside the first",
+    "XLORA": "it mixes other adapters, which its config names by path",
 }
 
 
@@ -63,6 +80,10 @@ class Adapter(Protocol):
         """What a reader must be told, one sentence each."""
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was asked for and PEFT does nothing with, one sentence each."""
+
+    @property
     def rows(self) -> tuple[tuple[str, int], ...]:
         """Its numbers in a table for reading, each with its name."""
 
@@ -101,14 +122,34 @@ class Method(Protocol):
         """
 
 
+def refuse_foreign(fields: Mapping[str, Any], *, where: str) -> None:
+    """Refuse a file of this name that another library writes.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
+    if "peft_type" not in fields and ("lora_parameters" in fields or "fine_tune_type" in fields):
+        raise UnsupportedError(
+            "this is the format of mlx-lm, whose classes have layers of their own: not counted",
+            where=where,
+            expected="an adapter_config.json of PEFT",
+        )
+
+
 def method_of(fields: Mapping[str, Any]) -> Method:
     """The method of an ``adapter_config.json``.
 
     Raises:
         UnsupportedError: none is known here for its ``peft_type``.
     """
+    refuse_foreign(fields, where="adapter_config.json")
     name = fields.get("peft_type", "LORA")
     name = getattr(name, "value", name)
+    if isinstance(name, str) and name in UNCOUNTED:
+        raise UnsupportedError(
+            f"peft_type is {name}, which is not counted: {UNCOUNTED[name]}",
+            where="adapter_config.json: peft_type",
+        )
     if not isinstance(name, str) or name not in METHODS:
         raise UnsupportedError(
             f"peft_type is {describe(name)}, whose parameters are not counted",

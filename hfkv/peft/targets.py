@@ -6,7 +6,7 @@ Follows ``inject_adapter`` of the pinned PEFT: the default mapping, ``all-linear
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hfkv.errors import TargetError, UnsupportedError
@@ -17,13 +17,13 @@ from hfkv.reading import printable
 __all__ = [
     "EMBEDDINGS",
     "TASKS",
+    "TASK_HEADS",
     "Targeting",
     "default_targets",
     "linear_names",
     "matched",
     "near_names",
     "resolve",
-    "unmatched",
 ]
 
 #: PEFT's ``EMBEDDING_LAYER_NAMES``.
@@ -32,7 +32,7 @@ _HEADS = ("score", "classifier")
 #: PEFT's ``TaskType``.
 TASKS = tuple("SEQ_CLS SEQ_2_SEQ_LM CAUSAL_LM TOKEN_CLS QUESTION_ANS FEATURE_EXTRACTION".split())
 #: PEFT's classes for these tasks train the heads of these names whole.
-_TASK_HEADS = {
+TASK_HEADS = {
     "SEQ_CLS": ("classifier", "score"),
     "TOKEN_CLS": ("classifier", "score"),
     "QUESTION_ANS": ("qa_outputs",),
@@ -71,7 +71,7 @@ class Targeting:
     def __post_init__(self) -> None:
         if self.exclude is not None and not isinstance(self.exclude, str):
             self.exclude = frozenset(self.exclude)
-        heads = _TASK_HEADS.get(self.task or "", ())
+        heads = TASK_HEADS.get(self.task or "", ())
         if heads:
             self.saved = (*(self.saved or ()), *heads)
 
@@ -148,14 +148,6 @@ def matched(built: Built, targeting: Targeting) -> Iterator[Module]:
             continue
         if chosen and not targeting.excludes(name):
             yield module
-
-
-def unmatched(built: Built, names: Iterable[str]) -> tuple[str, ...]:
-    """Names that match no module; PEFT goes on without them where others do."""
-    modules = [module.name for module in built.modules]
-    return tuple(
-        name for name in names if not any(matches_list((name,), module) for module in modules)
-    )
 
 
 def near_names(built: Built, names: Collection[str]) -> list[str]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hfkv.facts import Facts
+from hfkv.pretraining.dimensions import alike
 from hfkv.pretraining.metadata import base_models
-from hfkv.pretraining.statement import Alternative, Evidence, Pretraining
+from hfkv.pretraining.statement import Alternative, Evidence, Possible, Pretraining
 from hfkv.pretraining.statements import Line, line_named, line_of, sentence_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def pretraining(facts: Facts) -> Pretraining:
             return replace(found, notes=tuple(notes))
     if facts.statement is not None:
         return Pretraining.from_json(facts.statement, where=facts.model)
+    if own.basis == "not stated" and (like := _by_dimensions(facts)) is not None:
+        return like
     if facts.card is None:
         reason = own.reason or facts.missing.get("README.md", "there is no model card")
         return replace(own, reason=reason)
@@ -93,7 +96,7 @@ def _cards(facts: Facts) -> Iterator[_Card]:
     """The model's own card and those of its bases."""
     # What is packed counts elements, and none of parameters.
     packed = "quantization_config" in (facts.config or {})
-    parameters = None if packed else facts.parameters
+    parameters = None if packed else facts.stored_elements
     yield _Card(model=facts.model, card=facts.card, commit=facts.commit, parameters=parameters)
     for base in facts.lineage[:_STEPS]:
         # A fine-tune has the size of its base, where the base's name does not give one.
@@ -123,6 +126,36 @@ def _named(facts: Facts) -> Iterator[tuple[str, Pretraining]]:
         line = line_of_copy(name)
         if line is not None and line.tokens is not None:
             yield name, _of_line(line, None)
+
+
+def _by_dimensions(facts: Facts) -> Pretraining | None:
+    """What is known of the base that the model has all dimensions of, where nothing names one."""
+    config = facts.config or {}
+    if base_models(facts.card or "") or facts.lineage or line_of(facts.model) is not None:
+        return None
+    names = [name for name in alike(config) if name.lower() != facts.model.lower()]
+    found = {name: _of_line(line, None) for name in names if (line := line_of(name)) is not None}
+    if not found:
+        return None
+    counts: dict[int | None, list[str]] = {}
+    for name, item in found.items():
+        counts.setdefault(item.tokens, []).append(name)
+    same = "its config has every dimension and the vocabulary of"
+    if len(counts) == 1:
+        note = f"inferred: {same} {', '.join(found)}, and nothing names its base"
+        first = next(iter(found.values()))
+        return replace(first, basis="inferred", notes=(note, *first.notes))
+    possible = [
+        Possible(
+            tokens=item.tokens or 0,
+            qualifier=item.qualifier or "exact",
+            probability=round(1 / len(counts), 3),
+            why=f"{same} {', '.join(counts[item.tokens])}, and of others",
+            evidence=item.evidence,
+        )
+        for item in (found[name[0]] for name in counts.values())
+    ]
+    return Pretraining(basis="unclear", possible=tuple(possible[:3]), reason=f"{same} several")
 
 
 def line_of_copy(model: str) -> Line | None:

@@ -10,13 +10,14 @@ from typing import Any
 from hfkv.errors import InputError, RecordError
 from hfkv.json_value import json_value
 from hfkv.reading import describe
+from hfkv.shown import Shown, Table, cell
 
 __all__ = ["TURNED", "Alternative", "Evidence", "Possible", "Pretraining", "given"]
 
 #: The qualifier of ``bytes / tokens``, given that of the tokens.
 TURNED = {"exact": "exact", "about": "about", "at_least": "up_to", "up_to": "at_least"}
 
-_BASES = ("stated", "published", "given", "unclear", "not stated")
+_BASES = ("stated", "published", "inferred", "given", "unclear", "not stated")
 #: Bases of an answer that has no count.
 _WITHOUT = ("unclear", "not stated")
 
@@ -63,21 +64,23 @@ class Possible:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pretraining:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Pretraining(Shown):
     """How many tokens a model saw in pretraining.
 
     Attributes:
         tokens: the count; None where nothing states it.
         qualifier: ``exact``, ``at_least``, ``about`` or ``up_to``; None without a count.
-        basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``given`` (by you),
-            ``unclear`` or ``not stated``.
+        basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``inferred``
+            (of a base by its dimensions), ``given`` (by you), ``unclear`` or ``not stated``.
         evidence: where it stands; several where stages are added up.
         alternatives: other counts the card gives for the same model, less well supported.
         possible: where it is unclear, the one to three counts that the card may mean.
         notes: what a reader must know of it, one sentence each.
         reason: why there is no count; None where there is one.
     """
+
+    _brief = "tokens qualifier basis"
 
     tokens: int | None = None
     qualifier: str | None = None
@@ -97,6 +100,27 @@ class Pretraining:
         if self.tokens is None or weight_bytes is None:
             return None
         return Fraction(weight_bytes, self.tokens)
+
+    def _table(self) -> Table:
+        quotes = [
+            (f"{item.file}:{item.line}" if item.line else item.file, item.quote)
+            for item in self.evidence
+        ]
+        return Table(
+            title="pretraining tokens",
+            rows=(
+                ("tokens", cell(self.tokens)),
+                ("as", cell(self.qualifier)),
+                ("basis", self.basis),
+                *(
+                    (f"perhaps, by {item.probability:.0%}", cell(item.tokens))
+                    for item in self.possible
+                ),
+                *quotes,
+            ),
+            notes=(*((self.reason,) if self.reason else ()), *self.notes),
+            texts=(1,),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The value as JSON has it; :meth:`from_json` reads it back."""
@@ -151,7 +175,7 @@ def given(tokens: int) -> Pretraining:
     """
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens <= 0:
         raise InputError(
-            f"found {describe(tokens)}", where="pretraining_tokens", expected="a positive integer"
+            f"found {describe(tokens)}", where="`pretraining_tokens`", expected="a positive integer"
         )
     return Pretraining(
         tokens=tokens, qualifier="exact", basis="given", notes=("the count was given to hfkv",)

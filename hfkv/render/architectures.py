@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hfkv.facts.classes import pinned_version
@@ -23,19 +23,17 @@ def values(found: Sequence[Architecture]) -> list[dict[str, Any]]:
 
 def sheets(found: Sequence[Architecture]) -> list[Sheet]:
     """One table, and how many there are of each basis."""
-    counts = Counter(item.basis for item in found)
-    lines = [f"{count} {basis}" for basis, count in sorted(counts.items())]
-    modules = Counter(basis_of(item.model_type)[0] for item in found)
-    lines.append(
-        "lora: how the modules that it adapts are known, "
-        + ", ".join(f"{count} {basis}" for basis, count in sorted(modules.items()))
-    )
     pinned = f"transformers {pinned_version()}: "
-    lines.append(f"source: a class alone is that of {pinned.removesuffix(': ')}")
-    lines.append(
-        "kinds are those of the class's default config; a file can choose others (layer_types, "
-        "sliding_window...)"
-    )
+    facts = [
+        ("basis", _counted(item.basis for item in found)),
+        ("lora", f"{_counted(basis_of(item.model_type)[0] for item in found)}, of its modules"),
+        ("source", f"a class alone is that of {pinned.removesuffix(': ')}"),
+        (
+            "kinds",
+            "those of the class's default config; a file can choose others (layer_types, "
+            "sliding_window...)",
+        ),
+    ]
     return [
         Sheet(
             title=f"{len(found)} architectures whose KV cache is known",
@@ -50,7 +48,11 @@ def sheets(found: Sequence[Architecture]) -> list[Sheet]:
                 )
                 for item in found
             ],
-            lines=lines,
+            facts=facts,
             left=(1, 2, 3, 4),
         )
     ]
+
+
+def _counted(bases: Iterable[str]) -> str:
+    return ", ".join(f"{count} {basis}" for basis, count in Counter(bases).most_common())

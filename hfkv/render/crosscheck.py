@@ -13,6 +13,6 @@ __all__ = ["crosscheck_line"]
 
 
 def crosscheck_line(agreement: Agreement) -> str:
-    """One line; what differs is told by the first note."""
+    """The verdict and what it is about; what differs is told by the first note."""
     told = "see the first note" if agreement.differs else printable(agreement.told, 400)
-    return f"crosscheck: {agreement.verdict} ({told})"
+    return f"{agreement.verdict} ({told})"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 
 __all__ = ["Format", "resolve"]
 
 
 class Format(str, Enum):
-    """How a command prints: the formats of ``hf``, and two for documents and spreadsheets."""
+    """How a command prints: the formats of ``hf``, and three for documents and spreadsheets."""
 
     auto = "auto"
     human = "human"
@@ -17,6 +16,7 @@ class Format(str, Enum):
     json = "json"
     quiet = "quiet"
     markdown = "markdown"
+    latex = "latex"
     csv = "csv"
 
 
@@ -31,13 +31,6 @@ def resolve(chosen: Format) -> Format:
 
 
 def _is_agent() -> bool:
-    from huggingface_hub import constants
+    from hfkv.source.agents import is_agent
 
-    # huggingface_hub knows agents by a registry that it fetches and keeps. A command that works
-    # offline must not start with a request, so the registry is only consulted once it is there;
-    # before that the two variables that every agent is asked to set decide.
-    if os.path.exists(constants.AGENT_HARNESSES_PATH):
-        from huggingface_hub.utils._detect_agent import is_agent
-
-        return is_agent()
-    return any(os.environ.get(name, "").strip() for name in ("AI_AGENT", "AGENT"))
+    return is_agent()

@@ -1,4 +1,4 @@
-"""Output for programs: JSON, CSV, Markdown and tab-separated values. Always in bytes."""
+"""Output for programs: JSON, CSV, Markdown, LaTeX, tab-separated values. Always in bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from hfkv.reading import printable
 
-__all__ = ["flatten", "to_csv", "to_json", "to_markdown", "to_tsv"]
+__all__ = ["cell", "flatten", "to_csv", "to_json", "to_latex", "to_markdown", "to_tsv"]
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
@@ -32,13 +32,16 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
                 for number, part in enumerate(item):
                     row.update(flatten(part, f"{name}.{number}."))
             else:
-                row[name] = " ".join(_cell(part) for part in item)
+                row[name] = cell(item)
         else:
-            row[name] = _cell(item)
+            row[name] = cell(item)
     return row
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as CSV and TSV have it: nothing for null, a list with blanks between."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(cell(part) for part in value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -53,12 +56,15 @@ def _columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return list(names)
 
 
-def to_csv(rows: Sequence[Mapping[str, str]]) -> str:
-    """RFC 4180 text with a header line; a cell that a spreadsheet would run starts with a quote."""
+def to_csv(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = ()) -> str:
+    """RFC 4180 text with a header line; a cell that a spreadsheet would run starts with a quote.
+
+    ``columns`` are those of the rows unless they are fixed.
+    """
     import csv
     import io
 
-    columns = _columns(rows)
+    columns = columns or _columns(rows)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -80,20 +86,81 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def to_tsv(rows: Sequence[Mapping[str, str]]) -> str:
+def to_tsv(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = ()) -> str:
     """A header line and a line per row, separated by tabs, as ``hf`` prints for agents."""
-    columns = _columns(rows)
+    columns = columns or _columns(rows)
     lines = ["\t".join(columns)]
     lines += ["\t".join(" ".join(row.get(name, "").split()) for name in columns) for row in rows]
     return "\n".join(lines)
 
 
-def to_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A GitHub-flavoured Markdown table; first column left, the others right."""
+def to_markdown(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: Sequence[int] = ()
+) -> str:
+    """A GitHub-flavoured Markdown table; the first column and those of words left."""
 
     def line(cells: Sequence[str]) -> str:
         inner = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells)
         return "| " + " | ".join(inner) + " |"
 
-    rule = "| --- |" + " ---: |" * (len(columns) - 1)
-    return "\n".join([line(columns), rule, *(line(row) for row in rows)])
+    sides = ("---" if not index or index in left else "---:" for index in range(len(columns)))
+    return "\n".join([line(columns), f"| {' | '.join(sides)} |", *(line(row) for row in rows)])
+
+
+#: Characters that LaTeX would take for its own.
+_LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    "[": "{[}",  # at the beginning of a row it would belong to the end of the one before
+    ">": r"\textgreater{}",
+}
+#: Signs of this package's own cells, and what they are in mathematics.
+_LATEX_SIGNS = {"<= ": r"$\le$ ", ">= ": r"$\ge$ ", "~ ": r"$\approx$ "}
+
+
+def to_latex(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: Sequence[int] = (),
+    above: str = "",
+    below: Sequence[str] = (),
+) -> str:
+    """A ``tabular`` with the rules of booktabs; what stands around the table is in comments."""
+    parts = [_comment(above)] if above else []
+    if columns:
+        sides = "".join("l" if not i or i in left else "r" for i in range(len(columns)))
+        parts += [
+            f"\\begin{{tabular}}{{{sides}}}  % \\usepackage{{booktabs}}",
+            r"\toprule",
+            _latex_row(columns),
+            r"\midrule",
+            *map(_latex_row, rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    return "\n".join([*parts, *map(_comment, below)])
+
+
+def _comment(text: str) -> str:
+    return "% " + " ".join(printable(text, len(text)).split())
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_latex, cells)) + r" \\"
+
+
+def _latex(text: str) -> str:
+    r"""A cell, with nothing in it that LaTeX would run.
+
+    >>> print(_latex("<= 0.0094"), _latex("39.56x"), _latex(r"\input{q_proj}"))
+    $\le$ 0.0094 39.56$\times$ \textbackslash{}input\{q\_proj\}
+    """
+    text = " ".join(text.split())
+    sign = next((sign for sign in _LATEX_SIGNS if text.startswith(sign)), "")
+    rest = text[len(sign) :]
+    ratio = rest[-1:] == "x" and _is_number(rest[:-1].replace(",", ""))
+    escaped = "".join(_LATEX.get(char, char) for char in (rest[:-1] if ratio else rest))
+    return _LATEX_SIGNS.get(sign, "") + escaped + (r"$\times$" if ratio else "")

@@ -32,14 +32,17 @@ def sheets(found: Verification) -> list[Sheet]:
             0,
             ("hfkv", f"{mine.bytes:,}", signed(mine.bytes - live.bytes), mine.basis),
         )
-    lines = [] if mine is not None else [f"hfkv refuses: {printable(found.reason, 600)}"]
+    lines = [f"run: {found.versions}"]
+    if mine is None:
+        lines.append(f"hfkv refuses: {printable(found.reason, 600)}")
+    lines += [f"note: {note}" for note in found.versions.notes]
     made = [
         Sheet(
             title=(
                 f"{printable(live.model)}: KV cache after {live.tokens:,} tokens{batch}, "
                 f"{live.dtype}: {verdict}"
             ),
-            columns=("figure", "bytes", "difference", "how known"),
+            columns=("figure", "bytes", "difference", "basis"),
             rows=rows,
             lines=lines,
             left=(3,),

@@ -36,7 +36,9 @@ def sheets(found: LoraVerification) -> list[Sheet]:
     for name in dict.fromkeys([*targets, *found.per_target]):
         ours, theirs = targets.get(name, 0), found.per_target.get(name, 0)
         rows.append((printable(name, 60), f"{ours:,}", f"{theirs:,}", signed(ours - theirs)))
-    lines = [found.reference if mine is None else f"{found.reference}; hfkv's basis: {mine.basis}"]
+    ran = f"run: {found.versions}"
+    lines = [ran if mine is None else f"{ran}; hfkv's basis: {mine.basis}"]
+    lines += [f"note: {note}" for note in found.versions.notes]
     if found.reason:
         lines.append(f"hfkv refuses: {printable(found.reason, 600)}")
     if found.live_reason:

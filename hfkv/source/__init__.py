@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import get_args
 
 from hfkv.errors import GatedError, InputError, NetworkError, NotFoundError, SourceError
-from hfkv.source.files import Files, SourceName, is_commit
+from hfkv.reading import printable
+from hfkv.source.files import Files, Source, SourceName, is_commit
 from hfkv.source.many_models import in_background, overlap
-from hfkv.source.model_name import check_id, is_path
+from hfkv.source.model_name import check_id, check_name, is_path, split_rendering
+from hfkv.source.reference import reference
 
-__all__ = ["Files", "SourceName", "fetch", "fetch_card", "in_background", "is_path", "overlap"]
+__all__ = [
+    "Files",
+    "Source",
+    "SourceName",
+    "fetch",
+    "fetch_card",
+    "in_background",
+    "is_path",
+    "overlap",
+]
 
-SOURCES = ("auto", "hub", "cache", "directory", "snapshot")
+SOURCES: tuple[str, ...] = get_args(Source)
 
 
 def fetch(
@@ -28,23 +40,54 @@ def fetch(
 ) -> Files:
     """The raw files of a model.
 
+    A page of the Hub, ``hf://ORG/NAME`` and ``ORG/NAME@REV`` are the model and revision that they
+    name (:func:`hfkv.source.reference.reference`).
+
     ``auto``: a path is read where it stands. A Hub id is asked of the Hub, and what the store has
     of the commit is not asked again. Where the Hub cannot be reached or refuses access, the local
     Hugging Face cache or the store answers; then, for the default revision, a bundled snapshot.
     The files say which it was. ``hub``: everything is read off the Hub anew.
 
     Raises:
-        SourceError: none of them has the model; the message names the ways out.
+        SourceError: none of them has the model; the message names the ways out, and a model of
+            much the same name that this machine has.
         HeaderError, RecordError: what was found is malformed.
+        InputError: an argument is not usable, or the model names another revision.
     """
     if source not in SOURCES:
         raise InputError(
-            f"unknown source {source!r}", where="source", expected="one of " + ", ".join(SOURCES)
+            f"unknown source {source!r}", where="`source`", expected="one of " + ", ".join(SOURCES)
         )
-    if source == "directory" or (source == "auto" and is_path(model)):
+    for name in (model,) if revision is None else (model, revision):
+        check_name(name)
+    named = reference(model, revision)
+    if named is None and (source == "directory" or (source == "auto" and is_path(model))):
         from hfkv.source.directory import read_path
 
         return read_path(model)
+    if source == "directory":
+        raise InputError(
+            "an address of the Hub is no directory", where=printable(model), expected="a path"
+        )
+    model, revision = named or (model, revision)
+    try:
+        return _of_id(model, revision, source, token)
+    except (NotFoundError, NetworkError) as error:
+        from hfkv.source.near_names import known_models, near_name
+
+        meant = near_name(split_rendering(model)[0], known_models())
+        if meant is None:
+            raise
+        raise type(error)(
+            error.what,
+            where=error.where,
+            expected=error.expected,
+            hint=f"{error.hint}; did you mean {meant}?".removeprefix("; "),
+        ) from error.__cause__
+
+
+def _of_id(model: str, revision: str | None, source: str, token: str | bool | None) -> Files:
+    """The raw files of a model of the Hub, from where ``source`` says."""
     if source == "snapshot":
         return _snapshot(model, revision)
     if source == "cache":

@@ -36,14 +36,16 @@ def read_path(model: str) -> Files:
         NotFoundError: there is no such path, or nothing in it to read.
         HeaderError: a safetensors header is malformed.
     """
-    path = Path(model).expanduser()
-    if path.is_file() and path.suffix.lower() in (".gguf", ".safetensors", ".bin"):
+    path = Path(os.path.expanduser(model))
+    # Unlike pathlib these are never upset by a name: what cannot be asked for is not there.
+    file, folder = os.path.isfile(path), os.path.isdir(path)
+    if file and path.suffix.lower() in (".gguf", ".safetensors", ".bin"):
         if path.suffix.lower() == ".gguf":
             return _one_gguf(path, model)
         raise NotFoundError(
             "a file of weights alone says nothing of the model", where=model, hint=_HINT
         )
-    if path.is_file():
+    if file:
         return Files(
             model=model,
             source="directory",
@@ -53,7 +55,7 @@ def read_path(model: str) -> Files:
                 "README.md": "a config.json alone has no model card",
             },
         )
-    if not path.is_dir():
+    if not folder:
         raise NotFoundError(
             "no such file or directory",
             where=model,

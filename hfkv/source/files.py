@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hfkv.tensors import TensorTable
 
-__all__ = ["GGUF_FILE", "SIDE_FILES", "Files", "SourceName", "is_commit"]
+__all__ = ["GGUF_FILE", "SIDE_FILES", "Files", "Source", "SourceName", "is_commit"]
 
 #: Name under which the metadata of a GGUF file stand among a model's texts; no repository has it.
 GGUF_FILE = "gguf.json"
@@ -23,7 +23,10 @@ SIDE_FILES = (
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-SourceName = Literal["hub", "cache", "directory", "snapshot", "lock"]
+#: Where files came from; ``given`` are values that the caller had at hand.
+SourceName = Literal["hub", "cache", "directory", "snapshot", "lock", "given"]
+#: Where to read from, as the caller chooses.
+Source = Literal["auto", "hub", "cache", "directory", "snapshot"]
 
 
 def is_commit(revision: str | None) -> bool:

@@ -63,7 +63,7 @@ def _commit(folder: Path, revision: str) -> str | None:
         return revision
     reference = folder / "refs" / revision
     # A revision may hold slashes (refs/pr/1) but must not lead out of the folder.
-    if ".." in Path(revision).parts or Path(revision).is_absolute():
+    if ".." in Path(revision).parts or Path(revision).is_absolute() or Path(revision).drive:
         return None
     try:
         text = reference.read_text("ascii").strip()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Shared", "in_background", "overlap", "session"]
 
 _T = TypeVar("_T")
+_M = TypeVar("_M")
 _R = TypeVar("_R")
 
 
@@ -85,14 +86,14 @@ def session() -> Iterator[Session]:
         own.close()
 
 
-def overlap(read: Callable[[str], _T], models: Sequence[str]) -> list[_T | HfkvError]:
+def overlap(read: Callable[[_M], _T], models: Sequence[_M]) -> list[_T | HfkvError]:
     """``read`` of every model, overlapped; in order, its result or the error it ended in.
 
     All share one session, so one limit of connections and one answer to a server that asks to
     wait; no more than ``limits.models`` are under way at once.
     """
 
-    def one(model: str) -> _T | HfkvError:
+    def one(model: _M) -> _T | HfkvError:
         try:
             return read(model)
         except HfkvError as error:

@@ -8,7 +8,7 @@ import re
 from hfkv.errors import NotFoundError
 from hfkv.reading import printable
 
-__all__ = ["check_id", "is_id", "is_path", "split_rendering"]
+__all__ = ["check_id", "check_name", "is_id", "is_path", "split_rendering"]
 
 #: No Hub id holds a colon; a Windows path has one after a single letter, before any slash.
 _NAMED = re.compile(r"([A-Za-z0-9][\w.\-]*/[\w.\-]+):([A-Za-z0-9][\w.\-]*(?:/[\w.\-]+)*)", re.ASCII)
@@ -47,6 +47,23 @@ def is_path(model: str) -> bool:
 def is_id(name: str) -> bool:
     """Whether a name has the form of a Hub id."""
     return _ID.fullmatch(name) is not None and ".." not in name and len(name) <= 200
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no file system takes, before anything is asked for by it.
+
+    Raises:
+        NotFoundError: it is empty, or holds a NUL or what cannot be encoded.
+    """
+    try:
+        named = name != "" and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        named = False
+    if not named:
+        raise NotFoundError(
+            f"'{printable(name)}' is nothing that a file or a repository can be called",
+            expected="an id such as meta-llama/Meta-Llama-3-70B, or a path",
+        )
 
 
 def check_id(model: str) -> None:

@@ -121,7 +121,7 @@ def _converted(commit: str, reader: Reader, where: str) -> Weights | str:
     if not offer.current:
         return (
             f"the safetensors conversion that the Hub's bot offers ({offer.reference}) is of an "
-            f"earlier commit; --revision {offer.reference} reads it"
+            f"earlier commit; `revision='{offer.reference}'` reads it"
         )
     names, read = reader.at(offer.reference)
     weights, _ = choose_weights(names, where=f"{where}@{offer.reference}")

@@ -172,6 +172,8 @@ def _not_json(what: str, text: str, at: int, where: str) -> HeaderError:
 
 
 def _metadata(value: object, where: str) -> Mapping[str, str]:
+    if value is None:
+        return {}  # safetensors opens it, as without any
     if not isinstance(value, tuple):
         raise HeaderError(
             f"found {describe(value)}", where=f"{where}: __metadata__", expected="an object"

@@ -47,8 +47,8 @@ def test_it_may_stand_in_the_nested_config_or_in_a_file_of_its_own() -> None:
     note = kv_cache(
         Facts(model="m", source="directory", config=MISTRAL, extra=nvidia), tokens=5
     ).notes
-    assert note == (
-        "the cache is I8 by the published hf_quant_config.json: quantization.kv_cache_quant_algo",
+    assert note[0] == (
+        "the cache is I8 by the published hf_quant_config.json: quantization.kv_cache_quant_algo"
     )
 
 
@@ -67,7 +67,7 @@ def test_a_scheme_that_nobody_knows_is_refused_unless_asked(quantization: Any) -
     config = {**MISTRAL, "quantization_config": quantization}
     with pytest.raises(UnsupportedError, match="quantization_config") as caught:
         dtype(config)
-    assert "--kv-dtype" in str(caught.value)
+    assert "`dtype`" in str(caught.value)
     assert dtype(config, dtype="fp8") == "float8_e4m3fn"
 
 
@@ -81,3 +81,12 @@ def test_states_pinned_to_float32_stay_so() -> None:
                 assert (old.dtype, new.dtype) == ("F32", "F32")
             else:
                 assert (old.dtype, new.dtype) == ("BF16", "F8_E4M3")
+
+
+@pytest.mark.parametrize("asked", ["int4", "int8", "fp8"])
+def test_a_width_that_no_class_holds_is_said_to_be_one(asked: str) -> None:
+    """Transformers' quantized caches keep scales, and the last tokens in full."""
+    found = kv_cache(facts(MISTRAL), tokens=100, dtype=asked)
+    assert found.basis == "documented"
+    assert "without scales" in found.notes[-1]
+    assert kv_cache(facts(MISTRAL), tokens=100, dtype="fp16").basis == "exact"

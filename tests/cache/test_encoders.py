@@ -39,7 +39,7 @@ def test_the_encoder_is_kept_once_beside_the_tokens() -> None:
 
 
 def test_a_length_that_nothing_fixes_is_asked_for() -> None:
-    with pytest.raises(UnsupportedError, match="--encoder-tokens"):
+    with pytest.raises(UnsupportedError, match="`encoder_tokens`"):
         kv_cache(facts(BART), tokens=5)
     with pytest.raises(InputError, match="no cross-attention"):
         kv_cache(facts({"model_type": "llama"}), tokens=5, encoder_tokens=7)

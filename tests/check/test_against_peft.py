@@ -82,7 +82,7 @@ def _trained(model: Any, fields: dict[str, Any]) -> dict[str, tuple[int, ...]] |
 def _found(base: Base, fields: dict[str, Any]) -> list[Flaw] | None:
     try:
         options = LoraOptions.from_config({"peft_type": "LORA", "r": 1, **fields})
-        return list(flaws(base, options, fields.get("alpha_pattern")))
+        return list(flaws(base, options))
     except HfkvError:
         return None
 

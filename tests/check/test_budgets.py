@@ -62,7 +62,15 @@ def test_the_figures_above() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (budget(QWEN, 'engine = "vllm"', "kv-cache = 1"), "vllm"),
+        (budget(QWEN, 'engine = "abacus"', "kv-cache = 1"), "abacus"),
+        (
+            budget(QWEN, 'engine = "vllm"', "engine-options = { q = 1 }", "kv-cache = 1"),
+            "no option q",
+        ),
+        (
+            budget(QWEN, 'engine = "vllm"', "engine-options = { tp = true }", "kv-cache = 1"),
+            "expected int",
+        ),
         (budget(QWEN, 'dtype = "bf61"', "kv-cache = 1"), "bf61"),
         (budget(QWEN, "encoder-tokens = 3", "kv-cache = 1"), "no cross-attention"),
         (budget(QWEN, 'target-modules = "qq"', "adapter = 1"), "match"),
@@ -139,3 +147,19 @@ def test_keys_of_a_model_need_a_model(project: Project) -> None:
     project.write("hfkv.toml", "[[budget]]\nrank = 3\nadapter = 1\n")
     with pytest.raises(InputError, match="rank is for a budget of a model"):
         read_budgets(find_settings(project.root))
+
+
+def test_a_budget_of_an_engine(project: Project) -> None:
+    """Half of the cache on each of two GPUs."""
+    own = budget(
+        QWEN,
+        "tokens = 16000",
+        'engine = "vllm"',
+        "engine-options = { tp = 2, block-size = 16 }",
+        'kv-cache = "1 GB"',
+    )
+    project.write("pyproject.toml", own)
+    (found,) = project.check()
+    assert found.code == "HFKV201"
+    # 36 layers of 4 heads of 2 x 128 elements of 2 bytes.
+    assert f"{16000 * 36 * 4 * 256 * 2:,} B" in found.message

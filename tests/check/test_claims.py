@@ -163,7 +163,8 @@ def test_text_fields() -> None:
         (f"<!-- hfkv: kv {LLAMA} --tokens lots -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: kv {LLAMA} --field nope -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: kv {LLAMA} --field notes -->1{END}", [(1, "HFKV302")]),
-        (f"<!-- hfkv: kv {LLAMA} --engine vllm -->1{END}", [(1, "HFKV302")]),
+        (f"<!-- hfkv: kv {LLAMA} --engine abacus -->1{END}", [(1, "HFKV302")]),
+        (f"<!-- hfkv: kv {LLAMA} --engine vllm -->32.77 GB{END}", []),
         (f"<!-- hfkv: kv {LLAMA} {QWEN} -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: kv '{LLAMA} -->1{END}", [(1, "HFKV302")]),
         (f"<!-- hfkv: lora {LLAMA} --target-modules qq -->1{END}", [(1, "HFKV303")]),
@@ -227,6 +228,7 @@ def test_html_and_text_have_no_code_of_markdown(project: Project) -> None:
     assert project.codes("page.html", f"<p>\n    `{KV}1 GB{END}`") == [(2, "HFKV301")]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_mending_touches_nothing_else(project: Project, mark: bytes) -> None:
     before = (
@@ -256,6 +258,7 @@ def test_what_is_ignored_is_not_mended(project: Project) -> None:
     assert (project.root / "README.md").read_text() == text
 
 
+@pytest.mark.posix
 def test_a_link_out_of_the_project_is_not_written_through(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -269,6 +272,7 @@ def test_a_link_out_of_the_project_is_not_written_through(
     assert "31 GB" in outside.read_text()
 
 
+@pytest.mark.posix
 def test_a_link_within_the_project_stays_a_link(project: Project) -> None:
     project.write("docs/a.md", f"{KV}31 GB{END}")
     (project.root / "README.md").symlink_to("docs/a.md")
@@ -285,3 +289,17 @@ def test_questions_take_the_options_of_the_commands() -> None:
         options = set(error.value.expected.split(", ")) - {"--field", "--engine"}
         # The adapter's own options go to `compare` as well, through its Python API.
         assert options <= known | ({*options} if name == "compare" else set())
+
+
+def test_a_count_of_your_own_stands_in_the_settings(project: Project) -> None:
+    claim = f"<!-- hfkv: tokens {LLAMA} -->15 trillion tokens<!-- /hfkv -->\n"
+    project.write("README.md", claim)
+    assert project.check() == []
+    project.write("hfkv.toml", f'[pretraining-tokens]\n"{LLAMA.upper()}" = "4T"\n')
+    assert [item.code for item in project.check(fix=True)] == ["HFKV301"]
+    assert ">4 trillion tokens<" in (project.root / "README.md").read_text()
+    assert project.check() == []
+    for value in ("true", "0", '"many"', "-1", "1.5"):
+        project.write("hfkv.toml", f"[pretraining-tokens]\nm = {value}\n")
+        with pytest.raises(InputError, match="pretraining-tokens: m"):
+            project.check()

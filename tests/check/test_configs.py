@@ -33,8 +33,8 @@ TINY: dict[str, Any] = {
         ({"model_type": "llamb"}, [(7, "HFKV401")], "llamb"),
         ({"num_hidden_layers": "2"}, [(9, "HFKV402")], "num_hidden_layers"),
         ({"num_attention_heads": None}, [(8, "HFKV402")], "num_attention_heads"),
-        ({"num_key_value_heads": 4}, [(1, "HFKV403")], "rows"),
-        ({"num_hidden_layers": 3}, [(1, "HFKV403")], "layer 2"),
+        ({"num_key_value_heads": 4}, [(1, "HFKV403")], "another shape"),
+        ({"num_hidden_layers": 3}, [(1, "HFKV403")], "layers.2"),
     ],
 )
 def test_a_config_with_its_header_beside_it(

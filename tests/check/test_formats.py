@@ -377,6 +377,30 @@ def test_fused_experts_are_named_where_they_were_meant(project: Project) -> None
     assert "target_parameters: [experts.gate_up_proj" in project.report.findings[0].message
 
 
+def test_unsloth_looks_for_the_fused_experts_itself(project: Project) -> None:
+    text = (
+        'model, tok = FastLanguageModel.from_pretrained("openai/gpt-oss-20b")\n'
+        "model = FastLanguageModel.get_peft_model(model, r=8,\n"
+        '  target_modules=["q_proj", "up_proj", "v_porj"])\n'
+    )
+    assert project.codes("a.py", text) == [(3, "HFKV005"), (3, "HFKV102")]
+    assert project.report.findings[0].note
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("mlp_up", "HFKV005"), ("up_prj", "HFKV101"), ("Wkqv", "HFKV101")]
+)
+def test_names_of_a_class_in_the_repository_are_a_note(
+    project: Project, name: str, code: str
+) -> None:
+    config = {"model_type": "mpt", "d_model": 64, "n_heads": 4, "n_layers": 2, "vocab_size": 96}
+    own = {"AutoModelForCausalLM": "modeling_mpt.MPTForCausalLM"}
+    project.write("m/config.json", {**config, "architectures": ["MPTForCausalLM"], "auto_map": own})
+    text = f"base_model: m\nadapter: lora\nlora_r: 8\nlora_target_modules: [{name}]\n"
+    assert project.codes("a.yml", text) == [(4, code)], project.report.findings
+    assert project.report.findings[0].note is (code == "HFKV005")
+
+
 def test_a_pointer_of_git_lfs_is_no_file(project: Project) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     for name in ("model.safetensors", "adapter_model.safetensors", "adapter_config.json"):

@@ -306,3 +306,14 @@ def test_an_adapter_repository_brings_its_base(project: Project) -> None:
     assert project.check(locked=False) == []
     assert check_lock(settings) == []
     assert set(lock(settings, fetch).changes.values()) == {"unchanged"}
+
+
+def test_a_project_that_locked_nothing_has_one_finding(project: Project) -> None:
+    for name in ("a/b", "c/d", "e/f"):
+        file = f"{name[0]}.yml"
+        project.write(file, f"base_model: {name}\nadapter: lora\nlora_target_modules: [q]\n")
+    (finding,) = project.check(locked=False)
+    assert (finding.path, finding.code, finding.note) == ("a.yml", "HFKV002", False)
+    assert "2 more models are named, and there is no lock" in finding.message
+    project.write("hfkv.lock", '{"format": 1, "models": {}}')
+    assert len(project.check(locked=False)) == 3

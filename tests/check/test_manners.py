@@ -203,6 +203,7 @@ def test_a_long_scan_says_where_it_is(bad: Project) -> None:
     assert told == [(0, "a.yml")]
 
 
+@pytest.mark.posix
 def test_the_lock_is_a_regular_file(project: Project) -> None:
     project.write("a.yml", BAD)
     for make in (

@@ -162,6 +162,7 @@ def test_bombs_of_aliases_and_merges_are_harmless(project: Project) -> None:
     assert project.codes("a.yaml", merges + tail) == [(34, "HFKV103")]
 
 
+@pytest.mark.posix
 def test_links_that_lead_nowhere_and_files_that_are_none(project: Project) -> None:
     (project.root / "adapter_config.json").symlink_to("gone.json")
     (project.root / "loop").symlink_to(".")

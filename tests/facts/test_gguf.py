@@ -192,7 +192,7 @@ def test_a_config_of_another_model_is_caught_by_the_shapes() -> None:
 def test_the_dtype_of_blocks_is_the_one_they_are_loaded_in() -> None:
     figure = _model("qwen3_moe-q8").kv_cache(tokens=1)
     assert figure.dtype == "float32"
-    assert any("--kv-dtype fp16" in note for note in figure.notes)
+    assert any("`dtype='fp16'`" in note for note in figure.notes)
     assert _model("qwen3_moe-q8").lora(r=4).dtype == "float32"
     assert _model("llama").kv_cache(tokens=1).dtype == "float16"
 

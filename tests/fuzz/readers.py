@@ -9,6 +9,8 @@ import json
 import unicodedata
 from collections.abc import Callable
 
+from hfkv.comparison.start_log import hold_against
+from hfkv.engines.start_log import parse_log
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts, read
 from hfkv.model import Model
@@ -125,6 +127,23 @@ def _figures(texts: dict[str, bytes], tensors: TensorTable | None) -> None:
             _inert(error)
 
 
+def start_log(raw: bytes) -> None:
+    """An engine's start-up log, and what it is held against a model for."""
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "head_dim": 32}
+    small = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 128}
+    model = Model(Facts(model="m", source="directory", config={**config, **small}))
+    try:
+        log = parse_log(raw, where="m")
+    except HfkvError as error:
+        _inert(error)
+        return
+    json.dumps(dict(log.options))
+    try:
+        json.dumps(hold_against(model, log).to_json())
+    except HfkvError as error:
+        _inert(error)
+
+
 READERS: dict[str, Callable[[bytes], None]] = {
     "header": header,
     "gguf": gguf,
@@ -132,4 +151,5 @@ READERS: dict[str, Callable[[bytes], None]] = {
     "card": card,
     "index": index,
     "adapter": adapter,
+    "start_log": start_log,
 }

@@ -52,4 +52,13 @@ SEEDS: dict[str, list[bytes]] = {
             {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "rank_pattern": {"k": 4}}
         ).encode()
     ],
+    "start_log": [
+        b"llama_context: n_ctx = 4096\nllama_kv_cache: size = 4.00 MiB (  4096 cells,   2 layers,  "
+        b"1/1 seqs), K (f16):    2.00 MiB, V (f16):    2.00 MiB\n",
+        b"non-default args: {'max_model_len': 4096, 'tensor_parallel_size': 2}\nAvailable KV cache "
+        b"memory: 1.00 GiB\nGPU KV cache size: 1,000 tokens, Maximum concurrency for 4,096 tokens "
+        b"per request: 2.00x\n",
+        b"server_args=ServerArgs(tp_size=1, page_size=16)\nKV Cache is allocated. dtype: "
+        b"torch.bfloat16, #tokens: 291271, K size: 20.00 GB, V size: 20.00 GB\n",
+    ],
 }

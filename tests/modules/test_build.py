@@ -22,7 +22,6 @@ UNUSED = (
     "modules.inferred",
     "modules.rules",
     "modules.shared_blocks",
-    "peft.lora.capacity",
     "peft.lora.replication",
     "peft.modules_to_save",
     "peft.prompts",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hfkv.errors import ConfigError, UnsupportedError
-from hfkv.model import Model
+from hfkv.model import Model, load
 from hfkv.peft.lora import LoraOptions
 from tests.peft.tiny import LINEAR, PER_RANK, facts
 
@@ -185,6 +185,83 @@ def test_4bit_that_the_config_does_not_explain_is_refused(changes: dict[str, Any
     config = {"quantization_config": {"quant_method": "bitsandbytes"}, **changes}
     with pytest.raises(UnsupportedError, match="column"):
         Model(facts(NF4, config)).lora(LoraOptions(r=4))
+
+
+@pytest.mark.parametrize(("layer", "quantization"), WAYS)
+def test_parameters_are_those_of_the_unpacked_model(
+    layer: Layer, quantization: dict[str, Any]
+) -> None:
+    packed = Model(facts(layer, {"quantization_config": quantization}))
+    assert packed.parameters == Model(facts()).parameters
+    assert packed.facts.tensors is not None
+    assert packed.stored_elements == sum(item.elements for item in packed.facts.tensors)
+    if layer is not FP8:
+        assert packed.stored_elements != packed.parameters
+
+
+def _kimi() -> Model:
+    """Kimi K2.5's language model as its config lays it out, with int4 experts in int32 words."""
+    hidden, expert, layers, experts, heads = 7168, 2048, 61, 384, 64
+    header: dict[str, tuple[str, tuple[int, ...]]] = {
+        "model.embed_tokens.weight": ("BF16", (163_840, hidden)),
+        "lm_head.weight": ("BF16", (163_840, hidden)),
+        "model.norm.weight": ("BF16", (hidden,)),
+    }
+
+    def mlp(place: str, width: int) -> None:
+        for name, shape in (
+            ("gate_proj", (width, hidden)),
+            ("up_proj", (width, hidden)),
+            ("down_proj", (hidden, width)),
+        ):
+            header[f"{place}.{name}.weight"] = ("BF16", shape)
+
+    for index in range(layers):
+        layer = f"model.layers.{index}"
+        for name, shape in (
+            ("self_attn.q_a_proj", (1536, hidden)),
+            ("self_attn.q_a_layernorm", (1536,)),
+            ("self_attn.q_b_proj", (heads * 192, 1536)),
+            ("self_attn.kv_a_proj_with_mqa", (576, hidden)),
+            ("self_attn.kv_a_layernorm", (512,)),
+            ("self_attn.kv_b_proj", (heads * 256, 512)),
+            ("self_attn.o_proj", (hidden, heads * 128)),
+            ("input_layernorm", (hidden,)),
+            ("post_attention_layernorm", (hidden,)),
+        ):
+            header[f"{layer}.{name}.weight"] = ("BF16", shape)
+        if index == 0:
+            mlp(f"{layer}.mlp", 18_432)
+            continue
+        mlp(f"{layer}.mlp.shared_experts", expert)
+        header[f"{layer}.mlp.gate.weight"] = ("BF16", (experts, hidden))
+        header[f"{layer}.mlp.gate.e_score_correction_bias"] = ("F32", (experts,))
+        for number in range(experts):
+            place = f"{layer}.mlp.experts.{number}"
+            for name, (out, into) in (
+                ("gate_proj", (expert, hidden)),
+                ("up_proj", (expert, hidden)),
+                ("down_proj", (hidden, expert)),
+            ):
+                header[f"{place}.{name}.weight_packed"] = ("I32", (out, into // 8))
+                header[f"{place}.{name}.weight_scale"] = ("BF16", (out, into // 32))
+                header[f"{place}.{name}.weight_shape"] = ("I32", (2,))
+    config = {"model_type": "kimi_k25", "text_config": {"quantization_config": COMPRESSED_CONFIG}}
+    values = {name: {"dtype": dtype, "shape": shape} for name, (dtype, shape) in header.items()}
+    return load(config, header=values, name="kimi")
+
+
+def test_a_trillion_parameters_in_170_billion_elements() -> None:
+    model = _kimi()
+    experts = 60 * 384 * 3 * 7168 * 2048
+    assert model.parameters is not None
+    assert model.stored_elements is not None
+    assert model.parameters - experts == 1_026_408_232_448 - 1_014_686_023_680
+    assert f"{model.parameters / 1e12:.2f}T" == "1.03T"
+    assert f"{model.stored_elements / 1e9:.0f}B" == "170B"
+    # Bytes per pretraining token are of what is stored.
+    assert model.weight_bytes is not None
+    assert model.weight_bytes < model.parameters
 
 
 @pytest.mark.parametrize(("layer", "quantization"), WAYS)

@@ -32,6 +32,19 @@ def low_rank(rank: int) -> TensorTable:
     )
 
 
+def shared(rank: int) -> TensorTable:
+    vectors = [
+        Tensor(name=f"{START}.{n}.self_attn.q_proj.vera_lambda_{part}", dtype="F32", shape=(size,))
+        for n in range(2)
+        for part, size in (("b", 64), ("d", rank))
+    ]
+    projections = [
+        Tensor(name=f"base_model.vera_{part}", dtype="F32", shape=shape)
+        for part, shape in (("A", (rank, 64)), ("B", (64, rank)))
+    ]
+    return TensorTable([*vectors, *projections])
+
+
 @pytest.fixture
 def adapters(hub: Hub) -> Hub:
     base = facts()
@@ -52,6 +65,14 @@ def adapters(hub: Hub) -> Hub:
     hub.repos["someone/wrong"] = repo(lora, low_rank(8))
     hub.repos["someone/bare"] = repo(lora, None)
     hub.repos["someone/ia3"] = repo({**lora, "peft_type": "IA3"}, low_rank(4))
+    vera = {
+        "peft_type": "VERA",
+        "base_model_name_or_path": "tiny/llama",
+        "r": 4,
+        "target_modules": ["q_proj"],
+    }
+    hub.repos["someone/vera"] = repo(vera, shared(4))
+    hub.repos["someone/other-vera"] = repo(vera, shared(5))
     hub.repos["someone/lost"] = repo({**lora, "base_model_name_or_path": "tiny/none"}, low_rank(4))
     hub.repos["someone/nameless"] = repo({**lora, "base_model_name_or_path": None}, low_rank(4))
     prefix = {
@@ -76,6 +97,18 @@ def test_the_base_is_read_and_the_header_agrees(adapters: Hub, hfkv: Run) -> Non
 def test_a_repository_without_a_header_is_counted_from_its_config(adapters: Hub, hfkv: Run) -> None:
     code, out, _ = hfkv("lora", "someone/bare", "-q")
     assert (code, out.strip()) == (0, str(2 * 4 * 128))
+
+
+def test_other_methods_are_certified_tensor_by_tensor(adapters: Hub, hfkv: Run) -> None:
+    code, out, _ = hfkv("lora", "someone/vera", "--json")
+    value = json.loads(out)
+    assert (code, value["method"], value["parameters"]) == (0, "VERA", 2 * (64 + 4))
+    assert value["saved_parameters"] == 2 * (64 + 4) + 2 * 4 * 64
+    assert any("agrees" in note for note in value["notes"])
+    code, _, err = hfkv("lora", "someone/other-vera")
+    assert code == 1
+    assert "another shape" in err
+    assert "vera_lambda_d [5] in the file and [4] on this base" in err
 
 
 def test_virtual_tokens_are_counted_too(adapters: Hub, hfkv: Run) -> None:

@@ -15,14 +15,25 @@ from hfkv.model import Model
 from hfkv.peft.methods import METHODS, method_of
 from hfkv.render.adapter import sheets
 from tests.peft.tiny import facts
+from tests.peft.tuner_cases import CASES
+
+
+def config_of(name: str) -> dict[str, Any]:
+    """A config by which a method has something to train on the tiny model."""
+    if name == "LORA":
+        return {"r": 8, "target_modules": None}
+    if name == "CPT":
+        return {"cpt_token_ids": [1, 2], "task_type": "CAUSAL_LM"}
+    if name in CASES:
+        return {"target_modules": ["q_proj", "v_proj"], **CASES[name][0]}
+    return {"num_virtual_tokens": 8}
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_row_names_a_module_with_all_that_a_method_has(name: str) -> None:
     method = method_of({"peft_type": name})
     assert method is import_module(METHODS[name])
-    fields = {"peft_type": name, **({"r": 8} if name == "LORA" else {"num_virtual_tokens": 8})}
-    figure = Model(facts()).adapter({**fields, "target_modules": None})
+    figure = Model(facts()).adapter({"peft_type": name, **config_of(name)})
     assert figure.method == name
     assert min(figure.saved_parameters, figure.parameters) > 0
     assert figure.to_json()["bytes"] == figure.bytes

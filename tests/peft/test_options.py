@@ -150,7 +150,7 @@ def test_weights_that_the_class_does_not_load_are_named() -> None:
 def test_names_that_match_nothing_beside_others_are_told() -> None:
     figure = count(target_modules=["q_proj", "vproj"])
     assert figure.parameters == Q
-    assert any("vproj" in note and "v_proj" in note for note in figure.notes)
+    assert any("vproj" in text and "v_proj" in text for text in figure.warnings)
 
 
 def test_what_is_saved_is_told_beside_what_is_trained() -> None:

@@ -15,7 +15,7 @@ from hfkv.peft.prompts import Prompt, PromptOptions
 from hfkv.peft.prompts.adapter import agree
 from hfkv.peft.prompts.options import METHODS
 from hfkv.tensors import Tensor, TensorTable
-from tests.peft.tiny import facts
+from tests.peft.tiny import CONFIG, facts
 
 #: Of the tiny Llama: 2 layers, 2 key/value heads of 16, a hidden size of 64.
 CACHE = 2 * 2 * 32
@@ -83,7 +83,7 @@ def test_what_the_models_cache_does_not_hold_is_refused() -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"peft_type": "CPT"}, UnsupportedError),
+        ({"peft_type": "LORA"}, UnsupportedError),
         (
             {
                 "peft_type": "P_TUNING",
@@ -171,5 +171,57 @@ def test_the_snippet_makes_what_was_counted(
 
 
 def test_every_method_has_a_snippet() -> None:
-    for method in METHODS:
+    for method in set(METHODS) - {"CPT"}:
         assert "Config(num_virtual_tokens=8" in count(method).snippet()
+
+
+#: Configs of the two methods whose sizes no number of tokens alone sets.
+OTHERS: list[dict[str, Any]] = [
+    {"peft_type": "CPT", "cpt_token_ids": [1, 2, 3], "task_type": "CAUSAL_LM"},
+    {"peft_type": "CPT", "task_type": "CAUSAL_LM"},
+    {"peft_type": "CPT", "cpt_token_ids": [1, 2], "cpt_mask": [1], "task_type": "CAUSAL_LM"},
+    {"peft_type": "CPT", "cpt_token_ids": [1, 2]},
+    {"peft_type": "CPT", "cpt_token_ids": [1], "token_dim": 3, "task_type": "CAUSAL_LM"},
+    {"peft_type": "MULTITASK_PROMPT_TUNING", "num_virtual_tokens": 7, "num_tasks": 3},
+    {
+        "peft_type": "MULTITASK_PROMPT_TUNING",
+        "num_virtual_tokens": 7,
+        "num_tasks": 3,
+        "num_ranks": 2,
+        "task_type": "SEQ_2_SEQ_LM",
+    },
+]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("fields", OTHERS, ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_cpt_and_multitask_tuning_are_as_in_peft(fields: dict[str, Any]) -> None:
+    peft = pytest.importorskip("peft")
+    import transformers
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG))
+    given = {"task_type": "CAUSAL_LM" if fields["peft_type"] != "CPT" else None, **fields}
+    kwargs = {key: value for key, value in given.items() if key != "peft_type"}
+    theirs = None
+    try:
+        config = PEFT_TYPE_TO_CONFIG_MAPPING[peft.PeftType(fields["peft_type"])](**kwargs)
+        made = peft.get_peft_model(model, config)
+    except ValueError:
+        pass
+    else:
+        state = peft.get_peft_model_state_dict(made)
+        saved = sum(tensor.numel() for tensor in state.values())
+        theirs = (made.get_nb_trainable_parameters()[0], saved)
+    try:
+        figure = Model(facts()).prompt(given)
+    except TargetError:
+        assert theirs is None
+        return
+    assert (figure.parameters, figure.saved_parameters) == theirs
+    text = figure.snippet()
+    again = peft.get_peft_model(
+        transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG)), eval(text, vars(peft))
+    )
+    assert again.get_nb_trainable_parameters()[0] == figure.parameters

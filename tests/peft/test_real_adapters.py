@@ -1,14 +1,15 @@
-"""Real ``adapter_config.json`` files: each is counted as PEFT does, or refused by its type."""
+"""Real ``adapter_config.json`` files of all types: each is counted as PEFT does, or refused."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hfkv.errors import UnsupportedError
+from hfkv.errors import HfkvError, TargetError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.model import Model
 from hfkv.peft.lora import LoraOptions
@@ -61,6 +62,77 @@ def test_each_is_read_or_refused_by_its_type(path: Path) -> None:
         return
     with pytest.raises(UnsupportedError, match=raw["peft_type"]):
         LoraOptions.from_config(raw)
+
+
+def on_llama() -> Model:
+    """The 3B Llama that most of them were trained on, by its config alone."""
+    path = DATA / "configs" / "meta-llama__Llama-3.2-3B-Instruct.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Model(Facts(model="llama", source="directory", config=values))
+
+
+OTHERS = [path for path in FILES if config_of(path)["peft_type"] != "LORA"]
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+def test_each_of_another_type_is_counted_or_its_targets_are_not_there(path: Path) -> None:
+    raw = config_of(path)
+    if "flux2" in path.stem:
+        # Of a model that makes pictures: a language model has none of its layers.
+        with pytest.raises((TargetError, UnsupportedError), match=r"match nothing|CUDA kernel"):
+            on_llama().adapter(raw)
+        return
+    figure = on_llama().adapter(raw)
+    assert figure.method == raw["peft_type"]
+    assert figure.parameters > 0
+    assert figure.basis == "exact"
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "path", [path for path in OTHERS if "llama" in path.stem], ids=lambda path: path.stem
+)
+@pytest.mark.filterwarnings("ignore")
+def test_each_of_another_type_is_counted_as_peft_does(path: Path) -> None:
+    """On a Llama of one width as small as the config allows, with weights, as some methods need."""
+    peft = pytest.importorskip("peft")
+    import torch
+    import transformers
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    raw = config_of(path)
+    config = transformers.LlamaConfig(
+        hidden_size=512,
+        intermediate_size=512,
+        num_hidden_layers=raw.get("adapter_layers") or 2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=64,
+    )
+    values = {**json.loads(config.to_json_string(use_diff=False)), "dtype": "float32"}
+    mine = Model(
+        Facts(
+            model="small",
+            source="directory",
+            config={**values, "architectures": ["LlamaForCausalLM"]},
+        )
+    )
+    raw = {**raw, "task_type": "CAUSAL_LM"}
+    fields = {f.name for f in dataclasses.fields(PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]])}
+    known = {key: value for key, value in raw.items() if key in fields}
+    if raw["peft_type"] == "PREFIX_TUNING":
+        known |= {"token_dim": 512, "num_attention_heads": 4, "encoder_hidden_size": 512}
+        known |= {"num_layers": 2}
+    torch.manual_seed(0)
+    model = transformers.LlamaForCausalLM(config)
+    try:
+        made = peft.get_peft_model(model, PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]](**known))
+    except ValueError:
+        with pytest.raises(HfkvError):
+            mine.adapter(known)
+        return
+    trained = made.get_nb_trainable_parameters()[0]
+    assert mine.adapter({**known, "inference_mode": False}).parameters == trained
 
 
 @pytest.mark.oracle

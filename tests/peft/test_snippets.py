@@ -109,23 +109,34 @@ CASES: list[dict[str, Any]] = [
 ]
 
 
-def real(config: Any, tied: bool, folder: Path) -> tuple[int, int, int] | None:
-    """What PEFT trains, all there is, and what it writes to disk; None where it refuses."""
+Numbers = tuple[int, int, int, dict[str, int], int]
+
+
+def real(config: Any, tied: bool, folder: Path) -> Numbers | None:
+    """What PEFT trains, all there is, and what it writes to disk; what is trained in bytes by
+    dtype, and what is written in bytes. None where it refuses."""
     import peft
+    import torch
     import transformers
     from safetensors import safe_open
 
     base = transformers.LlamaConfig(**{**CONFIG, "tie_word_embeddings": tied})
-    model = transformers.LlamaForCausalLM(base)
+    model = transformers.LlamaForCausalLM(base).to(torch.bfloat16)
     try:
         adapted = peft.get_peft_model(model, config())
     except Exception:
         return None
     trained, everything = adapted.get_nb_trainable_parameters()
+    held: dict[str, int] = {}
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            name = str(parameter.dtype).removeprefix("torch.")
+            held[name] = held.get(name, 0) + parameter.nbytes
     adapted.save_pretrained(folder)
     with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-        written = sum(file.get_tensor(name).numel() for name in file.keys())  # noqa: SIM118
-    return trained, everything, written
+        tensors = [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
+    numel = sum(tensor.numel() for tensor in tensors)
+    return trained, everything, numel, held, sum(tensor.nbytes for tensor in tensors)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -136,11 +147,17 @@ def test_the_snippet_makes_what_was_counted(
 ) -> None:
     peft = pytest.importorskip("peft")
     given = {"r": 8, "target_modules": "all-linear", **case}
-    mine: tuple[int, int, int] | None = None
+    mine: Numbers | None = None
     try:
         options = LoraOptions.from_options(**given)
-        figure = Model(facts(tied=tied)).lora(options, dtype="bf16")
-        mine = (figure.parameters, figure.all_parameters, figure.saved_parameters)
+        figure = Model(facts(tied=tied)).lora(options)
+        mine = (
+            figure.parameters,
+            figure.all_parameters,
+            figure.saved_parameters,
+            figure.training_bytes,
+            figure.saved_bytes,
+        )
     except HfkvError:
         assert real(lambda: peft.LoraConfig(**given), tied, tmp_path) is None
         return

@@ -12,4 +12,4 @@ def test_a_count_needs_no_dtype() -> None:
     figure = Model(Facts(model="m", source="directory", config=raw)).lora(r=4)
     assert figure.parameters == Model(facts()).lora(r=4).parameters
     assert (figure.dtype, figure.bytes) == ("float32", 4 * figure.parameters)
-    assert "--lora-dtype" in figure.notes[-1]
+    assert "says the model's dtype" in figure.notes[-1]

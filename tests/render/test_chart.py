@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,15 @@ import pytest
 
 import hfkv
 from hfkv.comparison.series import OverRank, OverTokens, over_rank, over_tokens
-from hfkv.render.chart import draw, save
+from hfkv.render.chart import STYLES, draw, save
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(hfkv: Run) -> Run:
+    """The command; its fixture bears the package's name."""
+    return hfkv
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def _texts(figure: Any) -> str:
     for axis in figure.axes:
         texts += [text.get_text() for text in axis.texts]
         texts += [axis.get_title(loc="left"), axis.get_xlabel(), axis.get_ylabel()]
-    return "\n".join(texts)
+    return "\n".join([figure.get_suptitle(), *texts])
 
 
 def test_over_tokens_draws_the_figures_of_the_comparison() -> None:
@@ -59,36 +70,114 @@ def test_over_tokens_draws_the_figures_of_the_comparison() -> None:
     level = _line(axis, "pretraining").get_ydata()
     assert list(level) == [70_553_706_496 * 2 / 15_000_000_000_000] * 2
     text = _texts(figure)
-    assert "break-even\n2,528 tokens" in text
-    assert "pretraining, at most 0.0094 B" in text
-    assert "Meta-Llama-3-70B: how many bytes does a token leave behind?" in text
+    for said in (
+        "break-even\n2,528 tokens",
+        "in context: 327,680 B",
+        "8.3 kB at 100k\n39.6-fold less",
+        "pretraining: at most 0.0094 B",
+        "at least 35-million-fold\nless than in context",
+        "Meta-Llama-3-70B: how many bytes does a token leave behind?",
+        "KV cache in bfloat16; LoRA of all-linear in bfloat16; weights over more than 15T",
+    ):
+        assert said in text
 
 
-def test_over_tokens_marks_each_of_several_ranks() -> None:
-    text = _texts(draw(over_tokens(_models(LLAMA), r=(8, 64))))
-    assert "LoRA r=8" in text
-    assert "LoRA r=64" in text
-    assert "break-even (r=8)\n632 tokens" in text
-    assert "break-even (r=64)\n5,056 tokens" in text
+def test_over_tokens_says_the_figures_of_several_ranks() -> None:
+    text = _texts(draw(over_tokens(_models(LLAMA), r=(8, 64), tokens=10_000)))
+    assert "r=8: break-even 632 tokens; 21 kB at 10k, 15.8-fold less" in text
+    assert "r=64: break-even 5,056 tokens; 166 kB at 10k, 1.98-fold less" in text
 
 
 def test_a_window_bends_the_curve() -> None:
-    (axis,) = draw(_chart("tokens", "microsoft/Phi-3-mini-4k-instruct")).axes
+    figure = draw(_chart("tokens", "microsoft/Phi-3-mini-4k-instruct"))
+    (axis,) = figure.axes
     heights = _line(axis, "in context").get_ydata()
     assert heights[0] > 100 * heights[-1]
+    text = _texts(figure)
+    # Its value is then of a length, and so is the gap.
+    assert "in context: 393,216 B at first" in text
+    assert "8.0 kB at 100k" in text
 
 
-def test_over_rank_draws_ratio_and_share_and_says_what_is_shaded() -> None:
+def test_over_rank_is_one_panel_with_its_ranks_named() -> None:
     figure = draw(_chart("rank", LLAMA))
-    top, bottom = figure.axes
-    ratios = dict(_line(top, "Meta").get_xydata().tolist())
-    shares = dict(_line(bottom, "Meta").get_xydata().tolist())
-    assert ratios[32.0] == 32_768_000_000 / 828_375_040
-    assert shares[32.0] == 100 * 828_375_040 / 141_107_412_992
-    # Rank 12's adapter is 310,640,640 bytes, less than 1% of the cache, and 13's is more; rank
-    # 54's is below 1% of the weights and 55's above.
-    assert "shaded, ranks 13 to 54: adapter at most 1% of the weights" in _texts(figure)
-    assert len(top.patches) == len(bottom.patches) == 1
+    (axis,) = figure.axes
+    (model,) = over_rank(_models(LLAMA)).models
+    line = dict(_line(axis, "Meta-Llama-3-70B").get_xydata().tolist())
+    assert line == {float(point.r): float(point.compression) for point in model.points}
+    text = _texts(figure)
+    for said in (
+        "rank 32: 39.6x, 0.59% of the weights",
+        "rank 54 at most: 1% of the weights",
+        "beyond the chart, rank 1,265 at most: bytes of the cache",
+        "as large as the cache",
+        "ranks 13 to 54: at most 1% of the\nweights, at least 1% of the cache",
+        "1,266x",
+    ):
+        assert said in text
+    # The share of the weights is the same line, read on the right.
+    (right,) = axis.child_axes
+    figure.draw_without_rendering()
+    low, high = sorted(right.get_ylim())
+    bottom, top = axis.get_ylim()
+    assert model.weight_bytes is not None
+    whole = 100 * model.kv_cache_bytes / model.weight_bytes
+    assert (low, high) == pytest.approx((whole / top, whole / bottom))
+
+
+def _marks(axis: Any) -> list[tuple[float, float]]:
+    return [
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+        for line in axis.lines
+        if len(line.get_xdata()) == 1
+    ]
+
+
+@pytest.mark.parametrize("tokens", [1_000, 100_000, 3_000_000])
+@pytest.mark.parametrize("r", [1, 8, 1024])
+def test_no_mark_lies_on_the_frame_and_each_on_the_line(tokens: int, r: int) -> None:
+    chart = over_rank(_models(LLAMA), tokens=tokens, r=r)
+    figure = draw(chart)
+    (axis,) = figure.axes
+    (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+    marks = _marks(axis)
+    assert marks
+    for rank, height in marks:
+        assert left * 1.1 < rank < right / 1.1
+        assert low * 1.1 < height < high / 1.1
+        exact = chart.models[0].kv_cache_bytes / _models(LLAMA)[0].lora(r=int(rank)).bytes
+        assert height == pytest.approx(exact, rel=0.05)
+
+
+def test_any_list_of_named_ranks_is_drawn() -> None:
+    chart = over_rank(_models(LLAMA))
+    (model,) = chart.models
+    (mark, *_) = model.marks
+    marks = tuple(
+        replace(mark, name=f"rule{r}", label=f"rule {r}", r=r, bound="most")
+        for r in (1, 2, 3, 40, 700, 1024, 5000)
+    )
+    figure = draw(replace(chart, models=(replace(model, marks=marks),)))
+    text = _texts(figure)
+    for r in (1, 2, 3, 40, 700, 1024):
+        assert f"rank {r:,} at most: rule {r}" in text
+    assert "beyond the chart, rank 5,000 at most: rule 5000" in text
+    _apart(figure)
+
+
+def _apart(figure: Any) -> None:
+    """The labels with a line to their mark do not touch each other."""
+    figure.draw_without_rendering()
+    from matplotlib.text import Text
+
+    boxes = [
+        Text.get_window_extent(text)
+        for axis in figure.axes
+        for text in axis.texts
+        if getattr(text, "arrow_patch", None) is not None and text.get_text()
+    ]
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
 
 
 @pytest.mark.parametrize("over", ["tokens", "rank"])
@@ -111,9 +200,136 @@ def test_several_models_can_be_told_apart_without_colour_and_nothing_is_clipped(
     assert box.y1 <= figure.bbox.y1
 
 
+def test_each_of_several_lines_has_its_value_where_it_ends() -> None:
+    text = _texts(draw(_chart("tokens", *SEVERAL)))
+    for value in ("327,680 B", "147,456 B", "828 B", "at most 0.0094 B"):
+        assert value in text
+    assert "at least 35-million-fold less" in text
+
+
+@pytest.mark.parametrize("over", ["tokens", "rank"])
+def test_lines_that_coincide_are_all_seen(over: str) -> None:
+    same = (LLAMA, "meta-llama/Llama-3.1-70B", "meta-llama/Llama-3.3-70B-Instruct")
+    (axis,) = draw(_chart(over, *same)).axes
+    most = 6 if over == "tokens" else 3
+    lines = [line for line in axis.lines if len(line.get_xdata()) > 2][:most]
+    groups: dict[tuple[float, ...], list[float]] = {}
+    for line in lines:
+        groups.setdefault(tuple(line.get_ydata()), []).append(line.get_linewidth())
+    assert [len(widths) for widths in groups.values()] == [3] * len(groups)
+    for widths in groups.values():
+        assert sorted(widths, reverse=True) == widths
+        assert all(one - other > 2 for one, other in pairwise(widths))
+
+
 def test_a_count_that_is_not_stated_is_said() -> None:
     text = _texts(draw(_chart("tokens", LLAMA, "mistralai/Mistral-7B-v0.1")))
     assert "Mistral-7B-v0.1: break-even at 1,280 tokens; pretraining not stated" in text
+    assert "pretraining: tokens not stated" in _texts(
+        draw(_chart("tokens", "mistralai/Mistral-7B-v0.1"))
+    )
+
+
+@pytest.mark.parametrize("over", ["tokens", "rank"])
+def test_both_styles_are_legible(over: str) -> None:
+    from matplotlib.colors import to_rgb
+
+    def light(colour: Any) -> float:
+        parts = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+            for part in to_rgb(colour)
+        ]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    papers = []
+    for style in STYLES:
+        figure = draw(_chart(over, *SEVERAL), style=style)  # type: ignore[arg-type]
+        paper = light(figure.get_facecolor())
+        papers.append(paper)
+        shown = [text.get_color() for axis in figure.axes for text in axis.texts]
+        shown += [line.get_color() for axis in figure.axes for line in axis.lines]
+        for colour in shown:
+            high, low = sorted((light(colour), paper), reverse=True)
+            # What WCAG asks of large text and of parts of a picture.
+            assert (high + 0.05) / (low + 0.05) >= 3, colour
+    assert papers[0] > 0.9
+    assert papers[1] < 0.1
+
+
+def test_size_and_title_are_the_callers() -> None:
+    chart = _chart("tokens", LLAMA)
+    assert list(draw(chart, size=(6, 4)).get_size_inches()) == [6, 4]
+    bare = _texts(draw(chart, title=False))
+    assert "how many bytes" not in bare
+    assert "KV cache in" not in bare
+    assert "Own words" in _texts(draw(chart, title="Own words"))
+    for size in ((0, 5), (5, 1000), (float("nan"), 5)):
+        with pytest.raises(hfkv.InputError, match="`size`"):
+            draw(chart, size=size)
+    with pytest.raises(hfkv.InputError, match="`style`"):
+        draw(chart, style="sepia")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("over", ["tokens", "rank"])
+def test_python_draws_what_the_command_draws(run: Run, folder: Path, over: Any) -> None:
+    options = ("--source", "snapshot", "--style", "dark", "--size", "7x5", "--no-title")
+    path = folder / "command.png"
+    code, out, err = run("plot", LLAMA, "--over", over, "-o", str(path), *options)
+    assert (code, out, err) == (0, f"{path}\n", "")
+    figure = hfkv.plot(LLAMA, over=over, source="snapshot", style="dark", size=(7, 5), title=False)
+    save(figure, folder / "python.png")
+    assert path.read_bytes() == (folder / "python.png").read_bytes()
+
+
+def test_a_plot_is_a_figure_that_a_notebook_shows() -> None:
+    from matplotlib.figure import Figure
+
+    model = _models(LLAMA)[0]
+    figure = hfkv.plot([model, model])
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+    assert "matplotlib.pyplot" not in sys.modules or not _open_figures()
+    with pytest.raises(hfkv.InputError, match="`over`"):
+        hfkv.plot(model, over="time")  # type: ignore[call-overload]
+    with pytest.raises(hfkv.InputTypeError, match="`r`"):
+        hfkv.plot(model, over="rank", r=(1, 2))
+    with pytest.raises(hfkv.InputError, match="`pretraining_tokens`"):
+        hfkv.plot([model, model], pretraining_tokens=5)
+
+
+def _open_figures() -> list[int]:
+    from matplotlib import pyplot
+
+    return list(pyplot.get_fignums())
+
+
+def test_the_callers_settings_change_nothing(folder: Path) -> None:
+    import matplotlib
+
+    save(draw(_chart("tokens", LLAMA)), folder / "before.svg")
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
+        save(draw(_chart("tokens", LLAMA)), folder / "after.svg")
+    assert (folder / "before.svg").read_bytes() == (folder / "after.svg").read_bytes()
+
+
+def test_svg_has_its_text_as_text(folder: Path) -> None:
+    save(draw(_chart("tokens", LLAMA)), folder / "chart.svg")
+    text = (folder / "chart.svg").read_text(encoding="utf-8")
+    for said in ("in context: 327,680 B", "at least 35-million-fold", "break-even", "tokens"):
+        assert f">{said}</text>" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--size", "8"), ("--size", "axb"), ("--size", "0x5"), ("--style", "sepia")]
+)
+def test_misuse_says_what(run: Run, folder: Path, arguments: tuple[str, str]) -> None:
+    path = str(folder / "x.png")
+    code, out, err = run(
+        "plot", LLAMA, "--over", "tokens", "--source", "snapshot", "-o", path, *arguments
+    )
+    assert (code, out) == (2, "")
+    assert arguments[0] in err
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

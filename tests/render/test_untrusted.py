@@ -20,7 +20,7 @@ from tests.source.test_other_formats import load_case
 Run = Callable[..., tuple[int, str, str]]
 #: Clears a screen, sets a title, turns the direction of text, ends a cell or a line.
 EVIL = "\x1b[2J\x1b]0;x\x07\u202e\u2066\u200b\u07b6\x9b31m|\r"
-FORMATS = ("human", "agent", "json", "quiet", "markdown", "csv")
+FORMATS = ("human", "agent", "json", "quiet", "markdown", "latex", "csv")
 CARD = (
     f"---\nlicense: mit\n---\n# Model{EVIL}\n\n"
     f"=HYPERLINK(0) {EVIL.replace(chr(13), '')} It was pretrained on 2 trillion tokens{EVIL}.\n"
@@ -51,10 +51,10 @@ def evil(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        ("compare", "--rank", "4"),
+        ("compare", "--rank", "4", "--explain"),
         ("kv", "--layers", "--explain"),
-        ("lora", "--rank", "4"),
-        ("rank",),
+        ("lora", "--rank", "4", "--explain", "--layers"),
+        ("rank", "--explain"),
         ("tokens", "--explain"),
     ],
     ids=lambda command: command[0],

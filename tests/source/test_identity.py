@@ -60,6 +60,10 @@ def test_a_token_file_that_cannot_be_read_is_said(home: Path) -> None:
 
 
 def test_ci_identities_are_left_to_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import errors
+
+    if not hasattr(errors, "OIDCError"):
+        pytest.skip("this huggingface_hub knows no CI identities")
     monkeypatch.setenv("HF_OIDC_RESOURCE", "models/acme/x")
     with pytest.raises(HfkvError, match="OIDC"):
         find_token(None)

@@ -48,6 +48,7 @@ def _start(hub: Hub, home: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
 def test_ctrl_c_at_any_moment_ends_with_130(hub: Hub, home: Path, after: float) -> None:
     hub.latency = 0.3
@@ -68,6 +69,7 @@ def test_ctrl_c_at_any_moment_ends_with_130(hub: Hub, home: Path, after: float) 
     assert not list(home.rglob(".writing-*"))
 
 
+@pytest.mark.posix
 def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
     arrived, answered = hub.fall_silent()
     with _start(hub, home, "kv", LLAMA) as process:

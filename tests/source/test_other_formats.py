@@ -86,7 +86,10 @@ def test_the_bots_conversion_is_read(hub: Hub, old: Repo) -> None:
         ({"discussions": _page(_offer(num="3"))}, "no safetensors conversion"),
         ({"discussions": _page(_offer(num=-3), 5, None)}, "no safetensors conversion"),
         ({"history": {}}, f"{PR}) is of an earlier commit"),
-        ({"history": {PR: [{"id": "a" * 40}, {"id": "b" * 40}]}}, "earlier commit; --revision"),
+        (
+            {"history": {PR: [{"id": "a" * 40}, {"id": "b" * 40}]}},
+            "earlier commit; `revision='refs/pr/3'`",
+        ),
         ({"history": {PR: [5, 5]}}, "earlier commit"),
         ({"older": {PR_COMMIT: {"config.json": b"{}"}}}, "holds no safetensors files"),
     ],

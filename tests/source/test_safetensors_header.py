@@ -229,13 +229,14 @@ def test_a_table_without_tensors_and_empty_tensors_are_right() -> None:
         ({"format": "pt"}, {"format": "pt"}),
         ({"format": 5, "a": None, "b": {}, "c": "x"}, {"c": "x"}),
         ({}, {}),
+        (None, {}),
     ],
 )
 def test_metadata_keeps_its_strings(metadata: object, kept: object) -> None:
     assert _parse({"__metadata__": metadata, "a": GOOD})[1] == kept
 
 
-@pytest.mark.parametrize("metadata", [None, [], "pt", 5, GOOD["shape"]])
+@pytest.mark.parametrize("metadata", [[], "pt", 5, GOOD["shape"]])
 def test_metadata_that_is_no_object_is_refused(metadata: object) -> None:
     with pytest.raises(HeaderError, match="__metadata__"):
         _parse({"__metadata__": metadata})

@@ -2,6 +2,7 @@
 # What the action runs: inputs come as variables, so that no value of them is run as a command.
 set -uo pipefail
 hfkv="$RUNNER_TEMP/hfkv/bin/hfkv"
+[ -e "$hfkv" ] || hfkv="$RUNNER_TEMP/hfkv/Scripts/hfkv" # Windows
 code=0
 worst() { if [ "$1" -gt "$code" ]; then code=$1; fi; }
 

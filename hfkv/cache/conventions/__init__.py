@@ -9,7 +9,7 @@ answers every length.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hfkv.cache.plan import Plan
@@ -57,11 +57,19 @@ class Convention(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheTensor:
-    """One stored tensor: the library's name for it, shape, safetensors dtype and bytes."""
+    """One stored tensor.
+
+    Attributes:
+        name: the library's name for it.
+        shape: its sizes.
+        dtype: safetensors name of its element type.
+        axes: a symbol for each size, of those that an explanation knows, or "".
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    axes: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def bytes(self) -> int:

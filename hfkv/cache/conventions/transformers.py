@@ -33,11 +33,13 @@ __all__ = ["TRANSFORMERS", "Slot", "Transformers", "slots"]
 
 
 class Slot(NamedTuple):
-    """One tensor; ``dtype`` is None where it is the cache's own."""
+    """One tensor; ``dtype`` is None where it is the cache's own. ``axes`` has a symbol for each
+    size that has one, and ``.`` for the others."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str | None = None
+    axes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,12 @@ class Transformers:
             tensors = made.get(id(kind))
             if tensors is None:
                 tensors = tuple(
-                    CacheTensor(name=slot.name, shape=slot.shape, dtype=slot.dtype or stored.dtype)
+                    CacheTensor(
+                        name=slot.name,
+                        shape=slot.shape,
+                        dtype=slot.dtype or stored.dtype,
+                        axes=tuple(axis.strip(".") for axis in slot.axes.split()),
+                    )
                     for slot in slots(kind, stored.tokens, stored.batch, _encoder(plan, stored))
                 )
                 made[id(kind)] = tensors
@@ -91,16 +98,17 @@ def slots(kind: Kind, tokens: int, batch: int, encoder_tokens: int) -> Iterator[
     """The tensors of one layer after ``tokens`` tokens in each of ``batch`` sequences."""
     match kind:
         case Full():
-            yield from _keys_and_values(kind, batch, tokens + kind.extra)
+            length = "T'" if kind.extra else "T"
+            yield from _keys_and_values(kind, batch, tokens + kind.extra, length=length)
         case Sliding():
-            yield from _keys_and_values(kind, batch, _kept(tokens, kind.window))
+            yield from _keys_and_values(kind, batch, _kept(tokens, kind.window), length="W")
         case Latent():
             yield from _latent(kind, batch, _kept(tokens, kind.window))
         case Indexer():
             yield from _indexer(kind, tokens, batch)
         case Cross() if encoder_tokens:
             prefix = "" if kind.alone else "cross_"
-            yield from _keys_and_values(kind, batch, encoder_tokens, prefix)
+            yield from _keys_and_values(kind, batch, encoder_tokens, prefix, length="E")
         case State():
             yield from _states(kind, batch)
         case Compressed():
@@ -108,14 +116,14 @@ def slots(kind: Kind, tokens: int, batch: int, encoder_tokens: int) -> Iterator[
         case Hashed():
             yield from _hashed(kind, tokens, batch)
         case Memory():
-            yield Slot("mems", (_remembered(kind, tokens), batch, kind.width))
+            yield Slot("mems", (_remembered(kind, tokens), batch, kind.width), axes="W S H")
         case PromptAndWindow():
             # All but the last token are taken as the prompt, so nothing has left the window.
             last = 1 if tokens > 1 else 0
             full = Full(heads=kind.heads, k_dim=kind.dim, v_dim=kind.dim)
             for prefix, kept in (("", last), ("prefill_", tokens - last)):
                 if kept:
-                    yield from _keys_and_values(full, batch, kept, prefix)
+                    yield from _keys_and_values(full, batch, kept, prefix, length=".")
         case Together():
             for part in kind.parts:
                 yield from slots(part, tokens, batch, encoder_tokens)
@@ -129,29 +137,32 @@ def _kept(tokens: int, window: int | None) -> int:
 
 
 def _keys_and_values(
-    kind: Full | Sliding | Cross, batch: int, kept: int, prefix: str = ""
+    kind: Full | Sliding | Cross, batch: int, kept: int, prefix: str = "", *, length: str
 ) -> Iterator[Slot]:
-    yield Slot(f"{prefix}keys", (batch, kind.heads, kept, kind.k_dim))
-    yield Slot(f"{prefix}values", (batch, kind.heads, kept, kind.v_dim))
+    axes = f"S h {length} "
+    key, value = ("d", "d") if kind.k_dim == kind.v_dim else ("dk", "dv")
+    yield Slot(f"{prefix}keys", (batch, kind.heads, kept, kind.k_dim), axes=axes + key)
+    yield Slot(f"{prefix}values", (batch, kind.heads, kept, kind.v_dim), axes=axes + value)
 
 
 def _latent(kind: Latent, batch: int, kept: int) -> Iterator[Slot]:
     """The latent where keys would be and the rotary key where values would be, of one head."""
+    axes = f"S . {'T' if kind.window is None else 'W'} "
     if kind.rotary is None:
-        yield Slot("latent", (batch, 1, kept, kind.rank))
+        yield Slot("latent", (batch, 1, kept, kind.rank), axes=axes + "c+r")
         return
-    yield Slot("keys", (batch, 1, kept, kind.rank))
-    yield Slot("values", (batch, 1, kept, kind.rotary))
+    yield Slot("keys", (batch, 1, kept, kind.rank), axes=axes + "c")
+    yield Slot("values", (batch, 1, kept, kind.rotary), axes=axes + "r")
 
 
 def _indexer(kind: Indexer, tokens: int, batch: int) -> Iterator[Slot]:
     width = 2 * kind.dim + 1 if kind.gated else kind.dim
     if kind.lightning:
-        yield Slot("idx_keys", (batch, 1, tokens, width), kind.dtype)
+        yield Slot("idx_keys", (batch, 1, tokens, width), kind.dtype, "S . T i")
     else:
-        yield Slot("indexer_keys", (batch, tokens, width), kind.dtype)
+        yield Slot("indexer_keys", (batch, tokens, width), kind.dtype, "S T i")
     if kind.positions:
-        yield Slot("indexer_position_ids", (3, batch, tokens), "I64")
+        yield Slot("indexer_position_ids", (3, batch, tokens), "I64", ". S T")
 
 
 #: Sorts of states that are not in transformers' own cache layers: what each role is called there.
@@ -175,7 +186,9 @@ def _states(kind: State, batch: int) -> Iterator[Slot]:
     for part in kind.parts:
         name = names[part.role]
         number = counts[name] = counts.get(name, -1) + 1
-        yield Slot(name.format(number), (batch, *part.shape), part.dtype)
+        yield Slot(
+            name.format(number), (batch, *part.shape), part.dtype, "S" + " ." * len(part.shape)
+        )
 
 
 def _compressed(kind: Compressed, tokens: int, batch: int) -> Iterator[Slot]:
@@ -183,18 +196,18 @@ def _compressed(kind: Compressed, tokens: int, batch: int) -> Iterator[Slot]:
     entries, waiting = divmod(tokens, kind.rate)
     parts = {"compressor": kind.dim, **({"indexer": kind.indexer} if kind.indexer else {})}
     wide = 2 if kind.indexer else 1
-    yield Slot("keys", (batch, 1, _kept(tokens, kind.window), kind.dim))
+    yield Slot("keys", (batch, 1, _kept(tokens, kind.window), kind.dim), axes="S . W d")
     for part, dim in parts.items():
-        yield Slot(f"compressed_kv.{part}", (batch, entries, dim))
+        yield Slot(f"compressed_kv.{part}", (batch, entries, dim), axes="S n .")
     for which in ("kv", "gate"):
         for part, dim in parts.items():
-            yield Slot(f"buffer_{which}.{part}", (batch, waiting, wide * dim))
+            yield Slot(f"buffer_{which}.{part}", (batch, waiting, wide * dim), axes="S w .")
     if kind.indexer and entries:
         # A gate comes from a position bias that the class keeps in float32 in any model of a
         # narrower dtype (``_keep_in_fp32_modules_strict``); buffers are taken before it.
         for which, dtype in (("kv", None), ("gate", "F32")):
             for part, dim in parts.items():
-                yield Slot(f"overlap_{which}.{part}", (batch, kind.rate, dim), dtype)
+                yield Slot(f"overlap_{which}.{part}", (batch, kind.rate, dim), dtype, "S . .")
 
 
 def _hashed(kind: Hashed, tokens: int, batch: int) -> Iterator[Slot]:
@@ -203,8 +216,8 @@ def _hashed(kind: Hashed, tokens: int, batch: int) -> Iterator[Slot]:
     whole = tokens > kind.hashed
     if kind.heads and (whole or tokens >= max(kind.chunk, 2)):
         shape = (batch, kind.heads, kind.hashes, tokens)
-        yield Slot("buckets", shape, "I64" if whole else "F32")
-    yield Slot("states", (batch, tokens, kind.width))
+        yield Slot("buckets", shape, "I64" if whole else "F32", "S h . T")
+    yield Slot("states", (batch, tokens, kind.width), axes="S T H")
 
 
 def _remembered(kind: Memory, tokens: int) -> int:

@@ -167,7 +167,7 @@ def _musicgen(config: Config) -> Plan:
 def _musicgen_melody(config: Config) -> Plan:
     decoder = config.nested("decoder")
     refuse_other_layers(decoder)
-    note = "text and melody are read as tokens before the music's: --tokens counts them too"
+    note = "text and melody are read as tokens before the music's: `tokens` counts them too"
     return replace(layered(_split("num_attention_heads", ()))(decoder), notes=(note,))
 
 

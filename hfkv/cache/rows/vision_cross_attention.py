@@ -84,7 +84,7 @@ def _blip(config: Config) -> Plan:
 
 
 def _git(config: Config) -> Plan:
-    note = "an image's patches are read as tokens before the text's: --tokens counts them too"
+    note = "an image's patches are read as tokens before the text's: `tokens` counts them too"
     return replace(_plain(config), notes=(note,))
 
 

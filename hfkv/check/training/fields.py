@@ -233,7 +233,9 @@ _DIFFUSERS = frozenset(
 def of_diffusers(targets: object) -> bool:
     """Whether names of modules are those of a diffusion model's classes, which are not
     transformers'."""
-    return isinstance(targets, (list, tuple)) and sum(item in _DIFFUSERS for item in targets) > 1
+    if not isinstance(targets, (list, tuple)):
+        return False
+    return sum(isinstance(item, str) and item in _DIFFUSERS for item in targets) > 1
 
 
 def context(

@@ -61,6 +61,7 @@ def python(section: Section) -> list[Asked] | None:
             "unsloth" if fast else "PEFT",
             base,
             lora=lora,
+            own_experts=fast,
             needs_base=False,
             exact_types=not fast,
             uncounted="" if lora else f"the parameters of {printable(name, 30)} are not counted",

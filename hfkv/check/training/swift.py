@@ -44,7 +44,8 @@ def swift(section: Section) -> list[Asked] | None:
         read.fields["target_modules"] = named
     every = None
     if not isinstance(targets, list) or "all-linear" in targets:
-        beside = tuple(str(item) for item in read.fields.get("target_modules") or ())
+        also = read.fields.get("target_modules")
+        beside = tuple(map(str, also)) if isinstance(also, list) else ()
         every = EveryLinear(but=_EVERY.but, anywhere=True, beside=beside)
     if isinstance(value.get("target_regex"), str):
         every = None
@@ -53,7 +54,7 @@ def swift(section: Section) -> list[Asked] | None:
     saved = read.take("modules_to_save", "modules_to_save")
     if isinstance(saved, str):
         read.fields["modules_to_save"] = [saved]
-    if any(str(item).startswith("all-") for item in read.fields.get("modules_to_save") or ()):
+    if isinstance(saved, list) and any(str(item).startswith("all-") for item in saved):
         read.unknown.add("modules_to_save")
     for name in ("lora_dropout", "use_dora", "target_parameters"):
         read.take(name, name)

@@ -6,11 +6,10 @@ In the order in which a count goes through them:
 - :mod:`~hfkv.peft.lora.inject`: the steps, which hand a :mod:`~hfkv.peft.lora.draft` on;
 - :mod:`~hfkv.peft.lora.fused_experts`, :mod:`~hfkv.peft.lora.replication`: what comes first;
 - :mod:`~hfkv.peft.lora.layers`, :mod:`~hfkv.peft.lora.variants`: one adapter;
-- :mod:`~hfkv.peft.lora.rows_and_biases`: what is trained beside them;
+- :mod:`~hfkv.peft.lora.token_rows`: rows of embeddings that are trained beside them;
 - :mod:`~hfkv.peft.lora.adapter`: the figure, with its :mod:`~hfkv.peft.lora.notes` and its
   :mod:`~hfkv.peft.lora.rank_line`;
-- :mod:`~hfkv.peft.lora.witness`: the figure against the adapter's own file;
-- :mod:`~hfkv.peft.lora.capacity`: what the literature says that so many parameters hold.
+- :mod:`~hfkv.peft.lora.witness`: the figure against the adapter's own file.
 """
 
 from hfkv.peft.lora.adapter import Lora, Target, count

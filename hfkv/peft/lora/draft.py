@@ -39,6 +39,7 @@ class Adapted:
         slope: trained parameters that one more of ``r`` adds.
         frozen: parameters of the adapter that are saved with it and not trained.
         buffers: elements saved with it that are no parameters.
+        uncast: of these, elements that keep the base model's dtype.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Adapted:
     slope: int
     frozen: int = 0
     buffers: int = 0
+    uncast: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class Draft(Targeting):
         converted: whether expert targets were moved to fused parameters.
         fan_in_fan_out: as there; PEFT sets it right for each layer, and leaves it so.
         modules: the base model's, by name.
+        half: whether the base model is held in a dtype that adapters are cast from.
         step: every ``r`` that is possible is a multiple of it.
         most: no greater ``r`` is possible; None where any is.
     """
@@ -73,11 +76,12 @@ class Draft(Targeting):
     converted: bool = False
     fan_in_fan_out: bool = False
     modules: dict[str, Module] = field(default_factory=dict)
+    half: bool = False
     step: int = 1
     most: int | None = None
 
     @classmethod
-    def of(cls, options: LoraOptions, *, where: str) -> Draft:
+    def of(cls, options: LoraOptions, *, where: str, half: bool = False) -> Draft:
         """The draft that an injection begins with."""
         return cls(
             where=where,
@@ -89,6 +93,7 @@ class Draft(Targeting):
             tying=options.ensure_weight_tying,
             task=options.task_type,
             options=options,
+            half=half,
             parameters=options.target_parameters or (),
             ranks={name: Rank(value=rank, times=0) for name, rank in options.rank_pattern},
             fan_in_fan_out=options.fan_in_fan_out,

@@ -20,7 +20,7 @@ __all__ = ["IRRELEVANT", "KNOWN", "READERS", "REFUSED", "read_rank", "read_targe
 #: Fields that change nothing about the number of parameters; ``qalora_group_size`` is of the layers
 #: that ``use_qalora`` is refused on.
 IRRELEVANT = frozenset(
-    """alpha_pattern auto_mapping base_model_name_or_path corda_config eva_config inference_mode
+    """auto_mapping base_model_name_or_path corda_config eva_config inference_mode
     loftq_config lora_alpha lora_ga_config megatron_core peft_type peft_version revision
     runtime_config use_rslora qalora_group_size""".split()
 )
@@ -85,6 +85,16 @@ def _ranks(name: str, value: object) -> tuple[tuple[str, int], ...]:
     return tuple(
         (key, read_rank(f"{name}[{printable(key, 60)}]", rank)) for key, rank in value.items()
     )
+
+
+def _alphas(name: str, value: object) -> tuple[tuple[str, int | float], ...]:
+    if value is None:
+        return ()
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        found = tuple(value.items())
+        if all(isinstance(item, (int, float)) and not isinstance(item, bool) for _, item in found):
+            return found
+    raise _fail(name, value, "an object of names and numbers")
 
 
 def _tokens(name: str, value: object) -> tuple[tuple[str, tuple[int, ...]], ...] | None:
@@ -173,8 +183,10 @@ def _anything(name: str, value: object) -> Any:
     return value
 
 
-#: The readers of the fields that decide the count.
+#: The readers of the fields that decide the count; and of ``alpha_pattern``, whose names are held
+#: against the base model's.
 READERS: dict[str, Any] = {
+    "alpha_pattern": _alphas,
     "alora_invocation_tokens": _invocation,
     "bias": _bias,
     "ensure_weight_tying": _flag,

@@ -7,21 +7,29 @@ that are trained whole, trained token rows.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hfkv.errors import TargetError
 from hfkv.modules.built import Built
 from hfkv.modules.table import peft_facts
+from hfkv.peft.beside import biases, saved_embeddings, written_biases
 from hfkv.peft.lora.draft import Adapted, Draft
 from hfkv.peft.lora.fused_experts import convert
 from hfkv.peft.lora.layers import adapt_modules, adapt_parameters, adapt_tied
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.peft.lora.rank_line import RankLine
-from hfkv.peft.lora.rows_and_biases import biases, saved_embeddings, token_rows, written_biases
-from hfkv.peft.targets import default_targets, linear_names, near_names, resolve, unmatched
+from hfkv.peft.lora.token_rows import token_rows
+from hfkv.peft.matching import matches
+from hfkv.peft.names import Names
+from hfkv.peft.targets import default_targets, linear_names, near_names, resolve
+from hfkv.peft.unused import LAYERS, Unused, looks_like_expression, missing, places, unused
 from hfkv.reading import printable
 
 __all__ = ["Injection", "inject"]
+
+#: PEFT's way to a layer's number, where ``layers_pattern`` is not given.
+_LAYER = re.compile(r".*?\.[^.]*\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +40,14 @@ class Injection:
         r: the rank asked for.
         adapted: the low-rank adapters in module order.
         saved: modules trained whole, or whose token rows are, to the parameters added for them.
+        rows: how many of ``saved`` are token rows.
         biases: biases of the base model that are trained, by full name.
         base: parameters of the base model.
         idle: parameters of copied modules that are not trained.
         copied: parameters of copied modules, and biases, that are written and not trained.
         embeddings: weights of the base model that PEFT saves with the adapter, because an
             embedding is among its targets: by full name, not trained.
-        unmatched: names of ``target_modules`` that match nothing, beside others that do.
+        unused: what the config names and PEFT does nothing with.
         converted: whether expert targets were moved to fused parameters.
         line: what ``trainable`` is at other ranks.
     """
@@ -46,12 +55,13 @@ class Injection:
     r: int
     adapted: tuple[Adapted, ...]
     saved: dict[str, int]
+    rows: int
     biases: dict[str, int]
     base: int
     idle: int
     copied: int
     embeddings: dict[str, int]
-    unmatched: tuple[str, ...]
+    unused: tuple[Unused, ...]
     converted: bool
     line: RankLine
 
@@ -63,9 +73,25 @@ class Injection:
     @property
     def written(self) -> int:
         """Parameters that PEFT writes to disk."""
-        buffers = sum(item.buffers for item in self.adapted)
-        held = self.trainable + self.frozen + self.copied
-        return held + buffers + sum(self.embeddings.values())
+        return self.written_low_rank + self.written_whole
+
+    @property
+    def written_low_rank(self) -> int:
+        """What is written of the low-rank adapters and of token rows."""
+        items = self.adapted
+        held = sum(item.parameters + item.frozen + item.buffers - item.uncast for item in items)
+        return self.rows + held
+
+    @property
+    def written_whole(self) -> int:
+        """What is written in the base model's dtype: its own parameters, or copies of them."""
+        held = self.whole + self.copied + sum(item.uncast for item in self.adapted)
+        return held + sum(self.embeddings.values())
+
+    @property
+    def whole(self) -> int:
+        """Trained parameters that are the base model's own, or copies of them."""
+        return sum(self.saved.values()) - self.rows + sum(self.biases.values())
 
     @property
     def trainable(self) -> int:
@@ -79,14 +105,17 @@ class Injection:
         return self.base + low_rank + sum(self.saved.values()) + self.idle
 
 
-def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
+def inject(built: Built, options: LoraOptions, *, where: str, half: bool = False) -> Injection:
     """The adapter that PEFT makes.
+
+    Args:
+        half: the base model is held in a dtype that PEFT casts adapters from to float32.
 
     Raises:
         TargetError: PEFT itself refuses, or the targets match nothing.
         UnsupportedError: the combination is not counted here.
     """
-    draft = Draft.of(options, where=where)
+    draft = Draft.of(options, where=where, half=half)
     convert(built, draft)
     if built.no_input and built.may_tie:
         raise TargetError(
@@ -107,7 +136,10 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
         built = replicate(built, options.layer_replication, where)
     draft.modules = {module.name: module for module in built.modules}
     resolve(built, draft)
-    adapted = adapt_modules(built, draft)
+    try:
+        adapted = adapt_modules(built, draft)
+    except TargetError as error:
+        raise _explained(error, options) from None
     adapted += adapt_parameters(built, draft, {item.name for item in adapted})
     adapted += adapt_tied(built, draft, adapted)
     if not adapted:
@@ -125,28 +157,42 @@ def inject(built: Built, options: LoraOptions, *, where: str) -> Injection:
 
             copies = copy_tied(built, draft, copies, taken)
         saved, idle, written = copies.trained, copies.idle, copies.written
-    freed = biases(built, draft, adapted, elements, saved)
-    whole = {**saved, **token_rows(built, draft, saved, taken)}
+    holders = _holders(draft, adapted)
+    freed = biases(built, options.bias, holders, elements, saved)
+    rows = token_rows(built, draft, saved, taken)
+    whole = {**saved, **rows}
     slope = sum(item.slope for item in adapted)
     trained = sum(item.parameters for item in adapted)
     trained += sum(whole.values()) + sum(freed.values())
-    asked = options.target_modules
-    named = () if isinstance(asked, str) or asked is None or draft.converted else asked
     return Injection(
         r=options.r,
         adapted=tuple(adapted),
         saved=whole,
+        rows=sum(rows.values()),
         biases=freed,
         base=sum(elements.values()),
         idle=idle,
-        copied=written - sum(saved.values()) + written_biases(built, draft, adapted, freed, saved),
-        embeddings=saved_embeddings(built, draft, taken),
-        unmatched=unmatched(built, named),
+        copied=written
+        - sum(saved.values())
+        + written_biases(built, options.bias, holders, freed, saved),
+        embeddings={}
+        if options.trainable_token_indices is not None
+        else saved_embeddings(built, draft.targets, taken),
+        unused=tuple(unused(Names(built, where), options, taken)),
         converted=draft.converted,
         line=RankLine(
             slope=slope, constant=trained - slope * options.r, step=draft.step, most=draft.most
         ),
     )
+
+
+def _holders(draft: Draft, adapted: list[Adapted]) -> tuple[str, ...]:
+    """Adapted modules, and modules with an adapted parameter."""
+    names = (
+        item.name if item.name in draft.modules else item.name.rpartition(".")[0]
+        for item in adapted
+    )
+    return tuple(dict.fromkeys(names))
 
 
 def _nothing(built: Built, draft: Draft) -> TargetError:
@@ -158,14 +204,55 @@ def _nothing(built: Built, draft: Draft) -> TargetError:
             where=draft.where,
             hint="name them, or use all-linear",
         )
+    names = Names(built, "the base model")
     asked = options.target_modules
-    names = [asked] if isinstance(asked, str) else list(asked or ())
-    names += options.target_parameters or ()
-    near = near_names(built, names)
-    shown = ", ".join(names) if names else "PEFT's default targets"
+    listed = [asked] if isinstance(asked, str) else list(asked or ())
+    listed += options.target_parameters or ()
+    shown = printable(", ".join(listed) if listed else "PEFT's default targets", 120)
+    targets = draft.targets or ()
+    if any(matches(targets, module.name) for module in built.modules):
+        layer = next((item for item in places(names, options) if item.field in LAYERS), None)
+        if layer is not None:
+            return TargetError(str(layer), where=draft.where, expected=_numbers(built))
+        return TargetError(
+            f"target_modules {shown}: each of their modules is excluded, in no layer that is "
+            "chosen, or trained whole, and PEFT refuses to adapt nothing",
+            where=draft.where,
+        )
+    near = near_names(built, listed)
+    hint = "did you mean " + printable(" or ".join(near), 120) + "?" if near else ""
+    absent = next(missing(names, options), None)
+    if isinstance(asked, str):
+        hint = names.whole_name(asked) or hint
+    elif absent is not None and absent.old_names:
+        hint = absent.message
+    elif absent is not None and names.experts(str(absent.item)):
+        hint = names.experts(str(absent.item)).removeprefix("; ")
     return TargetError(
-        f"target_modules {printable(shown, 120)} match nothing that may be adapted",
+        f"target_modules {shown} match nothing that may be adapted",
         where=draft.where,
         expected="names among " + printable(", ".join(linear_names(built)), 1000),
-        hint="did you mean " + printable(" or ".join(near), 120) + "?" if near else "",
+        hint=hint,
+    )
+
+
+def _numbers(built: Built) -> str:
+    """The layers that there are."""
+    found = [_LAYER.match(module.name) for module in built.modules]
+    numbers = [int(item[1]) for item in found if item is not None]
+    return f"layers 0 to {max(numbers)}" if numbers else ""
+
+
+def _explained(error: TargetError, options: LoraOptions) -> TargetError:
+    """A refusal of a module, where an expression was to leave it out and stands in a list."""
+    exclude = options.exclude_modules
+    signs = [] if isinstance(exclude, str) else [*filter(looks_like_expression, exclude or ())]
+    if not signs:
+        return error
+    return TargetError(
+        error.what,
+        where=error.where,
+        expected=error.expected,
+        hint=f"exclude_modules: '{printable(signs[0], 80)}' in a list is a name and leaves nothing "
+        "out; as a text it is a regular expression",
     )

@@ -9,7 +9,7 @@ from hfkv.errors import TargetError, UnsupportedError
 from hfkv.modules.built import CONVOLUTIONS, LINEAR, UNCLEAR, Built, Module, leaf
 from hfkv.peft.lora.draft import Adapted, Draft, Rank
 from hfkv.peft.lora.options import LoraOptions
-from hfkv.peft.lora.variants import Size, buffers, low_rank, requested, start_step
+from hfkv.peft.lora.variants import Size, buffers, low_rank, requested, start_step, uncast
 from hfkv.peft.matching import matches_list
 from hfkv.peft.targets import matched
 from hfkv.reading import printable
@@ -103,6 +103,7 @@ def _adapt(module: Module, draft: Draft) -> Adapted:
         slope=rank.times * size.slope,
         frozen=size.frozen,
         buffers=buffers(options, inputs, rank.value),
+        uncast=uncast(options, rank.value),
     )
 
 
@@ -111,6 +112,9 @@ def _size(module: Module, inputs: int, outputs: int, rank: Rank, draft: Draft) -
     options, name, where = draft.options, module.name, draft.where
     draft.restrict(rank, step=start_step(options, module.kind, name, rank.value, where))
     size = low_rank(options, module.kind, name, inputs, outputs, rank.value, where=where)
+    if draft.half and size.frozen and module.kind == "embedding":
+        # PEFT casts both halves to float32, and forgets that one was frozen.
+        size = replace(size, trained=size.trained + size.frozen, frozen=0, slope=inputs + outputs)
     draft.restrict(rank, step=size.step, most=size.most)
     return size
 

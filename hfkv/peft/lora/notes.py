@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hfkv.facts.agreement import CONTRADICTED
 from hfkv.modules.built import Built, leaf
 from hfkv.modules.table import peft_facts
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
-from hfkv.peft.targets import near_names
-from hfkv.reading import printable
 
 __all__ = ["notes"]
 
 
 def notes(
-    built: Built, injection: Injection, options: LoraOptions, element: str
+    built: Built, injection: Injection, options: LoraOptions, held: Mapping[str, int], element: str
 ) -> tuple[str, ...]:
-    """One sentence each."""
+    """One sentence each.
+
+    Args:
+        held: bytes of the trained parameters while they are trained, by dtype.
+    """
     found = []
     total = injection.trainable
     saved = sum(injection.saved.values())
@@ -40,12 +44,6 @@ def notes(
         )
     if injection.frozen:
         found.append(f"{injection.frozen:,} parameters of it are saved and not trained")
-    if injection.unmatched:
-        near = near_names(built, injection.unmatched)
-        found.append(
-            f"no module is named {', '.join(map(printable, injection.unmatched[:6]))}: PEFT goes "
-            "on without" + (f"; near names: {', '.join(near)}" if near else "")
-        )
     if options.task_type in ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS") and not injection.saved:
         found.append(
             f"counted on the class that generates text: a model for {options.task_type} has "
@@ -53,17 +51,29 @@ def notes(
         )
     if options.init_lora_weights == "eva":
         found.append("initialize_lora_eva_weights moves rank between layers, and changes the count")
-    if element in ("BF16", "F16"):
-        found.append(
-            "while training, PEFT by default holds the adapter in float32 "
-            f"(autocast_adapter_dtype): {total * 4:,} bytes"
-        )
+    found += _held(held, element)
     if built.reason:
         # What casts doubt on the whole figure comes first.
         found.insert(0 if built.basis == CONTRADICTED else len(found), built.reason)
     if built.claim:
         found.insert(0, built.claim)
     return tuple(found)
+
+
+def _held(held: Mapping[str, int], element: str) -> list[str]:
+    """In what the parameters are trained, where that is not the model's own dtype."""
+    if len(held) > 1:
+        shown = ", ".join(f"{size:,} bytes in {dtype}" for dtype, size in held.items())
+        return [
+            "while training, PEFT by default holds the low-rank part and token rows in float32 "
+            f"(autocast_adapter_dtype), and what is saved whole as the model is: {shown}"
+        ]
+    if element not in ("BF16", "F16") or "float32" not in held:
+        return []
+    return [
+        "while training, PEFT by default holds the adapter in float32 "
+        f"(autocast_adapter_dtype): {held['float32']:,} bytes"
+    ]
 
 
 def _experts(built: Built, injection: Injection, options: LoraOptions) -> list[str]:

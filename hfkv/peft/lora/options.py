@@ -13,7 +13,9 @@ from hfkv.reading import describe, printable
 __all__ = ["LoraOptions", "keywords", "snippet"]
 
 #: Fields kept as pairs; PEFT takes a variant's config as a dict.
-_MAPPINGS = ("rank_pattern", "use_bdlora", "kasa_config", "monteclora_config", "velora_config")
+_MAPPINGS = tuple(
+    "rank_pattern alpha_pattern use_bdlora kasa_config monteclora_config velora_config".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class LoraOptions:
         target_modules: ``"all-linear"``, a regular expression, names, or None for PEFT's default.
         exclude_modules: names, or a regular expression.
         rank_pattern: (pattern, rank) in order.
+        alpha_pattern: (pattern, alpha); it changes no count, and its names may fit nothing.
         layers_to_transform: layer numbers.
         layers_pattern: names of the lists of layers.
         modules_to_save: modules that are trained and saved whole.
@@ -45,6 +48,7 @@ class LoraOptions:
     target_modules: str | tuple[str, ...] | None = "all-linear"
     exclude_modules: str | tuple[str, ...] | None = None
     rank_pattern: tuple[tuple[str, int], ...] = ()
+    alpha_pattern: tuple[tuple[str, int | float], ...] = ()
     layers_to_transform: int | tuple[int, ...] | None = None
     layers_pattern: str | tuple[str, ...] | None = None
     modules_to_save: tuple[str, ...] | None = None
@@ -135,6 +139,12 @@ class LoraOptions:
                 )
             del fields[name]
         return cls.from_options(**fields)
+
+    @property
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """Patterns for adapted modules, by field."""
+        found = {"rank_pattern": self.rank_pattern, "alpha_pattern": self.alpha_pattern}
+        return {name: tuple(key for key, _ in items) for name, items in found.items()}
 
     @staticmethod
     def parse_targets(text: str) -> str | tuple[str, ...] | None:

@@ -20,7 +20,7 @@ from hfkv.errors import TargetError
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.reading import printable
 
-__all__ = ["VARIANTS", "Size", "buffers", "low_rank", "requested", "start_step"]
+__all__ = ["VARIANTS", "Size", "buffers", "low_rank", "requested", "start_step", "uncast"]
 
 #: Field of ``LoraConfig`` to the kinds of modules on which PEFT has that variant.
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -160,9 +160,14 @@ def buffers(options: LoraOptions, inputs: int, rank: int) -> int:
     if options.velora_config is not None:
         groups = int(dict(options.velora_config).get("num_groups", 64))
         return -(-inputs // groups)
-    if options.monteclora_config is not None:
-        return rank * rank + int(dict(options.monteclora_config).get("num_samples", 8))
-    return 0
+    return uncast(options, rank)
+
+
+def uncast(options: LoraOptions, rank: int) -> int:
+    """Of these, elements that are never cast to float32: MonteCLoRA's."""
+    if options.monteclora_config is None:
+        return 0
+    return rank * rank + int(dict(options.monteclora_config).get("num_samples", 8))
 
 
 #: Ways of starting that PEFT has for linear layers, beside true and false.

@@ -17,10 +17,11 @@ from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import Lora
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
+from hfkv.peft.names import moved, newer_name
 from hfkv.reading import printable
 from hfkv.tensors import Tensor, TensorTable
 
-__all__ = ["MOVED", "agree", "newer_name"]
+__all__ = ["agree"]
 
 #: The parts of a low-rank adapter in a file, after the module's name.
 _PART = re.compile(
@@ -180,41 +181,12 @@ def _grouped(resized: dict[str, tuple[int, int]]) -> dict[tuple[int, int], list[
     return found
 
 
-def newer_name(name: str, known: frozenset[str]) -> str:
-    """The name that a module has in transformers 5, where a file calls it as transformers 4 did:
-    parts at the beginning were moved. "" where nothing is known of it.
-
-    >>> newer_name("language_model.model.norm", frozenset(["model.language_model.norm"]))
-    'model.language_model.norm'
-    """
-    for old, new in MOVED:
-        if name.startswith(old) and new + name[len(old) :] in known:
-            return new + name[len(old) :]
-    return ""
-
-
-#: Beginnings of names in transformers 4, and what they are in 5.
-MOVED = (
-    ("language_model.model.", "model.language_model."),
-    ("language_model.lm_head", "lm_head"),
-    ("model.language_model.model.", "model.language_model."),
-    ("model.layers.", "model.language_model.layers."),
-    ("model.embed_tokens", "model.language_model.embed_tokens"),
-    ("model.text_model.", "model.language_model."),
-    ("vision_tower.", "model.vision_tower."),
-    ("visual.", "model.visual."),
-    ("vision_model.", "model.vision_model."),
-    ("multi_modal_projector.", "model.multi_modal_projector."),
-    ("", "model."),
-)
-
-
 def _strange(built: Built, names: list[str]) -> tuple[str, set[str]]:
     """Why the base has no modules of these names, and the modules that were meant."""
     known = frozenset(module.name for module in built.modules)
     newer = {name: newer_name(name, known) for name in names}
     if all(newer.values()):
-        old, new = _moved(names[0], newer[names[0]])
+        old, new = moved(names[0], newer[names[0]])
         return (
             f"{len(names):,} modules have the names of transformers 4: '{printable(old)}' is "
             f"'{printable(new)}' now",
@@ -232,14 +204,6 @@ def _strange(built: Built, names: list[str]) -> tuple[str, set[str]]:
         f"{len(shown):,} modules are not in the base model, {_listed(shown)}: this is another base",
         {"*"},
     )
-
-
-def _moved(old: str, new: str) -> tuple[str, str]:
-    """The beginnings in which two names differ."""
-    for before, after in MOVED:
-        if before and old.startswith(before) and new == after + old[len(before) :]:
-            return before, after
-    return old, new
 
 
 def _sizes(

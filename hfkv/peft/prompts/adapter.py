@@ -16,13 +16,14 @@ from hfkv.peft.base import Base
 from hfkv.peft.lora.adapter import adapter_dtype
 from hfkv.peft.prompts.options import IN_EVERY_LAYER, PromptOptions
 from hfkv.peft.prompts.sizes import Sizes, sizes_of
+from hfkv.shown import Shown, Table, cell
 from hfkv.tensors import TensorTable
 
 __all__ = ["Prompt", "agree", "count"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Prompt(Shown):
     """Trained virtual tokens.
 
     Attributes:
@@ -38,7 +39,10 @@ class Prompt:
         options: everything that was asked for.
         basis: ``exact`` where the class is in the pinned transformers.
         notes: what a reader must be told, one sentence each.
+        warnings: what was asked for and changes nothing: nothing here.
     """
+
+    _brief = "model method virtual_tokens parameters bytes dtype basis"
 
     model: str
     method: str
@@ -51,6 +55,7 @@ class Prompt:
     options: PromptOptions
     basis: str
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[tuple[str, int], ...]:
@@ -63,6 +68,13 @@ class Prompt:
             ("bytes of one virtual token", self.bytes_per_token),
         )
 
+    def _table(self) -> Table:
+        return Table(
+            title=f"{self.model}: {self.method}",
+            rows=(*((name, cell(value)) for name, value in self.rows), ("basis", self.basis)),
+            notes=self.notes,
+        )
+
     def snippet(self) -> str:
         """Python that makes exactly this adapter."""
         return self.options.snippet()
@@ -72,7 +84,7 @@ class Prompt:
         return attributes(
             self,
             "model method virtual_tokens parameters saved_parameters bytes bytes_per_token dtype "
-            "basis notes",
+            "basis notes warnings",
         )
 
 
@@ -93,7 +105,7 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     cache_bytes, reason, element = None, "", ""
     in_layers = options.method in IN_EVERY_LAYER
     if in_layers:
-        asked = dtype if dtype == "auto" else canonical(dtype, where="dtype")
+        asked = dtype if dtype == "auto" else canonical(dtype, where="`dtype`")
         try:
             cache = kv_cache(facts, tokens=1, dtype=asked)
         except UnsupportedError as error:
@@ -113,6 +125,10 @@ def count(base: Base, options: PromptOptions, *, dtype: str = "auto") -> Prompt:
     trained = saved - options.num_frozen_tokens * each
     loose = _loose(base)
     notes = []
+    if options.method == "MULTITASK_PROMPT_TUNING":
+        # Of each task, columns for the tokens and rows for their width.
+        matrices = options.num_tasks * options.num_ranks * (tokens + sizes.width)
+        saved, trained = saved + matrices, trained + matrices
     network = _network(options, sizes)
     if network:
         # The tokens are then of one width, and the network makes of them what is saved.

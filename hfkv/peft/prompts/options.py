@@ -15,6 +15,8 @@ __all__ = ["IN_EVERY_LAYER", "METHODS", "PromptOptions"]
 #: ``peft_type`` to PEFT's config class.
 METHODS = {
     "CARTRIDGE": "CartridgeConfig",
+    "CPT": "CPTConfig",
+    "MULTITASK_PROMPT_TUNING": "MultitaskPromptTuningConfig",
     "P_TUNING": "PromptEncoderConfig",
     "PREFIX_TUNING": "PrefixTuningConfig",
     "PROMPT_TUNING": "PromptTuningConfig",
@@ -25,10 +27,13 @@ IN_EVERY_LAYER = frozenset(["CARTRIDGE", "PREFIX_TUNING"])
 _ENCODERS = ("MLP", "LSTM")
 #: More virtual tokens than any cache holds; a larger number is damage.
 _MOST = 10**9
+_OF_CPT = ("cpt_token_ids", "cpt_mask", "cpt_tokens_type_mask")
 _SIZES = ("token_dim", "num_layers", "num_attention_heads", "encoder_hidden_size")
 #: Fields that say nothing about the number of parameters.
 _IRRELEVANT = frozenset(
-    """auto_mapping base_model_name_or_path encoder_dropout inference_mode init_weights
+    """auto_mapping opt_weighted_loss_type opt_loss_decay_factor opt_projection_epsilon
+    opt_projection_format_epsilon base_model_name_or_path encoder_dropout inference_mode
+    init_weights
     peft_type peft_version prompt_tuning_init prompt_tuning_init_text revision
     tokenizer_kwargs tokenizer_name_or_path""".split()
 )
@@ -49,6 +54,9 @@ class PromptOptions:
         encoder_reparameterization_type: of p-tuning: the network that its tokens pass through,
             which is trained and not saved: ``MLP`` or ``LSTM``.
         encoder_num_layers: layers of that LSTM.
+        num_tasks, num_ranks: of multitask prompt tuning: each task has two small matrices of so
+            many ranks beside the tokens.
+        cpt_token_ids: of CPT: the tokens that it starts from, as many as are trained.
         num_transformer_submodules: 2 for models of an encoder and a decoder; None is by the task.
         task_type: as there.
     """
@@ -63,6 +71,9 @@ class PromptOptions:
     prefix_projection: bool = False
     encoder_reparameterization_type: str = "MLP"
     encoder_num_layers: int = 2
+    num_tasks: int = 1
+    num_ranks: int = 1
+    cpt_token_ids: tuple[int, ...] | None = None
     num_transformer_submodules: int | None = None
     task_type: str | None = "CAUSAL_LM"
 
@@ -97,6 +108,10 @@ class PromptOptions:
                 known[name] = value = getattr(value, "value", value)
                 if value not in _ENCODERS:
                     raise _fail(name, value, " or ".join(_ENCODERS))
+            elif name in ("num_tasks", "num_ranks") and method == "MULTITASK_PROMPT_TUNING":
+                known[name] = _count(name, value, least=1) or 1
+            elif name in _OF_CPT and method == "CPT":
+                known[name] = _whole(name, value)
             elif name == "encoder_num_layers" and method == "P_TUNING":
                 known[name] = _count(name, value, least=1) or 2
             elif name == "task_type":
@@ -109,6 +124,8 @@ class PromptOptions:
                     f"'{printable(str(name), 60)}' is not counted for {method}",
                     where=f"adapter_config.json: {printable(str(name), 60)}",
                 )
+        if method == "CPT":
+            _cpt(known)
         if known.get("num_virtual_tokens") is None:
             raise _fail("num_virtual_tokens", fields.get("num_virtual_tokens"), "a whole number")
         if method == "CARTRIDGE":
@@ -142,8 +159,45 @@ class PromptOptions:
         if self.encoder_reparameterization_type == "LSTM":
             parts.append("encoder_reparameterization_type='LSTM'")
             parts.append(f"encoder_num_layers={self.encoder_num_layers}")
+        if self.cpt_token_ids is not None:
+            parts = [f"cpt_token_ids={list(self.cpt_token_ids)}"]
+        if self.method == "MULTITASK_PROMPT_TUNING":
+            parts.append(f"num_tasks={self.num_tasks}, num_ranks={self.num_ranks}")
         parts.append(f"task_type={self.task_type!r}")
         return f"{METHODS[self.method]}({', '.join(parts)})"
+
+
+def _cpt(known: dict[str, Any]) -> None:
+    """CPT: the class sets the sizes by itself, whatever is given of them.
+
+    Raises:
+        TargetError: the class refuses the config.
+    """
+    ids = known.get("cpt_token_ids") or (0,)
+    for name in ("cpt_mask", "cpt_tokens_type_mask"):
+        given = known.pop(name, None)
+        if given is not None and len(given) != len(ids):
+            raise TargetError(
+                "PEFT needs cpt_token_ids, cpt_mask and cpt_tokens_type_mask of one length",
+                where="adapter_config.json",
+            )
+    if known.get("task_type") != "CAUSAL_LM":
+        raise TargetError(
+            "PEFT has CPT for CAUSAL_LM alone", where="adapter_config.json: task_type"
+        )
+    for name in (*_SIZES, "num_transformer_submodules"):
+        known.pop(name, None)
+    known.update(cpt_token_ids=ids, num_virtual_tokens=len(ids), num_transformer_submodules=1)
+
+
+def _whole(name: str, value: object) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)) and value and len(value) <= 10**6:
+        found = tuple(value)
+        if all(isinstance(item, int) and not isinstance(item, bool) for item in found):
+            return found
+    raise _fail(name, value, "a list of whole numbers")
 
 
 def _fail(name: str, value: object, expected: str) -> InputError:

@@ -1,0 +1,601 @@
+"""What a model answers: every figure computed from facts that were read once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from hfkv.errors import HfkvError, InputError, InputTypeError
+from hfkv.facts import Facts
+from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
+from hfkv.facts.identity import CONTRADICTS
+from hfkv.json_value import attributes
+from hfkv.reading import describe, printable
+from hfkv.shown import Shown, Table, cell, size
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    import hfkv
+    from hfkv.cache import KVCache
+    from hfkv.engines import Allocation, Budget, Engine, Fit
+    from hfkv.engines.subject import Subject
+    from hfkv.modules.built import Built
+    from hfkv.peft.base import Base
+    from hfkv.peft.lora import Lora, LoraOptions
+    from hfkv.peft.lora.keywords import LoraFields, PeftConfig
+    from hfkv.peft.methods import Adapter
+    from hfkv.peft.prompts import Prompt, PromptOptions
+    from hfkv.pretraining import Pretraining
+    from hfkv.source.files import SourceName
+    from hfkv.training import Training
+
+    _Figure = TypeVar("_Figure", KVCache, Lora)
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True, repr=False)
+class Model(Shown):
+    """A model whose files have been read.
+
+    Attributes:
+        facts: everything that was read, untouched.
+
+    >>> import hfkv
+    >>> model = hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot")
+    >>> model.model_type, model.parameters, model.weight_bytes
+    ('llama', 70553706496, 141107412992)
+    """
+
+    _brief = "model source model_type parameters weight_bytes"
+
+    facts: Facts
+
+    @property
+    def model(self) -> str:
+        """The Hub id, or the path that was given."""
+        return self.facts.model
+
+    @property
+    def source(self) -> SourceName:
+        """Where the files came from: hub, cache, directory, snapshot, lock, or given."""
+        return self.facts.source
+
+    @property
+    def revision(self) -> str | None:
+        """The branch, tag, ref or commit that was asked for; None for a directory."""
+        return self.facts.revision
+
+    @property
+    def commit(self) -> str | None:
+        """The full commit hash; None where there is none."""
+        return self.facts.commit
+
+    @property
+    def core(self) -> Facts:
+        """The facts that figures are computed from: of an adapter repository, its base model's."""
+        return self.facts if self.facts.base is None else self.facts.base
+
+    @cached_property
+    def base(self) -> Base:
+        """The same as adapters are put on it: its modules are made once, for all of them."""
+        from hfkv.peft.base import Base
+
+        return Base(self.core)
+
+    @property
+    def built(self) -> Built:
+        """The modules that transformers would build.
+
+        Raises:
+            UnsupportedError: they cannot be told.
+        """
+        return self.base.built
+
+    @property
+    def model_type(self) -> str | None:
+        """``model_type`` of the config, if it names one."""
+        value = (self.core.config or {}).get("model_type")
+        return value if isinstance(value, str) else None
+
+    @cached_property
+    def parameters(self) -> int | None:
+        """Parameters of the checkpoint, unpacked where its weights are packed.
+
+        None where no header could be read, or where nothing tells how the weights are packed.
+        """
+        from hfkv.modules.packed import parameters_of
+
+        try:
+            return parameters_of(self.core)
+        except HfkvError:
+            return None
+
+    @property
+    def stored_elements(self) -> int | None:
+        """Elements of all tensors as the files hold them: of packed weights the packed ones, and
+        their scales; None where no header could be read."""
+        return self.core.stored_elements
+
+    @property
+    def weight_bytes(self) -> int | None:
+        """Bytes of all tensors in the checkpoint; None where no header could be read."""
+        return self.core.weight_bytes
+
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: None = None,
+    ) -> KVCache: ...
+
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Allocation: ...
+
+    @overload
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None,
+    ) -> KVCache | Allocation: ...
+
+    def kv_cache(
+        self,
+        *,
+        tokens: int,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> KVCache | Allocation:
+        """The KV cache after ``tokens`` tokens in each of ``batch`` sequences, in bytes.
+
+        Where the class, the config and the header do not agree on the modules, it is not ``exact``
+        either: one finding, in the cache as in the adapter.
+
+        Args:
+            tokens: in each sequence.
+            batch: sequences.
+            dtype: element type of transformers' cache, ``auto`` is the model's own; engines have
+                options of their own for it.
+            encoder_tokens: length of the encoder's output, for cross-attention; the model's own
+                unless given.
+            crosscheck: hold the plan against the checkpoint's shapes.
+            engine: a serving engine with its options (:mod:`hfkv.engines`); the answer is then
+                what it allocates on each GPU. None for what transformers' cache object holds.
+
+        Raises:
+            HfkvError: the config cannot be read, the checkpoint disagrees with it, or the
+                architecture is one that cannot be answered honestly.
+        """
+        if engine is not None:
+            return self._engine_cache(
+                engine,
+                tokens=tokens,
+                batch=batch,
+                dtype=dtype,
+                encoder_tokens=encoder_tokens,
+                crosscheck=crosscheck,
+            )
+        from hfkv.cache import kv_cache
+
+        figure = kv_cache(
+            self.core,
+            tokens=tokens,
+            batch=batch,
+            dtype=dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
+        return self.judged(figure) if crosscheck else figure
+
+    @overload
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: None = None,
+    ) -> int | None: ...
+
+    @overload
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int,
+        batch: int = 1,
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine,
+    ) -> Fit: ...
+
+    def fit(
+        self,
+        budget: int | str | Budget,
+        *,
+        tokens: int | None = None,
+        batch: int = 1,
+        dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        engine: Engine | None = None,
+    ) -> int | Fit | None:
+        """How many tokens a budget holds: the largest number whose cache, and that of every
+        smaller number, is no larger.
+
+        Args:
+            budget: bytes, or a size as people write it (``"24GiB"``, ``"2x80GB"``).
+            tokens: with an engine: the longest request that it must serve.
+            batch, dtype, encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            engine: a serving engine with its options, that plans its cache from a budget.
+
+        Returns:
+            Tokens in each sequence; 0 where not even one fits, None where there is no limit. With
+            an engine what it makes of the budget, with the tokens of its pool.
+
+        Raises:
+            InputError: the budget is no size, or the engine does not plan from one.
+            HfkvError: as :meth:`kv_cache`.
+
+        >>> import hfkv
+        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").fit("24GiB")
+        78643
+        """
+        held = _budget(budget)
+        if engine is not None:
+            plans = getattr(engine, "fit", None)
+            if plans is None or tokens is None:
+                raise InputError(
+                    f"{engine.name} does not plan from a budget" if tokens else "none is given",
+                    where="`engine`" if tokens else "`tokens`",
+                    expected="one that does" if tokens else "the longest request to serve",
+                )
+            subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+            planned: Fit = plans(subject, held, tokens=tokens, batch=batch)
+            return planned
+        if tokens is not None:
+            raise InputError("it is what is asked", where="`tokens`", expected="it with an engine")
+        cache = self.kv_cache(
+            tokens=1,
+            batch=batch,
+            dtype=dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+        )
+        return cache.curve.fit(held.bytes)
+
+    def rank(
+        self,
+        *,
+        tokens: int = 100_000,
+        batch: int = 1,
+        target_modules: str | Iterable[str] | None = "all-linear",
+        kv_dtype: str = "auto",
+        lora_dtype: str = "auto",
+        encoder_tokens: int | None = None,
+        crosscheck: bool = True,
+        assumed: hfkv.Assumed | None = None,
+    ) -> hfkv.Ranks:
+        """Which LoRA ranks are worth a look at so many tokens, and what the rules say of them.
+
+        Args:
+            tokens: in each sequence; batch: sequences.
+            target_modules, kv_dtype, lora_dtype: as in :func:`hfkv.compare`.
+            encoder_tokens, crosscheck: as in :meth:`kv_cache`.
+            assumed: what the rules take for granted.
+
+        Raises:
+            HfkvError: the cache or the adapter cannot be counted.
+
+        >>> import hfkv
+        >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").rank().largest
+        54
+        """
+        import hfkv
+
+        return hfkv.ranks(
+            self,
+            tokens=tokens,
+            batch=batch,
+            target_modules=target_modules,
+            kv_dtype=kv_dtype,
+            lora_dtype=lora_dtype,
+            encoder_tokens=encoder_tokens,
+            crosscheck=crosscheck,
+            assumed=assumed,
+        )
+
+    def subject(self, *, encoder_tokens: int | None = None, crosscheck: bool = True) -> Subject:
+        """The model as engines see it.
+
+        Raises:
+            HfkvError: as :meth:`kv_cache`.
+        """
+        from hfkv.engines.subject import subject_of
+
+        found = subject_of(self.core, encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        if not crosscheck or found.basis != "exact" or not self.agreement.differs:
+            return found
+        return replace(found, basis=CONTRADICTED, notes=(self.agreement.told, *found.notes))
+
+    def _engine_cache(
+        self,
+        engine: Engine,
+        *,
+        tokens: int,
+        batch: int,
+        dtype: str,
+        encoder_tokens: int | None,
+        crosscheck: bool,
+    ) -> Allocation:
+        from hfkv.cache.size import check_question
+
+        check_question(tokens, batch)
+        if dtype != "auto":
+            raise InputError(
+                f"dtype is {dtype!r}",
+                expected="auto",
+                hint=f"{engine.name} has options of its own for the types of its cache",
+            )
+        subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
+        made = engine.allocate(subject, tokens=tokens, batch=batch)
+        if made.gpus > 1:
+            note = (
+                f"{made.engine}'s bytes are those on each of {made.gpus} GPUs, "
+                f"{made.all_gpus:,} B on all"
+            )
+            made = replace(made, notes=(*made.notes, note))
+        return replace(made, agreement=self.agreement) if crosscheck else made
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """What came of holding the header against the class and the config: one verdict for the
+        cache and the adapter."""
+        from hfkv.cache.crosscheck import crosscheck
+        from hfkv.cache.recognition import recognize
+
+        if self.core.tensors is None:
+            return NOTHING
+        found = NOTHING
+        try:
+            found = self.built.agreement
+        except HfkvError as error:
+            told = f"the class's modules are not known ({error.what})"
+            found = replace(NOTHING, told=printable(told, 300))
+        if not found.differs:
+            try:
+                cache, _ = crosscheck(recognize(self.core).plan, self.core.tensors)
+            except HfkvError:
+                return found
+            # The class's parameters are more than the projections that the cache is of.
+            if cache.differs or found.verdict != "agrees":
+                found = cache
+        return found
+
+    def judged(self, figure: _Figure) -> _Figure:
+        """The figure with the verdict, which where files differ is its first note and basis."""
+        agreement = self.agreement
+        if not agreement.differs:
+            return replace(figure, agreement=agreement)
+        known = {agreement.told, figure.agreement.told}
+        rest: list[str] = [note for note in figure.notes if note not in known]
+        # Whose model it is comes before how its files differ.
+        claims: list[str] = [note for note in rest[:1] if note.startswith(CONTRADICTS)]
+        return replace(
+            figure,
+            agreement=agreement,
+            basis=figure.basis if figure.basis == "inferred" else CONTRADICTED,
+            notes=(*claims, agreement.told, *rest[len(claims) :]),
+        )
+
+    def lora(
+        self,
+        config: LoraOptions | Mapping[str, Any] | PeftConfig | None = None,
+        *,
+        r: int | None = None,
+        target_modules: str | Iterable[str] | None = "all-linear",
+        dtype: str = "auto",
+        **options: Unpack[LoraFields],
+    ) -> Lora:
+        """The adapter that PEFT would make.
+
+        Args:
+            config: a PEFT ``LoraConfig`` (or a mapping of its fields, as in
+                ``adapter_config.json``, or the :class:`~hfkv.peft.lora.LoraOptions` read from
+                one). It states every option, so that no other is taken beside it.
+            r: the rank; 32 unless given.
+            target_modules: ``"all-linear"``, ``None`` for PEFT's default mapping, a list of
+                names, or a regular expression as PEFT takes it.
+            dtype: element type of the adapter; ``auto`` is the model's own.
+            options: further fields of ``LoraConfig`` by name.
+
+        Raises:
+            InputError: options are given beside a config, or one is not usable.
+            HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
+                be counted.
+        """
+        from hfkv.peft.lora import LoraOptions, count
+
+        if config is None:
+            chosen = LoraOptions.from_options(
+                r=32 if r is None else r, target_modules=target_modules, **options
+            )
+        elif r is not None or options or target_modules != "all-linear":
+            raise InputError(
+                "a config states every option", where="`config`", expected="no other beside it"
+            )
+        elif isinstance(config, LoraOptions):
+            chosen = config
+        else:
+            chosen = LoraOptions.from_config(config)
+        self._check_places()
+        return self.judged(count(self.base, chosen, dtype=dtype))
+
+    def _check_places(self) -> None:
+        """Refuse an adapter where the cache is refused for a config whose sizes stand where its
+        class does not look."""
+        from hfkv.cache.misplaced import check_misplaced
+        from hfkv.cache.recognition import recognize
+
+        try:
+            found = recognize(self.core)
+        except HfkvError:
+            return
+        raw = self.core.config or {}
+        reads = found.config.reads
+        check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
+
+    def training(self, adapter: Lora, **options: Any) -> Training:
+        """What training an adapter of this model takes, per GPU and on disk.
+
+        Args:
+            adapter: what :meth:`lora` counted.
+            options: ``optimizer``, ``strategy`` and ``gpus``, ``base_dtype`` (``4bit``...),
+                ``batch``, ``sequence`` and ``checkpointing``, as in
+                :func:`hfkv.training.training`.
+
+        Raises:
+            HfkvError: an option is not usable, or the combination is not counted.
+
+        >>> import hfkv
+        >>> model = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
+        >>> found = model.training(model.lora(r=16), optimizer="adamw")
+        >>> [(part.name, part.bytes) for part in found.parts[:2]], found.parts[3].bytes
+        ([('weights', 16060522496), ('adapter', 167772160)], 335546112)
+        """
+        from hfkv.training import training
+
+        return training(self.base, adapter, **options)
+
+    def cartridge(self, *, tokens: int, num_frozen_tokens: int = 1, dtype: str = "auto") -> Prompt:
+        """PEFT's ``CARTRIDGE``: a trained KV cache of so many virtual tokens.
+
+        Args:
+            tokens: virtual tokens.
+            num_frozen_tokens: how many of them, at the start, are kept as they are.
+            dtype: element type; ``auto`` is the cache's own.
+
+        Raises:
+            HfkvError: the model's cache is not one that PEFT's class can take.
+        """
+        config = {
+            "peft_type": "CARTRIDGE",
+            "num_virtual_tokens": tokens,
+            "num_frozen_tokens": num_frozen_tokens,
+        }
+        return self.prompt(config, dtype=dtype)
+
+    def prompt(self, config: Mapping[str, Any] | PromptOptions, *, dtype: str = "auto") -> Prompt:
+        """A cartridge, prefix or soft prompt by its ``adapter_config.json``.
+
+        Raises:
+            HfkvError: a field is not usable, or PEFT's class does not fit this model.
+        """
+        from hfkv.peft.prompts import PromptOptions, count
+
+        options = config if isinstance(config, PromptOptions) else PromptOptions.from_config(config)
+        return count(self.base, options, dtype=dtype)
+
+    def adapter(self, config: Mapping[str, Any] | None = None, *, dtype: str = "auto") -> Adapter:
+        """An adapter by any of PEFT's methods that are counted.
+
+        Args:
+            config: its ``adapter_config.json``. Without it this model is an adapter repository:
+                its own config is counted on its base model, with its own header as a witness.
+            dtype: element type of the adapter; ``auto`` is the model's own.
+
+        Raises:
+            InputError: no config is given, and this is not an adapter repository.
+            CrosscheckError: the adapter's tensors are not what its config makes.
+            HfkvError: PEFT refuses the config, or it cannot be counted.
+        """
+        from hfkv.peft.methods import method_of
+
+        fields = self.facts.extra.get("adapter_config.json") if config is None else config
+        if fields is None:
+            raise InputError("not an adapter repository", where=self.model)
+        method = method_of(fields)
+        figure = method.count(self.base, method.read(fields), dtype=dtype)
+        witness = self.facts.tensors if config is None else None
+        return figure if witness is None else method.agree(self.base, figure, witness)
+
+    def with_pretraining(self, tokens: int) -> Model:
+        """The model with a count of pretraining tokens of your own; its basis is ``given``.
+
+        Raises:
+            InputError: it is not a positive integer.
+        """
+        from hfkv.pretraining import given
+
+        facts = replace(self.core, statement=given(tokens).to_json())
+        return Model(facts if self.facts.base is None else replace(self.facts, base=facts))
+
+    @cached_property
+    def pretraining(self) -> Pretraining:
+        """What is known of pretraining; ``tokens`` is None where it is not stated or unclear."""
+        from hfkv.pretraining import pretraining
+
+        return pretraining(self.core)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented JSON value."""
+        names = "model source revision commit model_type parameters stored_elements weight_bytes"
+        return attributes(self, names) | {"notes": list(self.facts.notes)}
+
+    def _table(self) -> Table:
+        at = "" if self.commit is None else f", commit {self.commit}"
+        rows = [("read from", f"{self.source}{at}"), ("model_type", cell(self.model_type))]
+        rows.append(("parameters", cell(self.parameters)))
+        if self.stored_elements != self.parameters:
+            rows.append(("elements as stored", cell(self.stored_elements)))
+        rows.append(("weights", size(self.weight_bytes)))
+        return Table(title=self.model, rows=tuple(rows), notes=self.facts.notes)
+
+
+def _budget(budget: int | str | Budget) -> Budget:
+    """A budget however it is given.
+
+    Raises:
+        InputError: it is none.
+    """
+    from hfkv.engines.budget import Budget
+    from hfkv.units import format_bytes
+
+    if isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, str):
+        return Budget.parse(budget)
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        raise InputTypeError(
+            f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
+        )
+    if budget < 0:
+        raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
+    return Budget(per_gpu=budget, text=format_bytes(budget))

@@ -1,0 +1,1 @@
+"""What training an adapter takes, against the libraries that train it."""
