@@ -63,6 +63,10 @@ class Key:
         words = list(self.words)
         if _is_activation(self.default):
             words = [*_activations(), *(word for word in words if _is_activation(word))]
+            weighty = weighty_activations()
+            if self.default.rpartition("-")[2] not in weighty:
+                # What has parameters of its own is seldom meant, and is a branch in each tree.
+                words = [word for word in words if word.rpartition("-")[2] not in weighty]
         return [*dict.fromkeys(words)] or [...]
 
     def _sorts(self) -> list[str]:

@@ -30,7 +30,18 @@ from hfkv.modules.class_plan import (
 )
 from hfkv.modules.table import own_config
 
-__all__ = ["Memory", "Proof", "difference", "prove", "pruned", "seen_keys"]
+__all__ = [
+    "Held",
+    "Memory",
+    "Proof",
+    "View",
+    "difference",
+    "held_by",
+    "prove",
+    "pruned",
+    "says_of",
+    "seen_keys",
+]
 
 Values = dict[str, Any]
 
@@ -113,6 +124,18 @@ def differs(raw: Mapping[str, Any], held: Held, plan: ClassPlan) -> str:
     if sum(built.elements().values()) != held.total:
         return f"it has {held.total:,} parameters, planned were {sum(built.elements().values()):,}"
     return ""
+
+
+def says_of(space: Space, plan: ClassPlan, values: Values) -> bool:
+    """Whether a plan says anything of a config."""
+    try:
+        raw = json.loads(json.dumps(space.wrap(values)))
+        planned(plan, own_config(Config(raw, where="config.json")), model_type="")
+    except UnprovedError:
+        return False
+    except HfkvError:
+        return True
+    return True
 
 
 @dataclass(slots=True)
@@ -281,8 +304,8 @@ def _aim(
     # What was aimed at earlier plans, and bears this one out, need not be built again.
     kept = [values for values in proof.memory.aimed if values in proof.good]
     proof.memory.aimed = kept
-    aimed = [view for values in kept if (view := _View.of(proof, values))]
-    others: list[_View] = []
+    aimed = [view for values in kept if (view := View.of(space, proof.plan, values))]
+    others: list[View] = []
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
         tests = json.loads(key)
@@ -297,7 +320,7 @@ def _aim(
                     return
                 tries += 1
                 values = _aimed(space, tests, paths, chance.choice(bases), chance)
-                view = _View.of(proof, values)
+                view = View.of(space, proof.plan, values)
                 if view is None or leaf not in view.leaves(tree, patterns):
                     continue
                 before = proof.built
@@ -307,7 +330,9 @@ def _aim(
                 built += proof.built - before
             if not hits[leaf]:
                 # The class takes few such configs; those that it took by chance bear it out too.
-                others = others or [v for item in proof.good if (v := _View.of(proof, item))]
+                others = others or [
+                    v for item in proof.good if (v := View.of(space, proof.plan, item))
+                ]
                 borne = (leaf in view.leaves(tree, patterns) for view in others)
                 hits[leaf] = sum(itertools.islice(filter(None, borne), _HITS))
 
@@ -334,7 +359,7 @@ def _aimed(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
+class View:
     """A config as a plan reads it.
 
     Attributes:
@@ -347,16 +372,16 @@ class _View:
     indices: Indices
 
     @classmethod
-    def of(cls, proof: Proof, values: Values) -> _View | None:
+    def of(cls, space: Space, plan: ClassPlan, values: Values) -> View | None:
         """None where the plan cannot read it."""
         try:
-            raw = json.loads(json.dumps(proof.space.wrap(values)))
+            raw = json.loads(json.dumps(space.wrap(values)))
             config = own_config(Config(raw, where="config.json"))
         except HfkvError:
             return None
-        read = proof.plan.reader(config)
-        given = reader(config, defaults=proof.plan.defaults)
-        return cls(read=read, given=given, indices=Indices(proof.plan, read))
+        read = plan.reader(config)
+        given = reader(config, defaults=plan.defaults)
+        return cls(read=read, given=given, indices=Indices(plan, read))
 
     def leaves(self, tree: Any, patterns: set[str]) -> set[str]:
         """Paths of the leaves that a tree comes to for names of these patterns."""

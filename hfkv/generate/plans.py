@@ -22,6 +22,7 @@ from hfkv.generate.plan_configs import Space, near, put, sorts_of, space_of, val
 from hfkv.generate.plan_keys import weighty_activations
 from hfkv.generate.plan_learn import learn
 from hfkv.generate.plan_multiples import multiples
+from hfkv.generate.plan_narrow import narrowed
 from hfkv.generate.plan_proof import Memory, prove, pruned, seen_keys
 from hfkv.live.build import pairs, transformers
 
@@ -30,7 +31,9 @@ __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_mu
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
 LEARNED, PROVED, ROUNDS = 140, 80, 14
-#: How many sorts of value of its keys a plan may leave out.
+#: How often one that no learning mends is made to say less.
+NARROWED = 20
+#: How many sorts of value of its keys a plan may leave out, and of what it does not count by.
 _LEFT_OUT = 20
 
 
@@ -103,10 +106,19 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 pool.append(saved if again is not None else found.values)
     samples += _nulls(space, samples, chance)
     samples += _activated(space, samples, chance)
-    reason, partly, memory = "", False, Memory()
-    for _ in range(ROUNDS):
+    partly, memory = False, Memory()
+    content: dict[str, Any] = {}
+    wrong: list[dict[str, Any]] = []
+    reason = ""
+    for turn in range(ROUNDS + NARROWED):
         read = set(space.keys)
-        content = learn(space, samples, partly=partly)
+        if turn >= ROUNDS:
+            less = narrowed(space, content, wrong)
+            if less is None:
+                return {"refused": reason}
+            content = less
+        else:
+            content = learn(space, samples, partly=partly)
         while "refused" in content and _leave_out(space, samples, *content["unexplained"]):
             samples = [item for item in samples if space.takes(item.values)]
             content = learn(space, samples, partly=partly)
@@ -115,6 +127,8 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             content = learn(space, samples, partly=True)
         if "refused" in content:
             return {"refused": content["refused"]}
+        if _nonsense(space, content):
+            samples = [item for item in samples if space.takes(item.values)]
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved, memory)
         wrong, reason = proof.wrong, proof.reason
@@ -127,6 +141,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
         if not reason:
             content["keys"] = seen_keys(space, [*(item.values for item in samples), *proof.good])
             return pruned(content, proof)
+        wrong = [values for values in wrong if space.takes(values)]
         samples += [found for values in wrong if (found := sample(space, values)) is not None]
         # What is near a counterexample tells why it is one.
         for values in wrong[:12]:
@@ -136,6 +151,21 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 if found is not None:
                     samples.append(found)
     return {"refused": reason}
+
+
+def _nonsense(space: Space, content: Mapping[str, Any]) -> bool:
+    """Leave out true, false and fractions for whole numbers that the plan counts by: no file has
+    them, and what a class makes of them is an accident. Whether any was left out."""
+    before = len(space.left_out)
+    text = json.dumps(content)
+    for path, key in space.keys.items():
+        name = re.escape(path)
+        used = rf"(?<![\w.]){name}(?![\w.])"
+        counted = rf'\["(?:every|phase|below|over|same)", [^]]*{used}'
+        whole = type(key.default) is int
+        if re.search(used if whole else counted, text) and (whole or not key.types):
+            space.left_out |= {(path, "bool"), (path, "float")}
+    return len(space.left_out) > before
 
 
 def _nulls(space: Space, samples: list[Sample], chance: random.Random) -> list[Sample]:
@@ -207,7 +237,8 @@ def _leave_out(
             if 4 * hit >= len(numbers):
                 score = hit * (hit / len(numbers) - rate)
                 best = max(best or (0.0, "", ""), (score, path, sort))
-    if best is None or best[0] <= 0 or len(space.left_out) >= _LEFT_OUT:
+    words = sum(sort not in ("bool", "float") for _, sort in space.left_out)
+    if best is None or best[0] <= 0 or words >= _LEFT_OUT:
         return False
     space.left_out.add(best[1:])
     return True

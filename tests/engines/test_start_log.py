@@ -317,6 +317,14 @@ def test_a_log_of_nonsense(old: str, new: str) -> None:
         hold_against(model("gpt_oss"), log)
 
 
+def test_a_garbled_size_is_said() -> None:
+    log = b"server_args=ServerArgs(tp_size=1)\nKV Cache is allocated. dtype: torch.bfloat16, "
+    for size in ("20..00", "."):
+        line = f"#tokens: 291271, K size: 20.00 GB, V size: {size} GB\n".encode()
+        with pytest.raises(ConfigError, match="no number"):
+            hold_against(model("llama"), parse_log(log + line, where="x"))
+
+
 def test_llama_cpp_without_its_settings() -> None:
     lines = [line for line in LLAMA.splitlines() if not line.startswith("llama_context")]
     found = hold_against(model("gpt_oss"), parse_log("\n".join(lines).encode(), where="x"))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from hfkv.errors import ConfigError
 
-__all__ = ["LogLine", "number", "within"]
+__all__ = ["LogLine", "decimal", "number", "within"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +38,21 @@ def within(printed: str, unit: int) -> tuple[int, int]:
     Raises:
         ConfigError: it is no number.
     """
-    try:
-        value = Fraction(printed)
-    except ValueError:
-        raise ConfigError("no number", where=printed, expected="a size as 12.34") from None
+    value = decimal(printed)
     half = Fraction(1, 2 * 10 ** len(printed.partition(".")[2]))
     return math.ceil((value - half) * unit), math.floor((value + half) * unit)
+
+
+def decimal(printed: str) -> Fraction:
+    """A size as it is printed.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    try:
+        return Fraction(printed)
+    except ValueError:
+        raise ConfigError("no number", where=printed, expected="a size as 12.34") from None
 
 
 def number(text: str) -> int:

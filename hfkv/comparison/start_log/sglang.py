@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
-from hfkv.comparison.start_log.lines import LogLine, number, within
+from hfkv.comparison.start_log.lines import LogLine, decimal, number, within
 from hfkv.engines.start_log import EngineLog, Said
 from hfkv.errors import ConfigError
 
@@ -69,7 +68,7 @@ def _largest(log: EngineLog) -> Said | None:
     pools = [said for said in log.said if said.what == "pool"]
     return max(
         reversed(pools),
-        key=lambda said: sum(Fraction(said.values.get(name, "0")) for name in ("k", "v", "kv")),
+        key=lambda said: sum(decimal(said.values.get(name, "0")) for name in ("k", "v", "kv")),
         default=None,
     )
 

@@ -1,0 +1,136 @@
+"""A plan that says nothing where it was refuted: the last resort, when no more learning helps."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hfkv.generate.plan_builds import plain
+from hfkv.generate.plan_configs import Space
+from hfkv.generate.plan_proof import Held, View, held_by, says_of
+from hfkv.modules.class_plan import UNPROVED, ClassPlan, holds, size_of
+from hfkv.modules.conversion import Index
+
+__all__ = ["narrowed"]
+
+#: How many of the things that a plan is wrong about are tried as the one to say nothing of.
+_TRIED = 40
+#: A tree's place in a plan's content, and the numbers in the name that it was wrong about.
+_Fault = tuple[tuple[Any, ...], Index]
+
+
+def narrowed(space: Space, content: Mapping[str, Any], wrong: list[Any]) -> dict[str, Any] | None:
+    """The plan with leaves marked as unproved so that it says nothing of these configs; None where
+    it would then say nothing of the class's own defaults either."""
+    usual = [space.first(), space.saved(space.first()) or space.first()]
+    made = dict(content)
+    for values in wrong:
+        plan = _plan(space, made)
+        model = plain(space, values)
+        view = View.of(space, plan, values)
+        if model is None or view is None or not says_of(space, plan, values):
+            continue
+        for place, index in itertools.islice(_faults(made, held_by(model), view), _TRIED):
+            other = copy.deepcopy(made)
+            if _mark(other, place, view.read, index) and all(
+                says_of(space, _plan(space, other), config) for config in usual
+            ):
+                made = other
+                break
+        else:
+            return None
+    return made
+
+
+def _plan(space: Space, content: Mapping[str, Any]) -> ClassPlan:
+    return ClassPlan.parse(space.name, {**content, "keys": {}, "parts": {}})
+
+
+def _faults(content: Mapping[str, Any], held: Held, view: View) -> Iterator[_Fault]:
+    """What of the plan is wrong about a model; of a container of another length that alone."""
+    read, indices = view.read, view.indices
+    members: dict[str, int] = {}
+    for name in held.modules:
+        parts = name.split(".")
+        for end, part in enumerate(parts):
+            if part.isdigit():
+                outer = ".".join(parts[:end])
+                members[outer] = max(members.get(outer, 0), int(part) + 1)
+    off: list[str] = []
+    for container, tree in content["lengths"].items():
+        for index in indices.of(container):
+            name = container.format(*index)
+            length = size_of(_leaf(tree, read, index), read, index) or 0
+            if length != members.get(name, 0) and name in {*held.modules, ""}:
+                off.append(f"{name}.")
+                yield ("lengths", container), index
+    for row, (name, number, own) in enumerate(content["modules"]):
+        for index in indices.of(name) if name else ():
+            known = held.modules.get(name.format(*index))
+            kind = _leaf(content["trees"][number], read, index)
+            groups = 1 if kind is None or kind[2] == 1 else size_of(kind[2], read, index) or 1
+            said = None if kind is None else (kind[0], bool(kind[1]), groups)
+            if said != (known and (known[0], known[2], known[3])):
+                yield from _unless(off, name.format(*index), (("modules", row, 1), index))
+        for short, place in own.items():
+            pattern = f"{name}.{short}" if name else short
+            for index in indices.of(pattern):
+                full = pattern.format(*index)
+                sizes = _leaf(content["trees"][place], read, index)
+                shape = sizes and tuple(size_of(size, read, index) for size in sizes)
+                if shape != _shape(held, full):
+                    yield from _unless(off, full, (("modules", row, 2, short), index))
+    for pattern, tree in content["tied"].items():
+        for index in indices.of(pattern):
+            source = _leaf(tree, read, index)
+            if (source and source.format(*index)) != held.tied.get(pattern.format(*index)):
+                yield ("tied", pattern), index
+    for what, embedding in zip(("input", "output"), held.embeddings, strict=True):
+        if _leaf(content[what], read, ()) != embedding:
+            yield (what,), ()
+
+
+def _unless(off: list[str], name: str, fault: _Fault) -> Iterator[_Fault]:
+    if not any(name.startswith(start) for start in off):
+        yield fault
+
+
+def _shape(held: Held, name: str) -> Any:
+    module, _, short = name.rpartition(".")
+    if module in held.modules:
+        return held.modules[module][1].get(short)
+    # A member of a list of parameters.
+    outer, _, first = module.rpartition(".")
+    inside = held.modules.get(outer)
+    return held.loose.get(name) if inside is None else inside[1].get(f"{first}.{short}")
+
+
+def _leaf(tree: Any, read: Any, index: Index) -> Any:
+    """What a tree comes to, also where that is unproved."""
+    while isinstance(tree, Mapping):
+        tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
+    return None if tree == UNPROVED else tree
+
+
+def _mark(content: dict[str, Any], place: tuple[Any, ...], read: Any, index: Index) -> bool:
+    """Mark the leaf that a tree comes to; whether it is one of several."""
+    *outer, last = place
+    at: Any = content
+    for key in outer:
+        at = at[key]
+    trees = content["trees"]
+    tree = copy.deepcopy(trees[at[last]] if outer and outer[0] == "modules" else at[last])
+    node, branch = None, ""
+    while isinstance(inner := tree if node is None else node[branch], Mapping):
+        node, branch = inner, "then" if holds(inner["if"], read, index) else "else"
+    if node is None:
+        return inner == UNPROVED
+    node[branch] = UNPROVED  # type: ignore[index]
+    if outer and outer[0] == "modules":
+        trees.append(tree)
+        at[last] = len(trees) - 1
+    else:
+        at[last] = tree
+    return True
