@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import operator
 import re
 import signal
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 from hfkv.facts.config import Config
 from hfkv.generate.module_rows import NUMBER, index_of, kind_and_marks, pattern_of
 from hfkv.generate.plan_configs import Space, put, symbols_in, value_at, watched
+from hfkv.generate.plan_keys import is_size
 from hfkv.generate.symbols import Int, expression, recorded, symbolic
 from hfkv.live.build import config_of
 from hfkv.live.embeddings import name_of
@@ -180,11 +182,16 @@ def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
         stated = not key.types and value_at(made.values, path) is not ...
         if key.part or stated or made.read(path) is not None or _TOKEN.search(path):
             continue
-        value = config
-        for name in path.split("."):
-            value = getattr(value, name, None)
+        try:
+            value = operator.attrgetter(path)(config)
+        except Exception:  # some classes work values out, and cannot of every config
+            continue
         items = list(value) if isinstance(value, (list, tuple)) else [value]
-        if items and all(isinstance(item, (str, bool)) or item in (0, 1) for item in items):
+        # A width is no flag, also where it comes to 1.
+        plain = (str, bool) if is_size(path) else (str, bool, int)
+        if items and all(
+            isinstance(item, plain) and (isinstance(item, str) or item in (0, 1)) for item in items
+        ):
             found[path] = items if isinstance(value, (list, tuple)) else value
     return found
 
