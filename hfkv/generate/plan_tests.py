@@ -103,6 +103,9 @@ class Tests:
             strs = sorted(value for value in values if isinstance(value, str))
             if True in values or False in values:
                 found += [("is", path, True), ("is", path, False)]
+            # Such as an activation's with a gate: gated-gelu.
+            starts = sorted({value.partition("-")[0] for value in strs if "-" in value})
+            found += [("starts", path, f"{start}-") for start in starts]
             found += [("is", path, value) for value in strs]
             found += [("is", path, value) for value in ints if value < 4]
             found += [("over", path, value) for value in (0, 1, 2) if ints]

@@ -139,18 +139,11 @@ def inside(container: str, patterns: Iterable[str]) -> list[str]:
     return [item for item in patterns if item == start or item.startswith(f"{start}.")]
 
 
-def absent(
-    counts: Mapping[str, int],
-    linear: Collection[str],
-    shapes: Mapping[str, Mapping[Index, Shape]],
-) -> list[str]:
-    """What a file lacks by its own measure, where no plan tells what the class has: members of a
-    container, of which the class makes so many, and linear layers that some of like modules have
-    and others do not.
+def absent(counts: Mapping[str, int], shapes: Mapping[str, Mapping[Index, Shape]]) -> list[str]:
+    """Members of a container that a file lacks, where no plan tells what the class has.
 
     Args:
-        counts: patterns of containers to how many members each has.
-        linear: patterns of the linear layers' weights.
+        counts: patterns of containers to how many members the class makes of each.
         shapes: what the header's tensors become.
     """
     found = []
@@ -162,17 +155,4 @@ def absent(
             # A number that no model has must not make a list of as many names.
             numbers = range(min(count, MOST_LAYERS))
             found += [f"{container}.{number}" for number in numbers if number not in seen]
-    holders: dict[str, dict[str, Collection[Index]]] = {}
-    for pattern in linear:
-        holder, depth = ".".join(pattern.split(".")[:-2]), pattern.count("{}")
-        if shapes.get(pattern) and depth and holder.count("{}") == depth:
-            holders.setdefault(holder, {})[pattern] = shapes[pattern].keys()
-    for members in holders.values():
-        every = sorted(set().union(*members.values()))
-        found += [
-            pattern.format(*index)
-            for pattern, own in members.items()
-            for index in every
-            if index not in own
-        ]
     return found

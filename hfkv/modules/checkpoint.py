@@ -60,7 +60,7 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     # Packed weights and those of GGUF files are unpacked by rule: what a rule leaves out is no
     # difference of the file's.
     packed = bool(note)
-    planned = None if packed else _planned(config)
+    planned, unproved = (None, "") if packed else _planned(config)
     known = frozenset(
         f"{row.name}.{parameter}" if row.name else parameter
         for row in table.rows
@@ -84,6 +84,11 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
             "4-bit bitsandbytes stores flat columns: the layers' sizes are those that config.json "
             f"gives {table.architecture}, and come to as many elements as the header has"
         )
+    if unproved and not note:
+        note = (
+            "the layers are those that the header shows of those that the class can have, and what "
+            f"it may lack is not seen: {unproved}"
+        )
     # The rule of the packing (or of GGUF's names) is documented; no such model was built to check
     # it against.
     basis = "documented" if note else "exact"
@@ -92,7 +97,7 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
         _refuse_left(loaded, table, own, where)
         built = with_ties(_assemble(table, loaded, own, where), table, own)
         differs = Difference(
-            missing=() if packed else absent(_counted(table, own), _linear(table), loaded.shapes),
+            missing=() if packed else absent(_counted(table, own), loaded.shapes),
             unexpected=unexpected(loaded, ignored),
             other=() if packed else _resized(table, loaded, own),
         )
@@ -117,14 +122,14 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
     )
 
 
-def _planned(config: Config) -> Built | None:
-    """What the class makes of the config alone; None where no plan tells."""
+def _planned(config: Config) -> tuple[Built | None, str]:
+    """What the class makes of the config alone; None where no plan tells, and why."""
     from hfkv.modules.class_plan import by_plan
 
     try:
-        return by_plan(config)
-    except UnsupportedError:
-        return None
+        return by_plan(config), ""
+    except UnsupportedError as error:
+        return None, error.what
 
 
 def _resized(table: Table, loaded: Loaded, config: Config) -> list[tuple[str, Shape, Shape]]:

@@ -186,6 +186,9 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
     if kind == "is":
         value = read(first)
         return type(value) is type(rest[0]) and value == rest[0]
+    if kind == "starts":
+        value = read(first)
+        return isinstance(value, str) and value.startswith(rest[0])
     if kind == "same":
         one, other = read(first), read(rest[0])
         return type(one) is int and type(other) is int and one == other

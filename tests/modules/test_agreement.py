@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from hfkv.errors import UnsupportedError
 from hfkv.model import Model
 from hfkv.tensors import Tensor, TensorTable
 from tests.peft.tiny import facts
@@ -78,3 +79,20 @@ def test_a_config_of_peft_is_judged_as_options_are() -> None:
     model = _model(_without("q_proj"))
     config = {"peft_type": "LORA", "r": 4, "target_modules": "all-linear"}
     assert model.adapter(config) == model.lora(r=4)
+
+
+def test_without_a_plan_nothing_proves_that_a_file_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(config: object) -> None:
+        raise UnsupportedError("LlamaForCausalLM has no proved plan (a test's)")
+
+    monkeypatch.setattr("hfkv.modules.class_plan.by_plan", none)
+    whole = Model(facts())
+    figure = whole.lora(r=4)
+    assert (figure.parameters, figure.basis) == (WHOLE, "documented")
+    assert figure.notes[-1].endswith("LlamaForCausalLM has no proved plan (a test's)")
+    assert whole.kv_cache(tokens=10).basis == "exact"
+    # What it cannot see it does not call exact; a layer that the config counts it does see.
+    assert _model(_without("q_proj")).lora(r=4).basis == "documented"
+    assert _model(_without("layers.1.")).lora(r=4).basis == "contradicted"
