@@ -437,7 +437,7 @@ def _parts(text: Any) -> tuple[Any, ...]:
     if not isinstance(text, str) or "[" in text:
         return (text,)
     nodes = ast.walk(ast.parse(text, mode="eval").body)
-    return (text, *(ast.unparse(node) for node in nodes if isinstance(node, ast.BinOp)))
+    return (text, *(ast.unparse(n) for n in nodes if isinstance(n, (ast.BinOp, ast.Call))))
 
 
 def _formatted(source: str, index: Index) -> str:
