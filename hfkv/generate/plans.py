@@ -30,7 +30,7 @@ __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_mu
 
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
-LEARNED, PROVED, ROUNDS = 140, 80, 14
+LEARNED, PROVED, ROUNDS = 140, 80, 30
 #: How often one that no learning mends is made to say less.
 NARROWED = 20
 #: How many sorts of value of its keys a plan may leave out, and of what it does not count by.
@@ -143,9 +143,9 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             return pruned(content, proof)
         wrong = [values for values in wrong if space.takes(values)]
         samples += [found for values in wrong if (found := sample(space, values)) is not None]
-        # What is near a counterexample tells why it is one.
+        # What is near a counterexample tells why it is one; the fewer there are, the rarer it is.
         for values in wrong[:12]:
-            for _ in range(6):
+            for _ in range(max(6, 36 // len(wrong))):
                 other = near(space, chance, [values])
                 found = sample(space, other) if space.takes(other) else None
                 if found is not None:
