@@ -178,6 +178,11 @@ def _shown(name: str, item: Comparison | HfkvError, asked: Mapping[str, Any]) ->
         "json": _json(name, item),
         "sheets": [_sheet(sheet) for sheet in sheets(item)],
         "quotes": _quotes(item),
+        "refused": [
+            printable(item.reasons[figure], 600)
+            for figure in ("kv_cache", "lora")
+            if figure in item.reasons
+        ],
         "explain": item.explain() if asked.get("explain") else None,
     }
 
@@ -207,6 +212,7 @@ def _sheet(sheet: Any) -> dict[str, Any]:
         "facts": [list(fact) for fact in sheet.facts],
         "notes": list(sheet.notes),
         "left": list(sheet.left),
+        "drop": list(sheet.drop),
     }
 
 

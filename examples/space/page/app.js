@@ -304,6 +304,7 @@ function render(value) {
   find("#take").hidden = !value || EMBEDDED;
   if (!value) {
     place.replaceChildren();
+    find("#overview").replaceChildren();
     find("#charts").hidden = true;
     return say("Name a model to begin with.");
   }
@@ -313,8 +314,14 @@ function render(value) {
   }
   const focused = document.activeElement?.id;
   const several = value.models.length > 1;
+  const overviews = (value.table ?? []).map((sheet) => overview(sheet));
+  find("#overview").replaceChildren(...overviews);
+  // Of several models the charts say most, so they come before what is said of each.
+  if (several) place.before(find("#charts"));
+  else place.after(find("#charts"));
+  place.classList.toggle("several", several);
   const cards = value.models.map((item, at) => card(item, at, several));
-  place.replaceChildren(...(value.table ?? []).map((sheet) => overview(sheet)), ...cards);
+  place.replaceChildren(...cards);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   const failed = value.models.filter((item) => item.error);
   const said = value.models.filter((item) => item.sheets).map((item) => titled(item, item.sheets[0].title));
@@ -329,8 +336,14 @@ function titled(item, text) {
   return text.replaceAll(`/dropped/${item.name}`, label(item.name));
 }
 
+// The name stands above it already.
+function sentence(item, text) {
+  const said = titled(item, text).replace(`${titled(item, item.json.model)}: `, "");
+  return said[0].toUpperCase() + said.slice(1);
+}
+
 function overview(sheet) {
-  return element("section", { class: "card", "aria-label": "Side by side" }, element("h2", {}, sheet.title), table(sheet), notes(sheet.notes));
+  return element("section", { class: "card", "aria-label": "Side by side" }, element("h2", {}, sheet.title), table(sheet), notes(sheet.notes.filter((note) => !note.startsWith("hfkv compare"))));
 }
 
 function card(item, at, several) {
@@ -374,7 +387,8 @@ function advice(error) {
 
 function figures(item, at) {
   const [sheet] = item.sheets;
-  const parts = [element("p", { class: "sentence" }, titled(item, sheet.title)), table(sheet)];
+  const parts = [element("p", { class: "sentence" }, sentence(item, sheet.title)), table(sheet)];
+  for (const reason of item.refused) parts.push(element("p", { class: "wrong" }, titled(item, reason)));
   const facts = element("dl");
   let last = null;
   for (const [name, text] of sheet.facts) {
@@ -407,16 +421,18 @@ function figures(item, at) {
   return parts;
 }
 
-function table({ columns, rows, left }) {
-  const aligned = (at) => (at === 0 || left.includes(at) ? {} : { class: "right" });
-  const head = element("tr", {}, ...columns.map((name, at) => element("th", { scope: "col", ...aligned(at) }, name)));
+function table({ columns, rows, left, drop }) {
+  const dropped = (at) => (drop.includes(at) ? " wide" : "");
+  const aligned = (at) => (at === 0 || left.includes(at) ? { class: `words${dropped(at)}` } : { class: `right${dropped(at)}` });
+  // The roles are said, since on a phone the rows are laid out as no table is.
+  const head = element("tr", { role: "row" }, ...columns.map((name, at) => element("th", { scope: "col", role: "columnheader", ...aligned(at) }, name)));
   const body = rows.map((cells) =>
-    element("tr", {}, ...cells.map((cell, at) => {
+    element("tr", { role: "row" }, ...cells.map((cell, at) => {
       const basis = columns[at] === "basis" ? { class: `basis ${cell}` } : aligned(at);
-      return at === 0 ? element("th", { scope: "row" }, cell) : element("td", { ...basis, "data-name": columns[at] }, cell);
+      return at === 0 ? element("th", { scope: "row", role: "rowheader" }, cell) : element("td", { role: "cell", ...basis }, cell);
     })),
   );
-  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Figures" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+  return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Figures" }, element("table", { role: "table" }, element("thead", { role: "rowgroup" }, head), element("tbody", { role: "rowgroup" }, ...body)));
 }
 
 function notes(texts) {

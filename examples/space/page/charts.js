@@ -31,7 +31,7 @@ function colour(number) {
 }
 
 function bytes(value) {
-  if (value < 1) return String(Number(value.toPrecision(2)));
+  if (value < 1) return `${Number(value.toPrecision(2))} B`;
   const power = Math.min(Math.floor(Math.log10(value) / 3), TICKS.length - 1);
   return `${short(value / 1000 ** power)} ${TICKS[power]}`;
 }
@@ -215,14 +215,16 @@ export function standalone(svg, heading, { lines, models }) {
   copy.setAttribute("height", height + above);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("color", ink);
-  copy.setAttribute("font-family", "system-ui, sans-serif");
+  copy.style.fontFamily = "system-ui, sans-serif";
   const parts = [
     `<rect x="0" y="${-above}" width="${width}" height="${height + above}" fill="${paper}"/>`,
+    `<g text-anchor="start">`,
     `<text x="12" y="${-above + 20}" font-size="14" font-weight="600" fill="${ink}">${escaped(heading)}</text>`,
     ...rows.map(
       ([stroke, dash, name], row) =>
         `<g transform="translate(12 ${-above + 38 + 18 * row})"><line x2="26" stroke="${stroke}" stroke-width="2.2" stroke-dasharray="${dash}"/><text x="34" dy="0.32em" font-size="12" fill="${ink}">${escaped(name)}</text></g>`,
     ),
+    "</g>",
   ];
   const head = new DOMParser().parseFromString(`<svg xmlns="http://www.w3.org/2000/svg">${parts.join("")}</svg>`, "image/svg+xml");
   copy.prepend(...[...head.documentElement.childNodes].map((node) => document.importNode(node, true)));
