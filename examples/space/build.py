@@ -108,8 +108,11 @@ def build(out: Path, endpoint: str) -> None:
         made = Path(scratch) / "out"
         made.mkdir()
         stage(staged)
-        subprocess.run(["node", HERE / "compile" / "compile.mjs", staged, made], check=True)
+        subprocess.run(
+            ["node", HERE / "compile" / "compile.mjs", staged, made, endpoint], check=True
+        )
         _copy(made / "python_stdlib.zip", out / "pyodide" / "python_stdlib.zip")
+        shutil.copytree(made / "first", out / "first")
         pack = gzip.compress((made / "hfkv.pack").read_bytes(), 9, mtime=0)
         # Not .gz: a server would say that it is packed on the way, and it would arrive unpacked.
         (out / "hfkv.pack").write_bytes(pack)

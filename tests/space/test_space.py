@@ -16,7 +16,7 @@ import pytest
 from hfkv.source.snapshot import read_snapshot, snapshot_names
 from tests.conftest import LLAMA
 from tests.hub.server import Hub, Repo, safetensors
-from tests.space.conftest import Browser
+from tests.space.conftest import DIST, Browser
 
 Run = Callable[..., tuple[int, str, str]]
 QWEN = "Qwen/Qwen3-8B"
@@ -49,6 +49,29 @@ def test_every_figure_of_every_bundled_model_is_the_commands(browser: Browser, h
     for mine, theirs in zip(shown, by_command(hfkv, *names), strict=True):
         assert mine == theirs, mine["model"]
     assert browser.run("return said") == []
+
+
+def test_the_first_answers_are_pythons(chromium: Browser, hfkv: Run) -> None:
+    """They were computed when the page was built, and stand there until Python has started."""
+    names = snapshot_names()
+    for name, theirs in zip(names, by_command(hfkv, *names), strict=True):
+        path = DIST / "first" / f"{name.replace('/', '--')}.json"
+        (mine,) = json.loads(path.read_text("utf-8"))["models"]
+        assert mine["json"] == theirs, name
+
+
+def test_the_first_answer_comes_at_once(browser: Browser) -> None:
+    """Under three seconds when nothing was ever fetched, under one on the next visit."""
+    shown = "performance.getEntriesByName('hfkv-shown')[0].startTime"
+    browser.open(f"#models={LLAMA}")
+    assert browser.js(shown) < 3000
+    browser.wait("navigator.serviceWorker.controller?.state === 'activated'")
+    took = []
+    for _ in range(2):
+        browser.run("await page.goto('about:blank')")
+        browser.open(f"#models={LLAMA}")
+        took.append(browser.js(shown))
+    assert min(took) < 1000, took
 
 
 def test_every_setting_is_the_commands(browser: Browser, hfkv: Run) -> None:
@@ -90,6 +113,13 @@ def test_what_is_copied(browser: Browser, hfkv: Run) -> None:
 
 
 # -- asking ---------------------------------------------------------------------------------------
+
+
+def test_a_figure_that_is_refused_says_why(browser: Browser) -> None:
+    browser.open(f"#models={QWEN}&engine=vllm&engine.tp=3")
+    bases = browser.run("return await page.locator('td.basis').allInnerTexts()")
+    assert bases[:2] == ["refused", "exact"]
+    assert "3" in browser.text("#answers .wrong")
 
 
 def test_typing_sliding_and_going_back(browser: Browser) -> None:

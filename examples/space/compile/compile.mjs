@@ -2,9 +2,10 @@
 import { readFileSync } from "node:fs";
 import { loadPyodide } from "pyodide";
 
-const [stage, out] = process.argv.slice(2);
+const [stage, out, endpoint] = process.argv.slice(2);
 const python = await loadPyodide();
 python.mountNodeFS("/stage", stage);
 python.mountNodeFS("/out", out);
 python.FS.mkdirTree("/home/page");
+python.globals.set("ENDPOINT", endpoint);
 await python.runPythonAsync(readFileSync(new URL("compile.py", import.meta.url), "utf8"));

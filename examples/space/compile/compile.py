@@ -23,6 +23,8 @@ STAGE, OUT = Path("/stage"), Path("/out")
 STDLIB = Path(next(path for path in sys.path if path.endswith(".zip")))
 #: Sources that hfkv itself reads, to say in which line a row stands.
 READ = "hfkv/cache/rows/"
+#: What a page asks of a model before anything was set.
+USUAL = {"tokens": 100_000, "batch": 1, "rank": 32}
 #: Codecs by name, and what Pyodide itself needs as it starts or reports an error.
 ALWAYS = (
     "encodings.ascii",
@@ -127,6 +129,20 @@ def write_pack() -> None:
     (OUT / "hfkv.pack").write_bytes(struct.pack("<I", len(head)) + head + contents)
 
 
+async def write_first(endpoint: str) -> None:
+    """The first answers to bundled models, as the page will have them once Python has started."""
+    answers = importlib.import_module("answers")
+    answers.endpoint(endpoint)
+    names = importlib.import_module("hfkv.source.snapshot").snapshot_names()
+    (OUT / "first").mkdir()
+    for name in names:
+        asked = {"models": [name], "sources": {name: "snapshot"}, **USUAL}
+        found = await answers.answer(json.dumps(asked))
+        place = OUT / "first" / f"{name.replace('/', '--')}.json"
+        place.write_text(found, encoding="utf-8")
+
+
 import_all()
 write_stdlib()
 write_pack()
+await write_first(ENDPOINT)  # noqa: F704, F821  # compile.mjs runs this, and says the Hub

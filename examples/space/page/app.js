@@ -29,7 +29,10 @@ function ask(kind, more) {
 
 worker.onmessage = ({ data }) => {
   if ("told" in data) return say(data.told);
-  if ("ready" in data) return performance.mark("hfkv-python", { detail: data.ready });
+  if ("ready" in data) {
+    running = true;
+    return performance.mark("hfkv-python", { detail: data.ready });
+  }
   if ("failed" in data) return say(`Python could not be started here: ${data.failed}. A current browser is needed.`, true);
   const { resolve, reject } = waiting.get(data.id);
   waiting.delete(data.id);
@@ -59,11 +62,14 @@ async function answer() {
   const unread = state.models.filter((name) => !shown?.models.some((item) => item.name === name));
   if (unread.length) say(`Reading ${unread.join(", ")} …`);
   document.body.setAttribute("aria-busy", "true");
+  first(asked);
   const begun = performance.now();
   try {
-    const value = JSON.parse(await ask("answer", { question: asked }));
+    const text = await ask("answer", { question: asked });
+    const value = JSON.parse(text);
     performance.measure("hfkv-answer", { start: begun, end: performance.now() });
-    render(value);
+    if (text !== seen) render(value);
+    seen = "";
     if (again) return;
     if (value.error || !value.models.some((item) => item.json)) return void drawCharts(null);
     const both = JSON.parse(await ask("charts", { question: asked }));
@@ -76,6 +82,22 @@ async function answer() {
   } finally {
     document.body.removeAttribute("aria-busy");
   }
+}
+
+// Python takes a moment to start. What it will say of a bundled model was computed, by itself, when
+// the page was built, and stands here until then.
+let seen = "";
+let running = false;
+
+async function first(asked) {
+  const [name, more] = state.models;
+  const usual = JSON.stringify({ ...state, models: [] }) === JSON.stringify(DEFAULTS);
+  if (running || !usual || more || asked.explain || asked.sources[name] !== "snapshot") return;
+  const answer = await fetch(`first/${name.replaceAll("/", "--")}.json`);
+  const text = answer.ok ? await answer.text() : "";
+  if (!text || running || state.models.join() !== name) return;
+  seen = text;
+  render(JSON.parse(text));
 }
 
 function question() {
@@ -124,7 +146,8 @@ function add(text) {
 
 function remove(name) {
   opened.delete(name);
-  change({ models: state.models.filter((other) => other !== name) }, true);
+  const without = (names) => names.filter((other) => other !== name);
+  change({ models: without(state.models), hub: without(state.hub) }, true);
   find("#model").focus();
 }
 
