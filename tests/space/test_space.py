@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from hfkv.source.snapshot import read_snapshot, snapshot_names
 from tests.conftest import LLAMA
+from tests.facts.test_gguf import CASES
 from tests.hub.server import Hub, Repo, safetensors
 from tests.space.conftest import DIST, Browser
 
@@ -245,6 +248,23 @@ def test_files_that_are_dropped_stay_here(browser: Browser, hub: Hub, tmp_path: 
     browser.see(f"{DROPPED} .wrong")
     assert "no config.json" in browser.text(f"{DROPPED} .wrong")
     assert hub.requests == []
+
+
+def test_a_gguf_file_that_is_dropped(browser: Browser, hfkv: Run, tmp_path: Path) -> None:
+    case = CASES["qwen3_moe-q8"]
+    path = tmp_path / "q-Q8_0.gguf"
+    with path.open("wb") as file:
+        file.write(zlib.decompress(base64.b64decode(case["header"])))
+        file.truncate(case["size"])
+    browser.open()
+    browser.choose(path)
+    browser.see(f"{DROPPED} table")
+    mine = json.loads(browser.copied("json"))[1]
+    _, out, _ = hfkv("compare", str(path), "--json")
+    (theirs,) = json.loads(out)
+    assert mine["kv_cache"] == theirs["kv_cache"]
+    assert mine["lora"] == theirs["lora"]
+    assert mine["weight_bytes"] == theirs["weight_bytes"]
 
 
 def test_an_adapter_that_is_dropped_finds_its_base(
