@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,30 +12,33 @@ from typing import TYPE_CHECKING, TypeVar
 from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
-    from hfkv.source.session import Session
+    from hfkv.source.browser import AtOnce
+    from hfkv.source.browser import Session as InTurns
+    from hfkv.source.net import Net
+    from hfkv.source.workers import Workers
 
 __all__ = ["Shared", "in_background", "overlap", "session"]
 
 _T = TypeVar("_T")
 _M = TypeVar("_M")
 _R = TypeVar("_R")
+#: Whether there are threads; Python in a browser has none, and its network is another.
+_THREADS = sys.platform != "emscripten"
 
 
 class Shared:
     """The session of several threads, made when the first of them has something to ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: Net | None = None) -> None:
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._session = made
         self._stopped = False
 
-    def session(self) -> Session:
+    def session(self) -> Net:
         """The session itself."""
-        from hfkv.source.session import Session
-
         with self._lock:
             if self._session is None:
-                self._session = Session()
+                self._session = _new_session()
                 if self._stopped:
                     self._session.cancel()
             return self._session
@@ -51,6 +55,26 @@ class Shared:
         self.cancel()
         if self._session is not None:
             self._session.close()
+
+
+def _new_session() -> Net:
+    if not _THREADS:
+        from hfkv.source.browser import Session as InTurns
+
+        return InTurns()
+    from hfkv.source.session import Session
+
+    return Session()
+
+
+def _workers(most: int) -> Workers | AtOnce:
+    if not _THREADS:
+        from hfkv.source.browser import AtOnce
+
+        return AtOnce()
+    from hfkv.source.workers import Workers
+
+    return Workers(most)
 
 
 #: The session of this call, where several share one.
@@ -73,7 +97,7 @@ def _sharing(own: Shared | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def session() -> Iterator[Session]:
+def session() -> Iterator[Net]:
     """The session that :func:`overlap` shares, else one of its own, closed at the end."""
     shared = _SHARED.get()
     if shared is not None:
@@ -103,10 +127,9 @@ def overlap(read: Callable[[_M], _T], models: Sequence[_M]) -> list[_T | HfkvErr
         return [one(models[0])]
     # Imported where it is needed: most answers come from one model, often without a network.
     from hfkv.source import limits
-    from hfkv.source.workers import Workers
 
     with _sharing():
-        workers = Workers(limits.LIMITS.models)
+        workers = _workers(limits.LIMITS.models)
         try:
             jobs = [workers.submit(one, model) for model in models]
             found = [job.result() for job in jobs]
@@ -118,10 +141,14 @@ def overlap(read: Callable[[_M], _T], models: Sequence[_M]) -> list[_T | HfkvErr
 
 
 async def in_background(read: Callable[[], _R]) -> _R:
-    """``read()`` in a thread, while the event loop goes on.
+    """``read()`` in a thread, in a browser in turns, while the event loop goes on.
 
     Where the task is cancelled, the requests end at once, and with them the thread.
     """
+    if not _THREADS:
+        from hfkv.source.browser import Session as InTurns
+
+        return await in_turns(read, InTurns())
     import asyncio
 
     from hfkv.source.workers import Workers
@@ -138,3 +165,9 @@ async def in_background(read: Callable[[], _R]) -> _R:
     finally:
         own.cancel()
         worker.close()
+
+
+async def in_turns(read: Callable[[], _R], net: InTurns) -> _R:
+    """``read()`` over the network of a page, which is all that it waits for."""
+    with _sharing(Shared(net)):
+        return await net.complete(read)

@@ -17,9 +17,9 @@ from hfkv.source.files import is_commit
 from hfkv.source.hub_errors import MissingFileError, check, not_the_hub
 from hfkv.source.identity import find_token, user_agent
 from hfkv.source.model_name import is_id
+from hfkv.source.net import Answer, Net
 from hfkv.source.origin import origin_of
 from hfkv.source.safetensors_header import LARGEST_HEADER, header_length
-from hfkv.source.session import Answer, Session
 
 __all__ = ["Header", "Listing", "Repository", "Text"]
 
@@ -65,7 +65,7 @@ class Repository:
     """
 
     def __init__(
-        self, model: str, revision: str | None, token: str | bool | None, session: Session
+        self, model: str, revision: str | None, token: str | bool | None, session: Net
     ) -> None:
         from huggingface_hub import constants
 

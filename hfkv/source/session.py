@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -19,44 +18,19 @@ from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.connections import Connections, FaultError, RefusedError, Request
+from hfkv.source.net import Answer
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.progress import say
 from hfkv.source.retry_after import asked_wait, spent
 from hfkv.source.workers import Workers
 
-__all__ = ["Answer", "Session"]
+__all__ = ["Session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
 #: What the Hub says of a large file as it redirects to where that is.
 _LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
 _TRY_AGAIN = (408, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a server said in the end, redirects followed.
-
-    Attributes:
-        status: the HTTP status.
-        headers: of the last answer; names in any case.
-        body: as much as was wanted.
-        url: what gave the answer.
-        home: whether that is where the token may go.
-        commit: the first ``X-Repo-Commit`` on the way.
-        redirected: whether a redirect was followed.
-        linked: what the origin asked first said of the file that it redirected to: the headers
-            ``X-Linked-Size``, ``X-Linked-ETag`` and ``X-Xet-Hash`` that it gave.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-    home: bool
-    commit: str | None
-    redirected: bool
-    linked: Mapping[str, str]
 
 
 class Session:
@@ -100,23 +74,7 @@ class Session:
         wanted: Callable[[bytearray], int] | None = None,
         on_head: Callable[[int, Mapping[str, str]], None] | None = None,
     ) -> Answer:
-        """GET, with redirects followed, faults tried again and askings to wait honoured.
-
-        Args:
-            url: an http or https address.
-            where: the model, for messages.
-            limit: bytes of body; a longer one is an error.
-            token: sent to the origin of ``url`` alone.
-            headers: further ones.
-            wanted: given the body so far, how many bytes of it are wanted; reading stops there.
-            on_head: called with the status and headers, before the body is read.
-
-        Returns:
-            The answer, also where its status is an error.
-
-        Raises:
-            NetworkError: no whole answer within the limits.
-        """
+        """As :meth:`hfkv.source.net.Net.get` has it."""
         bounds = limits.LIMITS
         until = time.monotonic() + bounds.whole
         asked = Request(dict(headers or {}), token, limit, wanted, on_head)

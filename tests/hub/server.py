@@ -103,6 +103,8 @@ class Hub:
     hook: Callable[[Any], bool] | None = None
     #: By repository and commit, all headers in one answer.
     whole: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: Headers that a page of another origin may see; None: no such page is let in.
+    exposed: str | None = None
     #: Bytes of body that were sent.
     sent: int = 0
     rounds: int = 0
@@ -284,6 +286,16 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
 
         def send_response(self, code: int, message: str | None = None) -> None:
             self.send_response_only(code, message)
+
+        def end_headers(self) -> None:
+            if hub.exposed is not None:
+                self.send_header("Access-Control-Allow-Origin", "*")
+                self.send_header("Access-Control-Expose-Headers", hub.exposed)
+            super().end_headers()
+
+        def do_OPTIONS(self) -> None:
+            """What a browser asks before it sends a token; nothing of the Hub's own."""
+            self.answer(204, b"", {"Access-Control-Allow-Headers": "authorization, range"})
 
         def answer(
             self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
