@@ -16,6 +16,7 @@ from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Read
 from hfkv.lines import wrapped
 from hfkv.reading import printable
+from hfkv.versions import said
 
 __all__ = ["explain", "ranges", "row_place"]
 
@@ -106,7 +107,7 @@ def explain(
         lines += wrapped(dtype)
     for row in rows:
         lines += wrapped(_rule(*row))
-    return lines
+    return lines + wrapped(f"versions: {said('hfkv', 'transformers')}")
 
 
 def _symbols(layers: Sequence[Layer]) -> list[str]:
