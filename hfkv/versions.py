@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from hfkv.data import read_json
+from hfkv.reading import printable
 
 __all__ = [
     "beside",
@@ -23,6 +24,7 @@ __all__ = [
     "said",
     "since",
     "tables",
+    "unknown",
 ]
 
 #: The libraries as people write them.
@@ -97,6 +99,27 @@ def since(model_type: str) -> str | None:
     or none does."""
     first = first_release(model_type)
     return None if first == releases()[0] else first
+
+
+def unknown(model_type: str, written_by: object) -> str:
+    """Why a type may be unknown to the release that the tables are of: a newer one brought it, or
+    wrote the config.
+
+    Args:
+        model_type: no type of that release.
+        written_by: the config's ``transformers_version``.
+
+    >>> unknown("no-such-type", "4.40.0") == f"no type of {said('transformers')}"
+    True
+    """
+    text = f"no type of {said('transformers')}"
+    first = first_release(model_type)
+    if first is not None and release(first) > release(tables()["transformers"]):
+        return f"{text}: {first} brought it, which a newer hfkv may know"
+    if is_newer(written_by, tables()["transformers"]):
+        assert isinstance(written_by, str)
+        return f"{text}, its config is of {printable(written_by, 20)}: a newer hfkv may know it"
+    return text
 
 
 def installed(name: str) -> str | None:

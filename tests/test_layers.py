@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 #: From the top down; a layer may import itself and every layer before its own line.
 LAYERS = [
     {"errors"},
-    {"reading", "versions"},
+    {"reading"},
+    {"versions"},
     {"boxes", "dtypes", "ggml", "json_value", "lines", "units"},
     {"shown"},
     {"tensors"},

@@ -19,6 +19,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
 from hfkv.reading import printable
+from hfkv.versions import unknown
 
 __all__ = ["FAMILIES", "ROWS", "Row", "plan", "row_of"]
 
@@ -55,11 +56,17 @@ def row_of(config: Config) -> Row:
     """
     row = ROWS.get(config.model_type)
     if row is None:
-        known = "" if config.cls is None else f" (a type of transformers {pinned_version()})"
+        known = (
+            unknown(config.model_type, config.peek("transformers_version"))
+            if config.cls is None
+            else f"a type of transformers {pinned_version()}"
+        )
         raise UnsupportedError(
-            f"the KV cache of model_type '{printable(config.model_type)}'{known} is not known here",
+            f"the KV cache of model_type '{printable(config.model_type)}' is not known here "
+            f"({known})",
             where=config.where,
-            hint="hfkv kv --basis live asks the installed transformers",
+            hint="hfkv kv --basis live asks the installed transformers"
+            + ("" if config.cls else "; from a safetensors header it may be inferred"),
         )
     return row
 
