@@ -426,9 +426,9 @@ def _check(plan: ClassPlan, config: Config) -> None:
         level = _level(config, outer)
         if level is None:
             continue
-        if not any(name in level.raw for name in level.names(key)):
-            if "absent" not in proved["kinds"] and not _is_flat(level, key):
-                raise _unproved(plan, config, path, None)
+        absent = not any(name in level.raw for name in level.names(key))
+        if absent and "absent" not in proved["kinds"] and not _is_flat(level, key):
+            raise _unproved(plan, config, path, None)
         for name in level.names(key):
             if name not in level.raw:
                 continue
