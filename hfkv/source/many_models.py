@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from hfkv.errors import HfkvError
 
 if TYPE_CHECKING:
+    from hfkv.source.meter import Meter
     from hfkv.source.session import Session
 
-__all__ = ["Shared", "in_background", "overlap", "session"]
+__all__ = ["Shared", "in_background", "overlap", "session", "sharing", "within"]
 
 _T = TypeVar("_T")
 _M = TypeVar("_M")
@@ -21,9 +22,16 @@ _R = TypeVar("_R")
 
 
 class Shared:
-    """The session of several threads, made when the first of them has something to ask."""
+    """The session of several threads, made when the first of them has something to ask.
 
-    def __init__(self) -> None:
+    Args:
+        patience: seconds to wait, in all, because the server asked to; the limit of every call
+            unless given.
+        meter: counts what is asked.
+    """
+
+    def __init__(self, *, patience: float | None = None, meter: Meter | None = None) -> None:
+        self._patience, self._meter = patience, meter
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._stopped = False
@@ -34,7 +42,7 @@ class Shared:
 
         with self._lock:
             if self._session is None:
-                self._session = Session()
+                self._session = Session(patience=self._patience, meter=self._meter)
                 if self._stopped:
                     self._session.cancel()
             return self._session
@@ -58,18 +66,27 @@ _SHARED: ContextVar[Shared | None] = ContextVar("hfkv_session", default=None)
 
 
 @contextmanager
-def _sharing(own: Shared | None = None) -> Iterator[None]:
+def sharing(own: Shared | None = None) -> Iterator[None]:
     """Share the session of the call around this one, else ``own`` or a new one."""
     if _SHARED.get() is not None:
         yield
         return
     made = Shared() if own is None else own
-    reset = _SHARED.set(made)
+    try:
+        with within(made):
+            yield
+    finally:
+        made.close()
+
+
+@contextmanager
+def within(shared: Shared) -> Iterator[None]:
+    """Ask over ``shared``, which stays open for others."""
+    reset = _SHARED.set(shared)
     try:
         yield
     finally:
         _SHARED.reset(reset)
-        made.close()
 
 
 @contextmanager
@@ -105,7 +122,7 @@ def overlap(read: Callable[[_M], _T], models: Sequence[_M]) -> list[_T | HfkvErr
     from hfkv.source import limits
     from hfkv.source.workers import Workers
 
-    with _sharing():
+    with sharing():
         workers = Workers(limits.LIMITS.models)
         try:
             jobs = [workers.submit(one, model) for model in models]
@@ -129,7 +146,7 @@ async def in_background(read: Callable[[], _R]) -> _R:
     own = Shared()
 
     def job() -> _R:
-        with _sharing(own):
+        with sharing(own):
             return read()
 
     worker = Workers(1)
