@@ -24,6 +24,7 @@ LAYERS = [
     {"training"},
     {"model"},
     {"comparison"},
+    {"surveys"},
     {"live"},
     {"check"},
     {"render"},
