@@ -1,6 +1,7 @@
 """A cluster of Dask: its scheduler hands the tasks out, its workers have the same hfkv.
 
-What crosses it are the name of one function and bytes: no code, no token, no objects of ours.
+What crosses it are the name of one function and bytes: no code, no token, no objects of ours, so
+that the scheduler needs no hfkv, and a worker without it can say so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from hfkv import __version__
 from hfkv.errors import HfkvError, MissingDependencyError, NetworkError, UnsupportedError
 from hfkv.reading import printable
 from hfkv.surveys.crews import LostError
-from hfkv.surveys.work import work
 
 __all__ = ["Cluster"]
 
@@ -23,6 +23,10 @@ __all__ = ["Cluster"]
 _REACH, _FIRST = 10.0, 30.0
 #: Seconds between two looks at how many workers there are.
 _COUNT = 2.0
+#: What a worker runs. Python's own function takes it: one of ours could not even be named to a
+#: scheduler, or a worker, that has no hfkv.
+_WORK = "__import__('hfkv.surveys.work', fromlist=['work']).work(task)"
+_VERSION = "__import__('hfkv').__version__"
 
 
 class Cluster:
@@ -75,17 +79,11 @@ class Cluster:
                 where=self._address,
                 hint=f"dask worker {self._address} starts one",
             ) from None
-        # By a function of Python's own: one of ours could not even be named to a worker without.
-        said = self._client.run(eval, "__import__('hfkv').__version__", on_error="return")
+        said = self._client.run(eval, _VERSION, on_error="return")
         for worker, version in said.items():
             if version != __version__:
                 found = "no hfkv" if isinstance(version, Exception) else f"hfkv {version}"
-                raise UnsupportedError(
-                    f"the worker has {printable(found)}",
-                    where=printable(str(worker)),
-                    expected=f"{__version__}, as here",
-                    hint="one version makes one table: install it on every worker",
-                )
+                raise _other(found, str(worker))
 
     @property
     def slots(self) -> int:
@@ -115,6 +113,9 @@ class Cluster:
                 done.set_exception(LostError())
             elif isinstance(error, HfkvError):
                 done.set_exception(error)
+            elif isinstance(error, ImportError):
+                # It came after the others had been asked.
+                done.set_exception(_other("no hfkv, or an older one", self._address))
             else:
                 said = printable(f"{type(error).__name__}: {error}", 300)
                 lost = type(error).__name__ in ("FutureCancelledError", "CancelledError")
@@ -122,7 +123,7 @@ class Cluster:
                     self._gone() if lost else NetworkError(said, where=self._address)
                 )
 
-        self._executor.submit(work, task).add_done_callback(hear)
+        self._executor.submit(eval, _WORK, {"task": task}).add_done_callback(hear)
         return done
 
     def _gone(self) -> NetworkError:
@@ -135,3 +136,12 @@ class Cluster:
     def close(self) -> None:
         """As a crew: the workers go on for others."""
         self._client.close(timeout=1)
+
+
+def _other(found: str, where: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"a worker has {printable(found)}",
+        where=printable(where),
+        expected=f"hfkv {__version__}, as here",
+        hint="one version makes one table: install it on every worker",
+    )

@@ -39,7 +39,7 @@ COLUMNS = (
     Column(
         name="created_at",
         kind="text",
-        meaning="When the repository was made, as the Hub's list or your table says; ISO 8601.",
+        meaning="When the repository was made, as the Hub or your table says; ISO 8601.",
     ),
     Column(name="model_type", kind="text", meaning="Of its config.", path="model_type"),
     Column(name="parameters", kind="whole", meaning="Unpacked where packed.", path="parameters"),

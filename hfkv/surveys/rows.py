@@ -107,6 +107,7 @@ def _figures(model: Model, item: Item, question: Question) -> list[Row]:
             tokens=question.tokens, batch=question.batch, engine=engine, lora_r=rank,
             notes=[printable(note, 500) for note in model.facts.notes],
         )  # fmt: skip
+        row["created_at"] = row["created_at"] or model.facts.created
         row.update(_stated(found.pretraining))
         if found.pretraining.tokens is not None and model.parameters:
             row["tokens_per_parameter"] = found.pretraining.tokens / model.parameters

@@ -471,7 +471,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if found is not None:
                 names = list(found[1])[: hub.repos[name].listed]
                 siblings = [{"rfilename": file} for file in names]
-                body = {"id": name, "sha": found[0], "siblings": siblings}
+                created = hub.repos[name].created
+                body = {"id": name, "sha": found[0], "createdAt": created, "siblings": siblings}
                 self.answer(200, json.dumps(body).encode())
 
         def tree(self, name: str, revision: str, query: str) -> None:

@@ -61,6 +61,7 @@ def test_every_model_is_a_row_in_order(hfkv: Run, hub: Hub, listed: Path, tmp_pa
         else:
             assert row["error"] is None
             assert row["commit"] == commit(number)
+            assert row["created_at"] == f"{2019 + number % 7}-03-01T00:00:00.000Z"
             assert row["pretraining_tokens"] == tokens(number)
             assert row["tokens_per_parameter"] == row["pretraining_tokens"] / row["parameters"]
     assert found["org0/old-name"]["notes"] == ["the repository was renamed: it is org0/model-0 now"]
