@@ -179,6 +179,11 @@ def _written(
     from hfkv.surveys.hire import crew
     from hfkv.surveys.run import BATCH, write
 
+    if on is not None:
+        import logging
+
+        # Dask logs tracebacks of what an error of ours says in one line.
+        logging.disable(logging.CRITICAL)
     few = asked.total is not None and asked.total <= 2 * BATCH["hub"]
     if workers is None and on is None and few:
         workers = 1  # they are read before another process has started

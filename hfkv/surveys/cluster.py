@@ -6,7 +6,6 @@ that the scheduler needs no hfkv, and a worker without it can say so.
 
 from __future__ import annotations
 
-import logging
 import time
 from concurrent.futures import Future
 from importlib.util import find_spec
@@ -48,8 +47,6 @@ class Cluster:
             )
         from distributed import Client
 
-        # Its own lines and tracebacks, where an error of ours says the same in one.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self.name = f"Dask at {address}"
         self._address = address
         try:

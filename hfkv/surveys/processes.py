@@ -56,7 +56,9 @@ class Processes:
         """As a crew."""
         with self._lock:
             for hand in self._hands:
-                hand.close()
+                hand.process.kill()
+            for hand in self._hands:
+                hand.process.wait()
 
     @property
     def processes(self) -> list[int]:
@@ -134,9 +136,6 @@ class _Hand:
         with suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
-
-    def close(self) -> None:
-        self.process.kill()
 
 
 def _write(file: IO[bytes], number: int, kind: bytes, body: bytes) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -78,9 +79,9 @@ def dask(workers: int, environment: dict[str, str]) -> Iterator[str]:
 
 
 def survey(arguments: list[str], environment: dict[str, str]) -> dict[str, float]:
-    """One run: seconds, models a second, the largest process in MB."""
+    """One run: seconds, models a second, the largest process in MB, processor ms a model."""
     command = [sys.executable, "-m", "hfkv", "survey", *arguments, "--json"]
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     peak = [0.0]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -91,10 +92,13 @@ def survey(arguments: list[str], environment: dict[str, str]) -> dict[str, float
     seconds = time.perf_counter() - begin
     if process.returncode:
         raise SystemExit(f"failed: {command}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     value = json.loads(said)
     rate = value["models_per_second"]
     asked = sum(value["requests"].values()) / value["models"]
-    return {"seconds": seconds, "rate": rate, "MB": peak[0], "requests": asked}
+    cpu = 1000 * spent / value["models"]
+    return {"seconds": seconds, "rate": rate, "MB": peak[0], "requests": asked, "cpu": cpu}
 
 
 def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
@@ -123,7 +127,7 @@ def main() -> None:
     os.chdir(Path(__file__).parents[2])
     plain = {**os.environ, "PYTHONPATH": os.getcwd()}
     plain.pop("HF_HUB_OFFLINE", None)
-    print(f"{'':34}{'models/s':>10}{'seconds':>9}{'peak MB':>9}{'requests':>10}")
+    print(f"{'':34}{'models/s':>10}{'seconds':>9}{'peak MB':>9}{'requests':>10}{'cpu ms':>8}")
     with tempfile.TemporaryDirectory() as folder, zoo(options.models) as url:
         place = Path(folder)
         (place / "ids.txt").write_text("\n".join(ids(options.models)), encoding="utf-8")
@@ -156,7 +160,7 @@ def _print(what: str, kind: str, workers: int, found: dict[str, float]) -> None:
         verdict = f"  aim {AIMS[kind]}/s: {met}"
     print(
         f"{what:34}{found['rate']:10.1f}{found['seconds']:9.1f}{found['MB']:9.0f}"
-        f"{found['requests']:10.1f}{verdict}",
+        f"{found['requests']:10.1f}{found['cpu']:8.1f}{verdict}",
         flush=True,
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 import hfkv as package
 from hfkv.errors import HfkvError
-from hfkv.source.snapshot import read_snapshot
+from hfkv.source.snapshot import read_snapshot, snapshot_names
 from hfkv.surveys.columns import COLUMNS
 from hfkv.surveys.formats import read_rows
 
@@ -187,6 +187,20 @@ def test_the_page_names_every_column_with_its_meaning() -> None:
     for column in COLUMNS:
         assert f"| `{column.name}` |" in page, column.name
         assert column.meaning in page, column.name
+
+
+def test_the_example_is_of_every_bundled_model() -> None:
+    listed = (ROOT / "examples" / "survey" / "bundled.txt").read_text(encoding="utf-8")
+    assert listed.split() == snapshot_names()
+
+
+@pytest.mark.oracle
+def test_the_example_is_what_a_survey_writes(hfkv: Run, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="comes with hfkv[survey]")
+    folder = ROOT / "examples" / "survey"
+    arguments = (str(folder / "bundled.txt"), "--source", "snapshot")
+    rows = _survey(hfkv, tmp_path / "out.parquet", *arguments)
+    assert rows == list(read_rows(folder / "bundled.parquet"))
 
 
 @pytest.mark.oracle
