@@ -81,7 +81,7 @@ def sentence(progress: Progress) -> str:
     if progress.left is not None:
         parts.append(f"{span(progress.left)} left")
     if progress.waiting > 1:
-        parts.append(f"the Hub's budget is spent: on in {span(progress.waiting)}")
+        parts.append(f"the Hub is left alone for {span(progress.waiting)}")
     if progress.lost:
         parts.append(f"{progress.lost} tasks lost with their workers, given to others")
     if progress.errors:

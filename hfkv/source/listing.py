@@ -57,6 +57,7 @@ def list_models(
     """
     from huggingface_hub import constants
 
+    _check_online("the Hub's list of models")
     endpoint = constants.ENDPOINT.rstrip("/")
     sent = find_token(token)
     left = limit
@@ -130,15 +131,19 @@ def _following(link: str, url: str, endpoint: str, where: str) -> str | None:
     return following
 
 
+def _check_online(where: str) -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise NetworkError("offline mode is on (HF_HUB_OFFLINE)", where=where)
+
+
 def current_commit(model: str, *, revision: str | None = None, token: str | bool | None) -> str:
     """The commit that a repository's revision stands for now, by one request.
 
     Raises:
         SourceError: it could not be asked for.
     """
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        raise NetworkError("offline mode is on (HF_HUB_OFFLINE)", where=model)
+    _check_online(model)
     with session() as net:
         return Repository(model, revision, token, net).listing().commit

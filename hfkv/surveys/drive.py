@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
-from hfkv.errors import HfkvError, SourceError
+from hfkv.errors import HfkvError, NetworkError, SourceError
 from hfkv.surveys.budget import Budget
 from hfkv.surveys.crews import Crew, LostError
 from hfkv.surveys.formats import encode
@@ -19,6 +19,8 @@ __all__ = ["Progress", "drive"]
 
 #: Times that a batch may be lost with its worker before its models are asked one by one.
 _LOSSES = 3
+#: Times in a row that a whole batch may find no Hub, and the longest pause before the next try.
+_OUTAGES, _PAUSE = 6, 60.0
 #: Seconds between two looks at what has changed.
 _LOOK = 0.2
 
@@ -81,7 +83,7 @@ def drive(
     """Each batch's number and the bodies of its rows, as they are done.
 
     Raises:
-        HfkvError: a worker is not one that can be used, or all are gone.
+        HfkvError: a worker is not one that can be used, all are gone, or the Hub is.
     """
     left = iter(batches)
     ready: list[_Piece] = []
@@ -90,6 +92,7 @@ def drive(
     parts: dict[int, dict[int, bytes | None]] = {}
     budget = progress.budget
     ended = False
+    outages, resume = 0, 0.0
     try:
         while True:
             progress.waiting = 0.0
@@ -102,7 +105,10 @@ def drive(
                     number, items = following
                     parts[number] = {0: None}
                     ready.append(_Piece(number, 0, items))
-                if setting.kind == "hub" and (pause := budget.wait(len(ready[-1].items))):
+                pause = max(0.0, resume - time.monotonic())
+                if setting.kind == "hub":
+                    pause = max(pause, budget.wait(len(ready[-1].items)))
+                if pause:
                     progress.waiting = pause
                     break
                 piece = ready.pop()
@@ -127,10 +133,20 @@ def drive(
                     piece.losses += 1
                     ready += _again(piece, parts[piece.number], setting, progress)
                 else:
+                    budget.learn(result.models, result.budget)
+                    failed_all = sum(result.errors.values()) == result.models
+                    if failed_all and result.errors.get("NetworkError", 0) > 1:
+                        # Not these models but the Hub: their rows would say nothing of them.
+                        outages += 1
+                        if outages > _OUTAGES:
+                            raise _no_hub(setting)
+                        resume = time.monotonic() + min(_PAUSE, 2.0**outages)
+                        ready.append(piece)
+                        continue
+                    outages = 0
                     progress.done += result.models
                     progress.kept += result.kept
                     progress.errors.update(result.errors)
-                    budget.learn(result.models, result.budget)
                     parts[piece.number][piece.place] = result.body
                 bodies = parts[piece.number]
                 if None not in bodies.values():
@@ -140,6 +156,14 @@ def drive(
     finally:
         for future in out:
             future.cancel()
+
+
+def _no_hub(setting: Setting) -> NetworkError:
+    return NetworkError(
+        f"the Hub at {setting.endpoint} cannot be reached",
+        where="survey",
+        hint="what was answered is kept: the same command goes on",
+    )
 
 
 def _again(

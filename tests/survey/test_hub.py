@@ -206,3 +206,60 @@ def test_no_token_is_written_or_sent_to_workers_by_argument(
     assert written
     for text in (said.encode(), err.encode(), *(path.read_bytes() for path in written)):
         assert hub.token.encode() not in text
+
+
+def test_an_outage_is_waited_for_and_no_row(
+    hfkv: Run, hub: Hub, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfkv.surveys.drive._PAUSE", 0.01)
+    out = tmp_path / "out.jsonl"
+    command = ("survey", str(listed), "-o", str(out), "--workers", "1", "-q")
+    answered = 0
+
+    def hook(handler: Any) -> bool:
+        nonlocal answered
+        answered += 1
+        if answered < 120:
+            return False
+        handler.answer(503)
+        return True
+
+    hub.hook = hook
+    code, _, err = hfkv(*command)
+    assert code == 1
+    assert "cannot be reached" in err
+    assert "goes on" in err
+    hub.hook = None
+    assert hfkv(*command)[0] == 0
+    rows = rows_of(out)
+    assert len(rows) == COUNT + 3
+
+
+def test_an_update_that_is_ended_goes_on(
+    hfkv: Run, hub: Hub, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfkv.surveys.run.BATCH", {"hub": 8, "cards": 8, "configs": 8})
+    out = tmp_path / "out.jsonl"
+    command = ("survey", str(listed), "-o", str(out), "--workers", "1", "-q")
+    assert hfkv(*command)[0] == 0
+    before = rows_of(out)
+    hub.repos[name(40)] = repo(40, moved=True)
+    from hfkv.surveys.output import Output
+
+    real = Output.part
+
+    def part(self: Output, number: int, bodies: list[bytes]) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+        real(self, number, bodies)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "part", part)
+        code, _, err = hfkv(*command, "--update")
+    assert code == 130
+    assert "the same command goes on" in err
+    assert rows_of(out) == before  # until all is there, the table is what it was
+    assert hfkv(*command)[0] == 0
+    rows = {row["model"]: row for row in rows_of(out)}
+    assert rows[name(40)]["commit"] == commit(40, True)
+    assert list(rows) == [row["model"] for row in before]

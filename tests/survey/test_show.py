@@ -107,7 +107,7 @@ def test_how_far_it_is() -> None:
     assert bar(progress) == "[##########          ] "
     said = sentence(progress)
     assert said.startswith("100 of 200 models, 5.0/s, 20 s left")
-    assert "on in 30 s" in said
+    assert "alone for 30 s" in said
     assert said.endswith("not read: GatedError 3")
     assert "left" not in sentence(Progress(total=None, done=3))
 
