@@ -245,13 +245,8 @@ def of_cards(given: str | os.PathLike[str], columns: Columns) -> Asked:
                     item[key] = str(value)
             yield item
 
-    return Asked(
-        kind="cards",
-        what=where,
-        digest=_digest(path, columns),
-        total=table_size(path),
-        begin=each,
-    )
+    digest, total = _content(path, columns)
+    return Asked(kind="cards", what=where, digest=digest, total=total, begin=each)
 
 
 def of_configs(given: str | os.PathLike[str], columns: Columns) -> Asked:
@@ -282,13 +277,8 @@ def of_configs(given: str | os.PathLike[str], columns: Columns) -> Asked:
                 item["card"] = card
             yield item
 
-    return Asked(
-        kind="configs",
-        what=where,
-        digest=_digest(path, columns),
-        total=table_size(path),
-        begin=each,
-    )
+    digest, total = _content(path, columns)
+    return Asked(kind="configs", what=where, digest=digest, total=total, begin=each)
 
 
 def _folders(path: Path) -> Iterator[dict[str, Any]]:
@@ -314,12 +304,15 @@ def _file(given: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _digest(path: Path, columns: Columns) -> str:
-    found = hashlib.sha256(repr(columns).encode())
+def _content(path: Path, columns: Columns) -> tuple[str, int]:
+    """The digest of a table, and how many rows it has."""
+    found, lines, last = hashlib.sha256(repr(columns).encode()), 0, b"\n"
     with path.open("rb") as file:
         while piece := file.read(2**20):
             found.update(piece)
-    return found.hexdigest()
+            lines, last = lines + piece.count(b"\n"), piece[-1:]
+    rows = table_size(path)
+    return found.hexdigest(), lines + (last != b"\n") if rows is None else rows
 
 
 def _value(
