@@ -25,6 +25,7 @@ LAYERS = [
     {"training"},
     {"model"},
     {"comparison"},
+    {"surveys"},
     {"live"},
     {"check"},
     {"render"},

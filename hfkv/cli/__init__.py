@@ -25,6 +25,7 @@ COMMANDS = {
     "lora": "The LoRA adapter that PEFT would make, per target module.",
     "rank": "Which LoRA ranks are worth a look against the cache, the weights, the literature.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
+    "survey": "The same figures of many models as one table; it goes on where it was ended.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
     "verify": "The KV cache, or an adapter, by hfkv and by the installed libraries.",
     "check": "What a repository says of models, held against them; a hook before each commit.",

@@ -138,6 +138,7 @@ class _Fetch:
             source="hub",
             revision=repository.revision,
             commit=listing.commit,
+            created=listing.created,
             texts=texts,
             tensors=found.tensors,
             missing=missing,

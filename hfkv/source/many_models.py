@@ -14,10 +14,11 @@ from hfkv.errors import HfkvError
 if TYPE_CHECKING:
     from hfkv.source.browser import AtOnce
     from hfkv.source.browser import Session as InTurns
+    from hfkv.source.meter import Meter
     from hfkv.source.net import Net
     from hfkv.source.workers import Workers
 
-__all__ = ["Shared", "in_background", "overlap", "session"]
+__all__ = ["Shared", "in_background", "overlap", "session", "sharing", "within"]
 
 _T = TypeVar("_T")
 _M = TypeVar("_M")
@@ -27,9 +28,23 @@ _THREADS = sys.platform != "emscripten"
 
 
 class Shared:
-    """The session of several threads, made when the first of them has something to ask."""
+    """The session of several threads, made when the first of them has something to ask.
 
-    def __init__(self, made: Net | None = None) -> None:
+    Args:
+        made: the session itself, where there is one already.
+        patience: seconds to wait, in all, because the server asked to; the limit of every call
+            unless given.
+        meter: counts what is asked.
+    """
+
+    def __init__(
+        self,
+        made: Net | None = None,
+        *,
+        patience: float | None = None,
+        meter: Meter | None = None,
+    ) -> None:
+        self._patience, self._meter = patience, meter
         self._lock = threading.Lock()
         self._session = made
         self._stopped = False
@@ -38,7 +53,7 @@ class Shared:
         """The session itself."""
         with self._lock:
             if self._session is None:
-                self._session = _new_session()
+                self._session = _new_session(self._patience, self._meter)
                 if self._stopped:
                     self._session.cancel()
             return self._session
@@ -57,14 +72,14 @@ class Shared:
             self._session.close()
 
 
-def _new_session() -> Net:
+def _new_session(patience: float | None, meter: Meter | None) -> Net:
     if not _THREADS:
         from hfkv.source.browser import Session as InTurns
 
         return InTurns()
     from hfkv.source.session import Session
 
-    return Session()
+    return Session(patience=patience, meter=meter)
 
 
 def _workers(most: int) -> Workers | AtOnce:
@@ -82,18 +97,27 @@ _SHARED: ContextVar[Shared | None] = ContextVar("hfkv_session", default=None)
 
 
 @contextmanager
-def _sharing(own: Shared | None = None) -> Iterator[None]:
+def sharing(own: Shared | None = None) -> Iterator[None]:
     """Share the session of the call around this one, else ``own`` or a new one."""
     if _SHARED.get() is not None:
         yield
         return
     made = Shared() if own is None else own
-    reset = _SHARED.set(made)
+    try:
+        with within(made):
+            yield
+    finally:
+        made.close()
+
+
+@contextmanager
+def within(shared: Shared) -> Iterator[None]:
+    """Ask over ``shared``, which stays open for others."""
+    reset = _SHARED.set(shared)
     try:
         yield
     finally:
         _SHARED.reset(reset)
-        made.close()
 
 
 @contextmanager
@@ -128,7 +152,7 @@ def overlap(read: Callable[[_M], _T], models: Sequence[_M]) -> list[_T | HfkvErr
     # Imported where it is needed: most answers come from one model, often without a network.
     from hfkv.source import limits
 
-    with _sharing():
+    with sharing():
         workers = _workers(limits.LIMITS.models)
         try:
             jobs = [workers.submit(one, model) for model in models]
@@ -156,7 +180,7 @@ async def in_background(read: Callable[[], _R]) -> _R:
     own = Shared()
 
     def job() -> _R:
-        with _sharing(own):
+        with sharing(own):
             return read()
 
     worker = Workers(1)
@@ -169,5 +193,5 @@ async def in_background(read: Callable[[], _R]) -> _R:
 
 async def in_turns(read: Callable[[], _R], net: InTurns) -> _R:
     """``read()`` over the network of a page, which is all that it waits for."""
-    with _sharing(Shared(net)):
+    with sharing(Shared(net)):
         return await net.complete(read)

@@ -33,11 +33,13 @@ _MORE_RANGES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A repository at one commit: its canonical id, the commit, the names of all files."""
+    """A repository at one commit: its canonical id, the commit, the names of all files; and when
+    the repository was made, where the Hub says."""
 
     id: str
     commit: str
     names: frozenset[str]
+    created: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,13 @@ class Repository:
         if len(siblings) >= _PAGE:
             names |= self._tree(commit)
         known = name if isinstance(name, str) and is_id(name) else self.model
-        return Listing(id=known, commit=commit, names=frozenset(names))
+        created = value.get("createdAt")
+        return Listing(
+            id=known,
+            commit=commit,
+            names=frozenset(names),
+            created=printable(created, 40) if isinstance(created, str) else None,
+        )
 
     def _tree(self, commit: str) -> set[str]:
         """The names of all files by the paged list, which is complete however many there are."""

@@ -18,6 +18,7 @@ from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.connections import Connections, FaultError, RefusedError, Request
+from hfkv.source.meter import Meter, kind_of
 from hfkv.source.net import Answer
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.progress import say
@@ -34,9 +35,16 @@ _TRY_AGAIN = (408, 500, 502, 503, 504)
 
 
 class Session:
-    """Connections and threads of one call, shared by all models that it reads."""
+    """Connections and threads of one call, shared by all models that it reads.
 
-    def __init__(self) -> None:
+    Args:
+        patience: seconds to wait, in all, because the server asked to; that of the limits unless
+            given.
+        meter: told of every answer.
+    """
+
+    def __init__(self, *, patience: float | None = None, meter: Meter | None = None) -> None:
+        self._patience, self._meter = patience, meter
         self._lock = threading.Lock()
         self._connections = Connections()
         self._workers = Workers(_most_connections())
@@ -132,6 +140,8 @@ class Session:
             if at_home and asked.token is not None:
                 headers["Authorization"] = f"Bearer {asked.token}"
             status, said, body = self._connections.exchange(origin, url, headers, asked, until)
+            if self._meter is not None and at_home:
+                self._meter.note(url, said)
             if at_home:
                 commit = commit or said.get("X-Repo-Commit")
                 linked.update({name: said[name] for name in _LINKED if name in said})
@@ -161,7 +171,7 @@ class Session:
 
     def _hold(self, url: str, seconds: float, where: str, *, strict: bool = True) -> None:
         """Ask nothing of this kind for ``seconds``; with ``strict``, an error beyond patience."""
-        patience = limits.LIMITS.patience
+        patience = limits.LIMITS.patience if self._patience is None else self._patience
         now = time.monotonic()
         gate = _gate(url)
         with self._lock:
@@ -208,8 +218,7 @@ class Session:
 
 
 def _gate(url: str) -> tuple[Origin, str]:
-    # The Hub counts its API and its files apart.
-    return origin_of(url), "api" if urlsplit(url).path.startswith("/api/") else "files"
+    return origin_of(url), kind_of(url)
 
 
 def _most_connections() -> int:
