@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from hfkv.pretraining import Pretraining
     from hfkv.render.chart import plot
     from hfkv.render.frame import to_frame
+    from hfkv.surveys.api import survey
 
 __version__ = "0.1.0"
 
@@ -77,6 +78,7 @@ _HOMES = {
     "load_many": "hfkv.model",
     "plot": "hfkv.render.chart",
     "ranks": "hfkv.comparison.rank",
+    "survey": "hfkv.surveys.api",
     "to_frame": "hfkv.render.frame",
 }
 
@@ -120,6 +122,7 @@ __all__ = [
     "load_many",
     "plot",
     "ranks",
+    "survey",
     "to_frame",
 ]
 

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
+from hfkv.versions import tables
+
 __all__ = ["SCHEMA_VERSION", "attributes", "json_number", "json_value", "versioned"]
 
 #: Of the JSON of every command. It goes up when a field is removed or comes to mean something else;
@@ -15,12 +17,13 @@ SCHEMA_VERSION = 1
 
 
 def versioned(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON object of a command with the version of its schema before all else.
+    """The JSON object of a command with the version of its schema before all else, and those of
+    the libraries that figures are of, where it has no ``versions`` of its own.
 
-    >>> versioned({"bytes": 1})
-    {'schema_version': 1, 'bytes': 1}
+    >>> list(versioned({"bytes": 1}))
+    ['schema_version', 'versions', 'bytes']
     """
-    return {"schema_version": SCHEMA_VERSION, **value}
+    return {"schema_version": SCHEMA_VERSION, "versions": dict(tables()), **value}
 
 
 def attributes(item: object, names: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from hfkv.cache import ROWS
 from hfkv.cache.catalogue import architectures
 from hfkv.json_value import SCHEMA_VERSION
+from hfkv.versions import first_release, release, releases, tables
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -52,6 +53,7 @@ def test_the_formats_agree(hfkv: Run) -> None:
     values = json.loads(out)
     modules = [value.pop("lora") for value in values]
     assert {value.pop("schema_version") for value in values} == {SCHEMA_VERSION}
+    assert all(value.pop("versions") == tables() for value in values)
     assert set(modules) == {"exact", "documented", "inferred"}
     assert values == [item.to_json() for item in architectures()]
     names = [value["model_type"] for value in values]
@@ -69,3 +71,33 @@ def test_one_basis_alone(hfkv: Run) -> None:
     values = json.loads(hfkv("architectures", "--basis", "documented", "--json")[1])
     assert {value["basis"] for value in values} <= {"documented"}
     assert hfkv("architectures", "--basis", "guessed")[0] == 2
+
+
+def test_those_that_a_release_did_not_have(hfkv: Run) -> None:
+    every = {item.model_type: item for item in architectures()}
+    for asked in ("5.20.0", "5.20", "v5.20"):
+        code, out, err = hfkv("architectures", "--since", asked, "-q")
+        assert (code, err) == (0, "")
+        found = out.split()
+        assert found
+        assert found == [
+            name
+            for name, item in every.items()
+            if item.since is not None and release(item.since) > release("5.20.0")
+        ]
+    assert {name for name in every if first_release(name) == "5.23.0"} <= set(found)
+    assert "llama" not in found
+    # Only what has code of its own can have come to transformers after the release of the tables.
+    for name in hfkv("architectures", "--since", tables()["transformers"], "-q")[1].split():
+        assert every[name].basis == "documented"
+    oldest = hfkv("architectures", "--since", releases()[0], "-q")[1].split()
+    assert set(found) < set(oldest)
+    assert oldest == [name for name, item in every.items() if item.since]
+
+
+def test_a_release_that_was_not_read_is_refused(hfkv: Run) -> None:
+    for asked in ("5.20.1", "4.40.0", "6.0", "newest"):
+        code, out, err = hfkv("architectures", "--since", asked)
+        assert (code, out) == (2, "")
+        assert "were not recorded" in err
+        assert "5.20.0" in err

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 LAYERS = [
     {"errors"},
     {"reading"},
+    {"versions"},
     {"boxes", "dtypes", "ggml", "json_value", "lines", "units"},
     {"shown"},
     {"tensors"},
@@ -24,6 +25,7 @@ LAYERS = [
     {"training"},
     {"model"},
     {"comparison"},
+    {"surveys"},
     {"live"},
     {"check"},
     {"render"},

@@ -19,8 +19,8 @@ def test_a_notebook_gives_what_it_shows(path: Path, offline: None) -> None:
     assert any(cell.printed for cell in done)
 
 
-def test_there_are_three() -> None:
-    names = ["choosing_a_rank", "continual_learning", "sizing_a_server"]
+def test_there_are_four() -> None:
+    names = ["choosing_a_rank", "continual_learning", "sizing_a_server", "surveying_models"]
     assert [path.stem for path in EXAMPLES] == names
 
 

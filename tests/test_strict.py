@@ -47,7 +47,7 @@ def test_of_several_models_the_good_ones_stay(hfkv: Run, offline: None, tmp_path
     assert code == 1
     assert good["model"] == LLAMA
     assert good["kv_cache"]["basis"] == "exact"
-    assert set(failed) == {"schema_version", "model", "error"}
+    assert set(failed) == {"schema_version", "versions", "model", "error"}
     assert "kv_cache: its basis is documented" in failed["error"]["message"]
     assert "its basis is documented" in err
     code, out, _ = hfkv(*asked, "-q")

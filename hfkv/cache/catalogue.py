@@ -10,6 +10,7 @@ from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Config
 from hfkv.json_value import attributes
+from hfkv.versions import since
 
 __all__ = ["Architecture", "architectures"]
 
@@ -24,16 +25,19 @@ class Architecture:
             only a file can say.
         basis: ``exact`` or ``documented``.
         source: the class that the row is compared with, or where its rule is published.
+        since: the release of transformers that brought the type; None where the oldest that was
+            read (:func:`hfkv.versions.releases`) has it already, or none does.
     """
 
     model_type: str
     kinds: tuple[str, ...]
     basis: str
     source: str
+    since: str | None
 
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
-        return attributes(self, "model_type kinds basis source")
+        return attributes(self, "model_type kinds basis source since")
 
 
 def architectures() -> tuple[Architecture, ...]:
@@ -49,6 +53,7 @@ def architectures() -> tuple[Architecture, ...]:
             kinds=row.kinds or _default_kinds(model_type),
             basis=row.basis,
             source=row.source or _class(model_type),
+            since=since(model_type),
         )
         for model_type, row in sorted(ROWS.items())
     )

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from hfkv.cache.conventions import CacheTensor, Layer
-from hfkv.cache.registry import FAMILIES
+from hfkv.cache.registry import ADOPTED, FAMILIES
 from hfkv.dtypes import BITS, torch_name
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Read
 from hfkv.lines import wrapped
 from hfkv.reading import printable
+from hfkv.versions import said
 
 __all__ = ["explain", "ranges", "row_place"]
 
@@ -106,7 +107,7 @@ def explain(
         lines += wrapped(dtype)
     for row in rows:
         lines += wrapped(_rule(*row))
-    return lines
+    return lines + wrapped(f"versions: {said('hfkv', 'transformers')}")
 
 
 def _symbols(layers: Sequence[Layer]) -> list[str]:
@@ -129,6 +130,8 @@ def row_place(model_type: str) -> str:
     >>> row_place("llama").split(":")[0]
     'hfkv/cache/rows/full_attention.py'
     """
+    if model_type in ADOPTED:
+        return f"hfkv/data/adopted.json, as {ADOPTED[model_type]['like']}"
     family = FAMILIES.get(model_type)
     if family is None:
         return ""

@@ -9,7 +9,7 @@ from what.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hfkv.cache.kinds import Full, Kind, Latent
@@ -19,6 +19,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
 from hfkv.tensors import TensorTable
+from hfkv.versions import unknown
 
 __all__ = ["infer"]
 
@@ -59,7 +60,11 @@ def infer(config: Config, tensors: TensorTable, *, where: str) -> Plan:
     Raises:
         UnsupportedError: it leaves a doubt; the message says which.
     """
-    nothing_else(config, known=("kv_lora_rank",))
+    for part in _parts(config):
+        nothing_else(part, known=("kv_lora_rank",))
+    if config.peek("new_decoder_architecture"):
+        # Falcon's, and of what was made after it: keys and values are kept for every query head.
+        raise _doubt(where, "its heads may be repeated (new_decoder_architecture)")
     stack = _stack(tensors, where)
     layers = frozenset().union(*(item.layers for item in stack))
     count = _count(config, layers, where)
@@ -87,12 +92,22 @@ def infer(config: Config, tensors: TensorTable, *, where: str) -> Plan:
         )
     else:
         raise _doubt(where, "no one pair of key and value projections in its attention layers")
+    known = unknown(config.model_type, config.peek("transformers_version"))
     note = (
-        f"hfkv has no rule for this architecture: read off the checkpoint, where each of {count} "
-        f"layers has {seen}; a class that keeps less (a window, shared layers) or more (repeated "
-        "heads) is not seen in shapes"
+        f"hfkv has no rule for this architecture ({known}): read off the checkpoint, where "
+        f"each of {count} layers has {seen}; a class that keeps less (a window, shared layers) or "
+        "more (repeated heads) is not seen in shapes"
     )
     return Plan(kinds=[kind] * count, notes=(note,))
+
+
+def _parts(config: Config) -> Iterator[Config]:
+    """The config and those inside it that may be the decoder's: a window may stand there."""
+    yield config
+    for key in config.keys:
+        value = config.peek(key)
+        if isinstance(value, Mapping) and key.endswith("config") and not _ASIDE.search(key):
+            yield Config(value, where=f"{config.where}: {key}", model_type="")
 
 
 def _stack(tensors: TensorTable, where: str) -> list[_Projection]:

@@ -3,7 +3,8 @@
 Every ``exact`` row is compared with the cache that the pinned transformers really fills
 (``tests/census``). A row for an architecture that transformers has no class for is ``documented``
 and names its source. The rows stand in ``hfkv/cache/rows``, a file per family, of which one model
-imports only its own: ``python -m hfkv.generate cache_rows`` writes which type is in which.
+imports only its own: ``python -m hfkv.generate cache_rows`` writes which type is in which. A type
+that :data:`ADOPTED` names has the row of another, which its own class was found to follow.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Delegated, Row
@@ -19,29 +21,37 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
 from hfkv.reading import printable
+from hfkv.versions import unknown
 
-__all__ = ["FAMILIES", "ROWS", "Row", "plan", "row_of"]
+__all__ = ["ADOPTED", "FAMILIES", "ROWS", "Row", "plan", "row_of"]
 
 #: The file of ``hfkv/cache/rows`` that has a type's row.
 FAMILIES: Mapping[str, str] = read_json("cache_rows.json")
+
+
+#: Types whose plan was found and proved by the generator (``python -m hfkv.generate adopt``): to
+#: ``like``, the type whose plan it is, and what proved it.
+ADOPTED: Mapping[str, Mapping[str, Any]] = read_json("adopted.json")
 
 
 class _Rows(Mapping[str, Row]):
     """All rows; a family is imported when one of its rows is asked for."""
 
     def __getitem__(self, model_type: str) -> Row:
+        if model_type in ADOPTED:
+            return self[ADOPTED[model_type]["like"]]
         family = import_module(f"hfkv.cache.rows.{FAMILIES[model_type]}")
         row: Row = family.ROWS[model_type]
         return row
 
     def __contains__(self, model_type: object) -> bool:
-        return model_type in FAMILIES
+        return model_type in FAMILIES or model_type in ADOPTED
 
     def __iter__(self) -> Iterator[str]:
-        return iter(FAMILIES)
+        return iter(sorted({*FAMILIES, *ADOPTED}) if ADOPTED else FAMILIES)
 
     def __len__(self) -> int:
-        return len(FAMILIES)
+        return len({*FAMILIES, *ADOPTED})
 
 
 ROWS: Mapping[str, Row] = _Rows()
@@ -55,11 +65,17 @@ def row_of(config: Config) -> Row:
     """
     row = ROWS.get(config.model_type)
     if row is None:
-        known = "" if config.cls is None else f" (a type of transformers {pinned_version()})"
+        known = (
+            unknown(config.model_type, config.peek("transformers_version"))
+            if config.cls is None
+            else f"a type of transformers {pinned_version()}"
+        )
         raise UnsupportedError(
-            f"the KV cache of model_type '{printable(config.model_type)}'{known} is not known here",
+            f"the KV cache of model_type '{printable(config.model_type)}' is not known here "
+            f"({known})",
             where=config.where,
-            hint="hfkv kv --basis live asks the installed transformers",
+            hint="hfkv kv --basis live asks the installed transformers"
+            + ("" if config.cls else "; from a safetensors header it may be inferred"),
         )
     return row
 

@@ -13,7 +13,6 @@ from importlib import import_module
 
 import click
 
-from hfkv import __version__
 from hfkv.errors import AddressError, HfkvError, InputError, TargetError
 from hfkv.reading import printable
 
@@ -26,6 +25,7 @@ COMMANDS = {
     "lora": "The LoRA adapter that PEFT would make, per target module.",
     "rank": "Which LoRA ranks are worth a look against the cache, the weights, the literature.",
     "tokens": "How many tokens a model saw in pretraining, with the sentence that says so.",
+    "survey": "The same figures of many models as one table; it goes on where it was ended.",
     "plot": "The two charts of the question, as PNG, SVG or PDF.",
     "verify": "The KV cache, or an adapter, by hfkv and by the installed libraries.",
     "check": "What a repository says of models, held against them; a hook before each commit.",
@@ -76,6 +76,14 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from hfkv.versions import said, tables
+
+        click.echo(f"{tables()['hfkv']} (figures of {said('transformers', 'peft')})")
+        context.exit()
+
+
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -83,7 +91,15 @@ class _LazyGroup(click.Group):
     "path of a config.json or a GGUF file; ORG/NAME@REV is a revision of it, ORG/NAME:Q4_K_M one "
     "of a repository's GGUF files.",
 )
-@click.version_option(__version__, "-v", "--version", message="%(version)s")
+@click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version, and of which libraries' versions the figures are, and exit.",
+)
 def cli() -> None:
     """What a token leaves behind, for any model on the Hugging Face Hub.
 

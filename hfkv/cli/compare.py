@@ -20,7 +20,7 @@ from hfkv.cli.options import (
     tokens_option,
     with_pretraining,
 )
-from hfkv.cli.output import emit, say, unheard, waiting
+from hfkv.cli.output import emit, say, say_beside, unheard, waiting
 from hfkv.cli.strict import doubt, refusal, strict_option
 from hfkv.errors import HfkvError
 from hfkv.reading import printable
@@ -109,6 +109,7 @@ def compare(
         found = ordered([item for _, item in results if isinstance(item, Comparison)], sort)
         failed = [(name, item) for name, item in results if isinstance(item, HfkvError)]
         results = [*((item.model.model, item) for item in found), *failed]
+    say_beside(item.model for _, item in results if isinstance(item, Comparison))
     shown = [beside[id(item)] for _, item in results if id(item) in beside]
 
     def tables() -> list[Sheet]:

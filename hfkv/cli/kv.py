@@ -24,7 +24,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import emit, read_model, unheard
+from hfkv.cli.output import emit, read_model, say_beside, unheard
 from hfkv.cli.strict import require_exact, strict_option
 
 
@@ -137,6 +137,7 @@ def kv(
     else:
         arguments["crosscheck"] = crosscheck
         figure = loaded.kv_cache(tokens=tokens, **arguments)
+        say_beside([loaded], peft=False)
     fits: int | None = None
     if budget is not None:
         fits = figure.curve.fit(budget.bytes)

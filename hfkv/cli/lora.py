@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
-from hfkv.cli.output import emit, read_model, unheard, waiting, warn
+from hfkv.cli.output import emit, read_model, say_beside, unheard, waiting, warn
 from hfkv.cli.strict import require_exact, strict_option
 from hfkv.cli.train_options import asked, train_options
 from hfkv.errors import ConfigError, NotFoundError, UnsupportedError
@@ -115,6 +115,8 @@ def lora(
         figure = _count(loaded, chosen, lora_dtype, basis, output)
     if strict:
         require_exact(figure)
+    if basis != "live":
+        say_beside([loaded])
     if snippet:
         click.echo(figure.snippet())
         warn([*_unheard(ctx, "--snippet", _BESIDE_SNIPPET), *figure.warnings])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hfkv.model import Model
     from hfkv.render.tidy import Tidy
 
-__all__ = ["emit", "print_json", "read_model", "say", "waiting", "warn"]
+__all__ = ["emit", "print_json", "read_model", "say", "say_beside", "waiting", "warn"]
 
 #: Seconds until a log hears of a slow network, and between its lines.
 _FIRST_LINE, _EACH_LINE = 3.0, 5.0
@@ -96,6 +96,15 @@ def unheard(
     found += ["--method"] if method and output not in (Format.human, Format.json) else []
     found += ["--cartridge"] if cartridge and (bare or output is Format.agent) else []
     return [f"{name} changes nothing in the format {output.value}" for name in found]
+
+
+def say_beside(models: Iterable[Model], *, peft: bool = True) -> None:
+    """Say on stderr where other releases are installed here than those that the figures of
+    these models are of, and differ by more than :data:`hfkv.versions` holds for alike."""
+    from hfkv.versions import beside
+
+    for note in beside([model.model_type for model in models], peft=peft):
+        say("Note", note)
 
 
 def say(what: str, message: str) -> None:

@@ -17,7 +17,7 @@ from hfkv.cli.options import (
     source_options,
     tokens_option,
 )
-from hfkv.cli.output import print_json, waiting
+from hfkv.cli.output import print_json, say_beside, waiting
 from hfkv.cli.rank_options import rule_options
 from hfkv.render.formats import Format
 
@@ -135,6 +135,7 @@ def plot(
         asked.update(engine=engine, kv_dtype="auto")
     with refusing() if engine is not None else nullcontext():
         chart = chart_of(read, over=over, r=rank, **asked)
+    say_beside(read)
     if output_format == "json":
         print_json(chart.to_json())
         return 0

@@ -14,7 +14,7 @@ from hfkv.cli.options import (
     targets_option,
     tokens_option,
 )
-from hfkv.cli.output import emit, read_model, unheard
+from hfkv.cli.output import emit, read_model, say_beside, unheard
 from hfkv.cli.rank_options import rule_options
 
 
@@ -54,6 +54,7 @@ def rank(
     output = chosen_format()
     loaded = read_model(model, output, revision=revision, source=source, token=token)
     found = ranks(loaded, **asked)
+    say_beside([loaded])
     value = with_origin(loaded, found.to_json())
     if explain:
         value["explain"] = render.explain(found)

@@ -37,7 +37,7 @@ class Facts:
     """Everything hfkv knows of one model at one commit.
 
     Attributes:
-        model, source, revision, commit: as in :class:`hfkv.source.files.Files`.
+        model, source, revision, commit, created: as in :class:`hfkv.source.files.Files`.
         config: the parsed ``config.json``, untouched; of a GGUF file without one, what its keys
             come to; None where there is none.
         derived: how the config was made, where it is not the repository's own; figures from it
@@ -58,6 +58,7 @@ class Facts:
     source: SourceName
     revision: str | None = None
     commit: str | None = None
+    created: str | None = None
     config: Mapping[str, Any] | None = None
     derived: str = ""
     tensors: TensorTable | None = None
@@ -113,6 +114,7 @@ def read(files: Files) -> Facts:
         source=files.source,
         revision=files.revision,
         commit=files.commit,
+        created=files.created,
         config=config,
         derived=derived,
         tensors=tensors,

@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import takewhile
 
 NAMES = (
+    "adopt",
     "base_dimensions",
     "cache_rows",
     "config_classes",
@@ -17,6 +18,7 @@ NAMES = (
     "peft_methods",
     "plans",
     "reader",
+    "releases",
     "snapshots",
     "statements",
 )
@@ -25,13 +27,22 @@ NAMES = (
 def main() -> None:
     """Run the generators named on the command line; those that take types read them there."""
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
-    takers = (["base_dimensions"], ["module_tables"], ["plans"], ["statements"])
+    takers = (
+        ["adopt"],
+        ["base_dimensions"],
+        ["module_tables"],
+        ["plans"],
+        ["releases"],
+        ["statements"],
+    )
     if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
+            "       python -m hfkv.generate adopt --help\n"
             "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
-            "       python -m hfkv.generate base_dimensions FOLDER"
+            "       python -m hfkv.generate base_dimensions FOLDER\n"
+            "       python -m hfkv.generate releases FOLDER"
         )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()

@@ -24,7 +24,7 @@ from hfkv.modules.class_plan import reader, size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.table import own_config as own_of
 
-__all__ = ["Sample", "plain", "sample", "without_values"]
+__all__ = ["Sample", "plain", "sample", "timed", "without_values"]
 
 #: Patterns of parameters to the sizes that were found for them.
 Formulas = dict[str, set[tuple[Any, ...]]]
@@ -101,7 +101,7 @@ def _stop(*_: object) -> None:
     raise _EndlessError
 
 
-def _timed(call: Any) -> Any:
+def timed(call: Any) -> Any:
     """What ``call()`` gives, or None where it fails or does not end."""
     before = signal.signal(signal.SIGVTALRM, _stop)
     # Of the process's own time: what a busy machine takes must not decide.
@@ -123,7 +123,7 @@ def plain(space: Space, values: Mapping[str, Any]) -> Any:
         with watched(space):
             return build_for(config_of(raw), space.name)
 
-    return _timed(make)
+    return timed(make)
 
 
 def sample(space: Space, values: dict[str, Any], *, known: Formulas | None = None) -> Sample | None:
@@ -151,7 +151,7 @@ def sample(space: Space, values: dict[str, Any], *, known: Formulas | None = Non
     found = Sample(values=values, config=config, read=reader(config, defaults=space.defaults))
     found.filled = _filled_in(space, model.config, found)
     known = {} if known is None else known
-    _look(found, model, None if _explained(model, found.read, known) else _timed(symbolically))
+    _look(found, model, None if _explained(model, found.read, known) else timed(symbolically))
     for pattern, indices in found.sizes.items():
         for _, texts in indices.values():
             known.setdefault(pattern, set()).update([texts] if texts and _is_general(texts) else [])

@@ -33,7 +33,7 @@ _GENERAL = frozenset(
     " quantization_config name_or_path id2label label2id num_labels problem_type"
     " output_attentions output_hidden_states return_dict use_return_dict gradient_checkpointing"
     " base_model_tp_plan base_model_pp_plan base_model_ep_plan ignore_keys_at_rope_validation"
-    " use_cache attn_implementation experts_implementation is_composition".split()
+    " use_cache attn_implementation experts_implementation is_composition auto_map".split()
 )
 _MODELS = "transformers.models."
 #: Code that reads keys in bulk, and takes no layer from them.

@@ -211,7 +211,7 @@ class Proof:
         good: those that bear it out.
         reason: what is wrong with the first of them, or "".
         built: how many models were built.
-        proved: groups of like trees, by their tests, to the leaves that were borne out.
+        proved: groups of like trees, by their shape, to the leaves that were borne out.
     """
 
     def __init__(self, space: Space, plan: ClassPlan, memory: Memory) -> None:
@@ -294,7 +294,7 @@ def _aim(
     groups: dict[str, tuple[Any, set[str], set[str]]] = {}
     for tree, pattern in _trees(content):
         if isinstance(tree, Mapping):
-            key = json.dumps(list(_tests(tree)))
+            key = _shape_of(tree)
             _, patterns, words = groups.setdefault(key, (tree, set(), set()))
             patterns.add(pattern)
             # What depends on an index is to be seen with more and with fewer of them.
@@ -308,7 +308,7 @@ def _aim(
     others: list[View] = []
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
-        tests = json.loads(key)
+        tests = list(_tests(tree))
         hits = proof.proved.setdefault(key, Counter())
 
         for view in aimed:
@@ -426,6 +426,17 @@ def _tests(tree: Any) -> Iterator[list[Any]]:
         yield from _tests(tree["else"])
 
 
+def _shape_of(tree: Any) -> str:
+    """A tree's tests and where they stand in it, whatever its leaves are."""
+
+    def shape(tree: Any) -> Any:
+        if not isinstance(tree, Mapping):
+            return None
+        return [tree["if"], shape(tree["then"]), shape(tree["else"])]
+
+    return json.dumps(shape(tree))
+
+
 def _paths(tree: Any, before: str = "") -> Iterator[str]:
     if isinstance(tree, Mapping):
         yield from _paths(tree["then"], before + "t")
@@ -457,7 +468,7 @@ def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
     def done(tree: Any) -> Any:
         if not isinstance(tree, Mapping):
             return tree
-        return mark(tree, proof.proved[json.dumps(list(_tests(tree)))])
+        return mark(tree, proof.proved[_shape_of(tree)])
 
     return {
         **content,

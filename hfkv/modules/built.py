@@ -28,6 +28,9 @@ CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 UNCLEAR = {
     "router": "a linear layer or a plain parameter",
     "vocabulary": "a linear layer or an embedding",
+    "lookup": "a linear layer or an embedding",
+    "fused": "one linear layer or several that the file has as one",
+    "shared": "of one layer, or shared by several that each get an adapter,",
     "head": "a linear layer or of a class of its own",
 }
 

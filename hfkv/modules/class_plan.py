@@ -426,10 +426,9 @@ def _check(plan: ClassPlan, config: Config) -> None:
         level = _level(config, outer)
         if level is None:
             continue
-        if not any(name in level.raw for name in level.names(key)):
-            flat = () if level.cls is None else level.cls.flat.get(key, ())
-            if "absent" not in proved["kinds"] or any(name in level.raw for name in flat):
-                raise _unproved(plan, config, path, None)
+        absent = not any(name in level.raw for name in level.names(key))
+        if absent and "absent" not in proved["kinds"] and not _is_flat(level, key):
+            raise _unproved(plan, config, path, None)
         for name in level.names(key):
             if name not in level.raw:
                 continue
@@ -455,10 +454,16 @@ def _is_any_number(plan: ClassPlan, path: str, kind: str) -> bool:
 
 def _level(config: Config, path: str) -> Config | None:
     for key in filter(None, path.split(".")):
-        if not isinstance(config.raw.get(key), Mapping):
+        if not isinstance(config.raw.get(key), Mapping) and not _is_flat(config, key):
             return None
         config = config.nested(key)
     return config
+
+
+def _is_flat(config: Config, key: str) -> bool:
+    """Whether the class takes a nested config's keys from the top, as older files have them."""
+    flat = () if config.cls is None else config.cls.flat.get(key, ())
+    return config.raw.get(key) is None and any(name in config.raw for name in flat)
 
 
 def _unproved(plan: ClassPlan, config: Config, path: str, value: Any) -> UnsupportedError:

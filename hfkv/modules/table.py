@@ -11,6 +11,7 @@ from hfkv.data import read_json
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import printable
+from hfkv.versions import unknown
 
 __all__ = [
     "ModuleRow",
@@ -153,8 +154,10 @@ def table_of(config: Config) -> Table:
     # The type is looked up among the known ones first: it is not a path to read from.
     known = _classes(config.model_type) if config.cls is not None else None
     if not known:
+        written_by = config.raw.get("transformers_version")
         raise UnsupportedError(
-            f"the modules of model_type '{printable(config.model_type)}' are not known here",
+            f"the modules of model_type '{printable(config.model_type)}' are not known here"
+            + (f" ({unknown(config.model_type, written_by)})" if config.cls is None else ""),
             where=config.where,
         )
     names = config.raw.get("architectures")

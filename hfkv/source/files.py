@@ -43,6 +43,7 @@ class Files:
         source: where the files came from.
         revision: what was asked for (a branch, tag, ref or commit); None for a directory.
         commit: the full commit hash it resolved to; None where there is none.
+        created: when the repository was made, ISO 8601; None where nobody says.
         texts: file name to raw content: ``config.json``, ``README.md``, and the small side files
             that figures need (``generation_config.json``, ``quantize_config.json``,
             ``hf_quant_config.json``, ``adapter_config.json``).
@@ -58,6 +59,7 @@ class Files:
     source: SourceName
     revision: str | None = None
     commit: str | None = None
+    created: str | None = None
     texts: Mapping[str, bytes] = field(default_factory=dict)
     tensors: TensorTable | None = None
     statement: Mapping[str, Any] | None = None

@@ -22,9 +22,9 @@ from hfkv.source.files import SIDE_FILES, Files, is_commit
 from hfkv.source.hub_errors import MissingFileError
 from hfkv.source.many_models import session
 from hfkv.source.model_name import split_rendering
+from hfkv.source.net import Answer, Net
 from hfkv.source.progress import say
 from hfkv.source.repository import Header, Listing, Repository, Text
-from hfkv.source.session import Answer, Session
 from hfkv.tensors import TableBuilder, TensorTable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Fetch:
     def __init__(
         self,
         repository: Repository,
-        net: Session,
+        net: Net,
         listing: Listing | None,
         rendering: str | None,
     ) -> None:
@@ -138,6 +138,7 @@ class _Fetch:
             source="hub",
             revision=repository.revision,
             commit=listing.commit,
+            created=listing.created,
             texts=texts,
             tensors=found.tensors,
             missing=missing,
@@ -234,10 +235,12 @@ class _Fetch:
             head = _Once()
             self._whole = self._net.submit(self._ask_whole, head, False)
             status = head.wait(limits.LIMITS.hedge)
-        if status != 200:
+        if status not in (None, 200) or (status is None and not self._whole.done()):
             return None
         try:
             answer = self._whole.result()
+            if answer.status != 200:
+                return None
             commit = answer.commit or self._repository.listing().commit
         except HfkvError:
             return None

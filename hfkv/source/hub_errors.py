@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hfkv.errors import GatedError, NetworkError, NotFoundError
 from hfkv.reading import printable
-from hfkv.source.session import Answer
+from hfkv.source.net import Answer
 
 __all__ = ["MissingFileError", "check", "not_the_hub"]
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from hfkv.reading import printable
 from hfkv.source.hub_errors import MissingFileError
+from hfkv.source.net import Net
 from hfkv.source.repository import Header, Repository
 from hfkv.source.safetensors_quick import add_header
-from hfkv.source.session import Session
 from hfkv.tensors import TableBuilder, TensorTable
 
 __all__ = ["HubReader", "add_file"]
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 class HubReader:
     """A repository at one commit; what :class:`hfkv.source.other_formats.Reader` asks for."""
 
-    def __init__(self, repository: Repository, net: Session, commit: str) -> None:
+    def __init__(self, repository: Repository, net: Net, commit: str) -> None:
         self._repository, self._net, self._commit = repository, net, commit
 
     def safetensors(self, files: Sequence[str]) -> TensorTable:

@@ -63,6 +63,8 @@ def dump_record(
         "missing": dict(files.missing),
         "notes": list(files.notes),
     }
+    if raw and files.created is not None:
+        record["created"] = files.created
     if raw:
         record["texts"] = {name: _dump_text(content) for name, content in files.texts.items()}
     if written_by is not None:
@@ -125,12 +127,13 @@ def load_record(record: Mapping[str, Any], *, source: SourceName, where: str) ->
     missing = {
         key: text for key, text in (record.get("missing") or {}).items() if isinstance(text, str)
     }
-    statement = record.get("statement")
+    statement, created = record.get("statement"), record.get("created")
     return Files(
         model=str(record.get("model")),
         source=source,
         revision=record.get("revision"),
         commit=record.get("commit"),
+        created=created if isinstance(created, str) else None,
         texts=texts,
         tensors=None if tensors is None else load_tensors(tensors, where=where),
         statement=statement if isinstance(statement, Mapping) else None,

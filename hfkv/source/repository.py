@@ -17,9 +17,9 @@ from hfkv.source.files import is_commit
 from hfkv.source.hub_errors import MissingFileError, check, not_the_hub
 from hfkv.source.identity import find_token, user_agent
 from hfkv.source.model_name import is_id
+from hfkv.source.net import Answer, Net
 from hfkv.source.origin import origin_of
 from hfkv.source.safetensors_header import LARGEST_HEADER, header_length
-from hfkv.source.session import Answer, Session
 
 __all__ = ["Header", "Listing", "Repository", "Text"]
 
@@ -33,11 +33,13 @@ _MORE_RANGES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A repository at one commit: its canonical id, the commit, the names of all files."""
+    """A repository at one commit: its canonical id, the commit, the names of all files; and when
+    the repository was made, where the Hub says."""
 
     id: str
     commit: str
     names: frozenset[str]
+    created: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Repository:
     """
 
     def __init__(
-        self, model: str, revision: str | None, token: str | bool | None, session: Session
+        self, model: str, revision: str | None, token: str | bool | None, session: Net
     ) -> None:
         from huggingface_hub import constants
 
@@ -114,7 +116,13 @@ class Repository:
         if len(siblings) >= _PAGE:
             names |= self._tree(commit)
         known = name if isinstance(name, str) and is_id(name) else self.model
-        return Listing(id=known, commit=commit, names=frozenset(names))
+        created = value.get("createdAt")
+        return Listing(
+            id=known,
+            commit=commit,
+            names=frozenset(names),
+            created=printable(created, 40) if isinstance(created, str) else None,
+        )
 
     def _tree(self, commit: str) -> set[str]:
         """The names of all files by the paged list, which is complete however many there are."""

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -19,12 +18,14 @@ from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.connections import Connections, FaultError, RefusedError, Request
+from hfkv.source.meter import Meter, kind_of
+from hfkv.source.net import Answer
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.progress import say
 from hfkv.source.retry_after import asked_wait, spent
 from hfkv.source.workers import Workers
 
-__all__ = ["Answer", "Session"]
+__all__ = ["Session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -33,36 +34,17 @@ _LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
 _TRY_AGAIN = (408, 500, 502, 503, 504)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a server said in the end, redirects followed.
+class Session:
+    """Connections and threads of one call, shared by all models that it reads.
 
-    Attributes:
-        status: the HTTP status.
-        headers: of the last answer; names in any case.
-        body: as much as was wanted.
-        url: what gave the answer.
-        home: whether that is where the token may go.
-        commit: the first ``X-Repo-Commit`` on the way.
-        redirected: whether a redirect was followed.
-        linked: what the origin asked first said of the file that it redirected to: the headers
-            ``X-Linked-Size``, ``X-Linked-ETag`` and ``X-Xet-Hash`` that it gave.
+    Args:
+        patience: seconds to wait, in all, because the server asked to; that of the limits unless
+            given.
+        meter: told of every answer.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-    home: bool
-    commit: str | None
-    redirected: bool
-    linked: Mapping[str, str]
-
-
-class Session:
-    """Connections and threads of one call, shared by all models that it reads."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, patience: float | None = None, meter: Meter | None = None) -> None:
+        self._patience, self._meter = patience, meter
         self._lock = threading.Lock()
         self._connections = Connections()
         self._workers = Workers(_most_connections())
@@ -100,23 +82,7 @@ class Session:
         wanted: Callable[[bytearray], int] | None = None,
         on_head: Callable[[int, Mapping[str, str]], None] | None = None,
     ) -> Answer:
-        """GET, with redirects followed, faults tried again and askings to wait honoured.
-
-        Args:
-            url: an http or https address.
-            where: the model, for messages.
-            limit: bytes of body; a longer one is an error.
-            token: sent to the origin of ``url`` alone.
-            headers: further ones.
-            wanted: given the body so far, how many bytes of it are wanted; reading stops there.
-            on_head: called with the status and headers, before the body is read.
-
-        Returns:
-            The answer, also where its status is an error.
-
-        Raises:
-            NetworkError: no whole answer within the limits.
-        """
+        """As :meth:`hfkv.source.net.Net.get` has it."""
         bounds = limits.LIMITS
         until = time.monotonic() + bounds.whole
         asked = Request(dict(headers or {}), token, limit, wanted, on_head)
@@ -174,6 +140,8 @@ class Session:
             if at_home and asked.token is not None:
                 headers["Authorization"] = f"Bearer {asked.token}"
             status, said, body = self._connections.exchange(origin, url, headers, asked, until)
+            if self._meter is not None and at_home:
+                self._meter.note(url, said)
             if at_home:
                 commit = commit or said.get("X-Repo-Commit")
                 linked.update({name: said[name] for name in _LINKED if name in said})
@@ -203,7 +171,7 @@ class Session:
 
     def _hold(self, url: str, seconds: float, where: str, *, strict: bool = True) -> None:
         """Ask nothing of this kind for ``seconds``; with ``strict``, an error beyond patience."""
-        patience = limits.LIMITS.patience
+        patience = limits.LIMITS.patience if self._patience is None else self._patience
         now = time.monotonic()
         gate = _gate(url)
         with self._lock:
@@ -250,8 +218,7 @@ class Session:
 
 
 def _gate(url: str) -> tuple[Origin, str]:
-    # The Hub counts its API and its files apart.
-    return origin_of(url), "api" if urlsplit(url).path.startswith("/api/") else "files"
+    return origin_of(url), kind_of(url)
 
 
 def _most_connections() -> int:

@@ -144,6 +144,19 @@ def test_what_training_takes(hfkv: Run) -> None:
     _check(model.training(model.lora(r=2), sequence=10).to_dict(), "training")
 
 
+def test_a_survey(hfkv: Run, tmp_path: Path) -> None:
+    ids, out = tmp_path / "ids.txt", str(tmp_path / "out.jsonl")
+    ids.write_text("\n".join([*MODELS, "nobody/nothing"]))
+    command = ("survey", str(ids), "-o", out)
+    _check(_run(hfkv, *command, "--dry-run"), "survey_plan")
+    _check(_run(hfkv, *command), "survey")
+    _check(_run(hfkv, *command), "survey")
+    for by in ("model_type", "year", "size", "author"):
+        code, said, err = hfkv("survey", "show", out, "--by", by, "--json")
+        assert code == 0, err
+        _check(json.loads(said), "survey_summary")
+
+
 def test_dicts_of_python() -> None:
     model = package.load(LLAMA, source="snapshot")
     _check(model.to_dict(), "model")

@@ -118,3 +118,28 @@ def test_nothing_is_inferred_without_a_header_nor_for_types_transformers_has() -
 def test_a_file_without_any_type_can_still_be_read_off() -> None:
     nameless = {"torch_dtype": "bfloat16", "architectures": ["Nobody"]}
     assert figure(table(SEPARATE), nameless).basis == "inferred"
+
+
+def test_a_window_of_the_decoders_own_config_is_a_doubt() -> None:
+    inner = {**CONFIG, "text_config": {"sliding_window": 16, "num_hidden_layers": LAYERS}}
+    with pytest.raises(UnsupportedError, match=r"text_config.*sliding_window"):
+        figure(table(SEPARATE), inner)
+    # A tower's window is none of the cache's.
+    beside = {**CONFIG, "vision_config": {"sliding_window": 16}}
+    assert figure(table(SEPARATE), beside).basis == "inferred"
+
+
+def test_heads_that_may_be_repeated_are_a_doubt() -> None:
+    with pytest.raises(UnsupportedError, match="new_decoder_architecture"):
+        figure(table(SEPARATE), {**CONFIG, "new_decoder_architecture": True})
+
+
+def test_a_refusal_says_to_which_release_the_type_is_unknown() -> None:
+    for version, said in (("99.1", "its config is of 99.1: a newer hfkv may know it"), (None, "")):
+        with pytest.raises(UnsupportedError) as caught:
+            figure(None, {**CONFIG, "transformers_version": version})
+        assert "no type of transformers" in str(caught.value)
+        assert ("newer" in str(caught.value)) == bool(said)
+        assert said in str(caught.value)
+    with pytest.raises(UnsupportedError, match=r"5\.24\.0 brought it"):
+        figure(None, {**CONFIG, "model_type": "apertus1p5"})

@@ -9,6 +9,7 @@ have come, so that whether a client waits for an answer too many does not hang o
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import ssl
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from hfkv.dtypes import nbytes
 from hfkv.tensors import TensorTable
@@ -56,6 +57,7 @@ class Repo:
         branches: names that stand for other commits.
         whole: whether all headers are given in one answer; "named" also names its commit.
         listed: how many files the repository's page names at most.
+        created: when it was made, as the list of models says.
         discussions: what the API answers for ``/discussions``; None where it has no such page.
         history: what it answers for ``/commits/`` and a revision, by that revision.
     """
@@ -68,6 +70,7 @@ class Repo:
     branches: dict[str, str] = field(default_factory=dict)
     whole: bool | str = False
     listed: int = 10**9
+    created: str = "2024-04-17T09:35:12.000Z"
     discussions: Any = None
     history: dict[str, Any] = field(default_factory=dict)
 
@@ -96,6 +99,13 @@ class Hub:
     #: Old ids of repositories to their new ones.
     renamed: dict[str, str] = field(default_factory=dict)
     latency: float = 0.0
+    #: Models on one page of the list.
+    page: int = 1000
+    #: By kind of request ("api", "resolvers"): how many are allowed in so many seconds.
+    quotas: dict[str, tuple[int, float]] = field(default_factory=dict)
+    #: Requests that came when none was left.
+    refused: int = 0
+    _windows: dict[str, tuple[float, int]] = field(default_factory=dict)
     #: How many requests each round has; ``apart`` counts those whose round never was complete.
     together: tuple[int, ...] = ()
     apart: int = 0
@@ -103,6 +113,8 @@ class Hub:
     hook: Callable[[Any], bool] | None = None
     #: By repository and commit, all headers in one answer.
     whole: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: Headers that a page of another origin may see; None: no such page is let in.
+    exposed: str | None = None
     #: Bytes of body that were sent.
     sent: int = 0
     rounds: int = 0
@@ -160,6 +172,26 @@ class Hub:
         self.lock.notify_all()
         if not self.lock.wait_for(lambda: len(self.requests) >= wanted, 20):
             self.apart += 1
+
+    def spend(self, kind: str) -> tuple[bool, dict[str, str]]:
+        """Whether a request of this kind is allowed now, and the headers that say what is left."""
+        if kind not in self.quotas:
+            return True, {}
+        quota, window = self.quotas[kind]
+        with self.lock:
+            now = time.monotonic()
+            renewed, used = self._windows.get(kind, (0.0, 0))
+            if now >= renewed:
+                renewed, used = now + window, 0
+            allowed = used < quota
+            self._windows[kind] = (renewed, used + allowed)
+            self.refused += not allowed
+            left = quota - used - allowed
+        seconds = max(1, math.ceil(renewed - now))
+        return allowed, {
+            "RateLimit": f'"{kind}";r={left};t={seconds}',
+            "RateLimit-Policy": f'"fixed window";"{kind}";q={quota};w={math.ceil(window)}',
+        }
 
     def answered(self, mine: int) -> None:
         """Note that the answer to a request of round ``mine`` goes out."""
@@ -266,6 +298,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
         at_cdn = cdn
         state = hub
+        #: What is left of the budget, with the next answer.
+        budget: Mapping[str, str] | None = None
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -285,11 +319,21 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
         def send_response(self, code: int, message: str | None = None) -> None:
             self.send_response_only(code, message)
 
+        def end_headers(self) -> None:
+            if hub.exposed is not None:
+                self.send_header("Access-Control-Allow-Origin", "*")
+                self.send_header("Access-Control-Expose-Headers", hub.exposed)
+            super().end_headers()
+
+        def do_OPTIONS(self) -> None:
+            """What a browser asks before it sends a token; nothing of the Hub's own."""
+            self.answer(204, b"", {"Access-Control-Allow-Headers": "authorization, range"})
+
         def answer(
             self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
         ) -> None:
             self.send_response(status)
-            for name, value in (headers or {}).items():
+            for name, value in {**(headers or {}), **(self.budget or {})}.items():
                 self.send_header(name, value)
             if "Content-Length" not in (headers or {}):
                 self.send_header("Content-Length", str(len(body)))
@@ -341,6 +385,12 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 time.sleep(hub.latency)
             hub.answered(mine)
             try:
+                if hub.quotas and not cdn:
+                    kind = "api" if self.path.startswith("/api/") else "resolvers"
+                    allowed, self.budget = hub.spend(kind)
+                    if not allowed:
+                        self.answer(429, b"{}")
+                        return
                 if hub.hook is None or not hub.hook(self):
                     self.protocol()
                 self.wfile.flush()
@@ -371,6 +421,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.refuse(404, "EntryNotFound", "Entry not found")
             elif hub.fault == "garbage":
                 self.answer(200, b'{"sha": 5, "siblings": "no"}')
+            elif path.startswith("/api/models?"):
+                self.models(parse_qs(urlsplit(path).query))
             elif match := re.fullmatch(r"/api/models/(.+?)/safetensors-metadata/(.+)", path):
                 self.whole(match[1])
             elif match := re.fullmatch(r"/api/models/(.+?)/tree/([^/?]+)(?:\?(.*))?", path):
@@ -383,6 +435,31 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
                 self.resolve(match[1], unquote(match[2]), unquote(match[3]))
             else:
                 self.refuse(404, "RepoNotFound", "Repository not found")
+
+        def models(self, query: dict[str, list[str]]) -> None:
+            """A page of the list of models, as the Hub's API has it."""
+            wanted = query.get("author", [None])[0]
+            names = [
+                name
+                for name in hub.repos
+                if wanted in (None, name.partition("/")[0])
+                and query.get("search", [""])[0].lower() in name.lower()
+            ]
+            begin = int(query.get("cursor", ["0"])[0])
+            end = begin + min(int(query.get("limit", ["1000"])[0]), hub.page)
+            page = [
+                {
+                    "id": name,
+                    "sha": hub.repos[name].commit,
+                    "createdAt": hub.repos[name].created,
+                }
+                for name in names[begin:end]
+            ]
+            headers = {}
+            if end < len(names):
+                rest = {key: values[0] for key, values in query.items()} | {"cursor": str(end)}
+                headers["Link"] = f'<{hub.url}/api/models?{urlencode(rest)}>; rel="next"'
+            self.answer(200, json.dumps(page).encode(), headers)
 
         def repo(self, name: str, revision: str) -> tuple[str, dict[str, bytes | Sparse]] | None:
             if name in hub.renamed:
@@ -406,7 +483,8 @@ def _handler(hub: Hub, cdn: bool) -> type[BaseHTTPRequestHandler]:
             if found is not None:
                 names = list(found[1])[: hub.repos[name].listed]
                 siblings = [{"rfilename": file} for file in names]
-                body = {"id": name, "sha": found[0], "siblings": siblings}
+                created = hub.repos[name].created
+                body = {"id": name, "sha": found[0], "createdAt": created, "siblings": siblings}
                 self.answer(200, json.dumps(body).encode())
 
         def tree(self, name: str, revision: str, query: str) -> None:

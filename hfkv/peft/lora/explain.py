@@ -7,17 +7,16 @@ from fractions import Fraction
 
 from hfkv.dtypes import BITS, torch_name
 from hfkv.facts import Facts
-from hfkv.facts.classes import pinned_version
 from hfkv.facts.config import Config
 from hfkv.facts.dtype import dtype_origin
 from hfkv.lines import wrapped
 from hfkv.modules.built import target_name
-from hfkv.modules.table import peft_facts
 from hfkv.peft.lora.draft import Adapted
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
 from hfkv.peft.lora.variants import requested
 from hfkv.reading import printable
+from hfkv.versions import said
 
 __all__ = ["explain"]
 
@@ -81,10 +80,10 @@ def explain(
     if facts is not None and facts.config is not None:
         config = Config(facts.config, where=facts.model)
         lines += wrapped(f"{dtype}: {dtype_origin(facts, config, element)}")
-    return lines + wrapped(
-        f"modules ({basis}): as transformers {pinned_version()} builds them and PEFT "
-        f"{peft_facts()['peft']} adapts them"
+    lines += wrapped(
+        f"modules ({basis}): as {said('transformers')} builds them and {said('peft')} adapts them"
     )
+    return lines + wrapped(f"versions: {said('hfkv', 'transformers', 'peft')}")
 
 
 def _groups(injection: Injection) -> list[list[Adapted]]:

@@ -70,7 +70,7 @@ def _adapt(module: Module, draft: Draft) -> Adapted:
             )
     elif module.kind in CONVOLUTIONS:
         return _convolution(module, rank, draft)
-    elif module.kind == "vocabulary" and _alike(options):
+    elif module.kind in ("vocabulary", "lookup") and _alike(options):
         inputs, outputs = module.features
     elif module.kind in UNCLEAR:
         raise UnsupportedError(

@@ -21,6 +21,7 @@ __all__ = [
     "STYLES",
     "Style",
     "StyleName",
+    "dressed",
     "empty",
     "headed",
     "settings",
@@ -91,6 +92,12 @@ def empty(style: Style, size: tuple[float, float]) -> tuple[Figure, Axes]:
 
     figure = Chart(figsize=size, dpi=150, layout="constrained", facecolor=style.paper)
     axis = figure.subplots()
+    dressed(axis, style)
+    return figure, axis
+
+
+def dressed(axis: Axes, style: Style) -> None:
+    """Give a panel its colours, its grid and its two edges."""
     axis.set_facecolor(style.paper)
     axis.grid(True, which="major", color=style.grid, linewidth=0.8)
     axis.set_axisbelow(True)
@@ -99,7 +106,6 @@ def empty(style: Style, size: tuple[float, float]) -> tuple[Figure, Axes]:
     for name, spine in axis.spines.items():
         spine.set_visible(name in ("left", "bottom"))
         spine.set_color(style.soft)
-    return figure, axis
 
 
 def headed(figure: Figure, axis: Axes, style: Style, title: str, subtitle: str) -> None:

@@ -1,0 +1,327 @@
+"""Find the cache plan of a type that has none: of the plans that there are, the one that its live
+class agrees with under every config that was tried.
+
+``python -m hfkv.generate adopt [--leave-one-out] [--count N] [--configs FOLDER] [TYPE...]`` takes
+each text-generating type of the installed transformers without a row (with ``--leave-one-out``:
+each that has one, as if it had none) and tries every plan of the registry that another type has.
+One that agreed with the class's defaults, with at least half of all configs and with enough of
+them, and that none contradicted, is adopted: ``hfkv/data/adopted.json`` says whose plan it is and
+what proved it. What nothing fits is told with the nearest plan and the smallest config that
+contradicts it, from which a plan of its own can be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hfkv.cache.conventions import Sequences
+from hfkv.cache.conventions.transformers import TRANSFORMERS
+from hfkv.cache.registry import ROWS, plan
+from hfkv.cache.row import Delegated, Row
+from hfkv.dtypes import torch_name
+from hfkv.errors import HfkvError, UnsupportedError
+from hfkv.facts.config import Config
+from hfkv.generate.adopt_trials import Class, Held, Trial
+
+__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main"]
+
+OUT = Path(__file__).parent.parent / "data" / "adopted.json"
+#: Fewer configs than these prove nothing, and fewer than those no row.
+_ENOUGH = 12
+_EXACT = 40
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A plan that may be a type's.
+
+    Attributes:
+        row: the row that makes it.
+        types: those whose row it is.
+        agreed, refused: how many configs it gave what the class kept, and how many it refused.
+        against: the first config that it contradicts; None where none does.
+        origins: of the configs that it agreed with.
+    """
+
+    row: Row
+    types: tuple[str, ...]
+    agreed: int = 0
+    refused: int = 0
+    against: Trial | None = None
+    origins: set[str] = field(default_factory=set)
+
+    def hold(self, trial: Trial, model_type: str) -> None:
+        """Hold it against what the class kept."""
+        try:
+            held = {tokens: planned(self.row, trial, model_type, tokens) for tokens in trial.held}
+        except (HfkvError, RecursionError):
+            self.refused += 1
+            return
+        if held == dict(trial.held):
+            self.agreed += 1
+            self.origins.add(trial.origin)
+        elif self.against is None or len(trial.changed) < len(self.against.changed):
+            self.against = trial
+
+    @property
+    def proved(self) -> bool:
+        """Whether it may be adopted."""
+        enough = self.agreed >= max(_ENOUGH, self.refused)
+        return self.against is None and enough and "default" in self.origins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of one class.
+
+    Attributes:
+        candidate: the plan that was adopted; None where none fits.
+        others: other plans that nothing contradicted, and that came to the same throughout.
+        nearest: where none fits, the plan that most configs agreed with.
+        configs, refused: configs that the class took, and that it could not be run with.
+        varied, unvaried: keys that the class reads, and whether some config varied them.
+        seconds: that it took.
+    """
+
+    model_type: str
+    name: str
+    candidate: Candidate | None
+    others: tuple[Candidate, ...]
+    nearest: Candidate | None
+    configs: int
+    refused: int
+    varied: tuple[str, ...]
+    unvaried: tuple[str, ...]
+    seconds: float
+
+    @property
+    def plans(self) -> dict[str, int]:
+        """The plans that nothing contradicted, by the first type that has them: how many configs
+        they agreed with."""
+        found = () if self.candidate is None else (self.candidate, *self.others)
+        return {item.types[0]: item.agreed for item in found}
+
+    def lines(self) -> Iterator[str]:
+        """The report of it."""
+        head = f"{self.model_type} {self.name}: "
+        tried = f"{self.configs} configs, {self.refused} refused by the class, {self.seconds:.0f} s"
+        if self.candidate is not None:
+            same = f", as {len(self.others)} others" if self.others else ""
+            yield f"{head}the plan of {self.candidate.types[0]}{same} ({tried})"
+            if self.unvaried:
+                yield f"  no other value was taken of: {', '.join(self.unvaried)[:200]}"
+        elif self.nearest is None:
+            yield f"{head}no plan agrees with any config ({tried})"
+        else:
+            against = self.nearest.against
+            yield (
+                f"{head}none fits; nearest {self.nearest.types[0]}, which agrees with "
+                f"{self.nearest.agreed} and refuses {self.nearest.refused} ({tried})"
+            )
+            if against is not None:
+                raw = against.raw
+                said = {path: _at(raw, path) for path in against.changed} or dict(raw)
+                yield f"  against it ({against.origin}): {json.dumps(said)[:300]}"
+
+
+def _at(raw: Mapping[str, Any], path: str) -> Any:
+    found: Any = raw
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def candidates(without: str | None = None) -> list[Candidate]:
+    """Each distinct exact plan of the registry, the one that most types share first.
+
+    Args:
+        without: a type whose own row does not count.
+    """
+    found: dict[tuple[Any, ...], tuple[Row, list[str]]] = {}
+    for model_type, row in ROWS.items():
+        if row.basis != "exact" or model_type == without:
+            continue
+        key = (row.rule, row.inner, row.as_type)
+        found.setdefault(key, (row, []))[1].append(model_type)
+    by_number = sorted(found.values(), key=lambda item: -len(item[1]))
+    return [Candidate(row=row, types=tuple(types)) for row, types in by_number]
+
+
+def planned(row: Row, trial: Trial, model_type: str, tokens: int) -> Held:
+    """What a row says of a config.
+
+    Raises:
+        HfkvError: it does not know, or is of a model that does not attend as this one does.
+    """
+    made = row.made(Config(trial.raw, where="adopt", model_type=model_type))
+    if isinstance(made, Delegated):
+        if made.config.model_type == model_type:
+            # A decoder is no part of itself: its plan is what is looked for.
+            raise UnsupportedError("the config names no other", where="adopt")
+        inner = plan(made.config)
+        made = inner if made.then is None else made.then(inner)
+    encoder = trial.encoder if made.crosses else None
+    stored = Sequences(tokens=tokens, batch=1, dtype="BF16", encoder_tokens=encoder)
+    return [
+        [(item.name, item.shape, torch_name(item.dtype)) for item in layer.tensors]
+        for layer in TRANSFORMERS.layers(made, stored)
+    ]
+
+
+def adopt(
+    model_type: str,
+    name: str,
+    *,
+    count: int,
+    real: Sequence[Mapping[str, Any]] = (),
+    without: str | None = None,
+    seed: int = 1,
+) -> Verdict:
+    """Look for the plan of one class.
+
+    Args:
+        count: random configs.
+        real: published configs of the type.
+        without: as of :func:`candidates`.
+        seed: of the random configs.
+    """
+    start = time.monotonic()
+    cls = Class(model_type, name, seed=seed)
+    every = candidates(without)
+    configs = 0
+    for trial in cls.trials(count=count, real=real, alone=_read_by_plans(every, cls)):
+        configs += 1
+        for item in every:
+            if item.against is None:
+                item.hold(trial, model_type)
+        if configs > 2 and all(item.against is not None or not item.agreed for item in every):
+            break
+    left = [item for item in every if item.proved]
+    near = max((item for item in every if item.agreed), key=lambda item: item.agreed, default=None)
+    return Verdict(
+        model_type=model_type,
+        name=name,
+        candidate=left[0] if left else None,
+        others=tuple(left[1:]),
+        nearest=None if left else near,
+        configs=configs,
+        refused=cls.refused,
+        varied=tuple(sorted(cls.varied)),
+        unvaried=tuple(cls.unvaried),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _read_by_plans(every: Sequence[Candidate], cls: Class) -> list[str]:
+    """The keys that plans read of the class's default: each is varied alone as well."""
+    raw = cls.space.saved(cls.space.first())
+    found: dict[str, None] = {}
+    if raw is None:
+        return []
+    for item in every:
+        config = Config(cls.space.wrap(raw), where="adopt", model_type=cls.model_type)
+        try:
+            item.row.made(config)
+        except (HfkvError, RecursionError):
+            continue
+        prefix = f"{cls.space.path}." if cls.space.path else ""
+        for read in config.reads:
+            found.setdefault(read.key.removeprefix(prefix))
+    return list(found)
+
+
+def _real(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
+    """Published configs of a type."""
+    found = []
+    for path in sorted(folder.glob("*.json")) if folder is not None else ():
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(raw, dict) and raw.get("model_type") == model_type:
+            found.append(raw)
+    return found
+
+
+def row_of_all(verdicts: Sequence[Verdict], version: str) -> dict[str, Any] | None:
+    """The row of a type, by the verdicts on its classes: whose plan it is and what proved it; None
+    where no one plan is proved for them all."""
+    for like in verdicts[0].plans:
+        counts = [verdict.plans.get(like, 0) for verdict in verdicts]
+        if min(counts) >= _EXACT:
+            return {
+                "like": like,
+                "transformers": version,
+                "configs": sum(counts),
+                "varied": sorted({key for verdict in verdicts for key in verdict.varied}),
+                "fixed": sorted({key for verdict in verdicts for key in verdict.unvaried}),
+            }
+    return None
+
+
+def contradiction(
+    verdict: Verdict, *, count: int, real: Sequence[Mapping[str, Any]] = (), seed: int = 2
+) -> Trial | None:
+    """A config that an adopted plan is wrong for, by a larger proof of other random configs."""
+    assert verdict.candidate is not None
+    cls = Class(verdict.model_type, verdict.name, seed=seed)
+    item = Candidate(row=verdict.candidate.row, types=verdict.candidate.types)
+    alone = _read_by_plans([item], cls)
+    for trial in cls.trials(count=count, real=real, alone=alone):
+        item.hold(trial, verdict.model_type)
+        if item.against is not None:
+            return item.against
+    return None
+
+
+def main() -> None:
+    """Adopt what can be, and say of all what came of it."""
+    from hfkv.live.build import pairs, transformers
+
+    parser = argparse.ArgumentParser(prog="python -m hfkv.generate adopt", description=__doc__)
+    parser.add_argument("types", nargs="*", metavar="TYPE")
+    parser.add_argument("--leave-one-out", action="store_true")
+    parser.add_argument("--count", type=int, default=60, help="random configs of each class")
+    parser.add_argument("--configs", type=Path, help="a folder of published configs")
+    parser.add_argument("--seconds", type=float, help="begin with no class after so many")
+    asked = parser.parse_args(sys.argv[2:])
+    start, version = time.monotonic(), transformers().__version__
+    kept: dict[str, Any] = json.loads(OUT.read_text(encoding="utf-8"))
+    proved: dict[str, list[Verdict]] = {}
+    found = tried = wrong = 0
+    every = [pair for pair in pairs() if (pair[0] in ROWS) is asked.leave_one_out]
+    if asked.types:
+        # In the order in which they were named, for time may end before all are done.
+        every = [pair for name in asked.types for pair in every if pair[0] == name]
+    for model_type, name in every:
+        if asked.seconds is not None and time.monotonic() - start > asked.seconds:
+            print(f"no time was left for {model_type} and what follows")
+            break
+        real = _real(asked.configs, model_type)
+        own = model_type if asked.leave_one_out else None
+        verdict = adopt(model_type, name, count=asked.count, real=real, without=own)
+        print("\n".join(verdict.lines()), flush=True)
+        tried += 1
+        if verdict.candidate is None:
+            continue
+        found += 1
+        if asked.leave_one_out:
+            against = contradiction(verdict, count=3 * asked.count, real=real)
+            if against is not None:
+                wrong += 1
+                said = {path: _at(against.raw, path) for path in against.changed}
+                print(f"  WRONG ({against.origin}): {json.dumps(said)[:400]}", flush=True)
+        else:
+            proved.setdefault(model_type, []).append(verdict)
+    for model_type, verdicts in proved.items():
+        # A type has one row, whichever of its classes a file is of.
+        row = row_of_all(verdicts, version)
+        if row is not None and len(verdicts) == sum(pair[0] == model_type for pair in every):
+            kept[model_type] = row
+    print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
+    if not asked.leave_one_out:
+        OUT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")

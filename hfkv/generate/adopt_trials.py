@@ -1,0 +1,264 @@
+"""What a live class keeps under many configs: the witnesses that a cache plan is tried against.
+
+The first are the class's defaults, made small, bare and spelled out; then real configs of the type,
+where there are any; then random ones, in which each key that the class was seen to read is varied
+with others and alone. Each runs for lengths below, at and above its windows, which are made so
+short that few tokens fill them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hfkv.generate.plan_builds import timed, without_values
+from hfkv.generate.plan_configs import Space, near, put, space_of, value_at, watched
+from hfkv.generate.plan_keys import Key
+
+__all__ = ["Class", "Held", "Trial"]
+
+#: What each layer holds: (tensor name, shape, dtype's name of torch) in order.
+Held = list[list[tuple[str, tuple[int, ...], str]]]
+
+#: Layers of a small model, for a pattern of period four, or else of eight.
+_FEW = (4, 8)
+_COUNTS = (
+    "num_hidden_layers n_layer n_layers num_layers num_blocks decoder_layers encoder_layers "
+    "num_decoder_layers num_encoder_layers depth"
+).split()
+#: Parts of names of windows, and what they are made.
+_WINDOWS = ("window", "chunk_size", "local_attention")
+_WINDOW = 9
+#: Lengths that every config is run for: short of the windows, at them and beyond.
+_LENGTHS = (3, _WINDOW, 24)
+#: Of random configs only these.
+_FEW_LENGTHS = (_WINDOW, 24)
+#: How often another value of a key is tried.
+_WAYS = 4
+#: The length of an encoder's output.
+_ENCODER = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One config that the class took, and what it then kept.
+
+    Attributes:
+        raw: the whole file.
+        origin: ``default``, ``bare``, ``real``, ``alone`` or ``together``.
+        changed: paths of the keys that are not as in the small default.
+        held: tokens to what every layer kept.
+        encoder: the length of the encoder's output that it attends to; None where to none.
+    """
+
+    raw: Mapping[str, Any]
+    origin: str
+    changed: tuple[str, ...]
+    held: Mapping[int, Held]
+    encoder: int | None
+
+
+@dataclass(slots=True)
+class Class:
+    """A text-generating class, with the configs it was tried with.
+
+    Attributes:
+        space: its configs.
+        base: of the small default, spelled out.
+        refused: how many configs it could not be built or run with.
+        varied: paths of keys that were another value in some config that it took.
+    """
+
+    model_type: str
+    name: str
+    seed: int = 1
+    space: Space = field(init=False)
+    base: dict[str, Any] = field(init=False)
+    refused: int = 0
+    varied: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.space = space_of(self.model_type, self.name)
+        self.base = {}
+
+    @property
+    def unvaried(self) -> list[str]:
+        """Keys that the class reads and that no config varied: it takes no other value, or none
+        was tried."""
+        keys = self.space.keys.items()
+        left = {path for path, key in keys if not key.part and not key.sealed} - self.varied
+        return sorted(left)
+
+    def trials(
+        self, *, count: int, real: Iterable[Mapping[str, Any]] = (), alone: Iterable[str] = ()
+    ) -> Iterator[Trial]:
+        """The defaults, the real configs, and ``count`` random ones, as far as it takes them.
+
+        Args:
+            alone: keys that plans read, also if the class does not.
+        """
+        yield from self._defaults()
+        if not self.base:
+            return
+        for raw in real:
+            yield from self._tried(_small(raw, _FEW[-1]), "real", ())
+        words = self.space.words
+        for path in alone:
+            inside = path.rpartition(".")[0]
+            if path not in self.space.keys and (not inside or inside in self.space.parts):
+                self.space.keys[path] = Key(path=path, default=None, types=frozenset(), words=words)
+        chance = random.Random(f"{self.model_type} {self.name} {self.seed}")
+        pool = [self.base]
+        for path in (path for path in alone if path in self.space.keys):
+            yield from self._alone(path, chance)
+        for _ in range(count):
+            values = _short(near(self.space, chance, pool), self.space)
+            found = list(self._tried(self.space.wrap(values), "together", self._changed(values)))
+            if found and len(pool) < 40:
+                pool.append(values)
+            yield from found
+        for path in self.unvaried:
+            yield from self._alone(path, chance)
+
+    def _alone(self, path: str, chance: random.Random) -> Iterator[Trial]:
+        """One key left out, made null, and varied: in a few ways if the class takes the first ones
+        not."""
+        if value_at(self.base, path) not in (..., None):
+            left_out = _without(self.base, path)
+            yield from self._tried(self.space.wrap(left_out), "alone", (path,))
+            if self.space.keys[path].nullable:
+                yield from self._tried(self.space.wrap(put(left_out, path, None)), "alone", (path,))
+        for _ in range(_WAYS):
+            values = _short(self.space.change(self.base, [path], chance), self.space)
+            changed = self._changed(values)
+            if not changed or value_at(values, path) in (..., None):
+                continue
+            found = list(self._tried(self.space.wrap(values), "alone", changed))
+            yield from found
+            if found:
+                return
+
+    def _defaults(self) -> Iterator[Trial]:
+        for layers in (*_FEW, None):
+            whole = self.space.saved(self.space.first())
+            if whole is None:
+                return
+            base = whole if layers is None else _few(whole, layers)
+            spelled = self.space.saved(_short(base, self.space)) or base
+            found = list(self._tried(self.space.wrap(spelled), "default", ()))
+            if found:
+                self.base = spelled
+                yield from found
+                # What the file does not say takes the class's defaults, of many layers and wide.
+                bare = self.space.first()
+                for path in self.space.keys:
+                    value, name = value_at(spelled, path), path.rpartition(".")[2]
+                    short = any(part in name for part in _WINDOWS) and value == _WINDOW
+                    if short or (name in _COUNTS and value == layers):
+                        bare = put(bare, path, value)
+                yield from self._tried(self.space.wrap(bare), "bare", ())
+                return
+
+    def _changed(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(
+            path
+            for path, key in self.space.keys.items()
+            if not key.part and value_at(values, path) != value_at(self.base, path)
+        )
+
+    def _tried(
+        self, raw: Mapping[str, Any], origin: str, changed: tuple[str, ...]
+    ) -> Iterator[Trial]:
+        lengths = _FEW_LENGTHS if origin in ("alone", "together") else _LENGTHS
+        made = timed(lambda: self.kept(raw, lengths))
+        if made is None:
+            self.refused += 1
+            return
+        held, encoder = made
+        self.varied.update(changed)
+        yield Trial(raw=raw, origin=origin, changed=changed, held=held, encoder=encoder)
+
+    def kept(
+        self, raw: Mapping[str, Any], lengths: Iterable[int]
+    ) -> tuple[dict[int, Held], int | None]:
+        """What the class keeps under a config, at every length.
+
+        Raises:
+            Exception: whatever the class raises.
+        """
+        from hfkv.live.build import build, config_of
+        from hfkv.live.filled_cache import read_cache, run
+        from hfkv.live.inputs import attends_to_an_encoder
+
+        with watched(self.space), without_values():
+            model = build(config_of(copy.deepcopy(dict(raw))), name=self.name)
+            encoder = _ENCODER if attends_to_an_encoder(model) else None
+            held = {
+                tokens: read_cache(run(model, tokens, encoder_tokens=encoder)) for tokens in lengths
+            }
+        return held, encoder
+
+
+def _few(values: dict[str, Any], layers: int) -> dict[str, Any]:
+    """The values with so many layers at most in every part, and lists by layer cut alike."""
+    made: dict[str, Any] = {}
+    counts = [value for key, value in values.items() if key in _COUNTS and type(value) is int]
+    for key, value in values.items():
+        if key in _COUNTS and type(value) is int:
+            made[key] = min(value, layers)
+        elif isinstance(value, dict) and value and all(name.isdigit() for name in value):
+            made[key] = {name: item for name, item in value.items() if int(name) < layers}
+        elif isinstance(value, dict):
+            made[key] = _few(value, layers)
+        elif isinstance(value, list) and len(value) in counts and len(value) > layers:
+            made[key] = value[:layers]
+        elif isinstance(value, list) and "layer" in key and all(type(i) is int for i in value):
+            made[key] = [item for item in value if item < layers]
+        else:
+            made[key] = value
+    shared = made.get("num_kv_shared_layers")
+    if isinstance(shared, int) and shared >= layers:
+        made["num_kv_shared_layers"] = layers // 4 + 1
+    return made
+
+
+def _without(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The values without a key."""
+    made = copy.deepcopy(dict(values))
+    *outer, last = path.split(".")
+    at: Any = made
+    for key in outer:
+        at = at[key]
+    at.pop(last)
+    return made
+
+
+def _small(raw: Mapping[str, Any], layers: int) -> dict[str, Any]:
+    """A real config as small as its class bears: few layers, short windows."""
+    copied: dict[str, Any] = json.loads(json.dumps(dict(raw)))
+    return _narrow(_few(copied, layers))
+
+
+def _narrow(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _narrow(value)
+        if isinstance(value, dict)
+        else _WINDOW
+        if type(value) is int and value > _WINDOW and any(part in key for part in _WINDOWS)
+        else value
+        for key, value in values.items()
+    }
+
+
+def _short(values: dict[str, Any], space: Space) -> dict[str, Any]:
+    """The values with windows that few tokens fill."""
+    made = values
+    for path in space.keys:
+        name, value = path.rpartition(".")[2], value_at(values, path)
+        if type(value) is int and value > 24 and any(part in name for part in _WINDOWS):
+            made = put(made, path, _WINDOW)
+    return made

@@ -1,0 +1,162 @@
+"""Plans that are found by the proof: a type whose row is taken away gets a plan that is right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hfkv.cache import registry
+from hfkv.cache.explain import row_place
+from hfkv.cache.registry import ROWS, plan
+from hfkv.facts.config import Config
+from tests.cache.test_goldens import planned
+from tests.census.goldens import load, title
+
+pytest.importorskip("hfkv.generate", reason="not part of the wheel")
+GOLDENS = load()
+#: One of a kind each: dense, sliding, latent, a state, a composite.
+CHOSEN = ("llama", "gemma2", "deepseek_v3", "falcon_h1", "llava")
+
+
+def _trial(golden: dict[str, Any]) -> Any:
+    """A recording as a config that a class took."""
+    from hfkv.generate.adopt_trials import Trial
+
+    held = {
+        run["tokens"]: [
+            [(name, tuple(shape), dtype) for name, shape, dtype in layer]
+            for count, layer in run["layers"]
+            for _ in range(count)
+        ]
+        for run in golden["runs"]
+        if "encoder_tokens" not in run
+    }
+    return Trial(raw=golden["config"], origin="default", changed=(), held=held, encoder=None)
+
+
+@pytest.mark.parametrize(
+    "golden", [item for item in GOLDENS if item["model_type"] in CHOSEN], ids=title
+)
+def test_a_plan_is_held_against_what_the_class_keeps(golden: dict[str, Any]) -> None:
+    from hfkv.generate.adopt import candidates
+
+    model_type, trial = golden["model_type"], _trial(golden)
+    every = candidates()
+    for item in every:
+        item.hold(trial, model_type)
+    agreeing = {name for item in every if item.agreed for name in item.types}
+    contradicted = {name for item in every if item.against for name in item.types}
+    row = ROWS[model_type]
+    if row.inner:
+        # A composite's plan is its part's, whoever else has it so; its own decoder's is another.
+        assert model_type in agreeing
+    else:
+        assert model_type in agreeing
+        assert not {name for item in every if item.row.inner and item.agreed for name in item.types}
+    assert contradicted
+    assert not agreeing & contradicted
+
+
+def test_a_type_without_its_row_is_tried_with_those_of_others() -> None:
+    from hfkv.generate.adopt import candidates
+
+    every, without = candidates(), candidates("llama")
+    assert any("llama" in item.types for item in every)
+    assert not any("llama" in item.types for item in without)
+    assert [len(item.types) for item in every] == sorted(
+        (len(item.types) for item in every), reverse=True
+    )
+
+
+def test_too_few_configs_prove_nothing() -> None:
+    from hfkv.generate.adopt import candidates
+
+    (golden,) = [item for item in GOLDENS if title(item) == "llama-LlamaForCausalLM"]
+    trial = _trial(golden)
+    (mine,) = [item for item in candidates() if "llama" in item.types]
+    for number in range(12):
+        assert not mine.proved, number
+        mine.hold(trial, "llama")
+    assert mine.proved
+    other = {tokens: layers[1:] for tokens, layers in trial.held.items()}
+    mine.hold(replace(trial, held=other, changed=("a", "b")), "llama")
+    assert not mine.proved
+    # The config that differs least from the default is what is told.
+    mine.hold(replace(trial, held=other, changed=("a",)), "llama")
+    assert mine.against is not None
+    assert mine.against.changed == ("a",)
+
+
+def test_a_row_is_that_of_all_classes_or_none() -> None:
+    from hfkv.generate.adopt import Verdict, candidates, row_of_all
+
+    one, two = candidates()[:2]
+    one.agreed, two.agreed = 50, 60
+    base: dict[str, Any] = {
+        "model_type": "new",
+        "name": "A",
+        "nearest": None,
+        "configs": 60,
+        "refused": 0,
+        "unvaried": ("c",),
+        "seconds": 1.0,
+    }
+    first = Verdict(**base, candidate=one, others=(two,), varied=("a",))
+    second = Verdict(**base, candidate=two, others=(), varied=("b",))
+    found = row_of_all([first, second], "9.9.9")
+    assert found == {
+        "like": two.types[0],
+        "transformers": "9.9.9",
+        "configs": 120,
+        "varied": ["a", "b"],
+        "fixed": ["c"],
+    }
+    two.agreed = 30
+    assert row_of_all([first, second], "9.9.9") is None
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_an_adopted_type_has_the_plan_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "ADOPTED", {"brand_new": {"like": "llama"}})
+    monkeypatch.setattr("hfkv.cache.explain.ADOPTED", registry.ADOPTED)
+    assert "brand_new" in ROWS
+    assert ROWS["brand_new"] is ROWS["llama"]
+    assert list(ROWS) == sorted({*registry.FAMILIES, "brand_new"})
+    assert len(ROWS) == len(registry.FAMILIES) + 1
+    raw = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    raw |= {"hidden_size": 64, "head_dim": 16}
+    made = plan(Config({"model_type": "brand_new", **raw}, where="test"))
+    assert made.kinds == plan(Config({"model_type": "llama", **raw}, where="test")).kinds
+    assert row_place("brand_new") == "hfkv/data/adopted.json, as llama"
+
+
+def test_what_was_adopted_was_proved() -> None:
+    for name, found in registry.ADOPTED.items():
+        assert name not in registry.FAMILIES
+        assert found["like"] in registry.FAMILIES
+        assert found["configs"] >= 40
+
+
+@pytest.mark.oracle
+def test_a_class_finds_its_plan_without_its_row() -> None:
+    pytest.importorskip("torch", reason="needs the pinned transformers")
+    from hfkv.generate.adopt import adopt, contradiction
+
+    verdict = adopt("olmo2", "Olmo2ForCausalLM", count=10, without="olmo2")
+    assert verdict.candidate is not None
+    assert "\n".join(verdict.lines()).startswith("olmo2 Olmo2ForCausalLM: the plan of ")
+    assert contradiction(verdict, count=10) is None
+    wrong = replace(verdict, candidate=_of("mamba2"))
+    assert contradiction(wrong, count=1) is not None
+    raw = {"model_type": "olmo2", "num_hidden_layers": 2}
+    assert planned(raw, 5)
+
+
+def _of(model_type: str) -> Any:
+    from hfkv.generate.adopt import candidates
+
+    (found,) = [item for item in candidates() if model_type in item.types]
+    return found
