@@ -410,7 +410,7 @@ def _check(plan: ClassPlan, config: Config) -> None:
     """Refuse what the class could take in another way than it was seen to."""
     for path in ("", *plan.parts):
         part = _level(config, path)
-        if part is not None and part.raw.get("per_layer_config") is not None:
+        if part is not None and part.raw.get("per_layer_config") not in (None, {}):
             # Any key can be another one in any layer.
             raise UnsupportedError(f"{plan.architecture} was not checked with per_layer_config")
     for path, types in plan.parts.items():
