@@ -69,6 +69,7 @@ class Class:
     Attributes:
         space: its configs.
         base: of the small default, spelled out.
+        bare: of the same, as far as a file must say it.
         refused: how many configs it could not be built or run with.
         varied: paths of keys that were another value in some config that it took.
     """
@@ -78,12 +79,14 @@ class Class:
     seed: int = 1
     space: Space = field(init=False)
     base: dict[str, Any] = field(init=False)
+    bare: dict[str, Any] = field(init=False)
     refused: int = 0
     varied: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.space = space_of(self.model_type, self.name)
         self.base = {}
+        self.bare = {}
 
     @property
     def unvaried(self) -> list[str]:
@@ -113,8 +116,10 @@ class Class:
                 self.space.keys[path] = Key(path=path, default=None, types=frozenset(), words=words)
         chance = random.Random(f"{self.model_type} {self.name} {self.seed}")
         pool = [self.base]
-        for path in (path for path in alone if path in self.space.keys):
-            yield from self._alone(path, chance)
+        # What a spelled out list settles, a plan may read another key for where there is none.
+        for start in (self.base, self.bare):
+            for path in (path for path in alone if path in self.space.keys):
+                yield from self._alone(path, chance, start)
         for _ in range(count):
             values = _short(near(self.space, chance, pool), self.space)
             found = list(self._tried(self.space.wrap(values), "together", self._changed(values)))
@@ -122,18 +127,18 @@ class Class:
                 pool.append(values)
             yield from found
         for path in self.unvaried:
-            yield from self._alone(path, chance)
+            yield from self._alone(path, chance, self.base)
 
-    def _alone(self, path: str, chance: random.Random) -> Iterator[Trial]:
+    def _alone(self, path: str, chance: random.Random, start: Mapping[str, Any]) -> Iterator[Trial]:
         """One key left out, made null, and varied: in a few ways if the class takes the first ones
         not."""
-        if value_at(self.base, path) not in (..., None):
-            left_out = _without(self.base, path)
+        if value_at(start, path) not in (..., None):
+            left_out = _without(start, path)
             yield from self._tried(self.space.wrap(left_out), "alone", (path,))
             if self.space.keys[path].nullable:
                 yield from self._tried(self.space.wrap(put(left_out, path, None)), "alone", (path,))
         for _ in range(_WAYS):
-            values = _short(self.space.change(self.base, [path], chance), self.space)
+            values = _short(self.space.change(start, [path], chance), self.space)
             changed = self._changed(values)
             if not changed or value_at(values, path) in (..., None):
                 continue
@@ -160,6 +165,7 @@ class Class:
                     short = any(part in name for part in _WINDOWS) and value == _WINDOW
                     if short or (name in _COUNTS and value == layers):
                         bare = put(bare, path, value)
+                self.bare = bare
                 yield from self._tried(self.space.wrap(bare), "bare", ())
                 return
 
