@@ -29,7 +29,6 @@ BEYOND = {
     "falcon_h1-FalconH1ForCausalLM": "for ssm_multipliers",
     "gemma4-Gemma4ForConditionalGeneration": "with per_layer_config",
     "mamba2-Mamba2ForCausalLM": "for head_dim",
-    "nemotron_h_omni-NemotronH_Omni_Reasoning_V3": "for vision_config.model_type",
     "gpt_neo-GPTNeoForCausalLM": "for attention_types",
     "qwen2_moe-Qwen2MoeForCausalLM": "for sliding_window",
 }
