@@ -263,27 +263,15 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
         alone.add(path)
         for start in (pool[0], chance.choice(pool), *([space.first()] if place % 4 == 0 else [])):
             proof.show(space.change(start, [path], chance))
-    words: dict[str, list[str]] = {}
     for path, key in list(space.keys.items()):
-        words[path] = [
-            word for word in key.spoken() if word is not ... and (path, word) not in alone
-        ]
-        alone.update((path, word) for word in words[path])
-    for turn in range(max(map(len, words.values()), default=0)):
-        said = {path: own[turn] for path, own in words.items() if turn < len(own)}
-        # Most words are those of activations, which any number of keys may have at once.
-        together = chance.choice(pool)
-        for path, word in said.items():
-            together = put(together, path, word)
-        before = proof.built
-        proof.show(together)
-        for values in (
-            []
-            if proof.built > before
-            else [put(chance.choice(pool), path, word) for path, word in said.items()]
-        ):
-            proof.show(values)
-            proof.show(space.saved(values) or values)
+        for word in key.spoken():
+            if word is ... or (path, word) in alone:
+                continue
+            alone.add((path, word))
+            # By itself, where the class fills in all that hangs on it, and beside other values.
+            first, other = (put(start, path, word) for start in (pool[0], chance.choice(pool)))
+            for values in (first, other, space.saved(first) or first):
+                proof.show(values)
 
 
 def _aim(
