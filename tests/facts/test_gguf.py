@@ -107,7 +107,9 @@ def test_the_names_and_sizes_are_the_published_ones(case: str) -> None:
 def test_the_adapter_is_the_original_models(case: str) -> None:
     found, wanted = (model.lora(r=4, dtype="bf16") for model in (_model(case), _original(case)))
     assert (found.parameters, found.modules) == (wanted.parameters, wanted.modules)
-    assert found.targets == wanted.targets
+    # In which order a class has them, its plan knows and its table, of all layers together, not.
+    by_name = {target.name: target for target in wanted.targets}
+    assert {target.name: target for target in found.targets} == by_name
     assert case in CUT or found.all_parameters == wanted.all_parameters
     assert found.basis == "documented"
 
