@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from hfkv.errors import NetworkError
 from hfkv.reading import printable
 from hfkv.source import limits
-from hfkv.source.net import Answer
+from hfkv.source.net import LINKED, TRY_AGAIN, Answer
 from hfkv.source.origin import origin_of
 from hfkv.source.progress import say
 from hfkv.source.retry_after import asked_wait
@@ -34,8 +34,6 @@ from hfkv.source.retry_after import asked_wait
 __all__ = ["AtOnce", "Fetch", "FetchError", "Session", "Waiting", "js_fetch"]
 
 _T = TypeVar("_T")
-_TRY_AGAIN = (408, 500, 502, 503, 504)
-_LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
 #: What a page may not say of itself, and the browser says in its place.
 _ITS_OWN = ("user-agent", "accept-encoding")
 
@@ -223,7 +221,7 @@ class Session:
                             hint="try again then; a token raises the limit",
                         )
                     say(f"the Hub asks to wait {pause:.0f} s")
-                elif found.status not in _TRY_AGAIN or tries >= bounds.retries:
+                elif found.status not in TRY_AGAIN or tries >= bounds.retries:
                     long = len(found.body) > asked.limit and asked.wanted is None
                     if long and found.status < 300:
                         return _failed(asked, f"an answer of more than {asked.limit} bytes", "")
@@ -264,7 +262,7 @@ def _read(asked: _Asked, found: Fetched) -> Answer:
         home=home,
         commit=headers.get("X-Repo-Commit") if home else None,
         redirected=found.url != asked.url,
-        linked={name: headers[name] for name in _LINKED if home and name in headers},
+        linked={name: headers[name] for name in LINKED if home and name in headers},
     )
 
 

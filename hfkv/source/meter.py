@@ -11,20 +11,15 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+from hfkv.source.retry_after import Headers, remaining
 
 __all__ = ["KINDS", "Meter", "Reading", "kind_of"]
 
 #: The Hub's names of its budgets.
 KINDS = ("api", "resolvers")
-_LEFT = re.compile(r'"[^"]*"\s*;\s*r\s*=\s*([0-9]{1,9})\s*;\s*t\s*=\s*([0-9]{1,9})')
 _POLICY = re.compile(r";\s*q\s*=\s*([0-9]{1,9})\s*;\s*w\s*=\s*([0-9]{1,9})")
-
-
-class _Headers(Protocol):
-    def get(self, name: str, default: str, /) -> Any:
-        """The value of a header, its name in any case."""
 
 
 def kind_of(url: str) -> str:
@@ -63,17 +58,17 @@ class Meter:
         #: By kind: what remained, when it is renewed, quota and window.
         self._heard: dict[str, tuple[int, float, int | None, int | None]] = {}
 
-    def note(self, url: str, headers: _Headers) -> None:
+    def note(self, url: str, headers: Headers) -> None:
         """Count an answer and hear what it says of its budget."""
         kind = kind_of(url)
-        left = _LEFT.search(headers.get("RateLimit", ""))
+        left = remaining(headers)
         policy = _POLICY.search(headers.get("RateLimit-Policy", ""))
         with self._lock:
             self._requests[kind] += 1
             if left is not None:
-                renewed = time.monotonic() + int(left[2])
+                renewed = time.monotonic() + left[1]
                 whole = (int(policy[1]), int(policy[2])) if policy else (None, None)
-                self._heard[kind] = (int(left[1]), renewed, *whole)
+                self._heard[kind] = (left[0], renewed, *whole)
 
     def take(self) -> dict[str, Reading]:
         """Each budget now; counting begins anew."""

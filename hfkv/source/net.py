@@ -7,9 +7,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Answer", "Net"]
+__all__ = ["LINKED", "TRY_AGAIN", "Answer", "Net"]
 
 _T = TypeVar("_T")
+#: What the Hub says of a large file as it redirects to where that is.
+LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
+#: Statuses of faults that pass.
+TRY_AGAIN = (408, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ import re
 import time
 from typing import Any, Protocol
 
-__all__ = ["asked_wait", "spent"]
+__all__ = ["Headers", "asked_wait", "remaining", "spent"]
 
 
-class _Headers(Protocol):
+class Headers(Protocol):
+    """What is asked of headers here."""
+
     def get(self, name: str, default: str, /) -> Any:
         """The value of a header, its name in any case."""
 
@@ -18,7 +20,7 @@ class _Headers(Protocol):
 _RATE = re.compile(r'"[^"]*"\s*;\s*r\s*=\s*([0-9]{1,9})\s*;\s*t\s*=\s*([0-9]{1,9})')
 
 
-def asked_wait(headers: _Headers) -> float | None:
+def asked_wait(headers: Headers) -> float | None:
     """Seconds that the answer asks to wait; None where it does not say.
 
     >>> asked_wait({"Retry-After": "7"}), asked_wait({"RateLimit": '"api";r=0;t=55'})
@@ -39,9 +41,14 @@ def asked_wait(headers: _Headers) -> float | None:
     return spent(headers)
 
 
-def spent(headers: _Headers) -> float | None:
+def spent(headers: Headers) -> float | None:
     """Seconds until the Hub's budget is renewed, where none of it remains; else None."""
+    left = remaining(headers)
+    return None if left is None or left[0] > 0 else float(left[1])
+
+
+def remaining(headers: Headers) -> tuple[int, int] | None:
+    """Requests that the Hub's budget has left, and the seconds until it is renewed; None where the
+    answer does not say."""
     found = _RATE.search(headers.get("RateLimit", ""))
-    if found is None or int(found[1]) > 0:
-        return None
-    return float(found[2])
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -19,7 +19,7 @@ from hfkv.reading import printable
 from hfkv.source import limits
 from hfkv.source.connections import Connections, FaultError, RefusedError, Request
 from hfkv.source.meter import Meter, kind_of
-from hfkv.source.net import Answer
+from hfkv.source.net import LINKED, TRY_AGAIN, Answer
 from hfkv.source.origin import Origin, origin_of
 from hfkv.source.progress import say
 from hfkv.source.retry_after import asked_wait, spent
@@ -29,9 +29,6 @@ __all__ = ["Session"]
 
 _T = TypeVar("_T")
 _REDIRECTS = (301, 302, 303, 307, 308)
-#: What the Hub says of a large file as it redirects to where that is.
-_LINKED = ("X-Linked-Size", "X-Linked-ETag", "X-Xet-Hash")
-_TRY_AGAIN = (408, 500, 502, 503, 504)
 
 
 class Session:
@@ -110,7 +107,7 @@ class Session:
                 backing_off = 4 * bounds.pause * 2 ** (refusals - 1)
                 self._hold(url, max(asks or 0.0, backing_off), where)
                 continue
-            if answer.status in _TRY_AGAIN and tries < bounds.retries:
+            if answer.status in TRY_AGAIN and tries < bounds.retries:
                 tries += 1
                 self._sleep(bounds.pause * 2 ** (tries - 1), where)
                 continue
@@ -144,7 +141,7 @@ class Session:
                 self._meter.note(url, said)
             if at_home:
                 commit = commit or said.get("X-Repo-Commit")
-                linked.update({name: said[name] for name in _LINKED if name in said})
+                linked.update({name: said[name] for name in LINKED if name in said})
             target = said.get("Location")
             if status not in _REDIRECTS or not target:
                 return Answer(
