@@ -20,6 +20,7 @@ __all__ = [
     "lora_options",
     "source_options",
     "targets_option",
+    "together",
     "tokens_option",
 ]
 
@@ -89,7 +90,7 @@ def with_pretraining(found: Sequence[Any], tokens: int | None) -> list[Any]:
     ]
 
 
-def _together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+def together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     """Several options as one decorator; ``--help`` lists them in this order."""
 
     def add(command: _F) -> _F:
@@ -112,7 +113,7 @@ def _choose(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
 
 #: ``--format``, ``--json`` and ``-q``; :func:`chosen_format` says what was chosen.
-format_options = _together(
+format_options = together(
     click.option(
         "--format",
         "output",
@@ -148,7 +149,7 @@ def chosen_format() -> Format:
 
 
 #: ``--revision``, ``--source`` and ``--token``.
-source_options = _together(
+source_options = together(
     click.option(
         "--revision", default=None, help="Branch, tag, refs/pr/N or commit.  [default: main]"
     ),
@@ -180,7 +181,7 @@ batch_option = click.option(
 
 
 #: ``--kv-dtype``, ``--encoder-tokens`` and ``--crosscheck/--no-crosscheck``.
-kv_options = _together(
+kv_options = together(
     click.option(
         "--kv-dtype",
         default="auto",
@@ -219,7 +220,7 @@ targets_option = click.option(
 )
 
 #: ``--rank``, ``--target-modules`` and ``--lora-dtype``.
-lora_options = _together(
+lora_options = together(
     click.option(
         "--rank",
         "-r",

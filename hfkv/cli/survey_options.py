@@ -7,18 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from hfkv.cli.options import together
+
 __all__ = ["list_options", "question_options", "table_options", "work_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def _together(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    def add(command: _F) -> _F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 def _column(name: str, what: str) -> Callable[[_F], _F]:
@@ -26,7 +19,7 @@ def _column(name: str, what: str) -> Callable[[_F], _F]:
 
 
 #: Tables that one has, and which of their columns hold what.
-table_options = _together(
+table_options = together(
     click.option(
         "--cards",
         default=None,
@@ -44,7 +37,7 @@ table_options = _together(
 )
 
 #: The Hub's own list, as ``hf models ls`` takes it.
-list_options = _together(
+list_options = together(
     click.option("--author", multiple=True, help="Models of this user or organization."),
     click.option("--filter", "filters", multiple=True, help="A tag that they have."),
     click.option("--search", default=None, help="Words in the id."),
@@ -58,7 +51,7 @@ list_options = _together(
 )
 
 #: What is asked of each model; several values are several rows.
-question_options = _together(
+question_options = together(
     click.option(
         "--rank",
         "-r",
@@ -99,7 +92,7 @@ question_options = _together(
 )
 
 #: Where it is read from, and who works.
-work_options = _together(
+work_options = together(
     click.option(
         "--source",
         type=click.Choice(["auto", "hub", "cache", "snapshot"]),
