@@ -206,13 +206,8 @@ def _table_items(
 ) -> Iterator[dict[str, Any]]:
     for row in rows:
         item = _of_id(_text(row, columns.id, _ID_NAMES, where, "the id"))
-        for key, named, usual in (
-            ("created_at", columns.created, _CREATED_NAMES),
-            ("revision", None, ("revision",)),
-        ):
-            value = _value(row, named, usual)
-            if value is not None:
-                item.setdefault(key, str(value))
+        _add(item, row, "created_at", columns.created, _CREATED_NAMES)
+        _add(item, row, "revision", None, ("revision",))
         yield item
 
 
@@ -236,13 +231,8 @@ def of_cards(given: str | os.PathLike[str], columns: Columns) -> Asked:
             card = _value(row, columns.card, _CARD_NAMES, where=where, what="the card")
             if isinstance(card, str):
                 item["card"] = card
-            for key, column, known in (
-                ("created_at", columns.created, _CREATED_NAMES),
-                ("commit", columns.commit, _COMMIT_NAMES),
-            ):
-                value = _value(row, column, known)
-                if value is not None:
-                    item[key] = str(value)
+            _add(item, row, "created_at", columns.created, _CREATED_NAMES)
+            _add(item, row, "commit", columns.commit, _COMMIT_NAMES)
             yield item
 
     digest, total = _content(path, columns)
@@ -337,6 +327,19 @@ def _value(
             hint=f"its columns: {printable(', '.join(map(str, row)), 300)}",
         )
     return None if name is None else row.get(name)
+
+
+def _add(
+    item: dict[str, Any],
+    row: Mapping[str, Any],
+    key: str,
+    named: str | None,
+    usual: tuple[str, ...],
+) -> None:
+    """Put a column's value into the item, where the table has it and the item does not."""
+    value = _value(row, named, usual)
+    if value is not None:
+        item.setdefault(key, str(value))
 
 
 def _text(

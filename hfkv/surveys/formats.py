@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +16,16 @@ from hfkv.errors import MissingDependencyError, RecordError
 from hfkv.reading import printable
 from hfkv.surveys.columns import COLUMNS, NAMES
 
-__all__ = ["Encoding", "Writer", "decode", "encode", "has_arrow", "read_rows", "read_table"]
+__all__ = [
+    "Encoding",
+    "Writer",
+    "by_model",
+    "decode",
+    "encode",
+    "has_arrow",
+    "read_rows",
+    "read_table",
+]
 
 Encoding = Literal["parquet", "jsonl"]
 #: Rows that are read from, or written to, a Parquet file at once.
@@ -178,6 +189,12 @@ def read_rows(path: Path, columns: Sequence[str] = NAMES) -> Iterator[dict[str, 
             if "model" not in row:
                 raise RecordError("has no column model", where=printable(str(file)))
             yield {name: row.get(name) for name in columns}
+
+
+def by_model(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each model: several options of one stand together."""
+    for _, found in groupby(rows, key=itemgetter("model", "revision")):
+        yield list(found)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from hfkv.surveys.before import Before
 from hfkv.surveys.columns import FORMAT
 from hfkv.surveys.crews import Crew
 from hfkv.surveys.drive import Progress, drive
-from hfkv.surveys.formats import decode, has_arrow, read_rows
+from hfkv.surveys.formats import by_model, decode, has_arrow, read_rows
 from hfkv.surveys.output import Output
 from hfkv.surveys.question import Question
 from hfkv.surveys.rows import Item, Row
@@ -254,12 +254,8 @@ def _tally(
     """Count what the table holds, a model once."""
     errors: Counter[str] = Counter()
     refused: Counter[str] = Counter()
-    last = None
     columns = ("model", "revision", "error_type", "kv_cache_error", "lora_error")
-    for row in read_rows(output.path, columns):
-        if last == (row["model"], row["revision"]):
-            continue
-        last = row["model"], row["revision"]
+    for row, *_ in by_model(read_rows(output.path, columns)):
         if row["error_type"]:
             errors[row["error_type"]] += 1
         for name in ("kv_cache", "lora"):

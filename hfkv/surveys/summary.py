@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from hfkv.json_value import attributes
-from hfkv.surveys.formats import read_rows
+from hfkv.surveys.formats import by_model, read_rows
 
 __all__ = ["GROUPS", "SORTS", "Group", "Summary", "summarize"]
 
@@ -160,12 +160,9 @@ def summarize(path: Path, *, by: str = "model_type", sort: str = "models") -> Su
     refusals: Counter[str] = Counter()
     points = array("d"), array("d")
     years = array("d"), array("d")
-    rows, last = 0, None
-    for row in read_rows(path, _COLUMNS):
-        rows += 1
-        if last == (row["model"], row["revision"]):
-            continue
-        last = row["model"], row["revision"]
+    rows = 0
+    for row, *others in by_model(read_rows(path, _COLUMNS)):
+        rows += 1 + len(others)
         name = GROUPS[by](row)
         groups.setdefault(name, Group(name)).add(row)
         whole.add(row)
