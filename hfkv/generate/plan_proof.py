@@ -105,7 +105,7 @@ def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
 
 def differs(raw: Mapping[str, Any], held: Held, plan: ClassPlan) -> str:
     """The same of what a model was seen to hold."""
-    config = own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
+    config = _as_read(raw)
     built = planned(plan, config, model_type=held.model_type)
     mine = {
         item.name: (item.kind, dict(item.parameters), item.transposed, item.groups)
@@ -126,11 +126,15 @@ def differs(raw: Mapping[str, Any], held: Held, plan: ClassPlan) -> str:
     return ""
 
 
+def _as_read(raw: Mapping[str, Any]) -> Config:
+    """The class's own config, as it is read from a file."""
+    return own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
+
+
 def says_of(space: Space, plan: ClassPlan, values: Values) -> bool:
     """Whether a plan says anything of a config."""
     try:
-        raw = json.loads(json.dumps(space.wrap(values)))
-        planned(plan, own_config(Config(raw, where="config.json")), model_type="")
+        planned(plan, _as_read(space.wrap(values)), model_type="")
     except UnprovedError:
         return False
     except HfkvError:
@@ -363,8 +367,7 @@ class View:
     def of(cls, space: Space, plan: ClassPlan, values: Values) -> View | None:
         """None where the plan cannot read it."""
         try:
-            raw = json.loads(json.dumps(space.wrap(values)))
-            config = own_config(Config(raw, where="config.json"))
+            config = _as_read(space.wrap(values))
         except HfkvError:
             return None
         read = plan.reader(config)
