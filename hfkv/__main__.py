@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
+import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 __all__ = ["main"]
 
@@ -14,6 +20,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command; Ctrl-C ends it with 130, also while it is still being imported."""
+    sys.unraisablehook = _not_lost
     try:
         from hfkv.cli import main as run
 
@@ -25,6 +32,22 @@ def main() -> None:
         if stop.code == INTERRUPTED:
             _leave()
         raise
+
+
+def _not_lost(unraised: UnraisableHookArgs) -> None:
+    """Interrupt again where Python drops a Ctrl-C: one that comes while it calls back, as it does
+    after each import, it only prints."""
+    if issubclass(unraised.exc_type, KeyboardInterrupt):
+        # From a thread, once the callback has ended; a bare one, as this takes no lock that the
+        # interrupted code may hold.
+        _thread.start_new_thread(_interrupt_soon, ())
+    else:
+        sys.__unraisablehook__(unraised)
+
+
+def _interrupt_soon() -> None:
+    time.sleep(0.01)
+    _thread.interrupt_main()
 
 
 def _leave() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -17,6 +17,21 @@ __all__ = ["Workers"]
 
 _T = TypeVar("_T")
 _Job = tuple["Future[Any]", Context, Callable[[], Any]]
+#: Seconds that a wait for a job lasts at a time.
+_LOOK = 0.5
+
+
+class _Awaited(Future[_T]):
+    """A future whose result is waited for a while at a time.
+
+    An interrupt that comes after Python last looked for one and before the wait begins ends no
+    wait: Python looks again when the wait is over.
+    """
+
+    def result(self, timeout: float | None = None) -> _T:
+        while timeout is None and not self.done():
+            wait((self,), _LOOK)
+        return super().result(timeout)
 
 
 class Workers:
@@ -34,7 +49,7 @@ class Workers:
 
     def submit(self, job: Callable[..., _T], *arguments: Any) -> Future[_T]:
         """Have ``job(*arguments)`` done, in the context of the caller."""
-        future: Future[_T] = Future()
+        future: Future[_T] = _Awaited()
         with self._lock:
             if self._closed:
                 future.cancel()

@@ -82,6 +82,51 @@ def test_ctrl_c_while_a_server_hangs(hub: Hub, home: Path) -> None:
     assert err.strip() == "Aborted."
 
 
+#: Begun as the command begins, with something else to run: a wait for what never comes.
+_WAITING = """
+import hfkv.cli
+from hfkv.__main__ import main
+from hfkv.source.workers import Workers
+
+def run():
+    import signal, threading, time, weakref
+    never = Workers(1).submit(threading.Event().wait)
+    {interrupt}
+    never.result()
+
+hfkv.cli.main = run
+main()
+"""
+#: It comes while Python calls back, where what is raised is only printed.
+_IN_A_CALLBACK = """
+    kept = Workers(1)
+    watched = weakref.ref(kept, lambda _: signal.raise_signal(signal.SIGINT))
+    del kept
+"""
+#: It is taken by another thread, so that the wait goes on.
+_BESIDE_THE_WAIT = """
+    def interrupt():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        time.sleep(0.3)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    threading.Thread(target=interrupt, daemon=True).start()
+"""
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("interrupt", [_IN_A_CALLBACK, _BESIDE_THE_WAIT])
+def test_a_ctrl_c_that_python_drops_is_not_lost(interrupt: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WAITING.format(interrupt=interrupt)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stderr) == (130, "Aborted.\n")
+
+
 def test_a_slow_network_is_told_of_on_stderr_alone(
     hub: Hub, home: Path, hfkv: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
