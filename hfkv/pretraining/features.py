@@ -1,10 +1,11 @@
 # ruff: noqa: E501 (tables of patterns read better unbroken)
 """What speaks for and against a candidate, by name: each feature answers one question.
 
-``what:`` what the number counts; ``who:`` which model it is said of; ``part:`` which part of the
-training; ``among:`` how it stands among the card's other numbers; ``page:`` what kind of card it
-is. A feature holds or it does not. What each is worth is fitted (``hfkv/data/reader.json``) and
-stands nowhere in the code.
+``what:`` what the number counts (``what.py``); ``who:`` which model it is said of (``who.py``);
+``part:`` which part of the training (``part.py``); ``among:`` how it stands among the card's other
+numbers (here). A feature holds or it does not. What each is worth is fitted
+(``hfkv/data/reader.json``) and stands nowhere in the code; one that does not help on cards of
+owners the fit has not seen has no place.
 """
 
 from __future__ import annotations
