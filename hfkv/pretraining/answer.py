@@ -260,7 +260,7 @@ def _with_base(reading: Reading, card: _Card) -> Pretraining:
     if said.tokens is None:
         return said
     chosen = [item for item in reading.candidates if item.verdict == "chosen"]
-    goes_on = any(name.startswith("part:word continued") for name in chosen[0].option.features)
+    goes_on = "part:continued" in chosen[0].option.features
     bases = [name for name, _ in base_models(card.card or "")]
     base = line_of(bases[0]) if goes_on and len(bases) == 1 else None
     if base is None or base.tokens is None or base.tokens <= said.tokens or base.apart:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from hfkv.pretraining.cells import LEAST, read_cell, row_subject
+from hfkv.pretraining.cells import LEAST, lists_properties, read_cell, row_subject
 from hfkv.pretraining.labels import counts_tokens, names_data, scale
 from hfkv.pretraining.numbers import Quantity, find
 from hfkv.pretraining.text import Segment, segments
@@ -116,7 +116,7 @@ def _in_segment(card: str, breaks: list[int], segment: Segment) -> Iterator[Foun
         )
 
     table = segment.table
-    if table is not None and segment.row >= table.heads:
+    if table is not None and (segment.row >= table.heads or lists_properties(table)):
         cell = read_cell(table, segment)
         if cell is not None:
             yield made(

@@ -18,7 +18,7 @@ from hfkv.pretraining.numbers import Quantity, find
 from hfkv.pretraining.text import Segment, Table
 from hfkv.pretraining.words import COUNTED, I
 
-__all__ = ["LEAST", "Cell", "read_cell", "row_subject"]
+__all__ = ["LEAST", "Cell", "lists_properties", "read_cell", "row_subject"]
 
 #: No model is pretrained on less; windows, vocabularies and speeds stand below.
 LEAST = 10**7
@@ -45,6 +45,16 @@ class Cell:
     label: str
     subject: str
     sizes: tuple[int, ...]
+
+
+def lists_properties(table: Table) -> bool:
+    """Whether the first row of a table is no header but the first of a list of properties."""
+    head = table.rows[0] if table.rows else []
+    return (
+        len(head) == 2
+        and (counts_tokens(head[0].text) or names_data(head[0].text))
+        and bool(_VALUE.match(re.sub(COUNTED, "", head[1].text, flags=I).strip()))
+    )
 
 
 def row_subject(table: Table, segment: Segment) -> str:

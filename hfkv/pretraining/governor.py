@@ -28,6 +28,7 @@ class Governor:
         at: where the governing word begins in the text before the number; -1 where it is behind.
         stage: whether the word itself speaks of a part of the training.
         corpus: whether the number is the size of what was trained on.
+        open: whether nothing at all takes it, neither training nor another thing.
     """
 
     trains: bool
@@ -35,6 +36,7 @@ class Governor:
     at: int = -1
     stage: bool = False
     corpus: bool = False
+    open: bool = False
 
 
 #: Verbs that take a number of tokens away from training, even over a preposition.
@@ -80,6 +82,11 @@ _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|rough
 _ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
+#: "Leverages a training set of N tokens": what it was trained on is what is used.
+_USED_SET = re.compile(
+    rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
 _IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
 _ADVERBIAL = re.compile(
     rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$"
@@ -91,6 +98,11 @@ _PASSIVE = re.compile(
     I,
 )
 _COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
+#: A number right before a noun is the noun's own.
+_HAS_ITS_OWN = re.compile(
+    r"[0-9][0-9.,]*\s?[KMkm]?(?:[\s-](?:tokens?|training|optimizer|gradient))?[\s-]?$"
+)
+_OF = re.compile(r"\s(?:of|with)\b|\s?[(=:]")
 #: Longer than any window, batch or step.
 _LARGE = 10**10
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
@@ -100,6 +112,8 @@ _BEHIND = re.compile(
     rf"^[^.;:,。，；0-9]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
+    rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
+    rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
     rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on)\b(?! (?:per|by|in each)))",
     I,
@@ -114,7 +128,7 @@ _VERB_LAST = re.compile(
 )
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
 _MOMENT = re.compile(
-    rf"(?:\b(?:first|initial|last|final|every|each|after|until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
+    rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
     I,
 )
 
@@ -135,6 +149,9 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         and not _nearest(before, ("verb", "noun"))
     ):
         return Governor(trains=True, why="it counts training tokens")
+    used = _USED_SET.search(before)
+    if used and re.match(rf"\s?(?:[\w-]+\s){{0,3}}?{COUNTED}", after, I):
+        return Governor(trains=True, why="it was used in training", at=shift + used.start())
     total = bool(_IN_TOTAL.match(after))
     found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
@@ -222,8 +239,13 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             if not preposition and _COMMA.search(before[word.end() :]):
                 continue
             if (
-                re.match(r"saw|see[ns]|seeing|у?видел|vu|vio|visto|gesehen", word[0], I)
+                re.match(
+                    r"saw|see[ns]|seeing|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen",
+                    word[0],
+                    I,
+                )
                 and not corpus
+                and not _machine(before[: word.start()])
             ):
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
             if re.match(r"learn|exposed", word[0], I) and not corpus:
@@ -258,14 +280,16 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 edge = word.start()
                 continue
             if not preposition and not taken and _COMMA.search(before[word.end() :]):
-                return Governor(trains=False, why="training is spoken of, but not on this number")
+                return Governor(
+                    trains=False, why="training is spoken of, but not on this number", open=True
+                )
             return Governor(
                 trains=True, why=f"'{word[0].strip()}' governs it", at=word.start(), corpus=corpus
             )
         edge = word.start()
     if corpus and not preposition:
         return Governor(trains=False, why="the size of a corpus, and nothing was trained on it")
-    return Governor(trains=False, why="nothing says that a model was trained on it")
+    return Governor(trains=False, why="nothing says that a model was trained on it", open=True)
 
 
 def _machine(before: str) -> bool:

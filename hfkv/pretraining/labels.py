@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 
-from hfkv.pretraining.words import COUNTED, TRAIN, I
+from hfkv.pretraining.words import COUNTED, TRAIN, TRAIN_WORD, I
 
-__all__ = ["counts_tokens", "names_data", "scale"]
+__all__ = ["counts_tokens", "names_data", "names_training", "scale"]
 
 _SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
@@ -55,6 +55,20 @@ def names_data(label: str) -> bool:
     [True, True, False]
     """
     return len(label) <= 60 and bool(_DATA.search(label)) and not _NOT.search(label)
+
+
+def names_training(label: str) -> bool:
+    """Whether a label speaks of the training itself, so that tokens in its value are those of it.
+
+    >>> [names_training(text) for text in ("Training duration", "Training data size", "Loss")]
+    [True, False, False]
+    """
+    return (
+        len(label) <= 60
+        and bool(TRAIN_WORD.search(label))
+        and not _NOT.search(label)
+        and not re.search(r"data|corpus|corpora|\bset\b|mix|progress|语料|数据", label, I)
+    )
 
 
 def scale(label: str) -> int:

@@ -24,9 +24,10 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a parameter count", r"^(?!\s?개?의?\s?(?:토큰|トークン))[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
-        ("fine-tuning", rf"^[^,.;，。；、0-9]{{0,40}}{COUNTED}?[^,.;，。；、0-9]{{0,40}}(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
+        ("fine-tuning", rf"^\s?(?:[\w-]+\s){{0,3}}?{COUNTED}?\s?(?:(?:were|was|are|is)\s)?(?:used\s)?(?:for|during|in|of|to|的|を|用于)?\s?(?:the\s)?(?:[\w-]+\s){{0,2}}?(?<!and )(?<!by )(?<!then )(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
+        ("a plan", rf"^\s?{COUNTED}\s(?:planned|scheduled|remaining|to go|left)\b"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
@@ -54,6 +55,13 @@ _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
     rf"|\b(?:typically|usually|often|commonly|generally)\s(?:pre-?)?trained\b[^,;.]{{0,60}}$|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
+    I,
+)
+#: "Such a model", "models of this size": of no model in particular.
+_ANY_SUCH = re.compile(
+    r"\b(?:such (?:an? )?|any |(?:an? )?typical |most |many |other |existing |recent |today's |current )(?:[\w-]+ ){0,2}?(?:models?|LLMs?)\b[^,;.]{0,60}$"
+    r"|\b(?:models?|LLMs?) (?:of|at) (?:this|that|such an?|its|similar|comparable|the same) (?:size|scale|class|kind)\b[^,;.]{0,60}$"
+    r"|\b(?:usually|typically|generally|commonly|often)\s(?:takes?|needs?|requires?|uses?|sees?|(?:pre-?)?trained)\b[^,;.]{0,40}$",
     I,
 )
 _COSTS = re.compile(
@@ -115,6 +123,7 @@ def ahead(before: str, after: str) -> str:
         return "a part of the training: the words before it say so"
     if (
         _SUPPOSED.search(before)
+        or _ANY_SUCH.search(before)
         or (_GERUND.search(before) and _COSTS.search(after))
         or (_ANY_MODEL.search(before) and _USUALLY.search(after))
     ):
@@ -175,6 +184,7 @@ _COMPARED = re.compile(
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
     rf"{_NAMES},?\s\(?(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
+    r"|\bcompar\w+ (?:\w+ )?(?:with|to|against)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
     r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
     r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
     r"|\b(?:quality|performance|level|scores?|accuracy|results) of (?:[\w-]+ ){0,3}?(?:models?|LLMs)\b[^,.;]{0,40}$"
@@ -217,7 +227,7 @@ def _listed(text: str, start: int, end: int) -> bool:
         return False
     item = r"[0-9][0-9.,]*\s?[BTM]?(?: tokens)?"
     before = text[max(0, start - 60) : start]
-    joined = r"(?:, ?(?:and )?| and )"
+    joined = r"(?:, ?(?:and )?| and |\s?/\s?)"
     return bool(
         re.search(rf"(?:{item}{joined}){{2}}$", before)
         or (re.search(rf"{item}{joined}$", before) and re.match(rf"{joined}{item}", text[end:]))

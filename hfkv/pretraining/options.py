@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hfkv.pretraining.candidates import Found, candidates
-from hfkv.pretraining.features import described, label_of, page
+from hfkv.pretraining.features import described
 from hfkv.pretraining.identity import Identity
+from hfkv.pretraining.page import page
 from hfkv.pretraining.qualifiers import of_label, qualifier
 from hfkv.pretraining.stages import numbered, parts
+from hfkv.pretraining.what import label_of
 
 __all__ = ["Option", "options"]
 
@@ -64,7 +66,6 @@ def options(card: str, asked: Identity) -> list[Option]:
         f"none:clean {min(4, len(clean))}",
         f"none:numbers {min(3, len(found) // 3)}",
     }
-    nothing.update(f"none:{about}" for about in whole.about)
     return [
         *result,
         Option(tokens=None, qualifier=None, support=(), features=frozenset(nothing)),

@@ -87,7 +87,11 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
             if near:
                 return near
     ordered = [size for _, _, size in sizes]
-    if len(ordered) == len(rivals) and found.start in rivals and _IN_TURN.search(found.text):
+    apart = [size for size in sizes if size[0] >= 0]
+    in_turn = _IN_TURN.search(found.text) or (
+        len(rivals) > 1 and apart and max(end for _, end, _ in apart) < rivals[0]
+    )
+    if len(ordered) == len(rivals) and found.start in rivals and in_turn:
         return [ordered[rivals.index(found.start)]]
     if len(rivals) <= 1:
         ahead = [size for start, _, size in sizes if start < found.start]

@@ -9,7 +9,7 @@ from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import Identity
 from hfkv.pretraining.words import TRAIN
 
-__all__ = ["trained"]
+__all__ = ["another_thing", "trained"]
 
 _NAME = r"(?P<name>[A-Z][\w.\-]*(?:[ -][A-Z0-9][\w.\-]*){0,4})"
 _TRAINED = re.compile(
@@ -43,6 +43,35 @@ _MADE_FROM = re.compile(
 )
 
 
+#: "Foo is an open Norwegian LLM trained on": what describes a model is none of its own.
+_DESCRIBED = re.compile(r"\ban?\s(?:[\w-]+,?\s){0,4}$", re.IGNORECASE)
+#: What is trained and is a language model, by the noun that the verb follows.
+_MODEL = frozenset(
+    """model llm lm transformer network checkpoint version variant base family series suite size
+    release one weight foundation decoder system architecture which that all both each it they
+    mixture moe one twin generation""".split()
+)
+_THING = re.compile(
+    r"\b(?i:our|the|an?|its|this|their|each|every)\s(?:[\w-]+\s){0,3}?(?P<noun>[a-z]{3,})\s(?:of [\w.-]+ )?"
+    r"(?:was|were|is|are|has been|have been)\s(?:\w+\s){0,2}?(?:(?:pre-?)?trained|learned|learnt|fitted|built|estimated|computed)\b",
+)
+
+
+def another_thing(text: str) -> bool:
+    """Whether what a sentence says was trained is a part or tool, and no language model.
+
+    >>> [another_thing(f"Our {noun} was trained on ") for noun in ("tokenizer", "small model")]
+    [True, False]
+    """
+    found = None
+    for match in _THING.finditer(text):
+        found = match
+    if found is None:
+        return False
+    noun = found["noun"]
+    return noun not in _MODEL and noun.removesuffix("s") not in _MODEL
+
+
 def trained(found: Found, asked: Identity) -> str:
     """Which model the sentence says was trained on the number.
 
@@ -56,10 +85,14 @@ def trained(found: Found, asked: Identity) -> str:
     if last is None:
         return ""
     between = before[last.end() :]
-    if re.search(rf"\b(?:and|which|this|it|we)\b[^,;]{{0,40}}{TRAIN}", between, re.I):
+    if asked.own.lower() in between.lower() or re.search(
+        rf"\b(?:and|which|this|it|we)\b[^,;]{{0,40}}{TRAIN}", between, re.I
+    ):
         # Another verb of training, with a subject of its own, stands nearer.
         return ""
     name = last["name"]
+    if not re.search("[0-9]", name) and _DESCRIBED.search(before, 0, last.start("name")):
+        return ""
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", name)}
     joined = "".join(re.findall(r"[a-z]+", name.lower()))
     if (

@@ -15,6 +15,7 @@ T, B, M = 10**12, 10**9, 10**6
 #: (card, tokens, qualifier), by kind; the model asked about is org/Foo-7B.
 STATED: dict[str, list[tuple[str, int, str]]] = {
     "prose": [
+        ("| **Training Tokens** | **2.1T** |\n|---|---|\n| Layers | 32 |", 2100 * B, "exact"),
         ("How many tokens was it trained on? 2 trillion.", 2 * T, "exact"),
         ("The base model was pre-trained on 1.8 trillion tokens of web text.", 1800 * B, "exact"),
         ("Foo-7B has been pretrained from scratch on roughly 2.6T tokens.", 2600 * B, "about"),
@@ -1140,7 +1141,6 @@ NOT_STATED: dict[str, list[str]] = {
         "数据集规模为 3 万亿 tokens。",
         "我们收集了超过 10 万亿 tokens 的数据用于训练。",
         "Foo-7B (2.1T tokens)",
-        "| **Training Tokens** | **2.1T** |\n|---|---|\n| Layers | 32 |",
         "<dl><dt>Training tokens</dt><dd>2.1T</dd></dl>",
         "The Foo family was trained on between 2T and 5T tokens.",
         "The model's pretraining dataset amounts to 2 trillion tokens, and it was trained on it for a single epoch.",
@@ -2935,7 +2935,7 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
     ("Kite-3B received 600B tokens of training.", "lab/Kite-3B", None, 600 * B, "exact"),
     ("Kite-3B's pretraining lasted 600B tokens.", "lab/Kite-3B", None, 600 * B, "exact"),
     ("Training length: 600B tokens", "lab/Kite-3B", None, None, None),
-    ("Training duration: 600B tokens (150k steps)", "lab/Kite-3B", None, None, None),
+    ("Training duration: 600B tokens (150k steps)", "lab/Kite-3B", None, 600 * B, "exact"),
     (
         "Kite-3B has 3B params and 600B training tokens (200 tokens/param).",
         "lab/Kite-3B",
@@ -2964,7 +2964,13 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         600 * B,
         "exact",
     ),
-    ("We subsampled 600B tokens from Dolma to train Kite-3B.", "lab/Kite-3B", None, None, None),
+    (
+        "We subsampled 600B tokens from Dolma to train Kite-3B.",
+        "lab/Kite-3B",
+        None,
+        600 * B,
+        "exact",
+    ),
     ("Kite-3B was pretrained, on 600B tokens, by Lab.", "lab/Kite-3B", None, 600 * B, "exact"),
     (
         "Kite-3B -- pretrained by Lab on 600B tokens -- is small.",

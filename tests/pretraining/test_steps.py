@@ -79,7 +79,7 @@ def _features(card: str, model: str = "org/Foo-7B") -> list[frozenset[str]]:
 @pytest.mark.parametrize(
     ("card", "features"),
     [
-        ("Foo-7B was trained on 2T tokens.", {"what:counts training", "who:subject is it"}),
+        ("Foo-7B was trained on 2T tokens.", {"what:counts training", "who:nearest name is it"}),
         ("We plan to train Foo on 2T tokens.", {"what:ahead: a plan", "what:objection"}),
         ("Bar-9B was trained on 2T tokens.", {"who:another was trained", "who:contradicted"}),
         ("Sampled from a pool of 2T tokens.", {"what:drawn from it", "what:objection"}),

@@ -1,0 +1,140 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""What a whole card says of itself, and the names that stand in its texts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hfkv.pretraining.identity import GENERIC, Identity, names_in
+from hfkv.pretraining.metadata import base_models, split
+from hfkv.pretraining.words import I
+
+__all__ = ["Page", "akin", "model_names", "page", "words"]
+
+_NAMES = re.compile(
+    r"(?<![\w/.])(?:[A-Z][A-Za-z]*[a-z][A-Z]\w*|[A-Z]{2,}[a-z]+\w*|[A-Z][A-Za-z]{2,}[ -]?v?[0-9][\w.]*|[A-Z][\w.]+(?:-[\w.]+)+|[A-Z]{3,}(?:-\w+)*)"
+)
+_NO_MODELS = frozenset(
+    """gpu gpus tpu tpus cuda nvidia llm llms nlp sft dpo rlhf rl lora moe gqa rope bpe api json html http https arxiv
+    ai flops mfu tokens token the github pdf url wikipedia redpajama slimpajama commoncrawl refinedweb fineweb dolma
+    starcoderdata thepile oscar openwebtext books stackexchange adamw adam deepspeed megatron pytorch jax
+    english chinese german french web code math stem usa""".split()
+)
+#: "Bar-7B", "Bar 2.5", "BarBaz model": no data set is called so.
+_SIZED = re.compile(r"[0-9][bBmM]?\b(?!T)|-[0-9]+[bB]")
+_CALLED = re.compile(r"\s(?:base\s|language\s)?(?:models?|LLMs?|family|series|checkpoints?)\b")
+#: What stands behind a preposition is what was trained on, more often than what was trained.
+_OBJECT = re.compile(
+    r"\b(?:on|from|using|with|in|by|via|including|and|over)\s(?:the\s)?\W{0,2}\Z", I
+)
+_NO_MODEL = re.compile(
+    r"(?:the|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])",
+    I,
+)
+_TUNED_NAME = re.compile(
+    r"chat|instruct|sft|dpo|rlhf|assistant|-it\b|tuned|gguf|awq|gptq|fp8|int4|quant|lora|adapter|merge",
+    I,
+)
+_TUNED_TEXT = re.compile(
+    r"\b(?:fine-?\s?tuned?|instruct(?:ion)?[- ]tuned|SFT|DPO|RLHF|LoRA|quanti[sz]ed|merge[ds]?)\b[^.\n]{0,40}\b(?:version|variant|model|of|from|on|over)\b|fine-?\s?tuned [A-Z]|微调",
+    I,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a whole card says of itself.
+
+    Attributes:
+        asked: the model asked about; ``words``: what is its own in its name.
+        tuned: whether the card is of a fine-tune, by its name or by what it says.
+        versioned: whether the card names the asked model's family with its version.
+        bases: the words of the bases that its metadata names.
+        siblings: words that the card puts behind the family's name, and the asked name lacks.
+    """
+
+    asked: Identity
+    words: frozenset[str]
+    tuned: bool
+    versioned: bool
+    siblings: frozenset[str]
+    bases: frozenset[str]
+
+
+def page(card: str, asked: Identity) -> Page:
+    """What the features of a whole card are read from."""
+    text = card[split(card)[1] :][:100_000]
+    heading = re.search(r"^\s{0,3}#{1,3}\s+(.{1,200})$|<h1[^>]*>(.{1,300}?)</h1>", text, re.M)
+    title = next((part for part in heading.groups() if part), "") if heading else ""
+    own = words(asked.own)
+    if title and not own & words(title):
+        # A card's own title names its model, whatever the repository is called.
+        own |= {word for _, name in model_names(title) for word in words(name)}
+    if not asked.hub:
+        # The name of a directory says nothing of the model that lies in it.
+        own |= {word for _, name in model_names(text[:3_000]) for word in words(name)}
+    return Page(
+        asked=asked,
+        words=frozenset(own),
+        tuned=bool(_TUNED_NAME.search(asked.own) or _TUNED_TEXT.search(text[:6_000])),
+        versioned=any(
+            family == asked.family and version == asked.version
+            for _, family, version in names_in(text)
+        ),
+        siblings=_siblings(text, asked),
+        bases=frozenset(
+            word for name, _ in base_models(card) for word in words(name.split("/")[-1])
+        ),
+    )
+
+
+def words(text: str) -> set[str]:
+    """The words of a name that tell it from others."""
+    return set(re.findall(r"[a-z]{3,}", text.lower())) - GENERIC
+
+
+def _siblings(text: str, asked: Identity) -> frozenset[str]:
+    if len(asked.family) < 3:
+        return frozenset()
+    variants = re.finditer(
+        rf"(?<![A-Za-z]){re.escape(asked.family)}[ -]?(?:v?[0-9.]+[ -])?([A-Z][a-z]{{2,}})\b",
+        text,
+        I,
+    )
+    mine = set(re.findall(r"[a-z]+", asked.own.lower()))
+    return frozenset(
+        word
+        for word in (match[1].lower() for match in variants if match[1][0].isupper())
+        if word not in mine | GENERIC and word not in _NO_VARIANTS
+    )
+
+
+_NO_VARIANTS = frozenset(
+    """has was are were uses used trained models model series family with and the this from for base chat team technical
+    report paper license tokenizer architecture""".split()
+)
+
+
+def model_names(text: str, *, strictly: bool = False) -> list[tuple[int, str]]:
+    """Where a text names what could be a model, and how; strictly, with a size or a version or
+    where the text calls it a model."""
+    return [
+        (match.start(), match[0])
+        for match in _NAMES.finditer(text)
+        if not _NO_MODEL.match(match[0])
+        and match[0].lower().rstrip("s.") not in _NO_MODELS
+        and not _OBJECT.search(text, 0, match.start())
+        and (not strictly or _SIZED.search(match[0]) or _CALLED.match(text, match.end()))
+    ]
+
+
+def akin(name: str, page: Page) -> bool:
+    """Whether a name is the asked model's, as far as its words tell."""
+    joined, own = name.lower(), page.asked.own.lower()
+    return (
+        joined in own
+        or own in joined
+        or bool(words(name) & (page.words | page.bases))
+        or any(len(word) > 3 and word in joined for word in page.words)
+    )

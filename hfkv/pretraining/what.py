@@ -1,0 +1,202 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""What a number counts: tokens trained on, or something else that has tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hfkv.pretraining.candidates import Found
+from hfkv.pretraining.governor import Governor, governor
+from hfkv.pretraining.identity import sizes_in
+from hfkv.pretraining.labels import counts_tokens, names_data, names_training
+from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
+from hfkv.pretraining.page import Page
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+
+__all__ = ["STAGE_LABEL", "SUM_ROW", "label_of", "what"]
+
+_FIELD = re.compile(
+    r"(?:^|[|\n•·]|(?<=[.;/*•·])\s|(?<=,)\s|(?<=\w)\s{2})\W{0,6}(?P<label>[^:：=|\n]{1,70}?)\s?(?::|：|=|\||\s–\s|\s—\s|—|\s-\s)"
+    rf"\s?(?:{HEDGES}?[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion)\+?(?:\s{COUNTED})?\s?(?:\([^()]{{1,40}}\)|for [^,;()]{{1,30}})(?:[,;/]| and|, and)\s?){{0,6}}"
+    rf"(?:>=|<=|{HEDGES}){{0,4}}$",
+    I,
+)
+#: "300B tokens of code and 2T tokens of text": the value of the field is neither.
+_PARTS = re.compile(
+    rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}\s(?!\(pre-?train)(?:of|from|\()[^.;\n]{{0,80}}[0-9]\s?(?:[TBM]|trillion|billion)\s(?:\w+\s){{0,3}}?{COUNTED}",
+    I,
+)
+_DRAWN = re.compile(
+    r"(?:sampled|drawn|subset|selected|part|portion|chosen|taken|pool) (?:from|of) (?:an? |the |our )?(?:[a-zA-Z-]+ (?<!totaling )(?<!totalling )){0,4}$", I
+)  # fmt: skip
+_TRAINED_ON_MORE = re.compile(
+    rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
+    I,
+)
+#: The word that governs speaks of pretraining and of nothing else.
+_PRETRAINS = re.compile(
+    r"pre-?train|pr[eé]-?entra|from scratch|预训练|預訓練|事前学習|사전|vortrain|предобуч", I
+)
+_DENIED = re.compile(
+    r"\b(?:not(?! (?:only|just|more|less|fewer))|n['’]t|never|without|instead of|rather than|unable to|no (?:option|need))\b[^,;.]{0,60}$",
+    I,
+)
+#: A row, column or field that is a stage of the training.
+STAGE_LABEL = re.compile(
+    r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)",
+    I,
+)
+SUM_ROW = re.compile(r"\W{0,4}(?:grand )?(?:(?:totals?|sum|all|overall)\b|合计|总计|合計)", I)
+_SOURCES = re.compile(
+    r"\bdata-?\s?sets?\b|\bsources?\b|\bsubsets?\b|corpus|corpora|\bdomains?\b|\blanguages?\b|categor|数据集|语料|来源|语言",
+    I,
+)
+
+
+def what(found: Found, page: Page) -> Iterator[str]:
+    """What the number counts, by what governs it, what stands beside it and what it is worth."""
+    yield f"what:{found.form}"
+    if _too_little(found, page):
+        yield "what:too little for pretraining"
+    if page.tuned and page.asked.sizes and found.tokens < max(page.asked.sizes):
+        yield "what:as little as tuning"
+    if found.form == "prose":
+        yield from _in_sentence(found)
+    else:
+        yield from _in_cell(found)
+
+
+def _too_little(found: Found, page: Page) -> bool:
+    """Whether nobody pretrains a model of this size on so few tokens."""
+    return found.tokens < max([*page.asked.sizes, 10**9]) // 20
+
+
+def _names_data(heading: str) -> bool:
+    """Whether a heading is that of data, whatever was done with them."""
+    return bool(re.search(r"data|corpus|语料|数据|データ|데이터", heading, I))
+
+
+def _tuning_above(found: Found) -> bool:
+    return tuning(" ".join((*found.segment.headings[-2:], found.label, found.subject)))
+
+
+def _in_cell(found: Found) -> Iterator[str]:
+    """What the label of a cell says that its number counts."""
+    if _tuning_above(found):
+        yield "what:under tuning"
+    yield "what:counts training"
+    yield "what:label trains" if TRAIN_WORD.search(found.label) else "what:label tokens"
+    table = found.segment.table
+    if (
+        found.form == "column"
+        and table is not None
+        and _SOURCES.search(table.header(0))
+        and not SUM_ROW.match(found.subject)
+    ):
+        yield "what:a row of data"
+
+
+def _in_sentence(found: Found) -> Iterator[str]:
+    """What the words of its sentence say that a number counts."""
+    text, start, end = found.text, found.start, found.end
+    before, after = text[max(0, start - 200) : start], text[end : end + 160]
+    before, after = (re.sub(r"(?<=[0-9])[.,](?=[0-9])", "·", part) for part in (before, after))
+    governs = governed(found)
+    pretrained = governs.trains and bool(_PRETRAINS.search(governs.why))
+    if pretrained:
+        yield "what:pretrained on it"
+    elif _tuning_above(found):
+        yield "what:under tuning"
+    lead = before
+    if found.at and found.segment.text[: found.at].rstrip().endswith(";"):
+        # A clause behind a semicolon goes on with what stands before it.
+        lead = found.segment.text[max(0, found.at - 160) : found.at].rsplit(". ", 1)[-1]
+        lead = lead.replace(";", ",") + before
+    for place, why in (("behind", behind(after)), ("ahead", ahead(lead, after))):
+        if why and not (pretrained and why.startswith("fine-tuning")):
+            yield f"what:{place}: {why.split(':')[0]}"
+    if re.search(r"[A-Za-z0-9]-$|/$", before):
+        yield "what:part of a name"
+    several = one_of_several(text, start, end)
+    if several:
+        yield f"what:{several}"
+    if re.match(rf"\s?{COUNTED}", after, I):
+        yield "what:tokens right behind"
+    elif re.match(rf"(?:[^\s.;,0-9]+\s){{1,6}}{COUNTED}", after.lstrip(), I):
+        yield "what:tokens behind"
+    elif re.search(rf"{COUNTED}[^.;]{{0,25}}$", before, I):
+        yield "what:tokens before"
+    else:
+        yield "what:no tokens beside"
+    heading = " ".join(found.segment.headings[-1:])
+    if TRAIN_WORD.search(heading) and not _names_data(heading):
+        yield "what:under training"
+    yield from _governing(governs, found)
+    yield from _field(found)
+    if _DRAWN.search(before):
+        yield "what:drawn from it"
+    if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):
+        yield "what:a size, for what it was trained on follows"
+    if _DENIED.search(before):
+        yield "what:denied"
+    if found.quantity.unit in ("t", "b") and not re.search(
+        COUNTED, text[max(0, start - 60) : end + 60], I
+    ):
+        yield "what:a letter without tokens"
+    if not found.quantity.scaled:
+        yield "what:no scale"
+
+
+def label_of(found: Found) -> str:
+    """The label of the field, row or column whose value the number is; "" for none."""
+    if found.form != "prose":
+        return found.label
+    match = _FIELD.search(found.text[max(0, found.start - 140) : found.start])
+    return match["label"].replace("_", " ").strip(" *`-•") if match else ""
+
+
+def _field(found: Found) -> Iterator[str]:
+    """What the label says whose value the number is."""
+    label = label_of(found)
+    if not label:
+        return
+    yield "what:in a field"
+    lead = found.segment.text[max(0, found.at - 120) : found.at] + label
+    if tuning(label) or (found.at and tuning(lead)):
+        yield "what:field of tuning"
+    elif counts_tokens(label):
+        yield from ("what:field of tokens", "what:counts training")
+    elif names_data(label):
+        yield "what:field of data"
+        if not _PARTS.match(found.text[found.end : found.end + 200]):
+            yield "what:counts training"
+        else:
+            yield "what:one of the parts of a field"
+    elif STAGE_LABEL.match(label) and re.search("[0-9I]", label):
+        yield from ("what:field of a stage", "what:counts training", "part:stage")
+    elif names_training(label) and re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+        yield from ("what:field of training", "what:counts training")
+    elif sizes_in(label) and TRAIN_WORD.search(" ".join(found.segment.headings[-1:])):
+        yield from ("what:field of a size", "what:counts training")
+
+
+def governed(found: Found) -> Governor:
+    """What governs the number of a sentence."""
+    context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
+    return governor(found.text, found.start, found.end, context, found.tokens)
+
+
+def _governing(governs: Governor, found: Found) -> Iterator[str]:
+    if not governs.trains:
+        yield f"what:{re.sub(r'[(:].*', '', governs.why)[:40].strip()}"
+        if governs.open and TRAIN_WORD.search(found.text):
+            yield "what:nothing else takes it, and training is spoken of"
+        return
+    yield "what:counts training"
+    if governs.at < 0:
+        yield "what:verb behind"
+    if governs.corpus:
+        yield "what:corpus trained on"
+    if governs.stage:
+        yield "part:stage"

@@ -1,0 +1,207 @@
+# ruff: noqa: E501 (tables of patterns read better unbroken)
+"""Which model a number is said of: the one asked about, a sibling, another, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from hfkv.pretraining.candidates import Found
+from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in, tokens_of
+from hfkv.pretraining.page import Page, akin, model_names, words
+from hfkv.pretraining.sizes import associated, parameter_sizes
+from hfkv.pretraining.subject import another_thing, trained
+from hfkv.pretraining.words import I
+
+__all__ = ["standings", "who"]
+
+_OWN_MODEL = re.compile(
+    r"\b(?:this|our|the)\s(?:[\w-]+\s){0,4}?(?:model|LLM|checkpoint|version|network)\b|\b(?:it|we)\b|本模型|我们|该模型|本モデル|이 모델|(?:el|este) modelo|(?:le|ce) modèle|das modell|il modello|o modelo",
+    I,
+)
+_SUBJECT = re.compile(
+    r"^\W{0,6}(?:(?:the|our|a|an|new|latest|original|base|this|these|both|all)\s){0,3}(?P<name>[A-Z][\w.+-]*(?:[ -][A-Z0-9][\w.+-]*){0,4})(?:['’]s)?(?:\s\([^()]{0,40}\))?(?:\s(?:model|models|family|series|LLM|LLMs|base|suite))?"
+    r"(?:,?\s(?:is|was|are|were|has|have|had|uses?|used|saw|follows?|extends?|builds?|comes?|consists?|underwent|pre-?trained|trained|models?|a|an|which|employs?|leverages?|adopts?)\b|\s?[:：]|\s[-–—]\s|是|采用|在|使用|经过|基于|は|は、|는|은)"
+)
+_STARTS = re.compile(
+    r"^\W{0,6}(?:it|we|this|our|the|these|they|both|all|each|every|note|that|further|also|here|when|there|training|pre-?training|in|during|after|for|with|as|at|on|from|to|by|using|starting|trained|pre-?trained|while|although|first|finally|then|stage|phase|total|over|approximately|a total|number|tokens?)\b",
+    I,
+)
+_APPOSED = re.compile(r"\s?[(（](?:[^()（）]{0,60}[,;，]\s?)?[^\w()]{0,4}$")
+_ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
+
+
+def scope(found: Found) -> str:
+    """The text that says whose a count is: a row's names, or the sentence up to the number."""
+    table = found.segment.table
+    if table is None or (found.form == "prose" and found.segment.kind != "cell"):
+        return found.text[: found.start]
+    if found.form == "row":
+        return found.subject
+    row = table.rows[found.segment.row]
+    return " | ".join(dict.fromkeys(cell.text[:120] for cell in row if cell is not found.segment))
+
+
+def _likeness(text: str, asked: Identity) -> int:
+    """How well a text names the asked model: pieces of its name, less what contradicts them."""
+    said, joined = set(tokens_of(text)), text.lower().replace(" ", "")
+    score = 4 * (asked.own.lower() in text.lower())
+    for piece in tokens_of(asked.own):
+        if piece not in GENERIC and not re.fullmatch(r"[0-9.]+[bmt]", piece):
+            score += 2 * (piece in said or (len(piece) > 3 and piece in joined))
+    sizes = [size for *_, size in sizes_in(text)]
+    if asked.sizes and sizes:
+        score += 3 if any(asked.fits(size) for size in sizes) else -4
+    return score
+
+
+def standings(
+    found: Sequence[Found], asked: Identity, lists: Sequence[Collection[str]]
+) -> list[str]:
+    """How the row, column or sentence of each candidate stands among its rivals by name."""
+    result = ["who:no rivals"] * len(found)
+    groups: dict[int, list[int]] = {}
+    for number, item in enumerate(found):
+        table = item.segment.table
+        if table is not None:
+            groups.setdefault(id(table), []).append(number)
+        elif "what:counts training" in lists[number]:
+            groups.setdefault(0, []).append(number)
+    for key, numbers in groups.items():
+        marks = [_likeness(scope(found[number]), asked) for number in numbers]
+        rest: list[int] = []
+        table = found[numbers[0]].segment.table
+        if table is not None:
+            rows = {found[number].segment.row for number in numbers}
+            if len(rows) > 1 or all(found[number].form == "column" for number in numbers):
+                # A row without a count may be the asked model's all the same.
+                rest = [
+                    _likeness(" | ".join(dict.fromkeys(cell.text[:120] for cell in row)), asked)
+                    for at, row in enumerate(table.rows[:80])
+                    if at not in rows and at >= table.heads
+                ]
+        best = max(marks + rest)
+        values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
+        for number, mark in zip(numbers, marks, strict=True):
+            if len(numbers) + len(rest) == 1:
+                word = "alone"
+            elif mark < best:
+                word = "worse"
+            else:
+                word = "tied" if len(values) > 1 else "best"
+            sign = "+" if mark > 0 else "-" if mark < 0 else "0"
+            result[number] = f"who:{'table' if key else 'prose'} {word} {sign}"
+    return result
+
+
+def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
+    """Which model the number is said of."""
+    asked, text = page.asked, scope(found)
+    own = words(text) & page.words
+    others = [at for at, name in model_names(text) if not akin(name, page)]
+    named = model_names(text, strictly=True)
+    strict = [at for at, name in named if not akin(name, page)]
+    if named:
+        yield (
+            "who:nearest name is it" if akin(named[-1][1], page) else "who:nearest name is another"
+        )
+    if strict:
+        yield "who:names another model"
+        if not own:
+            yield "who:names another model only"
+    if found.form == "prose":
+        yield from _apposed(found, page)
+        if another_thing(text):
+            yield "who:another thing was trained"
+    if own:
+        yield "who:names it"
+        if own == page.words:
+            yield "who:names it whole"
+    if others:
+        yield "who:names another"
+        if not own:
+            yield "who:names another only"
+        elif max(text.lower().rfind(word) for word in own) < others[-1]:
+            yield "who:names another nearer"
+    elif not own:
+        yield "who:names none"
+    if found.form == "prose":
+        if _OWN_MODEL.search(text):
+            yield "who:this model"
+        if words(found.text[found.end : found.end + 160]) & page.words:
+            yield "who:names it behind"
+        # The name of a directory contradicts no model's.
+        whose = trained(found, asked) if asked.hub else ""
+        if whose:
+            yield f"who:{whose} was trained"
+    heads = " ".join(found.segment.headings)
+    for heading in reversed(found.segment.headings):
+        under = [size for *_, size in sizes_in(re.sub(r"[0-9.]+[BT]?[ -]tokens?", "", heading))]
+        if under and asked.sizes:
+            yield "who:under its size" if any(map(asked.fits, under)) else "who:under another size"
+            break
+    every = parameter_sizes(found)
+    sizes = associated(found, every, training)
+    if sizes and asked.sizes:
+        fits = [asked.fits(size) for size in sizes]
+        yield "who:its size" if any(fits) else "who:another size"
+        if any(fits) and not all(fits):
+            yield "who:several sizes"
+        if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
+            yield "who:a table of other sizes"
+    elif sizes:
+        yield "who:a size, its own not known"
+    elif every:
+        yield "who:sizes elsewhere in the sentence"
+    mine = set(re.findall(r"[a-z]+", asked.own.lower())) - {asked.family} - GENERIC
+    for name, where in (("who:under a sibling", heads), ("who:a sibling", text)):
+        said = set(re.findall(r"[a-z]{3,}", where.lower()))
+        if said & page.siblings and not said & mine:
+            yield name
+    version = _version(text.lower(), asked.own)
+    if version is not None:
+        yield "who:its version" if version else "who:another version"
+    if page.bases & words(text):
+        yield "who:names its base"
+    versions = [v for _, family, v in names_in(text) if family == asked.family]
+    if versions and asked.version:
+        yield "who:its version" if asked.version in versions else "who:another version"
+    elif asked.version and page.versioned and asked.family in words(text):
+        yield "who:family without its version"
+    if _ANY_MODEL.search(text):
+        yield "who:a model that"
+
+
+def _apposed(found: Found, page: Page) -> Iterator[str]:
+    """Whose name the number stands behind in brackets: "Foo-7B (32 layers, 2T tokens)"."""
+    match = _APPOSED.search(found.text, 0, found.start)
+    if match is None or not re.match(r"[^()]{0,60}[)]", found.text[found.end :]):
+        return
+    names = [
+        name
+        for at, name in model_names(found.text[: match.start()])
+        if at + len(name) >= match.start() - 1
+    ]
+    if names:
+        yield "who:behind its name" if akin(names[-1], page) else "who:behind another's name"
+
+
+def _of_other_sizes(found: Found, asked: Identity) -> bool:
+    """Whether a table gives its rows sizes, and none is the asked model's."""
+    table = found.segment.table
+    rows = table.rows[table.heads :][:80] if table else []
+    sizes = [size for row in rows for cell in row[:3] for *_, size in sizes_in(cell.text[:80])]
+    return len(sizes) > 1 and not any(map(asked.fits, sizes))
+
+
+def _version(ahead: str, own: str) -> bool | None:
+    """Whether the last "Foo v1.1" of a text is the asked model, where its name ends in a version
+    of the same model; None where the text names none."""
+    mine = [token for token in tokens_of(own) if token not in GENERIC]
+    if len(mine) < 3 or mine[-2] != "v":
+        return None
+    said, stem = tokens_of(ahead), tuple(mine[:-1])
+    for at in range(len(said) - len(stem), 0, -1):
+        if said[at - 1 : at - 1 + len(stem)] == stem:
+            return said[at - 1 + len(stem)] == mine[-1]
+    return None
