@@ -21,6 +21,7 @@ from hfkv.cli.options import (
     chosen_format,
     format_options,
     kv_options,
+    line_option,
     source_options,
     tokens_option,
 )
@@ -48,6 +49,7 @@ from hfkv.cli.strict import require_exact, strict_option
     help="live: ask the installed transformers, on the meta device; needs hfkv[verify].",
 )
 @strict_option
+@line_option
 @source_options
 @format_options
 def kv(
@@ -92,6 +94,10 @@ def kv(
 
         if basis == "live":
             raise click.UsageError("--engine goes without --basis live.")
+        if place["transformers"] is not None:
+            raise click.UsageError(
+                "--transformers is of its own cache; an engine allocates as its own release does."
+            )
         given = {"--fit": budget is not None, "--layers": by_layer, "--strict": strict}
         for name, is_given in given.items():
             if everyone and is_given:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hfkv.errors import HfkvError
+from hfkv.release_lines import LINES
 from hfkv.render.formats import Format, resolve
 from hfkv.units import parse_bytes, parse_count
 
@@ -17,6 +18,7 @@ __all__ = [
     "batch_option",
     "format_options",
     "kv_options",
+    "line_option",
     "lora_options",
     "source_options",
     "targets_option",
@@ -161,6 +163,15 @@ source_options = together(
         help="Where to read from; auto tries them in this order.",
     ),
     click.option("--token", default=None, help="Hub token; by default the stored one or HF_TOKEN."),
+)
+
+
+#: ``--transformers``: of which line of releases the figures are.
+line_option = click.option(
+    "--transformers",
+    default=None,
+    metavar="|".join(LINES),
+    help="Figures of an older line of releases.  [default: the newest]",
 )
 
 
