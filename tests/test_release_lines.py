@@ -267,5 +267,13 @@ def test_the_table_names_rules_that_there_are() -> None:
         assert has_type(LINE, name), name
         assert entry.get("cache", "") in RULES, name
         for rule in entry.get("modules", {}).values():
-            assert set(rule) <= {"experts", "kinds", "moved", "renamed", "ties", "transposed"}
+            assert set(rule) <= {
+                "experts",
+                "kinds",
+                "moved",
+                "renamed",
+                "ties",
+                "transposed",
+                "turned",
+            }
         assert min(entry["configs"].values()) >= 6, name

@@ -90,8 +90,8 @@ def proof_of(model_type: str, name: str, trials: Sequence[Mapping[str, Any]]) ->
 def _share(proof: Proof) -> None:
     """Leave out of the cache what modules were found to read otherwise, where it reads it too: a
     projection of another size makes another cache."""
-    if "cache" in proof.apart and "modules" in proof.apart:
-        other = proof.apart["modules"]
+    other = proof.apart.get("modules", Apart())
+    if "cache" in proof.apart and not other.many:
         mine = Apart(
             without={path: value for path, value in other.without.items() if path in proof.reads},
             stated=[path for path in other.stated if path in proof.reads],

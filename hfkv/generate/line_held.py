@@ -119,8 +119,9 @@ def _named_as_there(raw: Mapping[str, Any], model_type: str) -> dict[str, Any]:
 
     made = dict(raw)
     for key, value in raw.items():
-        if isinstance(value, dict) and isinstance(value.get("model_type"), str):
-            made[key] = _named_as_there(value, value["model_type"])
+        if isinstance(value, dict):
+            inner = value.get("model_type", f"{model_type}_text" if key == "text_config" else None)
+            made[key] = value if inner is None else _named_as_there(value, inner)
     made |= {key: value for key, value in _STATED.get(model_type, {}).items() if not made.get(key)}
     words = _WORDS.get(model_type, {})
     for key, value in made.items() if words else ():

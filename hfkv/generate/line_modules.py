@@ -115,6 +115,8 @@ def _candidates(
             yield _with(rule, "kinds", of[pattern], other[0])
         if other and other[2] != seen[2] and other[1] == seen[1] and pattern in of:
             yield _with(rule, "transposed", of[pattern], other[2])
+        if other and pattern in of and _turned(seen[1]) == other[1] != seen[1]:
+            yield {**rule, "turned": [*rule.get("turned", ()), of[pattern]]}
     # A list of experts.
     for pattern, seen in ours.items():
         if pattern not in of or not any(len(shape) == 3 for shape in seen[1].values()):
@@ -146,6 +148,13 @@ def _candidates(
             ends = [(old.rpartition(".")[end], name.rpartition(".")[end]) for end in (0, 2)]
             if any(a == b for a, b in ends) and old.count("{}") == name.count("{}") and old in of:
                 yield _with(rule, "renamed", of[old], name)
+
+
+def _turned(shapes: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    return {
+        key: [shape[0], shape[2], shape[1]] if len(shape) == 3 else shape
+        for key, shape in shapes.items()
+    }
 
 
 def _paired(mine: Built, rule: Mapping[str, Any]) -> list[Any]:

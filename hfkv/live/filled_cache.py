@@ -8,7 +8,7 @@ from typing import Any
 from hfkv.live.build import transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.inputs import inputs_of
-from hfkv.live.older import autocast_of_meta
+from hfkv.live.older import autocast_of_meta, without_experts
 from hfkv.live.state_formats import CACHE, Kept, kept, kept_by, step_inputs, steps
 from hfkv.live.zero_values import as_if_zero
 
@@ -45,6 +45,8 @@ def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any
     import torch
 
     device = next(model.parameters()).device
+    if device.type == "meta":
+        without_experts(model)
     given = inputs_of(model, batch=batch, encoder_tokens=encoder_tokens)
     part = given.model
 

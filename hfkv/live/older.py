@@ -7,7 +7,14 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["autocast_of_meta", "decoded", "has_own_cache", "layers_of", "step_of_its_own"]
+__all__ = [
+    "autocast_of_meta",
+    "decoded",
+    "has_own_cache",
+    "layers_of",
+    "step_of_its_own",
+    "without_experts",
+]
 
 #: Lists with an item for each layer, to the names that hfkv has for such tensors.
 _LISTS = (
@@ -42,6 +49,18 @@ def autocast_of_meta() -> Iterator[None]:
 
     with patch.object(torch, "autocast", known):
         yield
+
+
+def without_experts(model: Any) -> None:
+    """Let mixtures of 4.x give back what they are given: their experts take tokens by number, which
+    the meta device does not know, and what is kept does not depend on it."""
+    import transformers
+
+    if not transformers.__version__.startswith("4."):
+        return
+    for module in model.modules():
+        if hasattr(module, "moe") and hasattr(module, "experts"):
+            module.moe = lambda hidden, *_: hidden
 
 
 def has_own_cache(model: Any) -> bool:

@@ -10,6 +10,7 @@ What differs of a class is data, found and proved by :mod:`hfkv.generate.line`, 
   in it, and the module's kind;
 - ``kinds``: modules that are of another kind, a router that is a linear layer;
 - ``transposed``: modules that say otherwise of the order of their 3-D parameters;
+- ``turned``: modules whose 3-D parameters have their last two axes the other way round;
 - ``ties``, which is null: what the class says is tied to its input embedding is not known there;
 - ``renamed``: modules, and all within them, that have another name.
 """
@@ -98,6 +99,14 @@ def _with_moved(
 ) -> Iterator[Module]:
     """A module under its new name and kind, and those that hold parameters of its now."""
     moved: Mapping[str, tuple[str, str, str]] = rule.get("moved", {})
+    if pattern in rule.get("turned", ()):
+        module = replace(
+            module,
+            parameters={
+                key: (shape[0], shape[2], shape[1]) if len(shape) == 3 else shape
+                for key, shape in module.parameters.items()
+            },
+        )
     away = {
         key: moved[f"{pattern}.{key}"] for key in module.parameters if f"{pattern}.{key}" in moved
     }
