@@ -195,6 +195,9 @@ def test_what_was_held_against_the_newest_alone_is_refused(hfkv: Run) -> None:
     code, _, err = hfkv("kv", LLAMA, "--engine", "vllm", "--transformers", LINE)
     assert code == 2
     assert "an engine allocates as its own release does" in err
+    for command in ("kv", "lora"):
+        code, _, err = hfkv(command, LLAMA, "--basis", "live", "--transformers", LINE)
+        assert (code, "the installed release" in err) == (2, True)
 
 
 def _llama() -> hfkv.Model:
@@ -269,6 +272,7 @@ def test_the_table_names_rules_that_there_are() -> None:
         for rule in entry.get("modules", {}).values():
             assert set(rule) <= {
                 "experts",
+                "gone",
                 "kinds",
                 "moved",
                 "renamed",

@@ -22,6 +22,7 @@ from hfkv.cli.options import (
     format_options,
     kv_options,
     line_option,
+    no_line,
     source_options,
     tokens_option,
 )
@@ -82,6 +83,8 @@ def kv(
     budget = budget_of(fit, gpus)
     if basis == "live" and budget is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
+    if basis == "live":
+        no_line(place["transformers"])
     if budget is None:
         no_budget()
     output = chosen_format()

@@ -13,6 +13,7 @@ from hfkv.cli.options import (
     format_options,
     line_option,
     lora_options,
+    no_line,
     source_options,
 )
 from hfkv.cli.output import emit, read_model, say_beside, unheard, waiting, warn
@@ -104,6 +105,8 @@ def lora(
     output = chosen_format()
     train = asked(ctx, flags)
     options = _options(flags)
+    if basis == "live":
+        no_line(transformers)
     if adapter_config is not None and (
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
     ):

@@ -20,6 +20,7 @@ __all__ = [
     "kv_options",
     "line_option",
     "lora_options",
+    "no_line",
     "source_options",
     "targets_option",
     "together",
@@ -173,6 +174,16 @@ line_option = click.option(
     metavar="|".join(LINES),
     help="Figures of an older line of releases.  [default: the newest]",
 )
+
+
+def no_line(asked: str | None) -> None:
+    """Refuse a line where the installed release answers.
+
+    Raises:
+        UsageError: one is asked for.
+    """
+    if asked is not None:
+        raise click.UsageError("--basis live asks the installed release; leave --transformers out.")
 
 
 def tokens_option(default: int | None = 100_000) -> Callable[[_F], _F]:

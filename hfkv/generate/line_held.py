@@ -173,7 +173,10 @@ def main() -> None:
         if first and sum(bool(trial["lengths"]) for trial in trials) < _FEW:
             # Of a class that few configs were run of, those that change its modules are run too.
             trials = [
-                {**trial, "lengths": trial["lengths"] or first["lengths"]} for trial in trials
+                trial
+                if trial["lengths"]
+                else {**trial, "lengths": first["lengths"], "encoder": first["encoder"]}
+                for trial in trials
             ]
         with without_values():
             own = timed(lambda: _saved(name, first)) if first else None  # noqa: B023

@@ -117,6 +117,8 @@ def _candidates(
             yield _with(rule, "transposed", of[pattern], other[2])
         if other and pattern in of and _turned(seen[1]) == other[1] != seen[1]:
             yield {**rule, "turned": [*rule.get("turned", ()), of[pattern]]}
+        if other is None and seen[0] == "embedding" and f"{pattern}.weight" in mine.tied:
+            yield {**rule, "gone": [*rule.get("gone", ()), pattern]}
     # A list of experts.
     for pattern, seen in ours.items():
         if pattern not in of or not any(len(shape) == 3 for shape in seen[1].values()):

@@ -11,6 +11,7 @@ What differs of a class is data, found and proved by :mod:`hfkv.generate.line`, 
 - ``kinds``: modules that are of another kind, a router that is a linear layer;
 - ``transposed``: modules that say otherwise of the order of their 3-D parameters;
 - ``turned``: modules whose 3-D parameters have their last two axes the other way round;
+- ``gone``: embeddings that are one module with another there, which has the name of the other;
 - ``ties``, which is null: what the class says is tied to its input embedding is not known there;
 - ``renamed``: modules, and all within them, that have another name.
 """
@@ -57,7 +58,9 @@ def changed(built: Built, rule: Mapping[str, Any]) -> Built:
     if not rule:
         return built
     names = _Names(rule.get("renamed", {}))
-    modules = tuple(item for module in built.modules for item in _made(module, rule, names))
+    gone = rule.get("gone", ())
+    kept = [item for item in built.modules if not gone or template(item.name)[0] not in gone]
+    modules = tuple(item for module in kept for item in _made(module, rule, names))
     return replace(
         built,
         modules=modules,
