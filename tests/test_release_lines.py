@@ -280,4 +280,4 @@ def test_the_table_names_rules_that_there_are() -> None:
                 "transposed",
                 "turned",
             }
-        assert min(entry["configs"].values()) >= 6, name
+        assert min(entry["configs"].values()) >= 8, name

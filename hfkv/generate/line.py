@@ -43,7 +43,7 @@ __all__ = ["Proof", "main", "proof_of"]
 
 OUT = Path(__file__).parent.parent / "data" / "lines"
 #: Fewer configs than these prove nothing.
-_ENOUGH = 6
+_ENOUGH = 8
 #: More keys than these that the two lines read differently make another class of it.
 _MANY = 4
 
@@ -156,7 +156,7 @@ class Apart:
         """Leave out what another leaves out as well."""
         for path, values in other.without.items():
             own = self.without.get(path, values)
-            self.without[path] = [*own, *values] if own and values else []
+            self.without[path] = list(dict.fromkeys([*own, *values])) if own and values else []
         self.stated += [path for path in other.stated if path not in self.stated]
 
     def covers(self, raw: Mapping[str, Any]) -> bool:
@@ -179,9 +179,10 @@ def _apart(
             (path,) = trial["changed"]
             value = stated_at(trial["raw"], path)
             if value is None:
-                found.stated.append(path)
+                found.stated += [path] if path not in found.stated else []
             elif isinstance(value, (bool, str)) and found.without.get(path) != []:
-                found.without.setdefault(path, []).append(value)
+                known = found.without.get(path, [])
+                found.without[path] = [*known, value] if value not in known else known
             else:
                 found.without[path] = []
     return found
@@ -324,7 +325,8 @@ def table_of(proofs: Sequence[Proof]) -> dict[str, Any]:
         apart: dict[str, Apart] = {}
         for proof in own:
             for part, found_there in proof.apart.items():
-                apart.setdefault(part, Apart()).join(found_there)
+                if getattr(proof, part) is not None:
+                    apart.setdefault(part, Apart()).join(found_there)
         if told := {part: item.to_json() for part, item in apart.items() if item.to_json()}:
             entry["apart"] = told
         if "cache" in entry or modules:
