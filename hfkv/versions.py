@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from hfkv.data import read_json
 from hfkv.reading import printable
+from hfkv.release_lines import LINES, differs, has_type, line_versions
 
 __all__ = [
     "beside",
@@ -32,22 +33,27 @@ _SPELLED = {"hfkv": "hfkv", "transformers": "transformers", "peft": "PEFT"}
 _NUMBERS = re.compile(r"v?(\d{1,6}(?:\.\d{1,6})*)")
 
 
-@lru_cache(maxsize=1)
-def tables() -> Mapping[str, str]:
+@lru_cache(maxsize=8)
+def tables(line: str = "") -> Mapping[str, str]:
     """Library to the version that the figures are of; ``hfkv`` is this package.
+
+    Args:
+        line: an older line of transformers (:mod:`hfkv.release_lines`); "" for the newest release.
 
     >>> list(tables())
     ['hfkv', 'transformers', 'peft']
     """
     from hfkv import __version__
 
+    if line:
+        return {"hfkv": __version__, **line_versions(line)}
     facts = read_json("peft.json")
     return {"hfkv": __version__, **{name: str(facts[name]) for name in ("transformers", "peft")}}
 
 
-def said(*names: str) -> str:
+def said(*names: str, line: str = "") -> str:
     """The libraries with the versions that figures are of: ``transformers 5.1.0, PEFT 0.9.1``."""
-    return ", ".join(f"{_SPELLED[name]} {tables()[name]}" for name in names)
+    return ", ".join(f"{_SPELLED[name]} {tables(line)[name]}" for name in names)
 
 
 def release(text: str) -> tuple[int, ...]:
@@ -155,10 +161,14 @@ def beside(model_types: Iterable[str | None], *, peft: bool = False) -> list[str
         model_types: the models of the figures.
         peft: whether they are of adapters too.
     """
+    model_types = list(model_types)
     found = []
     mine, theirs = tables()["transformers"], installed("transformers")
     if theirs is not None and theirs.partition("+")[0] != mine:
-        if release(theirs)[:1] != release(mine)[:1]:
+        line = next((line for line in LINES if release(theirs)[:2] == release(line)), "")
+        if line:
+            found += _in_line(line, theirs, mine, model_types, peft=peft)
+        elif release(theirs)[:1] != release(mine)[:1]:
             found.append(
                 f"transformers {theirs} is installed here, these figures are of {mine}: another "
                 "line, that keeps some caches otherwise (states, latents) and builds mixtures of "
@@ -184,6 +194,28 @@ def beside(model_types: Iterable[str | None], *, peft: bool = False) -> list[str
             f"PEFT {theirs} is installed here, adapters are counted as {mine} makes them: "
             "hfkv verify --rank counts with the installed one"
         )
+    return found
+
+
+def _in_line(
+    line: str, theirs: str, mine: str, model_types: Iterable[str | None], *, peft: bool
+) -> list[str]:
+    """What of the figures is other, or not known to be the same, in the line that is installed."""
+    found = []
+    for model_type in dict.fromkeys(model_types):
+        if not model_type or not has_type(line, model_type):
+            continue
+        other = differs(line, model_type, adapters=peft)
+        if other == "unproved":
+            found.append(
+                f"transformers {theirs} is installed here, these figures are of {mine}: those of "
+                f"{model_type} were not compared, and may be others there"
+            )
+        elif other:
+            found.append(
+                f"transformers {theirs} is installed here, these figures are of {mine}: there "
+                f"{model_type} has {other} otherwise; `transformers={line!r}` gives those figures"
+            )
     return found
 
 

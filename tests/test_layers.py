@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hfkv"
 LAYERS = [
     {"errors"},
     {"reading"},
+    {"release_lines"},
     {"versions"},
     {"boxes", "dtypes", "ggml", "json_value", "lines", "units"},
     {"shown"},

@@ -77,11 +77,11 @@ def test_nothing_is_said_of_the_same_line(hfkv: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_another_line_is_said(hfkv: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    _installed(monkeypatch, transformers="4.57.6", peft="0.18.0")
+    _installed(monkeypatch, transformers="4.56.2", peft="0.18.0")
     for command, notes in (("kv", 1), ("lora", 2), ("compare", 2), ("rank", 2)):
         code, out, err = hfkv(command, LLAMA, "--source", "snapshot", "-q")
         assert (code, err.count("Note: ")) == (0, notes)
-        assert "transformers 4.57.6 is installed here" in err
+        assert "transformers 4.56.2 is installed here" in err
         assert ("PEFT 0.18.0" in err) == (notes == 2)
         assert "Note" not in out
 

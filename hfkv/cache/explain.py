@@ -61,6 +61,7 @@ def explain(
     rows: Iterable[tuple[str, str, str]],
     file: str = "config.json",
     dtype: str = "",
+    line: str = "",
 ) -> list[str]:
     """Lines of at most 80 columns: the symbols, each group of equal layers tensor by tensor, their
     sum, the three ways to say bytes per token, every config key that was read by where its value
@@ -74,6 +75,7 @@ def explain(
         rows: the type, the basis and the source of each row that made the plan.
         file: where the config stands.
         dtype: the element type, and where it is said.
+        line: of which line of transformers it is.
     """
     lines = _symbols(layers)
     sums = []
@@ -107,7 +109,7 @@ def explain(
         lines += wrapped(dtype)
     for row in rows:
         lines += wrapped(_rule(*row))
-    return lines + wrapped(f"versions: {said('hfkv', 'transformers')}")
+    return lines + wrapped(f"versions: {said('hfkv', 'transformers', line=line)}")
 
 
 def _symbols(layers: Sequence[Layer]) -> list[str]:

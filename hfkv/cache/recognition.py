@@ -51,7 +51,7 @@ def recognize(facts: Facts) -> Recognized:
     named = facts.config.get("model_type")
     unknown = _nobody_knows(named, facts.config.get("architectures"))
     # A GGUF file's own names say nothing that the names of a checkpoint would.
-    if unknown and facts.tensors is not None and not facts.unnamed:
+    if unknown and facts.tensors is not None and not facts.unnamed and not facts.line:
         name = named if isinstance(named, str) else ""
         config = Config(facts.config, where=facts.model, model_type=name)
         read_off = infer(config, facts.tensors, where=facts.model)
@@ -60,12 +60,17 @@ def recognize(facts: Facts) -> Recognized:
         )
     config, claimed = identified(facts.config, where=facts.model)
     row = row_of(config)
+    made = plan(config)
+    if facts.line:
+        from hfkv.cache.line_rules import in_line
+
+        made = in_line(facts.line, made, config, facts.config, where=facts.model)
     # A config that was not published but derived, or that is of two models, is not what the row was
     # checked with.
     basis = "documented" if facts.derived or claimed else row.basis
     return Recognized(
         config=config,
-        plan=plan(config),
+        plan=made,
         basis=basis,
         source=row.source,
         claim=claimed.told if claimed else "",

@@ -49,6 +49,7 @@ class KVCache(Shown):
         rows: the types whose rows made the plan, outermost first.
         notes: what a reader must be told, one sentence each.
         file: where the config stands; dtype_origin: where the element type is said.
+        line: of which line of transformers it is, as in :class:`hfkv.facts.Facts`.
     """
 
     _brief = "model tokens batch bytes dtype engine basis"
@@ -73,6 +74,7 @@ class KVCache(Shown):
     notes: tuple[str, ...] = ()
     file: str = field(default="config.json", repr=False)
     dtype_origin: str = field(default="", repr=False)
+    line: str = field(default="", repr=False)
 
     @property
     def engine(self) -> str:
@@ -122,6 +124,7 @@ class KVCache(Shown):
             rows=[(row, self.basis, self.source) for row in self.rows or (self.model_type,)],
             file=self.file,
             dtype=f"{self.dtype}: {self.dtype_origin}" if self.dtype_origin else "",
+            line=self.line,
         )
 
     def _table(self) -> Table:
@@ -222,6 +225,7 @@ def kv_cache(
         notes=(found.claim, *notes) if found.claim else notes,
         file="the config of the GGUF's keys" if facts.derived else "config.json",
         dtype_origin=origin,
+        line=facts.line,
     )
 
 

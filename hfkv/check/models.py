@@ -111,6 +111,7 @@ class Models:
         broken: the lock is there and cannot be read, which is a finding of its own.
         online: fetch what is not locked.
         tokens: counts of pretraining tokens of your own, by names in lower case.
+        transformers: of which line of releases figures are; "" for the newest.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class Models:
         broken: bool = False,
         online: bool = False,
         tokens: Mapping[str, int] | None = None,
+        transformers: str = "",
     ) -> None:
         self._root = root
         self._lock = lock
         self._broken = broken
         self._online = online
         self._tokens = tokens or {}
+        self._transformers = transformers or None
         self._known: dict[tuple[str, Path | None], Model | Unavailable] = {}
 
     def get(self, name: str, revision: str | None = None, *, near: Path | None = None) -> Model:
@@ -139,7 +142,7 @@ class Models:
         key = (lock_key(name, revision).lower() if path is None else "", path)
         if key not in self._known:
             try:
-                found = self._load(name, revision, path)
+                found = self._load(name, revision, path).with_transformers(self._transformers)
                 given = self._tokens.get(name.lower())
                 if given is not None:
                     found = found.with_pretraining(given)

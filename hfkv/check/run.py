@@ -148,7 +148,12 @@ def check(
     findings: list[Finding] = []
     lock, broken = open_lock(settings, findings)
     models = Models(
-        settings.root, lock, broken=broken, online=online, tokens=settings.pretraining_tokens
+        settings.root,
+        lock,
+        broken=broken,
+        online=online,
+        tokens=settings.pretraining_tokens,
+        transformers=settings.transformers,
     )
     adapters = Adapters(models)
     passing = Passing(settings)

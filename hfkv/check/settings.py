@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from hfkv.check.codes import CODES
 from hfkv.errors import InputError
 from hfkv.reading import describe, printable
+from hfkv.release_lines import line_of
 from hfkv.units import parse_count
 
 __all__ = ["BudgetTable", "Settings", "find_settings"]
@@ -26,7 +27,7 @@ else:
 _T = TypeVar("_T")
 _KEYS = frozenset(
     """select ignore per-file-ignores include exclude models bases budget lock strict
-    baseline pretraining-tokens""".split()
+    baseline pretraining-tokens transformers""".split()
 )
 
 
@@ -55,6 +56,8 @@ class Settings:
         strict: notes fail a run as findings do.
         baseline: a file of findings that are let pass, relative to the root; "" for none.
         pretraining_tokens: Hub id in lower case to a count of your own, of basis ``given``.
+        transformers: of which line of releases figures are, as :func:`hfkv.load` takes it; "" for
+            the newest.
         text: of the configuration file.
     """
 
@@ -72,6 +75,7 @@ class Settings:
     strict: bool = False
     baseline: str = ""
     pretraining_tokens: Mapping[str, int] = field(default_factory=dict)
+    transformers: str = ""
     text: str = field(default="", repr=False)
 
     @property
@@ -173,8 +177,16 @@ def _settings(root: Path, name: str, table: Mapping[str, Any], text: str) -> Set
             model.lower(): _count(value, f"{where}: pretraining-tokens: {printable(model, 80)}")
             for model, value in read("pretraining-tokens", _table, no_table).items()
         },
+        transformers=read("transformers", _line, ""),
         text=text,
     )
+
+
+def _line(value: object, where: str) -> str:
+    try:
+        return line_of(_text(value, where))
+    except InputError as error:
+        raise InputError(error.what, where=where, expected=error.expected) from None
 
 
 def _text(value: object, where: str) -> str:

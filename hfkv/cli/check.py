@@ -17,8 +17,10 @@ from hfkv.check.finding import Finding
 from hfkv.check.run import Report, Seen
 from hfkv.check.run import check as run
 from hfkv.check.settings import Settings, check_codes, find_settings
+from hfkv.cli.options import line_option
 from hfkv.errors import InputError
 from hfkv.reading import printable
+from hfkv.release_lines import line_of
 from hfkv.render.check import (
     FORMATS,
     diff,
@@ -175,6 +177,7 @@ def _baseline(settings: Settings, named: Path | None, update: bool) -> tuple[Pat
     help="Output format.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No notes and no summary.")
+@line_option
 @config_option
 def check(
     files: tuple[Path, ...],
@@ -190,6 +193,7 @@ def check(
     show_files: bool,
     output: str,
     quiet: bool,
+    transformers: str | None,
     config: Path | None,
 ) -> int:
     """Hold what a repository says of models against the models themselves.
@@ -213,6 +217,7 @@ def check(
         settings,
         select=codes(select, "--select") or settings.select,
         ignore=(*settings.ignore, *(codes(ignore, "--ignore") or ())),
+        transformers=settings.transformers if transformers is None else line_of(transformers),
     )
     path, passing = _baseline(settings, baseline, update_baseline)
     watch, clear = _watch()

@@ -14,6 +14,7 @@ from hfkv.cli.options import (
     chosen_format,
     format_options,
     kv_options,
+    line_option,
     lora_options,
     pretraining_option,
     source_options,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option("--explain", is_flag=True, help="The arithmetic, with where each number came from.")
 @strict_option
+@line_option
 @source_options
 @format_options
 def compare(
@@ -72,6 +74,7 @@ def compare(
     revision: str | None,
     source: Source,
     token: str | None,
+    transformers: str | None,
     **asked: Any,
 ) -> int:
     """Compare what a token leaves behind in context, in a LoRA adapter and in pretraining.
@@ -94,7 +97,9 @@ def compare(
         asked["kv_dtype"] = "auto"
     results: list[tuple[str, Comparison | HfkvError]] = []
     with waiting(f"reading {', '.join(models[:3])}", output):
-        loaded = load_many(models, revision=revision, source=source, token=token)
+        loaded = load_many(
+            models, revision=revision, source=source, token=token, transformers=transformers
+        )
     for name, model in zip(models, with_pretraining(loaded, pretraining_tokens), strict=True):
         if isinstance(model, HfkvError):
             results.append((name, model))

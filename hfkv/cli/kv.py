@@ -21,6 +21,8 @@ from hfkv.cli.options import (
     chosen_format,
     format_options,
     kv_options,
+    line_option,
+    no_line,
     source_options,
     tokens_option,
 )
@@ -48,6 +50,7 @@ from hfkv.cli.strict import require_exact, strict_option
     help="live: ask the installed transformers, on the meta device; needs hfkv[verify].",
 )
 @strict_option
+@line_option
 @source_options
 @format_options
 def kv(
@@ -80,6 +83,8 @@ def kv(
     budget = budget_of(fit, gpus)
     if basis == "live" and budget is not None:
         raise click.UsageError("--fit asks for every length; --basis live answers for one.")
+    if basis == "live":
+        no_line(place["transformers"])
     if budget is None:
         no_budget()
     output = chosen_format()
@@ -92,6 +97,10 @@ def kv(
 
         if basis == "live":
             raise click.UsageError("--engine goes without --basis live.")
+        if place["transformers"] is not None:
+            raise click.UsageError(
+                "--transformers is of its own cache; an engine allocates as its own release does."
+            )
         given = {"--fit": budget is not None, "--layers": by_layer, "--strict": strict}
         for name, is_given in given.items():
             if everyone and is_given:

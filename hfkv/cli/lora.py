@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hfkv.cli.options import chosen_format, format_options, lora_options, source_options
+from hfkv.cli.options import (
+    chosen_format,
+    format_options,
+    line_option,
+    lora_options,
+    no_line,
+    source_options,
+)
 from hfkv.cli.output import emit, read_model, say_beside, unheard, waiting, warn
 from hfkv.cli.strict import require_exact, strict_option
 from hfkv.cli.train_options import asked, train_options
@@ -59,6 +66,7 @@ def _names(text: str) -> list[str]:
 @click.option("--snippet", is_flag=True, help="Print the LoraConfig(...) that makes this adapter.")
 @strict_option
 @train_options
+@line_option
 @source_options
 @format_options
 @click.pass_context
@@ -78,6 +86,7 @@ def lora(
     revision: str | None,
     source: str,
     token: str | None,
+    transformers: str | None,
     **flags: Any,
 ) -> int:
     """The LoRA adapter that PEFT would make on MODEL, to the last parameter.
@@ -96,11 +105,15 @@ def lora(
     output = chosen_format()
     train = asked(ctx, flags)
     options = _options(flags)
+    if basis == "live":
+        no_line(transformers)
     if adapter_config is not None and (
         options or ctx.get_parameter_source("rank") is not click.core.ParameterSource.DEFAULT
     ):
         raise click.UsageError("--adapter-config states every option; give no other beside it.")
-    loaded = read_model(model, output, revision=revision, source=source, token=token)
+    loaded = read_model(
+        model, output, revision=revision, source=source, token=token, transformers=transformers
+    )
     figure: Adapter
     if adapter_config is not None:
         config = read_adapter_config(adapter_config)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hfkv.errors import HfkvError
+from hfkv.release_lines import LINES
 from hfkv.render.formats import Format, resolve
 from hfkv.units import parse_bytes, parse_count
 
@@ -17,7 +18,9 @@ __all__ = [
     "batch_option",
     "format_options",
     "kv_options",
+    "line_option",
     "lora_options",
+    "no_line",
     "source_options",
     "targets_option",
     "together",
@@ -162,6 +165,25 @@ source_options = together(
     ),
     click.option("--token", default=None, help="Hub token; by default the stored one or HF_TOKEN."),
 )
+
+
+#: ``--transformers``: of which line of releases the figures are.
+line_option = click.option(
+    "--transformers",
+    default=None,
+    metavar="|".join(LINES),
+    help="Figures of an older line of releases.  [default: the newest]",
+)
+
+
+def no_line(asked: str | None) -> None:
+    """Refuse a line where the installed release answers.
+
+    Raises:
+        UsageError: one is asked for.
+    """
+    if asked is not None:
+        raise click.UsageError("--basis live asks the installed release; leave --transformers out.")
 
 
 def tokens_option(default: int | None = 100_000) -> Callable[[_F], _F]:

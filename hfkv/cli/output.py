@@ -103,7 +103,9 @@ def say_beside(models: Iterable[Model], *, peft: bool = True) -> None:
     these models are of, and differ by more than :data:`hfkv.versions` holds for alike."""
     from hfkv.versions import beside
 
-    for note in beside([model.model_type for model in models], peft=peft):
+    # Who asks for an older line knows which release it is.
+    asked = [model for model in models if not model.core.line]
+    for note in beside([model.model_type for model in asked], peft=peft) if asked else ():
         say("Note", note)
 
 

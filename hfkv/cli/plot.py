@@ -12,6 +12,7 @@ from hfkv.cli.engine_options import chosen_engine, engine_options, no_budget, re
 from hfkv.cli.options import (
     batch_option,
     kv_options,
+    line_option,
     lora_options,
     pretraining_option,
     source_options,
@@ -89,6 +90,7 @@ SIZE = _Inches()
 @engine_options()
 @rule_options
 @pretraining_option
+@line_option
 @source_options
 def plot(
     models: tuple[str, ...],
@@ -102,6 +104,7 @@ def plot(
     revision: str | None,
     source: Source,
     token: str | None,
+    transformers: str | None,
     **asked: Any,
 ) -> int:
     """Draw one of the two charts for one or several models, or print its numbers.
@@ -125,7 +128,9 @@ def plot(
     if output_format != "json":
         matplotlib()  # what cannot be drawn need not be read
     with waiting(f"reading {', '.join(models[:3])}", Format.human):
-        found = loaded(models, revision=revision, source=source, token=token)
+        found = loaded(
+            models, revision=revision, source=source, token=token, transformers=transformers
+        )
     for item in found:
         if isinstance(item, HfkvError):
             raise item
@@ -137,7 +142,8 @@ def plot(
         chart = chart_of(read, over=over, r=rank, **asked)
     say_beside(read)
     if output_format == "json":
-        print_json(chart.to_json())
+        line = transformers is not None
+        print_json({**({"versions": dict(read[0].versions)} if line else {}), **chart.to_json()})
         return 0
     path = output if output is not None else Path(f"hfkv-over-{over}.png")
     save(draw(chart, style=style, size=size, title=title), path)

@@ -10,6 +10,7 @@ from hfkv.cli.options import (
     TOKENS,
     chosen_format,
     format_options,
+    line_option,
     source_options,
     targets_option,
     tokens_option,
@@ -27,6 +28,7 @@ from hfkv.cli.rank_options import rule_options
 @click.option("--lora-dtype", default="auto", show_default=True, help="Of the adapter.")
 @rule_options
 @click.option("--explain", is_flag=True, help="How each rule comes to its rank.")
+@line_option
 @source_options
 @format_options
 def rank(
@@ -35,6 +37,7 @@ def rank(
     revision: str | None,
     source: str,
     token: str | None,
+    transformers: str | None,
     **asked: Any,
 ) -> int:
     """Which LoRA ranks of MODEL are worth a look at --tokens tokens, by several rules.
@@ -52,7 +55,9 @@ def rank(
     from hfkv.render.origin import with_origin
 
     output = chosen_format()
-    loaded = read_model(model, output, revision=revision, source=source, token=token)
+    loaded = read_model(
+        model, output, revision=revision, source=source, token=token, transformers=transformers
+    )
     found = ranks(loaded, **asked)
     say_beside([loaded])
     value = with_origin(loaded, found.to_json())

@@ -233,6 +233,7 @@ def compare(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
     **options: Unpack[LoraFields],
 ) -> list[Comparison]: ...
 
@@ -256,6 +257,7 @@ def compare(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
     **options: Unpack[LoraFields],
 ) -> list[Comparison | HfkvError]: ...
 
@@ -265,6 +267,7 @@ def compare(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
     pretraining_tokens: int | None = None,
     **asked: Any,
 ) -> list[Any]:
@@ -284,7 +287,7 @@ def compare(
         engine: who stores the cache (:mod:`hfkv.engines`); what is compared is then what it
             allocates on each GPU.
         pretraining_tokens: a count of your own for every model, in place of what is known.
-        revision, source, token: as in :func:`hfkv.load`, for models given by name.
+        revision, source, token, transformers: as in :func:`hfkv.load`, for models given by name.
         options: further fields of ``LoraConfig``.
 
     Raises:
@@ -298,7 +301,8 @@ def compare(
     listed = len(models) == 1 and isinstance(models[0], Iterable) and not _is_one(models[0])
     items = list(models[0]) if listed else list(models)
     found: list[Comparison | HfkvError] = []
-    for item in loaded(items, revision=revision, source=source, token=token):
+    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
+    for item in loaded(items, **place, transformers=transformers):
         if isinstance(item, HfkvError):
             if not listed:
                 raise item
@@ -321,6 +325,7 @@ def loaded(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> list[Model | HfkvError]:
     """:func:`hfkv.load_many`, which leaves alone what is loaded already."""
     if _is_one(models):
@@ -329,7 +334,8 @@ def loaded(
         )
     items = list(models)
     names = [item for item in items if not isinstance(item, Model)]
-    read = iter(load_many(names, revision=revision, source=source, token=token) if names else ())
+    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
+    read = iter(load_many(names, **place, transformers=transformers) if names else ())
     return [item if isinstance(item, Model) else next(read) for item in items]
 
 

@@ -50,6 +50,8 @@ class Facts:
         lineage: cards of the models this one was made from, nearest first.
         base: for an adapter repository, the facts of the model it adapts; ``tensors`` are then
             the adapter's own.
+        line: the line of transformers that figures are asked of (:mod:`hfkv.release_lines`); ""
+            for the newest release.
         missing: what could not be had, to the reason.
         notes: what a reader must be told, one sentence each.
     """
@@ -68,6 +70,7 @@ class Facts:
     statement: Mapping[str, Any] | None = None
     lineage: tuple[BaseCard, ...] = ()
     base: Facts | None = None
+    line: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

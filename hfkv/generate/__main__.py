@@ -12,6 +12,9 @@ NAMES = (
     "cache_rows",
     "config_classes",
     "ignored_weights",
+    "line",
+    "line_held",
+    "line_trials",
     "loaded_otherwise",
     "module_tables",
     "peft_facts",
@@ -30,6 +33,9 @@ def main() -> None:
     takers = (
         ["adopt"],
         ["base_dimensions"],
+        ["line"],
+        ["line_held"],
+        ["line_trials"],
         ["module_tables"],
         ["plans"],
         ["releases"],
@@ -42,7 +48,8 @@ def main() -> None:
             "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
-            "       python -m hfkv.generate releases FOLDER"
+            "       python -m hfkv.generate releases FOLDER\n"
+            "       python -m hfkv.generate line_trials --help, line_held --help, line --help"
         )
     for name in names:
         import_module(f"hfkv.generate.{name}").main()

@@ -30,7 +30,7 @@ from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import Class, Held, Trial
 
-__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main"]
+__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main", "published"]
 
 OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
@@ -237,7 +237,7 @@ def _read_by_plans(every: Sequence[Candidate], cls: Class) -> list[str]:
     return list(found)
 
 
-def _real(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
+def published(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
     """Published configs of a type."""
     found = []
     for path in sorted(folder.glob("*.json")) if folder is not None else ():
@@ -301,7 +301,7 @@ def main() -> None:
         if asked.seconds is not None and time.monotonic() - start > asked.seconds:
             print(f"no time was left for {model_type} and what follows")
             break
-        real = _real(asked.configs, model_type)
+        real = published(asked.configs, model_type)
         own = model_type if asked.leave_one_out else None
         verdict = adopt(model_type, name, count=asked.count, real=real, without=own)
         print("\n".join(verdict.lines()), flush=True)

@@ -101,11 +101,11 @@ def _stop(*_: object) -> None:
     raise _EndlessError
 
 
-def timed(call: Any) -> Any:
+def timed(call: Any, seconds: int = _PATIENCE) -> Any:
     """What ``call()`` gives, or None where it fails or does not end."""
     before = signal.signal(signal.SIGVTALRM, _stop)
     # Of the process's own time: what a busy machine takes must not decide.
-    signal.setitimer(signal.ITIMER_VIRTUAL, _PATIENCE)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         return call()
     except (Exception, _EndlessError):

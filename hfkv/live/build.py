@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from hfkv.errors import MissingDependencyError, UnsupportedError
+from hfkv.live.older import decoded
 
 __all__ = ["build", "config_of", "pairs"]
 
@@ -31,8 +32,9 @@ _NEEDS_VALUES = ("reformer",)
 _NEEDS_FLOAT32 = ("reformer", "xlnet")
 
 
-#: Before it the cache of no class can be filled on the meta device (``torch.autocast`` has none).
-_OLDEST = (5, 4)
+#: The last of the 4.x, which :mod:`hfkv.live.older` helps on the meta device; nothing was compared
+#: with what is older.
+_OLDEST = (4, 57)
 
 
 def transformers() -> Any:
@@ -77,7 +79,7 @@ def pairs() -> tuple[tuple[str, str], ...]:
     auto = import_module("transformers.models.auto.modeling_auto")
     found: dict[tuple[str, str], None] = {}
     for mapping in MAPPINGS:
-        for model_type, names in getattr(auto, mapping).items():
+        for model_type, names in getattr(auto, mapping, {}).items():
             for name in names if isinstance(names, (tuple, list)) else (names,):
                 found[(model_type, name)] = None
     return tuple(found)
@@ -101,7 +103,7 @@ def config_of(raw: Mapping[str, Any]) -> Any:
             where="live figures",
         )
     # As a file is read: it may write infinity as an object.
-    values = library.PreTrainedConfig._decode_special_floats(values)
+    values = decoded(library, values)
     return library.CONFIG_MAPPING[model_type].from_dict(values)
 
 
@@ -157,6 +159,9 @@ def build(
         part._attn_implementation = "eager"
         # A part that states its own dtype would be built in that one.
         part.dtype = None
+        if getattr(part, "use_mamba_kernels", False):
+            # They need a GPU, and some classes of 4.x insist on what their config says.
+            part.use_mamba_kernels = False
     if config.model_type in _NEEDS_VALUES and not whole:
         device = "cpu"
     wide = config.model_type in _NEEDS_FLOAT32 and not whole

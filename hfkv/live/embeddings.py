@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["input_raises", "name_of", "tie_keys", "tied_names"]
+__all__ = ["input_raises", "listed_ties", "name_of", "tie_keys", "tied_names"]
 
 
 def name_of(model: Any, getter: Callable[[], Any]) -> str | None:
@@ -42,6 +42,15 @@ def tie_keys(model: Any) -> dict[str, str]:
         for target, source in (getattr(module, "_tied_weights_keys", None) or {}).items():
             found[start + target] = start + source
     return found
+
+
+def listed_ties(model: Any) -> tuple[str, ...] | None:
+    """The modules that a class of 4.x lists as tied, whose word PEFT takes for it; None of a class
+    of 5.x, which says what each is tied to."""
+    found = getattr(model, "_tied_weights_keys", None)
+    if not isinstance(found, (list, tuple, set)):
+        return None
+    return tuple(sorted({name.rpartition(".")[0] for name in found}))
 
 
 def tied_names(model: Any) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from hfkv.live.build import transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.inputs import inputs_of
+from hfkv.live.older import autocast_of_meta, without_experts
 from hfkv.live.state_formats import CACHE, Kept, kept, kept_by, step_inputs, steps
 from hfkv.live.zero_values import as_if_zero
 
@@ -30,19 +31,22 @@ def run(model: Any, tokens: int, *, batch: int = 1, encoder_tokens: int | None =
     layers as views into storage that the next step lets go of.
     """
     given = (model, tokens, batch, encoder_tokens)
-    try:
-        return _run(*given)
-    except (RuntimeError, NotImplementedError):
-        # Some classes ask for values, which meta tensors do not have. Answering for them slows
-        # every operation down, so it is left to those that need it.
-        with as_if_zero(), all_to_the_first():
+    with autocast_of_meta():
+        try:
             return _run(*given)
+        except (RuntimeError, NotImplementedError):
+            # Some classes ask for values, which meta tensors do not have. Answering for them slows
+            # every operation down, so it is left to those that need it.
+            with as_if_zero(), all_to_the_first():
+                return _run(*given)
 
 
 def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any:
     import torch
 
     device = next(model.parameters()).device
+    if device.type == "meta":
+        without_experts(model)
     given = inputs_of(model, batch=batch, encoder_tokens=encoder_tokens)
     part = given.model
 
@@ -50,10 +54,11 @@ def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any
         return torch.ones((rows, *shape), dtype=torch.long, device=device)
 
     state: Any = None
+    seen = 0
     for number, count in enumerate(steps(part, tokens)):
         ids = ones(batch * given.rows, count, *given.shape)
         inputs = {
-            **step_inputs(part, ids, state, name=given.ids),
+            **step_inputs(part, ids, state, name=given.ids, seen=seen),
             **{name: ones(batch, count, *shape) for name, shape in given.per_token.items()},
             **given.extra,
             **(given.first if number == 0 else {}),
@@ -66,6 +71,7 @@ def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any
                 inputs[carrier] = transformers().DynamicCache(config=part.config)
                 output = part(**inputs)
             state = kept_by(output, inputs)
+        seen += count
     return kept(part, state)
 
 

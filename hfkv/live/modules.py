@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hfkv.live.build import config_of, transformers
-from hfkv.live.embeddings import input_raises, name_of, tie_keys, tied_names
+from hfkv.live.embeddings import input_raises, listed_ties, name_of, tie_keys, tied_names
 from hfkv.live.lora import build_for
 from hfkv.live.module_kind import kind_of
 from hfkv.modules.built import Built, Module
@@ -27,6 +27,9 @@ def live_built(raw: Mapping[str, Any]) -> Built:
     tied = tied_names(model)
     embedding = name_of(model, model.get_input_embeddings)
     cls = type(model).__name__
+    listed = listed_ties(model)
+    if listed is None:
+        listed = tied_to(embedding, tied, tie_keys(model)) if embedding else ()
     packed = raw.get("quantization_config") is not None
     return Built(
         model_type=model.config.model_type,
@@ -46,7 +49,7 @@ def live_built(raw: Mapping[str, Any]) -> Built:
         input=embedding,
         tied=tied,
         loose=_shapes(model),
-        to_input=tied_to(embedding, tied, tie_keys(model)) if embedding else (),
+        to_input=listed,
         no_input=input_raises(model),
         may_tie=getattr(model.config, "tie_word_embeddings", None) is not False,
         ties_words=getattr(model.config, "tie_word_embeddings", None) is True,

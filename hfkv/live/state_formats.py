@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hfkv.live.older import has_own_cache, layers_of, step_of_its_own
+
 __all__ = ["CACHE", "Kept", "kept", "kept_by", "step_inputs", "steps"]
 
 #: The names under which inputs take a transformers ``Cache``, and outputs carry it: since 5.24,
@@ -35,13 +37,17 @@ def steps(model: Any, tokens: int) -> tuple[int, ...]:
     return (tokens - 1, tokens) if model.config.model_type == "cpmant" else (tokens - 1, 1)
 
 
-def step_inputs(model: Any, ids: Any, past: Any, *, name: str = "input_ids") -> dict[str, Any]:
+def step_inputs(
+    model: Any, ids: Any, past: Any, *, name: str = "input_ids", seen: int = 0
+) -> dict[str, Any]:
     """The inputs of one step: token ids, what was kept, and what else the class asks for.
 
-    ``name`` is what the class calls its token ids.
+    ``name`` is what the class calls its token ids, ``seen`` how many there were before these.
     """
     import torch
 
+    if has_own_cache(model):
+        return step_of_its_own(model, ids, past, seen)
     names = inspect.signature(model.forward).parameters
     given: dict[str, Any] = {name: ids}
     carrier = next((name for name in _CARRIERS if name in names), None)
@@ -76,7 +82,7 @@ def kept_by(output: Any, given: Mapping[str, Any]) -> Any:
         found = getattr(output, name, None)
         if found is not None:
             return found
-    return next((given[name] for name in CACHE if name in given), None)
+    return next((given[name] for name in (*CACHE, "cache_params") if name in given), None)
 
 
 def kept(model: Any, state: Any) -> Any:
@@ -95,6 +101,9 @@ def kept(model: Any, state: Any) -> Any:
         return Kept([{"state": [part[..., index] for part in state]} for index in range(count)])
     if isinstance(state, (list, tuple)):
         return Kept([{"mems": _own(part)} for part in state])
+    older = layers_of(state)
+    if older is not None:
+        return Kept(older)
     if hasattr(state, "linear_cache"):
         return Kept([_attention_or_linear(state, index) for index in range(len(state))])
     if config.model_type == "recurrent_gemma":

@@ -11,7 +11,7 @@ from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.json_value import attributes
 from hfkv.live.kv_cache import LiveModel, live_kv_cache
-from hfkv.live.versions import Versions, versions
+from hfkv.live.versions import Versions, installed_line, versions
 
 __all__ = ["LayerPair", "Verification", "verify"]
 
@@ -139,7 +139,7 @@ def verify(
     usual = min(_TOKENS, (model.positions or _TOKENS * 2) * 3 // 4)
     try:
         planned = kv_cache(
-            facts,
+            replace(facts, line=installed_line()),
             tokens=usual if tokens is None else tokens,
             batch=batch,
             dtype=dtype,

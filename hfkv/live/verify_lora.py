@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hfkv.errors import ConfigError, TargetError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.live.lora import live_lora
-from hfkv.live.versions import Versions, versions
+from hfkv.live.versions import Versions, installed_line, versions
 from hfkv.peft.base import Base
 from hfkv.peft.lora import Lora, LoraOptions, count
 from hfkv.peft.lora.options import keywords
@@ -112,7 +112,7 @@ def verify_lora(facts: Facts, options: LoraOptions) -> LoraVerification:
     planned: Lora | None = None
     reason = ""
     try:
-        planned = count(Base(facts), options)
+        planned = count(Base(replace(facts, line=installed_line())), options)
     except (UnsupportedError, ConfigError, TargetError) as error:
         reason = str(error)
     refused = live.get("error")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hfkv.data import read_json
 from hfkv.live.build import installed
+from hfkv.release_lines import LINES
+from hfkv.versions import tables
 
-__all__ = ["Versions", "versions"]
+__all__ = ["Versions", "installed_line", "versions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +45,25 @@ class Versions:
         return ", ".join(f"{name} {version}" for name, version in self.ran.items())
 
 
+def installed_line() -> str:
+    """The older line that the installed transformers is of, and that there is a table of; ""
+    where it is of none."""
+    found = tuple(str(installed("transformers").__version__).split(".")[:2])
+    return next((line for line in LINES if tuple(line.split(".")) == found), "")
+
+
 def versions(*names: str) -> Versions:
-    """What is installed of the named libraries.
+    """What is installed of the named libraries, and what the tables are of that it is held against:
+    those of its own line, where there are any.
 
     Raises:
         MissingDependencyError: one is not installed.
     """
     installed("torch")  # without it the others fail with words of their own
-    facts = read_json("peft.json")
+    made = tables(installed_line())
     return Versions(
         ran={name: installed(name).__version__ for name in names},
-        tables={name: facts[name] for name in ("transformers", "peft")},
+        tables={name: made[name] for name in ("transformers", "peft")},
     )
 
 

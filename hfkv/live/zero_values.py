@@ -30,9 +30,9 @@ def as_if_zero() -> Iterator[None]:
             tensor = args[0] if args else None
             if isinstance(tensor, torch.Tensor) and tensor.is_meta:
                 if func is torch.ops.aten._local_scalar_dense.default:
-                    return torch.zeros((), dtype=tensor.dtype, device="cpu").item() or (
-                        tensor.dtype is torch.bool
-                    )
+                    if tensor.dtype is torch.bool:
+                        return True
+                    return torch.zeros((), dtype=tensor.dtype, device="cpu").item()
                 if func is torch.ops.aten.nonzero.default:
                     shape = (0, tensor.dim())
                     return torch.empty(shape, dtype=torch.long, device="meta")

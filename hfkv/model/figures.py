@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from hfkv.errors import HfkvError, InputError, InputTypeError
+from hfkv.errors import HfkvError, InputError, InputTypeError, UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
 from hfkv.facts.identity import CONTRADICTS
 from hfkv.json_value import attributes
 from hfkv.reading import describe, printable, whole_number
+from hfkv.release_lines import line_of, newest
 from hfkv.shown import Shown, Table, cell, size
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ class Model(Shown):
     def core(self) -> Facts:
         """The facts that figures are computed from: of an adapter repository, its base model's."""
         return self.facts if self.facts.base is None else self.facts.base
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of which releases of the libraries its figures are, by the library's name."""
+        from hfkv.versions import tables
+
+        return tables(self.core.line)
 
     @cached_property
     def base(self) -> Base:
@@ -349,8 +357,9 @@ class Model(Shown):
         """
         from hfkv.engines.subject import subject_of
 
+        # An engine allocates as its own release does, whatever transformers keeps.
         found = subject_of(
-            self.core,
+            replace(self.core, line=""),
             encoder_tokens=encoder_tokens,
             crosscheck=crosscheck,
             shapes=self._shapes if crosscheck else None,
@@ -487,6 +496,19 @@ class Model(Shown):
         self._check_places()
         return self.judged(count(self.base, chosen, dtype=dtype))
 
+    def _newest_only(self, what: str) -> None:
+        """Refuse what was proved with the newest release alone, where an older line is asked for.
+
+        Raises:
+            UnsupportedError: it is.
+        """
+        if self.core.line:
+            raise UnsupportedError(
+                f"{what} was not held against transformers {self.versions['transformers']}",
+                where=self.model,
+                hint=f"the figures of {newest()} are those without `transformers`",
+            )
+
     def _check_places(self) -> None:
         """Refuse an adapter where the cache is refused for a config whose sizes stand where its
         class does not look."""
@@ -521,6 +543,7 @@ class Model(Shown):
         """
         from hfkv.training import training
 
+        self._newest_only("what training takes")
         return training(self.base, adapter, **options)
 
     def cartridge(self, *, tokens: int, num_frozen_tokens: int = 1, dtype: str = "auto") -> Prompt:
@@ -549,6 +572,7 @@ class Model(Shown):
         """
         from hfkv.peft.prompts import PromptOptions, count
 
+        self._newest_only("a prompt or cartridge")
         options = config if isinstance(config, PromptOptions) else PromptOptions.from_config(config)
         return count(self.base, options, dtype=dtype)
 
@@ -592,6 +616,23 @@ class Model(Shown):
         facts = replace(self.core, statement=given(tokens).to_json())
         return Model(facts if self.facts.base is None else replace(self.facts, base=facts))
 
+    def with_transformers(self, release: str | None) -> Model:
+        """The model with figures of another line of releases: ``"4.57"``, or None for the newest.
+
+        Raises:
+            InputError: there is no table of it.
+
+        >>> import hfkv
+        >>> model = hfkv.load("meta-llama/Meta-Llama-3-8B", source="snapshot")
+        >>> model.with_transformers("4.57").versions["transformers"]
+        '4.57.6'
+        """
+        line, base = line_of(release), self.facts.base
+        if line == self.core.line:
+            return self
+        base = None if base is None else replace(base, line=line)
+        return Model(replace(self.facts, line=line, base=base))
+
     @cached_property
     def pretraining(self) -> Pretraining:
         """What is known of pretraining; ``tokens`` is None where it is not stated or unclear."""
@@ -602,7 +643,8 @@ class Model(Shown):
     def to_json(self) -> dict[str, Any]:
         """The documented JSON value."""
         names = "model source revision commit model_type parameters stored_elements weight_bytes"
-        return attributes(self, names) | {"notes": list(self.facts.notes)}
+        value = attributes(self, names) | {"notes": list(self.facts.notes)}
+        return {"versions": dict(self.versions), **value} if self.core.line else value
 
     def _table(self) -> Table:
         at = "" if self.commit is None else f", commit {self.commit}"

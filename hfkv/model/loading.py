@@ -11,6 +11,7 @@ from hfkv.errors import ConfigError, HfkvError, InputError, InputTypeError
 from hfkv.facts import BaseCard, Facts, read
 from hfkv.model.figures import Model
 from hfkv.reading import describe
+from hfkv.release_lines import line_of
 
 if TYPE_CHECKING:
     from hfkv.source.files import Files, Source
@@ -43,6 +44,7 @@ def load(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> Model: ...
 
 
@@ -53,6 +55,7 @@ def load(
     header: Header | None = None,
     card: str | None = None,
     name: str | None = None,
+    transformers: str | None = None,
 ) -> Model: ...
 
 
@@ -65,6 +68,7 @@ def load(
     header: Header | None = None,
     card: str | None = None,
     name: str | None = None,
+    transformers: str | None = None,
 ) -> Model:
     """Read what is needed of a model: config, safetensors headers, card. Never weights, no code.
 
@@ -86,6 +90,8 @@ def load(
         card: with a config: the text of the model card.
         name: with a config: what to call the model; by a Hub id what is known of its pretraining
             is found.
+        transformers: the line of releases that figures are of, ``"4.57"``; the newest unless
+            given.
 
     Raises:
         SourceError: the files could not be had; the message names the ways out.
@@ -98,6 +104,7 @@ def load(
     >>> hfkv.load(tiny, name="tiny").kv_cache(tokens=10).bytes
     5120
     """
+    line_of(transformers)  # refused before anything is read
     if isinstance(model, (str, os.PathLike)):
         if header is not None or card is not None or name is not None:
             raise InputError(
@@ -105,7 +112,8 @@ def load(
                 where="`header`, `card`, `name`",
                 expected="them beside a config alone",
             )
-        return _read(model, revision=revision, source=source, token=token)
+        found = _read(model, revision=revision, source=source, token=token)
+        return found.with_transformers(transformers)
     if revision is not None or token is not None or source != "auto":
         raise InputError(
             "a config is not read from anywhere",
@@ -115,7 +123,7 @@ def load(
     from hfkv.source.given import files_given
 
     files = files_given(model, header=header, card=card, name=name)
-    return _complete(files, source="given", token=None)
+    return _complete(files, source="given", token=None).with_transformers(transformers)
 
 
 def _read(
@@ -240,6 +248,7 @@ def load_many(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> list[Model | HfkvError]:
     """:func:`load` for many models at once, their fetches overlapped.
 
@@ -264,8 +273,10 @@ def load_many(
 
     def read(model: ModelLike) -> Model:
         if isinstance(model, (str, os.PathLike)):
-            return load(model, revision=revision, source=source, token=token)
-        return load(model)
+            return load(
+                model, revision=revision, source=source, token=token, transformers=transformers
+            )
+        return load(model, transformers=transformers)
 
     return overlap(read, list(models))
 
@@ -276,6 +287,7 @@ async def aload(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> Model:
     """:func:`load` for use in an event loop, which goes on meanwhile.
 
@@ -283,7 +295,11 @@ async def aload(
     """
     from hfkv.source import in_background
 
-    return await in_background(lambda: load(model, revision=revision, source=source, token=token))
+    return await in_background(
+        lambda: load(
+            model, revision=revision, source=source, token=token, transformers=transformers
+        )
+    )
 
 
 async def aload_many(
@@ -292,10 +308,13 @@ async def aload_many(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> list[Model | HfkvError]:
     """:func:`load_many` for use in an event loop, which goes on meanwhile."""
     from hfkv.source import in_background
 
     return await in_background(
-        lambda: load_many(models, revision=revision, source=source, token=token)
+        lambda: load_many(
+            models, revision=revision, source=source, token=token, transformers=transformers
+        )
     )

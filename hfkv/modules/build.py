@@ -40,6 +40,10 @@ def build(facts: Facts) -> Built:
     """
     config, claimed = _identified(facts)
     built = _built(facts, config)
+    if facts.line:
+        from hfkv.modules.line_rules import in_line
+
+        built = in_line(facts.line, built, config)
     if claimed is None:
         return built
     if claimed.model_type is None and built.agreement.differs:

@@ -86,6 +86,7 @@ class Built:
         basis: how this is known.
         reason: why it is not ``exact``, or "".
         agreement: what came of holding the header against the class.
+        fuses: PEFT moves the targets of some types to their fused experts.
         claim: what the config contradicts itself in, as to whose model it is; "" where nothing.
     """
 
@@ -103,6 +104,7 @@ class Built:
     basis: str = "exact"
     reason: str = ""
     agreement: Agreement = NOTHING
+    fuses: bool = True
     claim: str = ""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 from hfkv.data import read_json
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
+from hfkv.modules.built import Built
 from hfkv.reading import printable
 from hfkv.versions import unknown
 
@@ -17,6 +18,7 @@ __all__ = [
     "ModuleRow",
     "Table",
     "TieRule",
+    "experts_moved",
     "has_table",
     "ignored_by",
     "is_known",
@@ -111,6 +113,12 @@ def peft_facts() -> Mapping[str, Any]:
     """PEFT's default targets and its conversions of expert targets, as generated."""
     facts: Mapping[str, Any] = read_json("peft.json")
     return facts
+
+
+def experts_moved(built: Built) -> str | None:
+    """The type by whose names PEFT moves targets to a model's fused experts; None where to none."""
+    found: str | None = peft_facts()["expert_conversions"].get(built.model_type)
+    return found if built.fuses else None
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hfkv.errors import HfkvError
 from hfkv.modules.built import CONVOLUTIONS, LINEAR, Built, leaf, target_name
-from hfkv.modules.table import peft_facts
+from hfkv.modules.table import experts_moved, peft_facts
 from hfkv.peft.matching import compiled, matches_list
 from hfkv.reading import printable
 
@@ -106,9 +106,8 @@ class Names:
     @cached_property
     def converted(self) -> frozenset[str]:
         """Names of expert projections that PEFT looks for in the fused parameter instead."""
-        facts = peft_facts()
-        base = facts["expert_conversions"].get(self.built.model_type)
-        return frozenset(() if base is None else facts["expert_targets"][base])
+        base = experts_moved(self.built)
+        return frozenset(() if base is None else peft_facts()["expert_targets"][base])
 
     def has(self, name: str) -> bool:
         """Whether a name in a list matches any module."""

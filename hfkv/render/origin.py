@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hfkv.json_value import attributes
 from hfkv.reading import printable
+from hfkv.versions import said
 
 if TYPE_CHECKING:
     from hfkv.facts import Facts
@@ -22,13 +23,15 @@ def with_origin(model: Model, value: dict[str, Any]) -> dict[str, Any]:
     figure is its base model's; where the files of the other came from is ``adapter``, or ``base``
     where the value names the adapter."""
     facts, base = model.facts, model.facts.base
-    beside = {}
+    beside: dict[str, Any] = {}
     if base is not None and value["model"] == base.model != facts.model:
         beside["adapter"] = attributes(facts, _NAMES)
         facts = base
     elif base is not None:
         beside["base"] = attributes(base, _NAMES)
     notes = [*value.get("notes", ()), *notes_of(model)]
+    if model.core.line:
+        beside["versions"] = dict(model.versions)
     origin = attributes(facts, _NAMES)
     return {**origin, **beside, **value, "notes": list(dict.fromkeys(notes))}
 
@@ -36,7 +39,11 @@ def with_origin(model: Model, value: dict[str, Any]) -> dict[str, Any]:
 def notes_of(model: Model) -> tuple[str, ...]:
     """What is to be said of the files that were read, of an adapter's base too."""
     base = model.facts.base
-    return model.facts.notes if base is None else (*model.facts.notes, *base.notes)
+    found = model.facts.notes if base is None else (*model.facts.notes, *base.notes)
+    if model.core.line:
+        line = said("transformers", "peft", line=model.core.line)
+        found += (f"as {line} have it; the newest release here is {said('transformers')}",)
+    return found
 
 
 def origin_line(model: Model) -> str:

@@ -80,10 +80,10 @@ def explain(
     if facts is not None and facts.config is not None:
         config = Config(facts.config, where=facts.model)
         lines += wrapped(f"{dtype}: {dtype_origin(facts, config, element)}")
-    lines += wrapped(
-        f"modules ({basis}): as {said('transformers')} builds them and {said('peft')} adapts them"
-    )
-    return lines + wrapped(f"versions: {said('hfkv', 'transformers', 'peft')}")
+    line = facts.line if facts is not None else ""
+    builds, adapts = said("transformers", line=line), said("peft", line=line)
+    lines += wrapped(f"modules ({basis}): as {builds} builds them and {adapts} adapts them")
+    return lines + wrapped(f"versions: {said('hfkv', 'transformers', 'peft', line=line)}")
 
 
 def _groups(injection: Injection) -> list[list[Adapted]]:

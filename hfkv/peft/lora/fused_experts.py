@@ -11,7 +11,7 @@ import re
 
 from hfkv.errors import TargetError
 from hfkv.modules.built import Built, leaf
-from hfkv.modules.table import peft_facts
+from hfkv.modules.table import experts_moved, peft_facts
 from hfkv.peft.lora.draft import Draft, Rank
 from hfkv.peft.matching import compiled
 
@@ -24,8 +24,7 @@ def convert(built: Built, draft: Draft) -> None:
     Raises:
         TargetError: only some of what is fused into one parameter is targeted.
     """
-    facts = peft_facts()
-    base = facts["expert_conversions"].get(built.model_type)
+    facts, base = peft_facts(), experts_moved(built)
     if base is None:
         return
     moved: dict[str, str] = facts["expert_targets"][base]

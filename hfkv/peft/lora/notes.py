@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hfkv.facts.agreement import CONTRADICTED
 from hfkv.modules.built import Built, leaf
-from hfkv.modules.table import peft_facts
+from hfkv.modules.table import experts_moved
 from hfkv.peft.lora.inject import Injection
 from hfkv.peft.lora.options import LoraOptions
 
@@ -108,7 +108,7 @@ def _experts(built: Built, injection: Injection, options: LoraOptions) -> list[s
         ]
     conversion = (
         f"PEFT's conversion of target_modules would make {converted:,}, "
-        if built.model_type in peft_facts()["expert_conversions"]
+        if experts_moved(built)
         else ""
     )
     return [

@@ -63,6 +63,7 @@ def plot(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
 ) -> Figure:
     """Draw one of the two charts: what ``hfkv plot`` draws, as a matplotlib figure.
 
@@ -78,7 +79,7 @@ def plot(
         encoder_tokens, crosscheck: as in :meth:`hfkv.Model.kv_cache`.
         pretraining_tokens: a count of your own, for one model.
         assumed: what the rules behind the marks take for granted.
-        revision, source, token: as in :func:`hfkv.load`.
+        revision, source, token, transformers: as in :func:`hfkv.load`.
 
     Returns:
         A figure with a canvas of its own: a notebook shows it, ``savefig`` writes it, pyplot need
@@ -110,6 +111,7 @@ def plot(
         revision=revision,
         source=source,
         token=token,
+        transformers=transformers,
     )
     return draw(chart, style=style, size=size, title=title)
 
@@ -124,6 +126,7 @@ def chart_of(
     revision: str | None = None,
     source: Source = "auto",
     token: str | bool | None = None,
+    transformers: str | None = None,
     **asked: Any,
 ) -> OverTokens | OverRank:
     """The numbers that :func:`plot` draws.
@@ -140,7 +143,8 @@ def chart_of(
     if pretraining_tokens is not None and len(items) > 1:
         raise InputError("it goes with one model", where="`pretraining_tokens`")
     found: list[Model] = []
-    for item in loaded(items, revision=revision, source=source, token=token):
+    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
+    for item in loaded(items, **place, transformers=transformers):
         if isinstance(item, HfkvError):
             raise item
         given = pretraining_tokens
