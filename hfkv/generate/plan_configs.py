@@ -11,7 +11,7 @@ import json
 import random
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,17 @@ from hfkv.live.lora import own_config
 from hfkv.modules.class_plan import kind_of
 from hfkv.modules.table import tables_of
 
-__all__ = ["Space", "near", "put", "sorts_of", "space_of", "symbols_in", "value_at", "watched"]
+__all__ = [
+    "Space",
+    "is_numbers",
+    "near",
+    "put",
+    "sorts_of",
+    "space_of",
+    "symbols_in",
+    "value_at",
+    "watched",
+]
 
 #: What every config has and no constructor takes a size or a layer from.
 _GENERAL = frozenset(
@@ -346,9 +356,10 @@ def watched(space: Space) -> Iterator[None]:
     seen: set[tuple[type, str]] = set()
 
     def read(self: Any, key: str) -> Any:
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if caller.startswith("transformers.") and not caller.startswith(_ASIDE):
-            seen.add((type(self), key))
+        if key[0] != "_" and (type(self), key) not in seen:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            if caller.startswith("transformers.") and not caller.startswith(_ASIDE):
+                seen.add((type(self), key))
         return original(self, key)
 
     PreTrainedConfig.__getattribute__ = read
@@ -360,6 +371,11 @@ def watched(space: Space) -> Iterator[None]:
             space.add(cls, key)
 
 
+def is_numbers(value: Sequence[Any]) -> bool:
+    """Whether it has whole numbers alone, and some."""
+    return bool(value) and all(type(item) is int for item in value)
+
+
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
     """A config's values with numbers that carry their path."""
     if isinstance(value, bool) or value is None:
@@ -368,7 +384,7 @@ def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
         return Int(value, path)
     if isinstance(value, float):
         return Real(value, path)
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
+    if isinstance(value, list) and is_numbers(value):
         return [Int(item, f"{path}[{place}]") for place, item in enumerate(value)]
     if isinstance(value, dict) and (not path or path in parts):
         return {

@@ -104,6 +104,12 @@ class Key:
         wordy = all(isinstance(item, str) for item in start) if start else "str" in self.types
         ways = ["words"] * 2 if wordy else ["some", "each", "flags", "start", "sizes"]
         way = chance.choice(ways)
+        negative = any(
+            type(item) is int and item < 0 for item in (*start, *([] if start else [self.default]))
+        )
+        if negative and chance.random() < 0.6:
+            # Places counted from the end.
+            return [chance.choice([-4, -3, -2, -1, 0, 1]) for _ in range(chance.randint(1, 4))]
         if way == "words":
             words = [*start, *_layer_kinds(), *self.words]
             few = [chance.choice(words) for _ in range(chance.choice((1, 2, 2, 3)))]
