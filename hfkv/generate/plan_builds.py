@@ -42,7 +42,8 @@ class Sample:
         values: of the class's own config.
         config: of them, as users' configs are read.
         read: of it, as plans read.
-        filled: by path, what the class fills in where the config has none.
+        filled: by path, what the class fills in where the config has none; ``...`` where that is
+            neither a word nor a flag, nor a list of them.
         sizes: pattern to index to (shape, expressions or None).
         lengths: container to the indices before it to how many members it has.
         modules: pattern, in module order, to index to ``[kind, transposed, groups]`` and how many
@@ -180,7 +181,7 @@ def _is_general(texts: tuple[Any, ...]) -> bool:
 
 
 def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
-    """The words, the flags and the lists of them that the class fills in."""
+    """The words, the flags and the lists of them that the class fills in; ``...`` for others."""
     found = {}
     for path, key in space.keys.items():
         stated = not key.types and value_at(made.values, path) is not ...
@@ -197,6 +198,9 @@ def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
             isinstance(item, plain) and (isinstance(item, str) or item in (0, 1)) for item in items
         ):
             found[path] = items if isinstance(value, (list, tuple)) else value
+        elif value is not None and items:
+            # Numbers of layers, say, which now and then are 0 and 1 as flags are.
+            found[path] = ...
     return found
 
 

@@ -59,6 +59,11 @@ _TAKEN_AS = re.compile(
 )
 #: A key that no field need declare.
 _ASKED = re.compile(r"getattr\((?:self\.)?config,\s*\"(\w+)\"")
+#: A name whose truth is asked, and not what it compares or comes to.
+_IF = re.compile(
+    r"\b(?:if|and|or|not)\s+(?:not\s+)?(?:self\.)?(?:config\.)?([a-z]\w+)\b"
+    r"(?!\s*(?:[=<>!.(\[+\-*/%]|in\b|is\b))"
+)
 _NAMED = re.compile(r"(?:\.|[\"'])([a-z]\w+)\b")
 
 
@@ -68,6 +73,7 @@ class Space:
     Attributes:
         keys: by path; grows as the class is seen to read more.
         parts: paths of nested configs to their types.
+        optional: those of them that the class has none of where a file has none.
         defaults: what an absent key that no field declares counts as, where the code says it.
         left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
             understood.
@@ -81,9 +87,11 @@ class Space:
         self.classes: dict[type, list[str]] = {}
         self.objects: dict[str, Any] = {}
         self.parts: dict[str, str] = {}
+        self.optional: set[str] = set()
         self.keys: dict[str, Key] = {}
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
+        self.switches: frozenset[str] = frozenset()
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
@@ -110,8 +118,13 @@ class Space:
         self.objects[path] = config
         for key in getattr(config, "sub_configs", {}) or {}:
             part = vars(config).get(key)
+            inner = f"{path}.{key}" if path else key
+            if part is None and config.sub_configs[key].model_type:
+                # One that the class can do without, such as a tower for sound.
+                with contextlib.suppress(Exception):
+                    part = config.sub_configs[key]()
+                    self.optional.add(inner)
             if hasattr(part, "to_dict"):
-                inner = f"{path}.{key}" if path else key
                 self.parts[inner] = part.model_type
                 self._walk(part, inner)
 
@@ -134,6 +147,7 @@ class Space:
                     texts.add(text := inspect.getsource(importlib.import_module(place)))
                     for key in _ASKED.findall(text):
                         self.add(cls, key)
+        self.switches = frozenset(name for text in texts for name in _IF.findall(text))
         models = {name for text in texts for name in _NAMED.findall(text)}
         for cls in self.classes:
             source = self._source(cls)
@@ -189,11 +203,15 @@ class Space:
                 types=frozenset(re.findall(r"\w+", annotation)),
                 words=getattr(self, "words", ()) or (),
                 sealed=sealed,
+                switch=key in self.switches,
             )
 
     def learn_words(self) -> None:
-        """Give keys found before the code was read its words."""
-        self.keys = {path: replace(key, words=self.words) for path, key in self.keys.items()}
+        """Give keys found before the code was read its words, and what it asks of them."""
+        self.keys = {
+            path: replace(key, words=self.words, switch=path.rpartition(".")[2] in self.switches)
+            for path, key in self.keys.items()
+        }
 
     def wrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The whole file for the values of the class's own config."""
@@ -280,7 +298,9 @@ class Space:
                     at[part] = {}
                 at = at[part]
             if key.part:
-                if chance.random() < 0.1:
+                if path in self.optional and chance.random() < 0.7:
+                    at[last] = chance.choice([None, {}, at.get(last) or {}])
+                elif chance.random() < 0.1:
                     at.pop(last, None)
                 continue
             value = key.sample(chance, _layers(at, layers))

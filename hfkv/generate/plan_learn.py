@@ -70,6 +70,8 @@ def _filled(space: Space, samples: list[Sample], known: Trees) -> dict[str, Any]
     learner = _Learner(space, samples, known)
     found: dict[str, Any] = {}
     for key in dict.fromkeys(path for item in samples for path in item.filled):
+        if any(item.filled.get(key) is ... for item in samples):
+            continue
         with contextlib.suppress(UnlearnedError):
             found[key] = learner.made(key)
             if not space.keys[key].types:

@@ -105,6 +105,7 @@ class Tests:
         found: list[tuple[Any, ...]] = []
         found += [("set", path) for path in paths]
         found += [("null", path) for path in paths]
+        found += [("null", path) for path in sorted(self.space.optional) if not inside]
         found += [("list", path) for path in self.lists(inside)]
         for path in paths:
             values = {
