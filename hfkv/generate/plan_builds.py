@@ -14,9 +14,9 @@ from typing import Any
 
 from hfkv.facts.config import Config
 from hfkv.generate.module_rows import NUMBER, index_of, kind_and_marks, pattern_of
-from hfkv.generate.plan_configs import Space, put, symbols_in, value_at, watched
+from hfkv.generate.plan_configs import Space, is_numbers, put, symbols_in, value_at, watched
 from hfkv.generate.plan_keys import is_size
-from hfkv.generate.symbols import Int, expression, recorded, symbolic
+from hfkv.generate.symbols import Int, Items, expression, recorded, symbolic
 from hfkv.live.build import config_of
 from hfkv.live.embeddings import name_of
 from hfkv.live.lora import build_for, own_config
@@ -42,7 +42,8 @@ class Sample:
         values: of the class's own config.
         config: of them, as users' configs are read.
         read: of it, as plans read.
-        filled: by path, what the class fills in where the config has none.
+        filled: by path, what the class fills in where the config has none; ``...`` where that is
+            neither a word nor a flag, nor a list of them.
         sizes: pattern to index to (shape, expressions or None).
         lengths: container to the indices before it to how many members it has.
         modules: pattern, in module order, to index to ``[kind, transposed, groups]`` and how many
@@ -67,14 +68,16 @@ class Sample:
 @contextlib.contextmanager
 def without_values() -> Iterator[None]:
     """Within it, new parameters are given no values: the meta device has none, and drawing them
-    takes most of the time. Nor is a model moved that is on that device, or told how to sample."""
+    takes most of the time. Nor is a model moved that is on that device, told how to sample, or a
+    config written out for a log that nobody reads."""
     from torch.nn import Module, init
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, PreTrainedConfig
 
     names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
     kept = {name: getattr(init, name) for name in names}
     moved, sampling = Module.to, vars(GenerationConfig)["from_model_config"]
     usual = GenerationConfig()
+    shown = vars(PreTrainedConfig)["__repr__"]
 
     def to(self: Any, *args: Any, **kwargs: Any) -> Any:
         there = args == ("meta",) and all(item.is_meta for item in self.parameters())
@@ -83,6 +86,7 @@ def without_values() -> Iterator[None]:
     for name in names:
         setattr(init, name, lambda tensor, *_, **__: tensor)
     Module.to = to
+    PreTrainedConfig.__repr__ = lambda _: "config"
     GenerationConfig.from_model_config = classmethod(lambda *_: usual)
     try:
         yield
@@ -90,6 +94,7 @@ def without_values() -> Iterator[None]:
         for name, function in kept.items():
             setattr(init, name, function)
         Module.to = moved
+        PreTrainedConfig.__repr__ = shown
         GenerationConfig.from_model_config = sampling
 
 
@@ -176,7 +181,7 @@ def _is_general(texts: tuple[Any, ...]) -> bool:
 
 
 def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
-    """The words, the flags and the lists of them that the class fills in."""
+    """The words, the flags and the lists of them that the class fills in; ``...`` for others."""
     found = {}
     for path, key in space.keys.items():
         stated = not key.types and value_at(made.values, path) is not ...
@@ -193,22 +198,31 @@ def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
             isinstance(item, plain) and (isinstance(item, str) or item in (0, 1)) for item in items
         ):
             found[path] = items if isinstance(value, (list, tuple)) else value
+        elif value is not None and items:
+            # Numbers of layers, say, which now and then are 0 and 1 as flags are.
+            found[path] = ...
     return found
 
 
 def _filled(space: Space, values: dict[str, Any]) -> dict[str, Any]:
-    """The values with numbers that are the class's defaults, so that they carry their key too."""
+    """The values with numbers, and lists of them, that are the class's defaults, so that they
+    carry their key too."""
     made = copy.deepcopy(values)
     for path, key in space.keys.items():
         outer = path.rpartition(".")[0]
         inside = not outer or isinstance(value_at(made, outer), dict)
-        if inside and type(key.default) is int and value_at(made, path) is ...:
+        if not inside or value_at(made, path) is not ...:
+            continue
+        if type(key.default) is int:
             made = put(made, path, key.default)
+        elif isinstance(key.default, (list, tuple)) and is_numbers(key.default):
+            made = put(made, path, list(key.default))
     return made
 
 
 def _mark_defaults(config: Any, values: Any, path: str, space: Space) -> None:
-    """Numbers that the class filled in as its defaults carry their key as well."""
+    """Numbers that the class filled in as its defaults carry their key as well, and lists theirs,
+    which reading a config copies."""
     fields = getattr(type(config), "__dataclass_fields__", {})
     for key, value in list(vars(config).items()):
         where = f"{path}.{key}" if path else key
@@ -219,6 +233,8 @@ def _mark_defaults(config: Any, values: Any, path: str, space: Space) -> None:
             default = fields[key].default if key in fields else None
             if type(default) is int and default == value:
                 vars(config)[key] = Int(value, where)
+        elif where in space.keys and isinstance(value, (list, tuple)) and value:
+            vars(config)[key] = Items.of(value, where)
 
 
 def _look(found: Sample, model: Any, marked: Any) -> None:

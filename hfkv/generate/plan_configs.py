@@ -11,7 +11,7 @@ import json
 import random
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,17 @@ from hfkv.live.lora import own_config
 from hfkv.modules.class_plan import kind_of
 from hfkv.modules.table import tables_of
 
-__all__ = ["Space", "near", "put", "sorts_of", "space_of", "symbols_in", "value_at", "watched"]
+__all__ = [
+    "Space",
+    "is_numbers",
+    "near",
+    "put",
+    "sorts_of",
+    "space_of",
+    "symbols_in",
+    "value_at",
+    "watched",
+]
 
 #: What every config has and no constructor takes a size or a layer from.
 _GENERAL = frozenset(
@@ -49,6 +59,11 @@ _TAKEN_AS = re.compile(
 )
 #: A key that no field need declare.
 _ASKED = re.compile(r"getattr\((?:self\.)?config,\s*\"(\w+)\"")
+#: A name whose truth is asked, and not what it compares or comes to.
+_IF = re.compile(
+    r"\b(?:if|and|or|not)\s+(?:not\s+)?(?:self\.)?(?:config\.)?([a-z]\w+)\b"
+    r"(?!\s*(?:[=<>!.(\[+\-*/%]|in\b|is\b))"
+)
 _NAMED = re.compile(r"(?:\.|[\"'])([a-z]\w+)\b")
 
 
@@ -58,6 +73,7 @@ class Space:
     Attributes:
         keys: by path; grows as the class is seen to read more.
         parts: paths of nested configs to their types.
+        optional: those of them that the class has none of where a file has none.
         defaults: what an absent key that no field declares counts as, where the code says it.
         left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
             understood.
@@ -71,9 +87,11 @@ class Space:
         self.classes: dict[type, list[str]] = {}
         self.objects: dict[str, Any] = {}
         self.parts: dict[str, str] = {}
+        self.optional: set[str] = set()
         self.keys: dict[str, Key] = {}
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
+        self.switches: frozenset[str] = frozenset()
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
@@ -100,8 +118,13 @@ class Space:
         self.objects[path] = config
         for key in getattr(config, "sub_configs", {}) or {}:
             part = vars(config).get(key)
+            inner = f"{path}.{key}" if path else key
+            if part is None and config.sub_configs[key].model_type:
+                # One that the class can do without, such as a tower for sound.
+                with contextlib.suppress(Exception):
+                    part = config.sub_configs[key]()
+                    self.optional.add(inner)
             if hasattr(part, "to_dict"):
-                inner = f"{path}.{key}" if path else key
                 self.parts[inner] = part.model_type
                 self._walk(part, inner)
 
@@ -124,6 +147,7 @@ class Space:
                     texts.add(text := inspect.getsource(importlib.import_module(place)))
                     for key in _ASKED.findall(text):
                         self.add(cls, key)
+        self.switches = frozenset(name for text in texts for name in _IF.findall(text))
         models = {name for text in texts for name in _NAMED.findall(text)}
         for cls in self.classes:
             source = self._source(cls)
@@ -179,11 +203,15 @@ class Space:
                 types=frozenset(re.findall(r"\w+", annotation)),
                 words=getattr(self, "words", ()) or (),
                 sealed=sealed,
+                switch=key in self.switches,
             )
 
     def learn_words(self) -> None:
-        """Give keys found before the code was read its words."""
-        self.keys = {path: replace(key, words=self.words) for path, key in self.keys.items()}
+        """Give keys found before the code was read its words, and what it asks of them."""
+        self.keys = {
+            path: replace(key, words=self.words, switch=path.rpartition(".")[2] in self.switches)
+            for path, key in self.keys.items()
+        }
 
     def wrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The whole file for the values of the class's own config."""
@@ -270,7 +298,9 @@ class Space:
                     at[part] = {}
                 at = at[part]
             if key.part:
-                if chance.random() < 0.1:
+                if path in self.optional and chance.random() < 0.7:
+                    at[last] = chance.choice([None, {}, at.get(last) or {}])
+                elif chance.random() < 0.1:
                     at.pop(last, None)
                 continue
             value = key.sample(chance, _layers(at, layers))
@@ -346,9 +376,10 @@ def watched(space: Space) -> Iterator[None]:
     seen: set[tuple[type, str]] = set()
 
     def read(self: Any, key: str) -> Any:
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if caller.startswith("transformers.") and not caller.startswith(_ASIDE):
-            seen.add((type(self), key))
+        if key[0] != "_" and (type(self), key) not in seen:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            if caller.startswith("transformers.") and not caller.startswith(_ASIDE):
+                seen.add((type(self), key))
         return original(self, key)
 
     PreTrainedConfig.__getattribute__ = read
@@ -360,6 +391,11 @@ def watched(space: Space) -> Iterator[None]:
             space.add(cls, key)
 
 
+def is_numbers(value: Sequence[Any]) -> bool:
+    """Whether it has whole numbers alone, and some."""
+    return bool(value) and all(type(item) is int for item in value)
+
+
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
     """A config's values with numbers that carry their path."""
     if isinstance(value, bool) or value is None:
@@ -368,7 +404,7 @@ def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
         return Int(value, path)
     if isinstance(value, float):
         return Real(value, path)
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
+    if isinstance(value, list) and is_numbers(value):
         return [Int(item, f"{path}[{place}]") for place, item in enumerate(value)]
     if isinstance(value, dict) and (not path or path in parts):
         return {

@@ -17,8 +17,10 @@ _SIZES = re.compile(r"dim|size|width|rank|vocab|embd|n_positions|ffn|inner|chann
 _HEADS = re.compile(r"head(s|)($|_)|_heads|n_head|num_head")
 _NAMED = re.compile(r"_(id|idx|index)$")
 _COUNTED = re.compile(r"layer|depth|block|expert|group|stack|dense|period|offset|^num_|^n_")
-#: Of keys that nothing declares: those that turn something on, and those that name each layer.
+#: Of keys that nothing declares: those that turn something on, those that are a part of something,
+#: and those that name each layer.
 _FLAGS = re.compile(r"^(use|is|has|tie|enable|no)_|_bias$|_norm$")
+_SHARES = re.compile(r"(_factor|_pct|_ratio)$")
 _LISTS = re.compile(r"types?$|pattern|indices|_ids$|_idx$|^layers")
 
 
@@ -33,6 +35,7 @@ class Key:
         words: strings that the class's code compares values with.
         part: whether it is a nested config.
         sealed: whether the class works it out, and takes no value.
+        switch: whether the code asks if it is true, so that zero is none of it.
     """
 
     path: str
@@ -41,6 +44,7 @@ class Key:
     words: tuple[str, ...]
     part: bool = False
     sealed: bool = False
+    switch: bool = False
 
     @property
     def nullable(self) -> bool:
@@ -87,6 +91,8 @@ class Key:
             return chance.random() < 0.5
         if sort == "float":
             return chance.choice([0.25, 0.5, 1.0, 2.0, 0.0, 0, 1, self.default or 0.1])
+        if sort == "int" and self.switch and chance.random() < 0.15:
+            return 0
         if sort == "int":
             return _int(name, self.default, chance)
         if sort == "str":
@@ -104,6 +110,12 @@ class Key:
         wordy = all(isinstance(item, str) for item in start) if start else "str" in self.types
         ways = ["words"] * 2 if wordy else ["some", "each", "flags", "start", "sizes"]
         way = chance.choice(ways)
+        negative = any(
+            type(item) is int and item < 0 for item in (*start, *([] if start else [self.default]))
+        )
+        if negative and chance.random() < 0.6:
+            # Places counted from the end.
+            return [chance.choice([-4, -3, -2, -1, 0, 1]) for _ in range(chance.randint(1, 4))]
         if way == "words":
             words = [*start, *_layer_kinds(), *self.words]
             few = [chance.choice(words) for _ in range(chance.choice((1, 2, 2, 3)))]
@@ -131,6 +143,8 @@ def _undeclared(name: str) -> list[str]:
         return ["bool"]
     if _LISTS.search(name):
         return ["list", "str", "int"]
+    if _SHARES.search(name):
+        return ["float", "int"]
     if is_size(name) or _COUNTED.search(name):
         return ["int"]
     return ["int", "int", "bool", "float", "list", "str"]

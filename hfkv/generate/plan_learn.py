@@ -6,7 +6,7 @@ import ast
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,10 @@ from hfkv.modules.expressions import keys as keys_of
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
 
-__all__ = ["learn"]
+__all__ = ["Trees", "learn"]
+
+#: Trees by what they are of.
+Trees = dict[str, Any]
 
 #: Of how many values one that the class fills in may be.
 _LITERALS = 8
@@ -29,17 +32,22 @@ _LITERALS = 8
 _STAGES = ((0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (2, 3), (3, 3), (1, 5), (2, 5), (3, 6))
 
 
-def learn(space: Space, samples: list[Sample], *, partly: bool = False) -> dict[str, Any]:
+def learn(
+    space: Space, samples: list[Sample], *, partly: bool = False, known: Trees | None = None
+) -> dict[str, Any]:
     """A plan's content but for its keys, or ``refused`` with the reason.
 
     Args:
         partly: a tree may say nothing of a few of the samples, where what decides over them was
             not found.
+        known: trees that were learned from fewer samples, which are added to: one that is right
+            about all of these stays.
     """
-    filled = _filled(space, samples)
+    known = {} if known is None else known
+    filled = _filled(space, samples, known)
     for item in samples:
         item.read = reader(item.config, defaults=space.defaults, filled=filled)
-    learner = _Learner(space, samples, partly=partly)
+    learner = _Learner(space, samples, known, partly=partly)
     try:
         content = learner.content()
         text = json.dumps([content, filled])
@@ -55,13 +63,15 @@ def learn(space: Space, samples: list[Sample], *, partly: bool = False) -> dict[
         return {"refused": str(error), "unexplained": (learner.unexplained, learner.having)}
 
 
-def _filled(space: Space, samples: list[Sample]) -> dict[str, Any]:
+def _filled(space: Space, samples: list[Sample], known: Trees) -> dict[str, Any]:
     """How the class fills in what a config can lack, as far as that can be found."""
     for item in samples:
         item.read = reader(item.config, defaults=space.defaults)
-    learner = _Learner(space, samples)
+    learner = _Learner(space, samples, known)
     found: dict[str, Any] = {}
     for key in dict.fromkeys(path for item in samples for path in item.filled):
+        if any(item.filled.get(key) is ... for item in samples):
+            continue
         with contextlib.suppress(UnlearnedError):
             found[key] = learner.made(key)
             if not space.keys[key].types:
@@ -70,8 +80,10 @@ def _filled(space: Space, samples: list[Sample]) -> dict[str, Any]:
 
 
 class _Learner:
-    def __init__(self, space: Space, samples: list[Sample], *, partly: bool = False) -> None:
-        self.space, self.partly = space, partly
+    def __init__(
+        self, space: Space, samples: list[Sample], known: Trees, *, partly: bool = False
+    ) -> None:
+        self.space, self.partly, self.known = space, partly, known
         self.samples = samples
         self.spaces: dict[str, list[Observation]] = {}
         self.tests = Tests(space, samples)
@@ -113,8 +125,8 @@ class _Learner:
         # The model itself is no module of its own.
         return {
             "lengths": lengths,
-            "input": self._whole([item.embeddings[0] for item in self.samples]),
-            "output": self._whole([item.embeddings[1] for item in self.samples]),
+            "input": self._whole("input", [item.embeddings[0] for item in self.samples]),
+            "output": self._whole("output", [item.embeddings[1] for item in self.samples]),
             "tied": {pattern: self._tied(pattern) for pattern in self._patterns("tied")},
             "modules": rows,
             "trees": [json.loads(tree) for tree in self.trees],
@@ -157,22 +169,27 @@ class _Learner:
                 for number, sample in enumerate(self.samples)
                 for index, length in sample.lengths.get(container, {}).items()
             }
-            found[container] = self._length(container, seen)
+            found[container] = self._length(f"length {container}", container, seen)
         return found
 
-    def _length(self, container: str, seen: Mapping[Observation, int]) -> Any:
+    def _length(self, what: str, container: str, seen: Mapping[Observation, int]) -> Any:
         observed = list(seen)
+        depth = container.count("{}")
+
+        def cover(text: Any) -> int:
+            found = 0
+            for bit, (number, index) in enumerate(observed):
+                if self._size(text, number, index) == seen[number, index]:
+                    found |= 1 << bit
+            return found
+
+        if self._stays(what, container, observed, depth, cover):
+            return self.known[what]
         labels: list[Any] = []
         for texts in (self._counts(container, set(seen.values())), self._sums()):
-            for text in texts:
-                cover = 0
-                for bit, (number, index) in enumerate(observed):
-                    if self._size(text, number, index) == seen[number, index]:
-                        cover |= 1 << bit
-                if cover:
-                    labels.append((text, cover))
+            labels += [(text, found) for text in texts if (found := cover(text))]
             try:
-                return self._grow(labels, container, observed, container.count("{}"))
+                return self._grow(what, labels, container, observed, depth)
             except UnlearnedError as error:
                 reason = f"the number of {container}: {error}"
         raise UnlearnedError(reason)
@@ -210,7 +227,7 @@ class _Learner:
             seen: list[tuple[Observation, Any]] = [
                 ((number, ()), value) for number, value in values
             ]
-            return {"value": self._literal(seen, f"value {key}", 0)}
+            return {"value": self._literal(f"value {key}", seen, 0)}
         lengths: dict[Observation, int] = {
             (number, ()): len(value) for number, value in values if value
         }
@@ -220,11 +237,11 @@ class _Learner:
             for place, item in enumerate((value or [])[:24])
         ]
         return {
-            "length": self._length("", lengths),
-            "item": self._literal(items, f"item {key}", 1),
+            "length": self._length(f"items {key}", "", lengths),
+            "item": self._literal(f"item {key}", items, 1),
         }
 
-    def _literal(self, seen: list[tuple[Observation, Any]], stem: str, depth: int) -> Any:
+    def _literal(self, what: str, seen: list[tuple[Observation, Any]], depth: int) -> Any:
         covers: dict[str, int] = {}
         for bit, (_, value) in enumerate(seen):
             text = json.dumps(value)
@@ -234,7 +251,7 @@ class _Learner:
                 "it is one of too many values, and a part of another's most likely"
             )
         labels = [(json.loads(text), cover) for text, cover in covers.items()]
-        return self._grow(labels, stem, [place for place, _ in seen], depth)
+        return self._grow(what, labels, what, [place for place, _ in seen], depth)
 
     # -- parameters ------------------------------------------------------------------------
 
@@ -268,7 +285,13 @@ class _Learner:
         observed = self._observed(pattern)
         seen = [self.samples[n].modules.get(pattern, {}).get(index) for n, index in observed]
         covers: dict[str, int] = {json.dumps(kind and kind[:3]): 0 for kind in seen}
-        # Groups are a number that several expressions may give.
+        # Groups are a number that several expressions may give; of a convolution that takes each
+        # channel by itself, those of its channels.
+        if kinds := {json.dumps(kind[:2]) for kind in seen if kind and kind[3] > 1}:
+            for sample in self.samples:
+                for _, texts in sample.sizes.get(f"{pattern}.weight", {}).values():
+                    found = [[*json.loads(said), texts[0]] for said in kinds] if texts else []
+                    covers.update(dict.fromkeys(map(json.dumps, found), 0))
         for text in covers:
             said = json.loads(text)
             for bit, kind in enumerate(seen):
@@ -277,7 +300,7 @@ class _Learner:
                     covers[text] |= 1 << bit
         labels = [(json.loads(text), cover) for text, cover in covers.items()]
         labels.sort(key=lambda item: -item[1].bit_count())
-        return self._named(pattern, labels, observed)
+        return self._named("module", pattern, labels, observed)
 
     def _tied(self, pattern: str) -> Any:
         observed = self._observed(pattern)
@@ -286,19 +309,21 @@ class _Learner:
             source = self.samples[number].tied.get(pattern, {}).get(index)
             for name in dict.fromkeys((source, source and _formatted(source, index))):
                 covers[name] = covers.get(name, 0) | 1 << bit
-        return self._named(pattern, list(covers.items()), observed)
+        return self._named("tied", pattern, list(covers.items()), observed)
 
-    def _whole(self, values: list[str | None]) -> Any:
+    def _whole(self, what: str, values: list[str | None]) -> Any:
         covers: dict[str | None, int] = {}
         for bit, value in enumerate(values):
             covers[value] = covers.get(value, 0) | 1 << bit
         observed: list[Observation] = [(number, ()) for number in range(len(values))]
-        return self._grow(list(covers.items()), "", observed, 0)
+        return self._grow(what, list(covers.items()), "", observed, 0)
 
-    def _named(self, pattern: str, labels: list[Any], observed: list[Observation]) -> Any:
+    def _named(
+        self, what: str, pattern: str, labels: list[Any], observed: list[Observation]
+    ) -> Any:
         try:
             stem = pattern.rpartition("{}")[0]
-            return self._grow(labels, stem, observed, pattern.count("{}"))
+            return self._grow(f"{what} {pattern}", labels, stem, observed, pattern.count("{}"))
         except UnlearnedError as error:
             raise UnlearnedError(f"{pattern}: {error}") from None
 
@@ -317,18 +342,27 @@ class _Learner:
         ones = [bit for bit, shape in enumerate(seen) if shape is not None]
         if not ones:
             raise UnlearnedError(f"{pattern}: it lies outside the containers that were counted")
+        absent = sum(1 << bit for bit, shape in enumerate(seen) if shape is None)
+
+        def cover(leaf: Any) -> int:
+            if leaf is None:
+                return absent
+            return sum(bits for _, bits in self._covers([tuple(leaf)], observed, seen))
+
+        what, stem = f"parameter {pattern}", pattern.rpartition("{}")[0]
+        if self._stays(what, stem, observed, pattern.count("{}"), cover):
+            return self.known[what]
         candidates = self._covers(list(texts), observed, seen)
         union = 0
-        for _, cover in candidates:
-            union |= cover
+        for _, bits in candidates:
+            union |= bits
         if union.bit_count() < len(ones):
             candidates += self._fitted(observed, seen, pool)
-        absent = sum(1 << bit for bit, shape in enumerate(seen) if shape is None)
         candidates.sort(key=lambda item: (-item[1].bit_count(), _cost(item[0])))
         labels: list[Any] = [(list(sizes), cover) for sizes, cover in candidates[:60]]
         if absent:
             labels.append((None, absent))
-        return self._named(pattern, labels, observed)
+        return self._named("parameter", pattern, labels, observed)
 
     def _covers(
         self,
@@ -396,8 +430,42 @@ class _Learner:
             self.sizes[key] = size_of(text, self.samples[number].read, index)
         return self.sizes[key]
 
-    def _grow(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
+    def _stays(
+        self,
+        what: str,
+        stem: str,
+        observed: list[Observation],
+        depth: int,
+        cover: Callable[[Any], int],
+    ) -> bool:
+        """Whether the tree of fewer samples is right about all of these.
+
+        Args:
+            cover: what a leaf is right about, as bits.
+        """
+
+        def right(tree: Any, among: int) -> bool:
+            if not among:
+                return True
+            if isinstance(tree, Mapping):
+                passed = self.tests.mask(tree["if"], stem, observed, depth)
+                return right(tree["then"], among & passed) and right(tree["else"], among & ~passed)
+            return tree != UNPROVED and not among & ~cover(tree)
+
+        return what in self.known and right(self.known[what], (1 << len(observed)) - 1)
+
+    def _grow(
+        self, what: str, labels: list[Any], stem: str, observed: list[Observation], depth: int
+    ) -> Any:
         """A tree of the fewest sorts of test that do, and shallow where it can be."""
+        covers = {json.dumps(leaf): bits for leaf, bits in labels}
+        if not self._stays(
+            what, stem, observed, depth, lambda leaf: covers.get(json.dumps(leaf), 0)
+        ):
+            self.known[what] = self._grown(labels, stem, observed, depth)
+        return self.known[what]
+
+    def _grown(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
         key = (stem, depth, tuple((json.dumps(leaf), cover) for leaf, cover in labels))
         if key not in self.grown:
             self.grown[key] = self._staged(labels, stem, observed, depth)

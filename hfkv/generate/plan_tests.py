@@ -26,6 +26,7 @@ class Tests:
         self.space = space
         self.samples = samples
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
+        self.single: dict[tuple[str, int, int], dict[Any, int]] = {}
 
     def _of_type(self, wanted: Callable[[Any], bool], inside: str = "") -> list[str]:
         return [
@@ -88,11 +89,24 @@ class Tests:
         self.masks[key] = found
         return found
 
+    def mask(self, test: Any, stem: str, observed: list[Observation], depth: int) -> int:
+        """What of the observations passes one test."""
+        known = self.single.setdefault((stem, depth, len(observed)), {})
+        key = tuple(test)
+        if key not in known:
+            known[key] = 0
+            for bit, (number, index) in enumerate(observed):
+                if holds(test, self.samples[number].read, index):
+                    known[key] |= 1 << bit
+        return known[key]
+
     def _about_config(self, inside: str) -> list[tuple[Any, ...]]:
         paths = self._paths(inside)
         found: list[tuple[Any, ...]] = []
         found += [("set", path) for path in paths]
         found += [("null", path) for path in paths]
+        found += [("null", path) for path in sorted(self.space.optional) if not inside]
+        found += [("list", path) for path in self.lists(inside)]
         for path in paths:
             values = {
                 value

@@ -20,7 +20,7 @@ from typing import Any
 from hfkv.generate.plan_builds import Formulas, Sample, plain, sample, without_values
 from hfkv.generate.plan_configs import Space, near, put, sorts_of, space_of, value_at
 from hfkv.generate.plan_keys import weighty_activations
-from hfkv.generate.plan_learn import learn
+from hfkv.generate.plan_learn import Trees, learn
 from hfkv.generate.plan_multiples import multiples
 from hfkv.generate.plan_narrow import narrowed
 from hfkv.generate.plan_proof import Memory, prove, pruned, seen_keys
@@ -107,6 +107,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     samples += _nulls(space, samples, chance)
     samples += _activated(space, samples, chance)
     partly, memory = False, Memory()
+    trees: Trees = {}
     content: dict[str, Any] = {}
     wrong: list[dict[str, Any]] = []
     reason = ""
@@ -118,13 +119,13 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 return {"refused": reason}
             content = less
         else:
-            content = learn(space, samples, partly=partly)
+            content = learn(space, samples, partly=partly, known=trees)
         while "refused" in content and _leave_out(space, samples, *content["unexplained"]):
             samples = [item for item in samples if space.takes(item.values)]
-            content = learn(space, samples, partly=partly)
+            content = learn(space, samples, partly=partly, known=trees)
         if "refused" in content and not partly:
             partly = True
-            content = learn(space, samples, partly=True)
+            content = learn(space, samples, partly=True, known=trees)
         if "refused" in content:
             return {"refused": content["refused"]}
         if _nonsense(space, content):

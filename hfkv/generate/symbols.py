@@ -12,10 +12,10 @@ import builtins
 import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-__all__ = ["Int", "Real", "expression", "recorded", "symbolic"]
+__all__ = ["Int", "Items", "Real", "expression", "recorded", "symbolic"]
 
 _ADD, _MUL, _UNARY, _POWER, _ATOM = 1, 2, 3, 4, 5
 
@@ -69,6 +69,18 @@ class Real(float, _Symbol):
         if ndigits is not None:
             return round(builtins.float(self), ndigits)
         return Int(round(builtins.float(self)), f"round({self.text})")
+
+
+class Items(list[Any]):
+    """A list with the key that has it, so that its length is known to be that list's."""
+
+    text: str
+
+    @classmethod
+    def of(cls, items: Iterable[Any], text: str) -> Items:
+        self = cls(items)
+        self.text = text
+        return self
 
 
 def expression(value: object) -> str | int | None:
@@ -173,6 +185,11 @@ def _extreme(name: str) -> Callable[..., Any]:
     return found
 
 
+def _length(value: Any) -> int:
+    length = len(value)
+    return Int(length, f"len({value.text})") if isinstance(value, Items) else length
+
+
 def _root(value: Any) -> Any:
     root = _SQRT(_plain(value))
     return Real(root, f"{_wrap(value, _ATOM)} ** 0.5", _POWER) if _is_symbol(value) else root
@@ -187,8 +204,14 @@ _SQRT = math.sqrt
 
 @contextlib.contextmanager
 def symbolic() -> Iterator[None]:
-    """Let ``int(...)``, ``min``, ``max`` and roots in the code of models keep expressions."""
-    kept = {"int": _int, "min": _extreme("min"), "max": _extreme("max")}
+    """Let ``int(...)``, ``len(...)``, ``min``, ``max`` and roots in the code of models keep
+    expressions."""
+    kept: dict[str, Any] = {
+        "int": _int,
+        "min": _extreme("min"),
+        "max": _extreme("max"),
+        "len": _length,
+    }
     modules = [
         (module, name)
         for place, module in list(sys.modules.items())
@@ -205,6 +228,10 @@ def symbolic() -> Iterator[None]:
         math.sqrt = _SQRT
         for module, name in modules:
             vars(module).pop(name, None)
+
+
+#: Methods of tensors that give others of the same sizes.
+_ALIKE = ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__")
 
 
 @contextlib.contextmanager
@@ -242,6 +269,19 @@ def recorded() -> Iterator[None]:
             made._sizes = tuple(sizes)
         return made
 
+    def kept(original: Any) -> Any:
+        def make(self: Any, *args: Any, **kwargs: Any) -> Any:
+            made = original(self, *args, **kwargs)
+            # What is scaled or shifted has the sizes that it had.
+            if hasattr(self, "_sizes") and getattr(made, "shape", None) == self.shape:
+                made._sizes = self._sizes
+            return made
+
+        return make
+
+    alike = {name: vars(torch.Tensor).get(name) for name in _ALIKE}
+    for name in alike:
+        setattr(torch.Tensor, name, kept(getattr(torch.Tensor, name)))
     for name in names:
         setattr(torch, name, wrapped(originals[name], name != "full"))
     torch.normal = normal
@@ -249,6 +289,11 @@ def recorded() -> Iterator[None]:
     try:
         yield
     finally:
+        for name, method in alike.items():
+            if method is None:
+                delattr(torch.Tensor, name)
+            else:
+                setattr(torch.Tensor, name, method)
         for name, original in originals.items():
             setattr(torch, name, original)
         torch.nn.Parameter.__new__ = new

@@ -49,6 +49,13 @@ _NO_SIZE = re.compile(
     r"(?:^|[_.])(?:rope|theta|eps|epsilon|dropout|pdrop|initializer|std|freq|coef|softcap|softcapping"
     r"|temperature|momentum|scaling)(?:_|$)"
 )
+#: Sorts of list by the sorts of their items.
+_LISTS = (
+    ("ints", {"int", "zero"}),
+    ("signed", {"int", "zero", "negative"}),
+    ("strs", {"str"}),
+    ("bools", {"bool"}),
+)
 _ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
 
 
@@ -157,22 +164,17 @@ def kind_of(value: Any) -> str:
         kinds = {kind_of(item) for item in value}
         if not kinds:
             return "empty"
-        for name, members in (("ints", {"int", "zero"}), ("strs", {"str"}), ("bools", {"bool"})):
+        for name, members in _LISTS:
             if kinds <= members:
                 return name
     return "list"
 
 
 def size_of(text: Any, read: Read, index: Index) -> int | None:
-    """An expression's value; ``[i0]`` in it is the first index of the name, ``len()`` a list's
-    length."""
-    if isinstance(text, str):
-        if "[i" in text:
-            for place, number in enumerate(index):
-                text = text.replace(f"[i{place}]", f"[{number}]")
-        if text.startswith("len("):
-            value = read(text[4:-1])
-            return len(value) if isinstance(value, list) else None
+    """An expression's value; ``[i0]`` in it is the first index of the name."""
+    if isinstance(text, str) and "[i" in text:
+        for place, number in enumerate(index):
+            text = text.replace(f"[i{place}]", f"[{number}]")
     return evaluate(text, read)
 
 
@@ -183,6 +185,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         return bool(read(first))
     if kind == "null":
         return read(first) is None
+    if kind == "list":
+        return isinstance(read(first), list)
     if kind == "is":
         value = read(first)
         return type(value) is type(rest[0]) and value == rest[0]

@@ -75,6 +75,8 @@ def evaluate(text: str | int | None, read: Callable[[str], object]) -> int | Non
     16
     >>> evaluate("4 * n_embd", {}.get) is None
     True
+    >>> evaluate("width * len(layers)", {"width": 8, "layers": [-5, -2]}.get)
+    16
     """
     if not isinstance(text, str):
         return text
@@ -102,7 +104,11 @@ def _value(node: ast.expr, read: Callable[[str], object]) -> Number:
         value = -_value(node.operand, read)
     elif isinstance(node, ast.Call):
         assert isinstance(node.func, ast.Name)
-        value = _FUNCTIONS[node.func.id](*(_value(part, read) for part in node.args))
+        if node.func.id == "len":
+            items = read(_path(node.args[0]))
+            value = len(items) if isinstance(items, list) else None
+        else:
+            value = _FUNCTIONS[node.func.id](*(_value(part, read) for part in node.args))
     else:
         value = read(_path(node))
     if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > _LARGEST:

@@ -95,6 +95,8 @@ def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
         (["set", "flag"], (), True),
         (["set", "zero"], (), False),
         (["null", "nothing"], (), True),
+        (["list", "places"], (), True),
+        (["list", "four"], (), False),
         (["is", "flag", 1], (), False),
         (["is", "four", 4], (), True),
         (["same", "four", "vier"], (), True),
@@ -132,6 +134,7 @@ def test_sizes_can_depend_on_the_index_and_on_a_list() -> None:
     assert size_of("2 * widths[i0]", values.get, (1,)) == 10
     assert size_of("len(widths)", values.get, ()) == 2
     assert size_of("len(none)", values.get, ()) is None
+    assert size_of("len(widths) * 4", values.get, ()) == 8
 
 
 FILLED: dict[str, Any] = {
@@ -210,6 +213,7 @@ def test_a_leaf_that_nothing_proved_is_refused() -> None:
         (2.0, "float"),
         ([], "empty"),
         ([0, 1], "ints"),
+        ([0, -1], "signed"),
         (["a"], "strs"),
         ([1, "a"], "list"),
         ({}, "object"),
