@@ -6,11 +6,15 @@ import sys
 from importlib import import_module
 from itertools import takewhile
 
+from hfkv.errors import HfkvError
+
 NAMES = (
     "adopt",
+    "all",
     "base_dimensions",
     "cache_rows",
     "config_classes",
+    "fresh",
     "ignored_weights",
     "loaded_otherwise",
     "module_tables",
@@ -29,7 +33,9 @@ def main() -> None:
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
     takers = (
         ["adopt"],
+        ["all"],
         ["base_dimensions"],
+        ["fresh"],
         ["module_tables"],
         ["plans"],
         ["releases"],
@@ -38,14 +44,20 @@ def main() -> None:
     if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate adopt --help\n"
+            "       python -m hfkv.generate {adopt|all|fresh} --help\n"
             "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
             "       python -m hfkv.generate releases FOLDER"
         )
-    for name in names:
-        import_module(f"hfkv.generate.{name}").main()
+    try:
+        for name in names:
+            import_module(f"hfkv.generate.{name}").main()
+    except HfkvError as error:
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

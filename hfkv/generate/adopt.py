@@ -30,7 +30,7 @@ from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import Class, Held, Trial
 
-__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main"]
+__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main", "published", "row_of_all", "text"]
 
 OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
@@ -237,7 +237,7 @@ def _read_by_plans(every: Sequence[Candidate], cls: Class) -> list[str]:
     return list(found)
 
 
-def _real(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
+def published(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
     """Published configs of a type."""
     found = []
     for path in sorted(folder.glob("*.json")) if folder is not None else ():
@@ -278,6 +278,11 @@ def contradiction(
     return None
 
 
+def text(rows: Mapping[str, Any]) -> str:
+    """The file."""
+    return json.dumps(rows, indent=1, sort_keys=True) + "\n"
+
+
 def main() -> None:
     """Adopt what can be, and say of all what came of it."""
     from hfkv.live.build import pairs, transformers
@@ -301,7 +306,7 @@ def main() -> None:
         if asked.seconds is not None and time.monotonic() - start > asked.seconds:
             print(f"no time was left for {model_type} and what follows")
             break
-        real = _real(asked.configs, model_type)
+        real = published(asked.configs, model_type)
         own = model_type if asked.leave_one_out else None
         verdict = adopt(model_type, name, count=asked.count, real=real, without=own)
         print("\n".join(verdict.lines()), flush=True)
@@ -324,4 +329,4 @@ def main() -> None:
             kept[model_type] = row
     print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
     if not asked.leave_one_out:
-        OUT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        OUT.write_text(text(kept), encoding="utf-8")
