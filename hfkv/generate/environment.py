@@ -62,7 +62,9 @@ def python_with(versions: Mapping[str, str], folder: Path) -> Path:
     _see_through(inside)
     wanted = [f"{name}=={version}" for name, version in versions.items()]
     command = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    made = subprocess.run([*command, *wanted], capture_output=True, text=True, check=False)
+    # Of the thousands of files few are imported.
+    command += ["--no-compile", *wanted]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode or not _are(inside, versions):
         shutil.rmtree(folder, ignore_errors=True)
         raise _error(made.stderr, wanted)

@@ -119,7 +119,10 @@ def compared(
         ("Could not be made again", list(_failures(outcomes))),
         ("Not proved", list(_unproved(new, outcomes))),
     ]
-    parts.append("\n".join(f"- {title}: {_count(lines)}" for title, lines in sections))
+    new_ones = sum(name not in set(_generating(old)) for name in _generating(new))
+    counts = {title: len(lines) for title, lines in sections} | {"New types": new_ones}
+    del counts["Tests"]
+    parts.append("\n".join(f"- {title}: {count or 'none'}" for title, count in counts.items()))
     parts += [f"## {title}\n\n{_listed(lines)}" for title, lines in sections if lines]
     parts.append(_times(outcomes))
     text = "\n\n".join(part for part in parts if part) + "\n"
@@ -140,10 +143,6 @@ def _title(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     ]
     same = ", ".join(f"{name} {version}" for name, version in after.items())
     return f"# Tables of {', '.join(moved) or same}"
-
-
-def _count(lines: Sequence[str]) -> str:
-    return str(len(lines)) if lines else "none"
 
 
 def _listed(lines: Sequence[str]) -> str:
@@ -179,20 +178,25 @@ def _new_types(
     outcomes: Mapping[str, Outcome],
 ) -> Iterator[str]:
     known, adopted = set(_generating(old)), new.read("adopted.json")
+    rows = new.read("cache_rows.json")
     plans, notes = new.plans(), _notes(outcomes, "adopt")
     for model_type, classes in new.types().items():
         if model_type in known or not classes:
             continue
         like = adopted.get(model_type)
-        row = f"cache as {like['like']}, {like['configs']} configs" if like else "no cache row"
+        row = "no cache row"
+        if like:
+            row = f"cache as {like['like']}, which {like['configs']} configs bore out"
+        elif model_type in rows:
+            row = f"cache by its row in `hfkv/cache/rows/{rows[model_type]}.py`"
         yield f"**{model_type}**: {row}"
         for name in classes:
             said = figures.get(f"{model_type} {name}", {})
             plan = plans.get(f"{model_type} {name}", {"refused": "none was made"})
             proved = "plan proved" if "modules" in plan else f"no plan: {_said(plan['refused'])}"
             yield (
-                f"{model_type} {name}: {_figure(said.get('kv'), 'B')} of cache at {TOKENS:,} "
-                f"tokens, LoRA r=8 all-linear {_figure(said.get('lora'), 'parameters')}; {proved}"
+                f"{model_type} {name}: cache at {TOKENS:,} tokens {_figure(said.get('kv'), 'B')}, "
+                f"LoRA r=8 all-linear {_figure(said.get('lora'), 'parameters')}; {proved}"
             )
         if not like:
             yield from (
@@ -387,7 +391,7 @@ def _times(outcomes: Mapping[str, Outcome]) -> str:
         f"{outcome.seconds[0]:,.0f} | {outcome.seconds[1]:,.0f} |"
         for name, outcome in outcomes.items()
     ]
-    head = "| step | made | kept from before | failed | seconds of processes | by the clock |"
+    head = "| step | made | kept from before | failed | processor seconds | by the clock |"
     return "\n".join(
         ["## What was made", "", head, "| --- | ---: | ---: | ---: | ---: | ---: |", *rows]
     )

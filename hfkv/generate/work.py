@@ -55,7 +55,7 @@ class Outcome:
         failed: part to why there is nothing new of it.
         left: parts that no time was left for.
         notes: part to its notes.
-        seconds: of the processes that made parts, added up, and of the step by the clock.
+        seconds: of processor time that the parts made now took, and of the step by the clock.
     """
 
     made: list[str] = field(default_factory=list)
@@ -154,10 +154,10 @@ def run(
                     process.kill()
                 process.join()
                 del running[sentinel]
-                spent += now - begun
                 held = shelf.get(name, wanted)
                 if held is not None:
                     found[name] = held[0]
+                    spent += held[1]
                     outcome.made.append(name)
                     say(f"{name}: made in {now - begun:.0f} s")
                 else:
@@ -178,16 +178,16 @@ def run(
 def _child(name: str, mark: str, make: Callable[[str], Made], shelf: Shelf) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it ends it
     shelf.folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
     # What libraries print of each model is for whoever looks into it.
     with (shelf.folder / f"{name}.log").open("w", encoding="utf-8") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
+        sys.stdout = sys.stderr = log
         try:
-            shelf.put(name, mark, make(name), time.monotonic() - start)
+            shelf.put(name, mark, make(name), time.process_time())
         except BaseException:
             traceback.print_exc()
-            sys.stderr.flush()
+            log.flush()
             os._exit(1)
     with contextlib.suppress(OSError):
         (shelf.folder / f"{name}.log").unlink()
