@@ -15,6 +15,7 @@ import pytest
 from hfkv.cache import ROWS, registry
 from hfkv.cache.registry import Row
 from hfkv.cli import output
+from hfkv.versions import tables
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -70,10 +71,10 @@ def test_without_the_extra_it_says_how_to_install_it(
 def test_other_versions_than_the_tables_are_said() -> None:
     from hfkv.live.versions import Versions
 
-    tables = {"transformers": "5.23.0", "peft": "0.21.2"}
-    same = Versions(ran={"transformers": "5.23.0", "torch": "2.13.0+cpu"}, tables=tables)
+    stated = {"transformers": "5.23.0", "peft": "0.21.2"}
+    same = Versions(ran={"transformers": "5.23.0", "torch": "2.13.0+cpu"}, tables=stated)
     assert (same.notes, str(same)) == ([], "transformers 5.23.0, torch 2.13.0+cpu")
-    other = Versions(ran={"transformers": "5.24.0+git", "torch": "2.14.0"}, tables=tables)
+    other = Versions(ran={"transformers": "5.24.0+git", "torch": "2.14.0"}, tables=stated)
     (note,) = other.notes
     assert "transformers 5.24.0+git (tables: 5.23.0)" in note
     assert "torch" not in note
@@ -203,7 +204,7 @@ def test_what_transformers_cannot_answer_is_refused(hfkv: Run, folder: Any) -> N
     # Heads that do not divide: the class itself fails, and its words are passed on.
     code, _, err = hfkv("verify", folder({**LLAMA, "num_attention_heads": 5}))
     assert code == 1
-    assert "transformers 5.23.0 could not" in err
+    assert f"transformers {tables()['transformers']} could not" in err
 
 
 @pytest.mark.oracle
