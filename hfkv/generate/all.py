@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfkv.errors import HfkvError, InputError
+from hfkv.errors import HfkvError
 from hfkv.generate.committed import committed
 from hfkv.generate.environment import python_with, variables
 from hfkv.generate.pins import ROOT, pins, told
@@ -34,8 +34,10 @@ from hfkv.generate.work import Made, Outcome, Shelf, applied, mark_of, run, sour
 __all__ = ["Asked", "folder_of", "main", "make_all", "one_step"]
 
 #: Seconds that one type may take in one step; the longest of a proof takes a third of it.
-LIMIT = 900.0
+LIMIT = 900
 NAMES = tuple(step.name for step in STEPS)
+#: What a step ends with that was asked for what there is not.
+_REFUSED = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ def make_all(asked: Asked) -> tuple[Path, dict[str, Outcome]]:
             process.send_signal(signal.SIGINT)
             process.wait()
             raise
+        if code == _REFUSED:
+            raise SystemExit(1)  # it has said why
         if code:
             outcomes[name] = Outcome(failed={name: f"the step ended with {code}"})
         else:
@@ -157,7 +161,7 @@ def _inside(text: str) -> None:
     """Make the one step that this process was started for."""
     import torch
 
-    from hfkv.live.build import transformers
+    from hfkv.live.build import pairs, transformers
 
     told_to = json.loads(text)
     lists = {key: tuple(told_to[key]) for key in ("types", "steps")}
@@ -166,6 +170,13 @@ def _inside(text: str) -> None:
     library = transformers()
     if library.__version__ != asked.versions["transformers"]:
         raise HfkvError(f"transformers {library.__version__} was imported", where="all")
+    strange = set(asked.types) - {model_type for model_type, _ in pairs()}
+    if strange:
+        sys.stderr.write(
+            f"Error: transformers {library.__version__} generates text with no type "
+            f"{', '.join(sorted(strange))}\n"
+        )
+        sys.exit(_REFUSED)
     (step,) = (step for step in STEPS if step.name in asked.steps)
     outcome = one_step(step, asked)
     path = folder_of(asked) / f"{step.name}.json"
@@ -189,8 +200,8 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     options.add_argument("--transformers", metavar="VERSION", help="in place of the pinned one")
     options.add_argument("--peft", metavar="VERSION", help="in place of the pinned one")
     options.add_argument("--step", action="append", choices=NAMES, help="this alone; repeatable")
-    options.add_argument("--jobs", type=int, default=2, help="processes at a time (2)")
-    options.add_argument("--limit", type=float, default=LIMIT, help="seconds for one type (900)")
+    options.add_argument("--jobs", type=_count, default=2, help="processes at a time (2)")
+    options.add_argument("--limit", type=_count, default=LIMIT, help="seconds for one type (900)")
     options.add_argument(
         "--within", type=float, default=float("inf"), help="begin nothing after so many seconds"
     )
@@ -199,19 +210,24 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     return options
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def asked_of(options: argparse.Namespace) -> Asked:
     """A run as the command line asks for it.
 
     Raises:
-        InputError: a version is none, or so many jobs or seconds make no sense.
+        InputError: a version is none.
     """
     versions = pins()
     for name in ("transformers", "peft"):
         given = getattr(options, name)
         if given is not None:
             versions[name] = told(given)
-    if options.jobs < 1 or options.limit <= 0:
-        raise InputError("--jobs and --limit must be positive")
     return Asked(
         versions=versions,
         types=tuple(options.types),

@@ -170,3 +170,15 @@ def test_a_plan_that_holds_is_kept_and_one_that_does_not_is_told() -> None:
     # Why there is none is not asked again of a class whose modules are as they were.
     none = {"refused": "it was not found"}
     assert again("gpt_neox", "GPTNeoXForCausalLM", none, changed=False)[0] == none
+
+
+def test_a_type_that_there_is_not_is_one_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hfkv.generate", "all", "lama", "--state", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = f"Error: transformers {pins()['transformers']} generates text with no type lama\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -138,3 +138,14 @@ def test_a_wrong_version_is_one_error(
         main()
     assert str(stop.value.code).startswith("Error: 'newest' is no version; expected ")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("options", [["--jobs", "0"], ["--limit", "-1"], ["--step", "none"]])
+def test_a_wrong_option_is_one_of_usage(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["generate", "all", *options])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert options[0] in capsys.readouterr().err
