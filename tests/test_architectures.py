@@ -15,7 +15,6 @@ from hfkv.json_value import SCHEMA_VERSION
 from hfkv.versions import first_release, release, releases, tables
 
 Run = Callable[..., tuple[int, str, str]]
-TABLES = tables()["transformers"]
 
 
 def test_every_row_is_listed_once_by_name() -> None:
@@ -38,14 +37,16 @@ def test_kinds_are_those_of_the_default_config(model_type: str, kinds: tuple[str
     (found,) = [item for item in architectures() if item.model_type == model_type]
     assert found.kinds == kinds
     assert found.basis == "exact"
-    assert found.source.startswith(f"transformers {TABLES}: ")
+    assert found.source.startswith(f"transformers {tables()['transformers']}: ")
 
 
 def test_every_entry_says_how_it_is_known_and_from_where() -> None:
     for item in architectures():
         assert item.basis in ("exact", "documented")
         assert item.source
-        assert item.basis != "documented" or not item.source.startswith(f"transformers {TABLES}: ")
+        assert item.basis != "documented" or not item.source.startswith(
+            f"transformers {tables()['transformers']}: "
+        )
 
 
 def test_the_formats_agree(hfkv: Run) -> None:
@@ -86,7 +87,7 @@ def test_those_that_a_release_did_not_have(hfkv: Run) -> None:
             for name, item in every.items()
             if item.since is not None and release(item.since) > release("5.20.0")
         ]
-    assert {name for name in every if first_release(name) == TABLES} <= set(found)
+    assert {name for name in every if first_release(name) == tables()["transformers"]} <= set(found)
     assert "llama" not in found
     # Only what has code of its own can have come to transformers after the release of the tables.
     for name in hfkv("architectures", "--since", tables()["transformers"], "-q")[1].split():

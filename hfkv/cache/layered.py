@@ -23,6 +23,7 @@ __all__ = [
     "PlanFunction",
     "last_layers_share",
     "layered",
+    "looped",
     "stated_per_layer",
     "with_attention",
 ]
@@ -116,6 +117,14 @@ def _of_one_configuration(config: Config, names: Sequence[str]) -> LayerValues:
             expected="layers of one configuration",
         )
     return {}
+
+
+def looped(config: Config, made: Plan, start: int, stop: int, passes: int, key: str) -> Plan:
+    """``made`` where the layers from ``start`` up to ``stop`` run ``passes`` times, each time with
+    a cache of their own, which stands after all of the layers; ``key`` says how often."""
+    again = [*made.kinds[start:stop]]
+    config.check_layers(key, len(made.kinds) + len(again) * (passes - 1))
+    return replace(made, kinds=[*made.kinds, *(again * (passes - 1))])
 
 
 def stated_per_layer(*keys: str) -> Callable[[Config, Sequence[str]], LayerValues]:

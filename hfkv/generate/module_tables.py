@@ -55,6 +55,9 @@ def table(model_type: str, name: str) -> dict[str, Any]:
             for container, count in {} if variant is None else counts_of(variant).items():
                 if counts.get(container) == at(own, where) and count == value_of(change):
                     keys.setdefault(container, where)
+    # A file can say it otherwise than the object: Dory's counts two blocks for each layer.
+    saved = own.to_dict()
+    keys = {container: where for container, where in keys.items() if _is_saved(saved, where, own)}
     # Towers that a class has only where the config describes them: then rules come with them.
     missing: dict[str, Any] = {
         key: {} for key in getattr(own, "sub_configs", {}) or {} if getattr(own, key, None) is None
@@ -118,6 +121,13 @@ def table(model_type: str, name: str) -> dict[str, Any]:
         "tie_keys": tie_keys(model),
         **({"input_raises": True} if input_raises(model) else {}),
     }
+
+
+def _is_saved(saved: Any, where: str, own: Any) -> bool:
+    """Whether a file states a number as the object has it."""
+    for key in where.split("."):
+        saved = saved.get(key) if isinstance(saved, dict) else None
+    return saved is None or bool(saved == at(own, where))
 
 
 def _derived(cls: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from hfkv.live.build import transformers
 from hfkv.live.experts import all_to_the_first
 from hfkv.live.inputs import inputs_of
-from hfkv.live.state_formats import Kept, kept, kept_by, step_inputs, steps
+from hfkv.live.state_formats import CACHE, Kept, kept, kept_by, step_inputs, steps
 from hfkv.live.zero_values import as_if_zero
 
 __all__ = ["LiveLayer", "read_cache", "run"]
@@ -60,9 +60,10 @@ def _run(model: Any, tokens: int, batch: int, encoder_tokens: int | None) -> Any
         }
         with torch.no_grad():
             output = part(**inputs)
-            if "past_key_values" in inputs and kept_by(output, inputs) is None:
+            carrier = next((name for name in CACHE if name in inputs), None)
+            if carrier is not None and kept_by(output, inputs) is None:
                 # A class that makes no cache of its own accord; generation would hand it this one.
-                inputs["past_key_values"] = transformers().DynamicCache(config=part.config)
+                inputs[carrier] = transformers().DynamicCache(config=part.config)
                 output = part(**inputs)
             state = kept_by(output, inputs)
     return kept(part, state)

@@ -6,6 +6,8 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfkv.live.state_formats import CACHE
+
 __all__ = ["Inputs", "attends_to_an_encoder", "inputs_of"]
 
 #: Parts of composite classes that generate in their stead, through a ``generate`` of their own.
@@ -104,14 +106,15 @@ def inputs_of(model: Any, *, batch: int, encoder_tokens: int | None) -> Inputs:
 
 def _generator(model: Any) -> Any:
     """The module whose forward fills the cache."""
+    keeps = {*CACHE}.intersection
     names = inspect.signature(model.forward).parameters
     pixels = names.get("pixel_values")
     required = pixels is not None and pixels.default is inspect.Parameter.empty
-    if "past_key_values" in names and not required and "image_embeds_position_mask" not in names:
+    if keeps(names) and not required and "image_embeds_position_mask" not in names:
         return model
     for name in _GENERATORS:
         part = getattr(model, name, None)
-        if part is not None and "past_key_values" in inspect.signature(part.forward).parameters:
+        if part is not None and keeps(inspect.signature(part.forward).parameters):
             return part
     return model
 

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Kept", "kept", "kept_by", "step_inputs", "steps"]
+__all__ = ["CACHE", "Kept", "kept", "kept_by", "step_inputs", "steps"]
 
-#: The names under which inputs take what is kept, and outputs carry it.
-_CARRIERS = ("past_key_values", "cache_params", "state", "mems", "past_buckets_states")
+#: The names under which inputs take a transformers ``Cache``, and outputs carry it: since 5.24,
+#: and before.
+CACHE = ("cache", "past_key_values")
+#: The same for whatever is kept.
+_CARRIERS = (*CACHE, "cache_params", "state", "mems", "past_buckets_states")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,11 @@ def step_inputs(model: Any, ids: Any, past: Any, *, name: str = "input_ids") -> 
     given: dict[str, Any] = {name: ids}
     carrier = next((name for name in _CARRIERS if name in names), None)
     if carrier is None and any(item.kind is item.VAR_KEYWORD for item in names.values()):
-        # A class that hands on what it does not name itself.
-        carrier = "past_key_values"
+        # A class that hands on what it does not name itself: as generation calls it.
+        from transformers import GenerationMixin
+
+        handed = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+        carrier = next(name for name in CACHE if name in handed)
     if carrier is not None:
         given[carrier] = _start(model) if past is None else past
         given["use_cache"] = True
@@ -70,7 +76,7 @@ def kept_by(output: Any, given: Mapping[str, Any]) -> Any:
         found = getattr(output, name, None)
         if found is not None:
             return found
-    return given.get("past_key_values")
+    return next((given[name] for name in CACHE if name in given), None)
 
 
 def kept(model: Any, state: Any) -> Any:

@@ -29,7 +29,7 @@ __all__ = ["by_table"]
 
 
 #: Parameters that a class has and never saves (``_keys_to_ignore_on_save``), by the config's keys
-#: for their sizes. transformers 5.23.0 has this one: sinusoidal positions, made anew on loading.
+#: for their sizes. transformers 5.24.0 has this one: sinusoidal positions, made anew on loading.
 _NEVER_SAVED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "MarianMTModel": {
         f"model.{part}.embed_positions.weight": ("max_position_embeddings", "d_model")

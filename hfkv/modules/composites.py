@@ -19,7 +19,7 @@ from hfkv.reading import printable
 __all__ = ["with_parts"]
 
 #: Names that a class takes for another type (``__post_init__`` of ``Kimi_K25Config`` and of
-#: ``Exaone4_5_Config`` of transformers 5.23.0): (type, key) to the file's name to the type that is
+#: ``Exaone4_5_Config`` of transformers 5.24.0): (type, key) to the file's name to the type that is
 #: built.
 ALIASES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("exaone4_5", "text_config"): {"exaone4_5_text": "exaone4"},

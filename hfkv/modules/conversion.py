@@ -297,6 +297,23 @@ def _operate(
             continue
         elif operation == "Conv3dToLinear":
             work = [[(shape[0], math.prod(shape[1:])) for shape in items] for items in work]
+        elif operation == "Inkling2LoopDequantizeExperts":
+            # Codes, their scales, and for two codes in a byte also the largest value of each.
+            codes, largest = lists[0], lists[2]
+            work = [[(*shape[:-1], shape[-1] * 2) if largest else shape] for shape in codes]
+        elif operation == "Inkling2LoopMergeMessageQueries":
+            # Of the query and the output, of the key and the value, of each layer by turns.
+            work = [[(shape[0] // 2, 4, *shape[1:])] for shape in work[0]] if len(work) == 2 else []
+        elif operation == "Inkling2UnpadVocab":
+            # The file may go on with empty rows, up to a rounder vocabulary.
+            rows = sizes(made[0], 0)
+            if rows is None:
+                raise UnsupportedError(
+                    f"config.json does not say how many rows of {target} are used",
+                    where="safetensors header",
+                    expected="an unpadded_vocab_size",
+                )
+            work = [[(min(shape[0], rows), *shape[1:]) for shape in work[0]]]
         elif operation == "ErnieFuseAndSplitTextVisionExperts":
             stack, concat = arguments
             half = [
@@ -309,7 +326,7 @@ def _operate(
                 f"transformers loads {target} by {operation}, which is not known here",
                 where="safetensors header",
             )
-    flat = [items[0] for items in work]
+    flat = [items[0] for items in work if items]
     if len(flat) != count:
         raise UnsupportedError(f"how transformers loads {target} is not known here", where="header")
     return flat

@@ -51,7 +51,6 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
     ("minicpm", GROUPED, 3 * 2 * 32),
     ("minicpmv", {**GROUPED, "head_dim": 8}, 3 * 2 * 2 * 8),
     ("stablelm_epoch", GROUPED, 3 * 2 * 32),
-    ("exaone", {**GROUPED, "num_layers": 3, "head_dim": 16}, 3 * 2 * 32),
     ("hunyuan", {**GROUPED, "attention_head_dim": 32, "use_cla": False}, 3 * 2 * 2 * 32),
     ("bailing_moe", GROUPED, 3 * 2 * 32),
     ("molmo", GROUPED, 3 * 2 * 32),

@@ -1,4 +1,4 @@
-"""Sizes of recurrent states that the classes of transformers 5.23.0 refuse are refused here."""
+"""Sizes of recurrent states that the classes of transformers 5.24.0 refuse are refused here."""
 
 from __future__ import annotations
 

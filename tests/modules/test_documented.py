@@ -103,7 +103,7 @@ def test_layers_past_the_count_get_nothing_or_are_refused() -> None:
             r"h\.1\.mlp\.w2\.weight is of shape \[40, 32\]; expected \[48, 32\]",
         ),
         ("qwen", {"lm_head.weight": None}, r"lm_head\.weight is there 0 times"),
-        ("exaone", {"transformer.h.0.mlp.c_fc_0.weight": (48, 32, 1)}, r"of shape \[48, 32, 1\]"),
+        ("qwen", {"transformer.h.0.mlp.w1.weight": (48, 32, 1)}, r"of shape \[48, 32, 1\]"),
         (
             "deepseek",
             {"model.layers.1.mlp.experts.3.up_proj.weight": None},

@@ -133,7 +133,7 @@ def _blt(config: Config) -> Plan:
     return Plan(
         kinds=kinds,
         notes=(
-            "tokens are bytes; generate() of transformers 5.23.0 cannot make this model's cache, "
+            "tokens are bytes; generate() of transformers 5.24.0 cannot make this model's cache, "
             "so this is what the class fills in one that it is given",
         ),
     )
@@ -141,11 +141,12 @@ def _blt(config: Config) -> Plan:
 
 ROWS: dict[str, Row] = table(
     (
-        """apertus arcee aria_text bitnet cohere diffllama doge ernie4_5 ernie4_5_moe flex_olmo
-        gemma glm glm4 glm4_moe glm_ocr_text granite granite_docling_text granitemoe
-        granitemoeshared helium hy_v3 hyperclovax internlm3 iquestcoder jais2 llama
-        minimax_m2 ministral3 mistral mixtral nanochat olmo olmo2 olmoe
-        paddleocr_vl_text phi phi3 phi4_multimodal phimoe seed_oss solar_open starcoder2""",
+        """apertus apertus1p5_text arcee aria_text bitnet cohere diffllama doge ernie4_5
+        ernie4_5_moe exaone flex_olmo gemma glm glm4 glm4_moe glm_ocr_text granite
+        granite_docling_text granitemoe granitemoeshared helium hy_v3 hyperclovax internlm3
+        iquestcoder jais2 llama minimax_m2 ministral3 mistral mixtral nanochat olmo olmo2 olmoe
+        paddleocr_vl_text phi phi3 phi4_multimodal phimoe sarvam_moe seed_oss solar_open
+        starcoder2""",
         Row(layered(grouped)),
     ),
     (

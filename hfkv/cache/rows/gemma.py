@@ -86,7 +86,7 @@ ROWS: dict[str, Row] = table(
         Row(
             _drafter,
             basis="documented",
-            source="Gemma4AssistantForCausalLM.forward of transformers 5.23.0: use_cache=False",
+            source="Gemma4AssistantForCausalLM.forward of transformers 5.24.0: use_cache=False",
         ),
     ),
     ("gemma4_unified_assistant", Row(_drafter)),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hfkv.cache.geometry import Heads, heads, unfilled
 from hfkv.cache.kinds import Kind, State, StatePart, Together
 from hfkv.cache.layer_types import every_layer
-from hfkv.cache.layered import layered, with_attention
+from hfkv.cache.layered import layered, looped, with_attention
+from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row, table
 from hfkv.cache.states import short_convolution
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
+from hfkv.reading import describe
 
 __all__ = ["ROWS"]
 
 FULL, CONV, HYBRID = "full_attention", "conv", "hybrid"
+_LOOP_END = "loop_layer_index_end"
 _CONVOLUTION = {CONV: short_convolution("conv_L_cache")}
 
 
@@ -53,6 +56,33 @@ def _local_layers(config: Config, layers: int) -> Sequence[str]:
 _INKLING = layered(
     unfilled, _local_layers, kinds={HYBRID: _inkling(False), "hybrid_sliding": _inkling(True)}
 )
+
+
+def _inkling_loop(config: Config) -> Plan:
+    """Inkling 2 with a loop: some layers run several times, as ``loop_config`` may say anew."""
+    given = config.peek("loop_config")
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigError(
+            f"found {describe(given)}", where=config.place("loop_config"), expected="an object"
+        )
+    newer = config.nested("loop_config")
+
+    def value(key: str, own: str) -> int:
+        return newer.int(key) if newer.states(key) else config.int(own)
+
+    made = _INKLING(config)
+    start, stop = value("core_start", "loop_layer_index_start"), value("core_end", _LOOP_END)
+    size = config.int("n_layers_per_attn_res_block")
+    for key, place in (("loop_layer_index_start", start), (_LOOP_END, stop)):
+        if place % size or not start <= stop <= len(made.kinds):
+            raise ConfigError(
+                f"found {place}",
+                where=config.place(key),
+                expected=f"a multiple of n_layers_per_attn_res_block ({size}), a loop's start "
+                f"before its end, within the {len(made.kinds)} layers",
+            )
+    passes = value("num_passes", "loop_num_passes")
+    return looped(config, made, start, stop, passes, "loop_num_passes")
 
 
 def _lfm2_types(config: Config, layers: int) -> Sequence[str]:
@@ -101,6 +131,7 @@ def _zaya(sliding: bool) -> Callable[[Config], Kind]:
 
 ROWS: dict[str, Row] = table(
     ("inkling2_text inkling_text", Row(_INKLING)),
+    ("inkling2_loop_text", Row(_inkling_loop)),
     ("lfm2", Row(with_attention(layered(unfilled, _lfm2_types, kinds=_CONVOLUTION)))),
     ("lfm2_moe", Row(with_attention(layered(unfilled, _no_default, kinds=_CONVOLUTION)))),
     ("lfm3", Row(with_attention(layered(unfilled, _lfm3_types, kinds=_CONVOLUTION)))),

@@ -222,9 +222,15 @@ def _stated_or_split(config: Config) -> Heads:
     return Heads(count=count, k_dim=dim, v_dim=dim, rows=rows)
 
 
+def _lara_types(config: Config, layers: int) -> Sequence[str]:
+    pattern = (LINEAR, "sliding_attention", LINEAR, FULL, "sliding_attention")
+    return [pattern[layer % len(pattern)] for layer in range(layers)]
+
+
 ROWS: dict[str, Row] = table(
     ("bailing_hybrid", Row(with_attention(_bailing))),
     ("kimi_linear", Row(with_attention(_kimi))),
+    ("lara_mini", Row(layered(unfilled, _lara_types, kinds={LINEAR: gated_delta}))),
     ("minimax", Row(_minimax)),
     (
         "olmo_hybrid",

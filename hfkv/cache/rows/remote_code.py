@@ -208,15 +208,6 @@ ROWS: dict[str, Row] = table(
     _documented(
         "deepseek_vl_v2", _unfactored, "deepseek-ai/deepseek-vl2-tiny: modeling_deepseek.py"
     ),
-    _documented(
-        "exaone",
-        attention(
-            layers=("num_layers", "num_hidden_layers"),
-            groups=("num_key_value_heads",),
-            dim=("head_dim",),
-        ),
-        "LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct: modeling_exaone.py",
-    ),
     _like("gpt_neox_reward_model", "gpt_neox", "the reward head on transformers' GPTNeoXModel"),
     _documented(
         "hunyuan",

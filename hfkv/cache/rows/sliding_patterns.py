@@ -30,7 +30,7 @@ from hfkv.cache.layer_types import (
     window_from,
     window_if_used,
 )
-from hfkv.cache.layered import layered, stated_per_layer
+from hfkv.cache.layered import layered, looped, stated_per_layer
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError
@@ -38,6 +38,43 @@ from hfkv.facts.config import Config, Derived
 from hfkv.reading import describe
 
 __all__ = ["ROWS"]
+
+_DORY_ENDS = ("n_input_layers", "n_output_layers")
+
+
+def _dory(config: Config) -> Plan:
+    """Dory: the layers between its first and its last run several times, each with its own cache.
+
+    Published files count blocks: attention and ``mlp`` by turns, two to a layer.
+    """
+    names = config.strings("layer_types")
+    blocks = 2 if names is not None and "mlp" in names else 1
+    counts = [config.layers(), *(config.int(key, least=0) for key in _DORY_ENDS)]
+    count, first, last = (value // blocks for value in counts)
+    view = config
+    if names is not None and blocks == 2:
+        layers = Derived(count, "num_hidden_layers // 2, as its blocks go in pairs")
+        kept = Derived([*names[::2]], "every other of layer_types")
+        view = config.overlaid({"num_hidden_layers": layers, "layer_types": kept})
+    made = layered(unfilled, one_full_in(4))(view)
+    given = config.optional_int("n_recurrent_layers", least=0)
+    inner = count - first - last if given is None else given // blocks
+    if inner < 0 or first + inner + last != count:
+        raise ConfigError(
+            f"found {describe(given)}",
+            where=config.place("n_recurrent_layers"),
+            expected=f"what {first} layers before and {last} after leave of {count}",
+        )
+    mode = config.string("recurrent_kv_cache_mode")
+    if mode not in ("per_loop", "last_loop"):
+        raise ConfigError(
+            f"found {describe(mode)}",
+            where=config.place("recurrent_kv_cache_mode"),
+            expected="per_loop or last_loop",
+        )
+    loops = config.int("n_recurrent_loops")
+    runs = loops if mode == "per_loop" else 1
+    return looped(config, made, first, first + inner, runs, "n_recurrent_loops")
 
 
 def _local_window(config: Config) -> int | None:
@@ -137,6 +174,7 @@ ROWS: dict[str, Row] = table(
     ("cohere2_moe", Row(layered(grouped_stated, sliding_prefix))),
     ("cwm granite_swa granitemoe_swa", Row(layered(grouped, first_full(4)))),
     ("dots1", Row(layered(grouped_stated, window_from))),
+    ("dory", Row(_dory)),
     ("exaone4 exaone_moe", Row(layered(grouped, one_full_in("sliding_window_pattern")))),
     (
         "flint",

@@ -284,7 +284,7 @@ ROWS: dict[str, Row] = table(
     ("deepseek_v4", Row(_deepseek_v4)),
     ("glm5_next_text", Row(_glm_next)),
     ("glm_moe_dsa", Row(_shared_indexers(_patterned))),
-    ("hy_v4", Row(_shared_indexers(_first_of_each_four))),
+    ("hy_v4 hy_v4_vl_text", Row(_shared_indexers(_first_of_each_four))),
     ("minimax_m3_vl_text", Row(_minimax_m3)),
     ("mistral_large4_text", Row(_mistral_large)),
 )

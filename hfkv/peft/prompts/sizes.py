@@ -18,7 +18,7 @@ _LAYERS = ("num_hidden_layers", "num_layers", "n_layer")
 _WIDTH = ("hidden_size", "n_embd", "d_model")
 _HEADS = ("num_attention_heads", "n_head", "num_heads", "encoder_attention_heads")
 
-#: Classes of transformers 5.23.0 that work out ``num_hidden_layers`` from other keys; None where
+#: Classes of transformers 5.24.0 that work out ``num_hidden_layers`` from other keys; None where
 #: it is the length of a list, and prompt tuning, which needs no number, goes on without it.
 _COMPUTED = {
     "longcat_flash": "2 * num_layers",

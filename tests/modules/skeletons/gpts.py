@@ -227,41 +227,6 @@ CASES: tuple[Case, ...] = (
         targets=("c_attn", "mlp.c_proj"),
     ),
     Case(
-        name="exaone",
-        config={
-            "model_type": "exaone",
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "head_dim": 8,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "num_layers": 2,
-            "vocab_size": 128,
-            "tie_word_embeddings": True,
-        },
-        parts=decoder(
-            (
-                linear(
-                    f"transformer.h.{n}.",
-                    attn__attention__q_proj=(32, 32),
-                    attn__attention__k_proj=(16, 32),
-                    attn__attention__v_proj=(16, 32),
-                    attn__attention__out_proj=(32, 32),
-                    mlp__c_fc_0=(48, 32),
-                    mlp__c_fc_1=(48, 32),
-                    mlp__c_proj=(32, 48),
-                )
-                for n in LAYERS
-            ),
-            embedding="transformer.wte",
-            norm="transformer.ln_f",
-        ),
-        input="transformer.wte",
-        output="lm_head",
-        tied=True,
-        targets=("q_proj", "c_fc_0"),
-    ),
-    Case(
         name="moss",
         config={
             "model_type": "moss",
