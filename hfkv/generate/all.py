@@ -28,7 +28,8 @@ from hfkv.generate.committed import committed
 from hfkv.generate.environment import python_with, variables
 from hfkv.generate.pins import ROOT, pins, told
 from hfkv.generate.report import report
-from hfkv.generate.steps import STEPS, Step, Wanted
+from hfkv.generate.step import Step, Wanted
+from hfkv.generate.steps import STEPS
 from hfkv.generate.work import Made, Outcome, Shelf, applied, mark_of, run, sources
 
 __all__ = ["Asked", "folder_of", "main", "make_all", "one_step"]

@@ -8,94 +8,30 @@ put together from their pieces, and from the old table for the parts that there 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hfkv.generate.committed import blob_of, committed
 from hfkv.generate.pins import ROOT
+from hfkv.generate.step import (
+    DATA,
+    Pieces,
+    Step,
+    Wanted,
+    every_pair,
+    generating_types,
+    gone_files,
+    path_of,
+    stored,
+    types_of,
+)
 from hfkv.generate.work import Made
 
-__all__ = ["STEPS", "Step", "Wanted"]
+__all__ = ["STEPS"]
 
-DATA = Path("hfkv", "data")
 GOLDENS = Path("tests", "fixtures", "cache_goldens")
 CONFIGS = ROOT.parent / "shared" / "data" / "configs"
-#: The one part of a step that has no types.
-WHOLE = "all"
-Pieces = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which types are asked for: all where none is named."""
-
-    types: tuple[str, ...] = ()
-
-    def __contains__(self, model_type: str) -> bool:
-        return not self.types or model_type in self.types
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One table, or the tables of one kind.
-
-    Attributes:
-        name: what it is called.
-        source: the modules that make it; what they import is part of a part's mark.
-        parts: which parts there are to make.
-        make: one part.
-        finish: the files of all parts together, from the pieces that there are, and whether these
-            are of all types; those that are gone are only then known.
-        reads: files that a part is made from, beside the libraries.
-        old: files whose committed state a part is made from.
-        then: parts that a piece shows to be wanted too.
-    """
-
-    name: str
-    source: tuple[str, ...]
-    make: Callable[[str], Made]
-    parts: Callable[[Wanted], Iterable[str]] = lambda _: [WHOLE]
-    finish: Callable[[Pieces, bool], dict[str, str | None]] = lambda *_: {}
-    reads: Callable[[str], Iterable[Path]] = lambda _: ()
-    old: Callable[[str], Iterable[Path]] = lambda _: ()
-    then: Callable[[Any], Iterable[str]] = lambda _: ()
-
-
-def _path(*parts: str) -> str:
-    return DATA.joinpath(*parts).as_posix()
-
-
-def _stored(*parts: str) -> Any:
-    return json.loads((ROOT / DATA).joinpath(*parts).read_text(encoding="utf-8"))
-
-
-def _gone(folder: str, names: Iterable[str]) -> dict[str, str | None]:
-    """The files of a folder that are of no type in these names."""
-    kept = {*names, "INDEX"}
-    paths = sorted((ROOT / DATA / folder).glob("*.json"))
-    return {_path(folder, path.name): None for path in paths if path.stem not in kept}
-
-
-def _pairs() -> list[tuple[str, str]]:
-    from hfkv.live.build import pairs
-
-    return list(pairs())
-
-
-def _generating() -> dict[str, list[str]]:
-    """The types that generate text, to their classes."""
-    found: dict[str, list[str]] = {}
-    for model_type, name in _pairs():
-        found.setdefault(model_type, []).append(name)
-    return found
-
-
-def _types(wanted: Wanted) -> list[str]:
-    return [name for name in _generating() if name in wanted]
-
-
 # The config classes.
 
 
@@ -107,9 +43,9 @@ def _class(model_type: str) -> Made:
     if model_type not in mapping:
         return Made(piece={"nested": [], "there": False})
     found = entry(mapping[model_type], model_type)
-    found["architectures"] = _generating().get(model_type, [])
+    found["architectures"] = generating_types().get(model_type, [])
     nested = list(found["sub_configs"].values())
-    file = {_path("classes", f"{model_type}.json"): text(f"{model_type}.json", found)}
+    file = {path_of("classes", f"{model_type}.json"): text(f"{model_type}.json", found)}
     return Made(files=file, piece={"nested": nested, "there": True})
 
 
@@ -117,16 +53,16 @@ def _classes(pieces: Pieces, complete: bool) -> dict[str, str | None]:
     from hfkv.generate.config_classes import text
     from hfkv.live.build import transformers
 
-    old = _stored("classes", "INDEX.json")["types"]
-    generating = _generating()
+    old = stored("classes", "INDEX.json")["types"]
+    generating = generating_types()
     found = {name for name, piece in pieces.items() if piece["there"]}
     every = set(transformers().CONFIG_MAPPING)
     kept = set() if complete else set(old) & every
     names = sorted(found | kept)
     types = {name: generating.get(name, []) for name in names}
     index = {"transformers": transformers().__version__, "types": types}
-    files = _gone("classes", names)
-    return {**files, _path("classes", "INDEX.json"): text("INDEX.json", index)}
+    files = gone_files("classes", names)
+    return {**files, path_of("classes", "INDEX.json"): text("INDEX.json", index)}
 
 
 # The module tables.
@@ -138,7 +74,7 @@ def _table(model_type: str) -> Made:
     ((_, content),) = generate({model_type})
     if isinstance(content, str):
         return Made(piece={"refused": content}, notes=[f"no module table: {content}"])
-    file = {_path("modules", f"{model_type}.json"): text(content)}
+    file = {path_of("modules", f"{model_type}.json"): text(content)}
     return Made(files=file, piece={"classes": list(content["classes"])})
 
 
@@ -146,7 +82,7 @@ def _tables(pieces: Pieces, complete: bool) -> dict[str, str | None]:
     from hfkv.generate.module_tables import index_text
     from hfkv.live.build import transformers
 
-    old, generating = _stored("modules", "INDEX.json"), _generating()
+    old, generating = stored("modules", "INDEX.json"), generating_types()
     index: dict[str, Any] = {"transformers": transformers().__version__, "types": {}, "refused": {}}
     for name in generating:
         piece = pieces.get(name, {})
@@ -157,10 +93,10 @@ def _tables(pieces: Pieces, complete: bool) -> dict[str, str | None]:
             index["types"][name] = old["types"][name]
         elif "refused" in piece or name in old["refused"]:
             index["refused"][name] = piece.get("refused") or old["refused"][name]
-    files = _gone("modules", index["types"])
+    files = gone_files("modules", index["types"])
     for path in files:
         (ROOT / path).unlink()  # before the index says what is a part of what
-    return {_path("modules", "INDEX.json"): index_text(index)}
+    return {path_of("modules", "INDEX.json"): index_text(index)}
 
 
 # How weights are loaded.
@@ -179,14 +115,14 @@ def _loadings(pieces: Pieces, complete: bool) -> dict[str, str | None]:
 
     files: dict[str, str | None] = {}
     for key, made in (("ignored", ignored_weights), ("otherwise", loaded_otherwise)):
-        old = _stored(made.TARGET.name)
+        old = stored(made.TARGET.name)
         found: dict[str, Any] = {}
-        for model_type, names in _generating().items():
+        for model_type, names in generating_types().items():
             fresh = pieces.get(model_type)
             found.update(
                 {name: old[name] for name in names if name in old} if fresh is None else fresh[key]
             )
-        files[_path(made.TARGET.name)] = made.text(dict(sorted(found.items())))
+        files[path_of(made.TARGET.name)] = made.text(dict(sorted(found.items())))
     return files
 
 
@@ -198,17 +134,17 @@ def _plan(model_type: str) -> Made:
     from hfkv.generate.plans import text
     from hfkv.modules.table import tables_of
 
-    file = _path("plans", f"{model_type}.json")
-    stored = _stored("plans", f"{model_type}.json")["classes"] if (ROOT / file).exists() else {}
-    changed = _differs(_path("modules", f"{model_type}.json"))
+    file = path_of("plans", f"{model_type}.json")
+    held = stored("plans", f"{model_type}.json")["classes"] if (ROOT / file).exists() else {}
+    changed = _differs(path_of("modules", f"{model_type}.json"))
     known = {table.architecture for table in tables_of(model_type)}
     found: dict[str, Any] = {}
     became: dict[str, str] = {}
-    for name in _generating()[model_type]:
+    for name in generating_types()[model_type]:
         if name not in known:
             continue
         try:
-            found[name], became[name] = again(model_type, name, stored.get(name), changed=changed)
+            found[name], became[name] = again(model_type, name, held.get(name), changed=changed)
         except Exception as error:
             why = f"{type(error).__name__}: {error}"[:200]
             found[name], became[name] = {"refused": why}, "failed"
@@ -223,12 +159,12 @@ def _differs(path: str) -> bool:
 
 
 def _plans(pieces: Pieces, complete: bool) -> dict[str, str | None]:
-    return _gone("plans", _stored("modules", "INDEX.json")["types"])
+    return gone_files("plans", stored("modules", "INDEX.json")["types"])
 
 
 def _plan_types(wanted: Wanted) -> list[str]:
-    tables = _stored("modules", "INDEX.json")["types"]
-    return [name for name in _types(wanted) if name in tables]
+    tables = stored("modules", "INDEX.json")["types"]
+    return [name for name in types_of(wanted) if name in tables]
 
 
 # The rows of the cache.
@@ -237,13 +173,13 @@ def _plan_types(wanted: Wanted) -> list[str]:
 def _rows(_: str) -> Made:
     from hfkv.generate.cache_rows import text
 
-    return Made(files={_path("cache_rows.json"): text()})
+    return Made(files={path_of("cache_rows.json"): text()})
 
 
 def _without_row(wanted: Wanted) -> list[str]:
     from hfkv.cache.registry import FAMILIES
 
-    return [name for name in _types(wanted) if name not in FAMILIES]
+    return [name for name in types_of(wanted) if name not in FAMILIES]
 
 
 def _adopted(model_type: str) -> Made:
@@ -253,7 +189,7 @@ def _adopted(model_type: str) -> Made:
     real = published(CONFIGS if CONFIGS.is_dir() else None, model_type)
     verdicts = [
         adopt(model_type, name, count=60, real=real, without=model_type)
-        for name in _generating()[model_type]
+        for name in generating_types()[model_type]
     ]
     row = row_of_all(verdicts, transformers().__version__)
     notes = [line for verdict in verdicts for line in verdict.lines()]
@@ -263,7 +199,7 @@ def _adopted(model_type: str) -> Made:
 def _adoptions(pieces: Pieces, complete: bool) -> dict[str, str | None]:
     from hfkv.generate.adopt import text
 
-    old, generating = _stored("adopted.json"), _generating()
+    old, generating = stored("adopted.json"), generating_types()
     found = {}
     for name in generating:
         row = pieces[name] if name in pieces else old.get(name)
@@ -271,7 +207,7 @@ def _adoptions(pieces: Pieces, complete: bool) -> dict[str, str | None]:
             same = name in old and old[name]["like"] == row["like"]
             # What proved it first is as good as what proved it again.
             found[name] = old[name] if same else row
-    return {_path("adopted.json"): text(found)}
+    return {path_of("adopted.json"): text(found)}
 
 
 # What PEFT holds, and the releases.
@@ -282,8 +218,8 @@ def _peft(_: str) -> Made:
 
     return Made(
         files={
-            _path("peft.json"): peft_facts.text(),
-            _path("peft_methods.json"): peft_methods.text(),
+            path_of("peft.json"): peft_facts.text(),
+            path_of("peft_methods.json"): peft_methods.text(),
         }
     )
 
@@ -294,8 +230,8 @@ def _releases(_: str) -> Made:
 
     library = transformers()
     version = library.__version__
-    table = with_release(_stored("releases.json"), version, list(library.CONFIG_MAPPING))
-    return Made(files={_path("releases.json"): text(table)})
+    table = with_release(stored("releases.json"), version, list(library.CONFIG_MAPPING))
+    return Made(files={path_of("releases.json"): text(table)})
 
 
 # The recordings that the tests hold hfkv against.
@@ -317,11 +253,11 @@ def _recorded_caches(model_type: str) -> Made:
 def _with_exact_row(wanted: Wanted) -> list[str]:
     from hfkv.cache import ROWS
 
-    return [name for name in _types(wanted) if name in ROWS and ROWS[name].basis == "exact"]
+    return [name for name in types_of(wanted) if name in ROWS and ROWS[name].basis == "exact"]
 
 
 def _recordings(pieces: Pieces, complete: bool) -> dict[str, str | None]:
-    every = set(_pairs())
+    every = set(every_pair())
     found: dict[str, str | None] = {}
     for path in sorted((ROOT / GOLDENS).glob("*.json")):
         held = json.loads(path.read_text(encoding="utf-8"))
@@ -333,7 +269,7 @@ def _recordings(pieces: Pieces, complete: bool) -> dict[str, str | None]:
 def _recorded_adapters(model_type: str) -> Made:
     from tests.census.lora_goldens import record
 
-    names = _stored("modules", "INDEX.json")["types"][model_type]
+    names = stored("modules", "INDEX.json")["types"][model_type]
     return Made(piece=[record(model_type, name) for name in names])
 
 
@@ -372,19 +308,23 @@ STEPS = (
     Step(
         name="classes",
         source=(f"{_HERE}config_classes",),
-        parts=_types,
+        parts=types_of,
         make=_class,
         then=_nested,
         finish=_classes,
     ),
     Step(name="rows", source=(f"{_HERE}cache_rows",), make=_rows, reads=_rows_source),
     Step(
-        name="modules", source=(f"{_HERE}module_tables",), parts=_types, make=_table, finish=_tables
+        name="modules",
+        source=(f"{_HERE}module_tables",),
+        parts=types_of,
+        make=_table,
+        finish=_tables,
     ),
     Step(
         name="loading",
         source=(f"{_HERE}ignored_weights", f"{_HERE}loaded_otherwise"),
-        parts=_types,
+        parts=types_of,
         make=_loading,
         finish=_loadings,
     ),

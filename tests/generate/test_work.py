@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("hfkv.generate", reason="not part of the wheel")
 from hfkv.generate.all import Asked, one_step
-from hfkv.generate.steps import Step
+from hfkv.generate.step import Step
 from hfkv.generate.work import Made, Outcome, Shelf, applied, mark_of, run, sources
 
 pytestmark = pytest.mark.posix  # a part is made in a process that is forked
