@@ -71,10 +71,10 @@ def test_without_the_extra_it_says_how_to_install_it(
 def test_other_versions_than_the_tables_are_said() -> None:
     from hfkv.live.versions import Versions
 
-    tables = {"transformers": "5.23.0", "peft": "0.21.2"}
-    same = Versions(ran={"transformers": "5.23.0", "torch": "2.13.0+cpu"}, tables=tables)
+    stated = {"transformers": "5.23.0", "peft": "0.21.2"}
+    same = Versions(ran={"transformers": "5.23.0", "torch": "2.13.0+cpu"}, tables=stated)
     assert (same.notes, str(same)) == ([], "transformers 5.23.0, torch 2.13.0+cpu")
-    other = Versions(ran={"transformers": "5.24.0+git", "torch": "2.14.0"}, tables=tables)
+    other = Versions(ran={"transformers": "5.24.0+git", "torch": "2.14.0"}, tables=stated)
     (note,) = other.notes
     assert "transformers 5.24.0+git (tables: 5.23.0)" in note
     assert "torch" not in note

@@ -6,11 +6,15 @@ import sys
 from importlib import import_module
 from itertools import takewhile
 
+from hfkv.errors import HfkvError
+
 NAMES = (
     "adopt",
+    "all",
     "base_dimensions",
     "cache_rows",
     "config_classes",
+    "fresh",
     "ignored_weights",
     "line",
     "line_held",
@@ -32,7 +36,9 @@ def main() -> None:
     names = list(takewhile(NAMES.__contains__, sys.argv[1:]))
     takers = (
         ["adopt"],
+        ["all"],
         ["base_dimensions"],
+        ["fresh"],
         ["line"],
         ["line_held"],
         ["line_trials"],
@@ -44,15 +50,21 @@ def main() -> None:
     if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate adopt --help\n"
+            "       python -m hfkv.generate {adopt|all|fresh} --help\n"
             "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
             "       python -m hfkv.generate releases FOLDER\n"
             "       python -m hfkv.generate line_trials --help, line_held --help, line --help"
         )
-    for name in names:
-        import_module(f"hfkv.generate.{name}").main()
+    try:
+        for name in names:
+            import_module(f"hfkv.generate.{name}").main()
+    except HfkvError as error:
+        sys.exit(f"Error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

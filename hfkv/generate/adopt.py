@@ -30,7 +30,7 @@ from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import Class, Held, Trial
 
-__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main", "published"]
+__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main", "published", "row_of_all", "text"]
 
 OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
@@ -278,6 +278,11 @@ def contradiction(
     return None
 
 
+def text(rows: Mapping[str, Any]) -> str:
+    """The file."""
+    return json.dumps(rows, indent=1, sort_keys=True) + "\n"
+
+
 def main() -> None:
     """Adopt what can be, and say of all what came of it."""
     from hfkv.live.build import pairs, transformers
@@ -324,4 +329,4 @@ def main() -> None:
             kept[model_type] = row
     print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
     if not asked.leave_one_out:
-        OUT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        OUT.write_text(text(kept), encoding="utf-8")

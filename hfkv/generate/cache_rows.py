@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-__all__ = ["generate", "main"]
+__all__ = ["generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "cache_rows.json"
 
@@ -28,6 +28,11 @@ def generate() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def text() -> str:
+    """The file."""
+    return json.dumps(generate(), indent=0) + "\n"
+
+
 def main() -> None:
     """Write the file."""
-    TARGET.write_text(json.dumps(generate(), indent=0) + "\n", encoding="utf-8")
+    TARGET.write_text(text(), encoding="utf-8")

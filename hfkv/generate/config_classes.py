@@ -18,7 +18,7 @@ from hfkv.generate.config_probes import (
 )
 from hfkv.live.build import pairs, transformers
 
-__all__ = ["generate", "main"]
+__all__ = ["entry", "generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "classes"
 
@@ -68,10 +68,9 @@ def generate() -> dict[str, dict[str, Any]]:
         if model_type in found or model_type not in library.CONFIG_MAPPING:
             continue
         cls = library.CONFIG_MAPPING[model_type]
-        entry = _entry(cls, model_type)
-        entry["architectures"] = architectures.get(model_type, [])
-        found[model_type] = entry
-        pending += [name for name in entry["sub_configs"].values() if name not in found]
+        found[model_type] = made = entry(cls, model_type)
+        made["architectures"] = architectures.get(model_type, [])
+        pending += [name for name in made["sub_configs"].values() if name not in found]
     return {
         "INDEX.json": {
             "transformers": library.__version__,
@@ -81,7 +80,8 @@ def generate() -> dict[str, dict[str, Any]]:
     }
 
 
-def _entry(cls: Any, model_type: str) -> dict[str, Any]:
+def entry(cls: Any, model_type: str) -> dict[str, Any]:
+    """What one class fills in, without its text-generating classes."""
     defaults: dict[str, Any] = {}
     nested = dict(getattr(cls, "sub_configs", {}) or {})
     for field in dataclasses.fields(cls):
@@ -170,13 +170,18 @@ def _refuses_null(cls: Any, key: str, default: object) -> bool:
     return False
 
 
+def text(name: str, content: Any) -> str:
+    """A file of the folder, as JSON with a line for each key."""
+    made = json.dumps(content, indent=1, sort_keys=name != "INDEX.json", ensure_ascii=True)
+    return made + "\n"
+
+
 def main() -> None:
     """Write the files, and delete those of types that are gone."""
     TARGET.mkdir(parents=True, exist_ok=True)
     files = generate()
     for name, content in files.items():
-        text = json.dumps(content, indent=1, sort_keys=name != "INDEX.json", ensure_ascii=True)
-        (TARGET / name).write_text(text + "\n", encoding="utf-8")
+        (TARGET / name).write_text(text(name, content), encoding="utf-8")
     for path in TARGET.glob("*.json"):
         if path.name not in files:
             path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from hfkv.generate.trials import default_config
 from hfkv.live.build import pairs, transformers
 from hfkv.live.lora import build_for
 
-__all__ = ["generate", "main"]
+__all__ = ["generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "ignored_weights.json"
 
 
-def generate() -> dict[str, list[str]]:
+def generate(types: set[str] | None = None) -> dict[str, list[str]]:
     """Class to the expressions of its ``_keys_to_ignore_on_load_unexpected``, which a built model
     gathers from the models inside it; classes that have none are left out."""
     found: dict[str, list[str]] = {}
     for model_type, name in pairs():
+        if types is not None and model_type not in types:
+            continue
         holder: Any = getattr(transformers(), name)
         try:
             with without_values():
@@ -33,6 +36,11 @@ def generate() -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
+def text(found: Mapping[str, Any]) -> str:
+    """The file."""
+    return json.dumps(found, indent=1) + "\n"
+
+
 def main() -> None:
     """Write the file."""
-    TARGET.write_text(json.dumps(generate(), indent=1) + "\n", encoding="utf-8")
+    TARGET.write_text(text(generate()), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from hfkv.generate.trials import default_config
 from hfkv.live.build import pairs, transformers
 from hfkv.live.lora import build_for
 
-__all__ = ["generate", "main"]
+__all__ = ["generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "loaded_otherwise.json"
 _NUMBER = re.compile(r"(?<=\.)[0-9]+(?=\.|$)")
 
 
-def generate() -> dict[str, dict[str, list[str]]]:
+def generate(types: set[str] | None = None) -> dict[str, dict[str, list[str]]]:
     """Class to what a model of it, built in bfloat16, has otherwise.
 
     ``made``: parameters that the class makes in float32, ``{}`` for each number in their names;
@@ -32,6 +33,8 @@ def generate() -> dict[str, dict[str, list[str]]]:
 
     found: dict[str, dict[str, list[str]]] = {}
     for model_type, name in pairs():
+        if types is not None and model_type not in types:
+            continue
         holder: Any = getattr(transformers(), name)
         made: set[str] = set()
         unlike: set[str] = set()
@@ -63,6 +66,11 @@ def generate() -> dict[str, dict[str, list[str]]]:
     return dict(sorted(found.items()))
 
 
+def text(found: Mapping[str, Any]) -> str:
+    """The file."""
+    return json.dumps(found, indent=1) + "\n"
+
+
 def main() -> None:
     """Write the file."""
-    TARGET.write_text(json.dumps(generate(), indent=1) + "\n", encoding="utf-8")
+    TARGET.write_text(text(generate()), encoding="utf-8")

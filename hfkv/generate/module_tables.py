@@ -32,7 +32,7 @@ from hfkv.live.build import pairs, transformers
 from hfkv.live.embeddings import input_raises, name_of, tie_keys
 from hfkv.live.lora import build_for, own_config
 
-__all__ = ["OVERRIDES", "default_config", "generate", "main", "table"]
+__all__ = ["OVERRIDES", "default_config", "generate", "index_text", "main", "table", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "modules"
 
@@ -194,6 +194,12 @@ def text(content: dict[str, Any]) -> str:
     return start + ",\n".join(blocks) + "\n}}\n"
 
 
+def index_text(index: dict[str, Any]) -> str:
+    """The file of all types, when those of each are written."""
+    sorted_ones = {key: dict(sorted(index[key].items())) for key in ("types", "refused")}
+    return json.dumps({**index, **sorted_ones, "parts": places(TARGET)}, indent=1) + "\n"
+
+
 def main() -> None:
     """Write the files of the types named on the command line, or of all."""
     import torch
@@ -214,7 +220,4 @@ def main() -> None:
             index["types"][model_type] = list(content["classes"])
             (TARGET / f"{model_type}.json").write_text(text(content), encoding="utf-8")
         print(model_type, content if isinstance(content, str) else "", flush=True)
-    index["types"] = dict(sorted(index["types"].items()))
-    index["refused"] = dict(sorted(index["refused"].items()))
-    index["parts"] = places(TARGET)
-    path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    path.write_text(index_text(index), encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 from hfkv.live.build import transformers
 
-__all__ = ["fields_of", "generate", "main"]
+__all__ = ["fields_of", "generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "peft.json"
 
@@ -60,7 +60,11 @@ def fields_of(cls: Any) -> dict[str, Any]:
     return found
 
 
+def text() -> str:
+    """The file."""
+    return json.dumps(generate(), indent=1, ensure_ascii=True) + "\n"
+
+
 def main() -> None:
     """Write the file."""
-    text = json.dumps(generate(), indent=1, ensure_ascii=True)
-    TARGET.write_text(text + "\n", encoding="utf-8")
+    TARGET.write_text(text(), encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 from hfkv.generate.peft_facts import fields_of
 
-__all__ = ["generate", "main"]
+__all__ = ["generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "peft_methods.json"
 
@@ -58,7 +58,11 @@ def _named(tables: dict[str, dict[str, Any]], name: str, table: dict[str, Any]) 
     return name
 
 
+def text() -> str:
+    """The file."""
+    return json.dumps(generate(), indent=1, ensure_ascii=True) + "\n"
+
+
 def main() -> None:
     """Write the file."""
-    text = json.dumps(generate(), indent=1, ensure_ascii=True)
-    TARGET.write_text(text + "\n", encoding="utf-8")
+    TARGET.write_text(text(), encoding="utf-8")

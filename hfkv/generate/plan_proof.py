@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfkv.errors import HfkvError
+from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
@@ -164,6 +164,8 @@ def prove(
     chance: random.Random,
     count: int,
     memory: Memory,
+    *,
+    stored: bool = False,
 ) -> Proof:
     """Try to refute a plan.
 
@@ -172,9 +174,12 @@ def prove(
         count: how many random configs must bear the plan out, beside those that are aimed at it.
         memory: of earlier proofs, which is added to. What refutes this plan is forgotten: the next
             one is learned from it.
+        stored: whether it was proved before, of another release, and so says for which values.
     """
-    plan = ClassPlan.parse(space.name, {**content, "keys": {}, "parts": {}})
-    proof = Proof(space, plan, memory)
+    said = content if stored else {**content, "keys": {}, "parts": {}}
+    plan = ClassPlan.parse(space.name, said)
+    # Of values that a proved plan was not proved with it says so; one being learned takes all.
+    proof = Proof(space, plan, memory, silent=UnsupportedError if stored else UnprovedError)
     proof.recall()
     if proof.wrong:
         return proof
@@ -216,10 +221,13 @@ class Proof:
         reason: what is wrong with the first of them, or "".
         built: how many models were built.
         proved: groups of like trees, by their shape, to the leaves that were borne out.
+        silent: the error by which the plan claims nothing of a config.
     """
 
-    def __init__(self, space: Space, plan: ClassPlan, memory: Memory) -> None:
-        self.space, self.plan, self.memory = space, plan, memory
+    def __init__(
+        self, space: Space, plan: ClassPlan, memory: Memory, *, silent: type[HfkvError]
+    ) -> None:
+        self.space, self.plan, self.memory, self.silent = space, plan, memory, silent
         self.wrong: list[Values] = []
         self.good: list[Values] = []
         self.reason = ""
@@ -244,7 +252,7 @@ class Proof:
     def _judge(self, values: Values, held: Held) -> bool:
         try:
             said = differs(self.space.wrap(values), held, self.plan)
-        except UnprovedError:
+        except self.silent:
             self.memory.shown.append((values, held))
             return False  # the plan claims nothing of it
         except HfkvError as error:
@@ -395,7 +403,7 @@ class View:
 
 def _trees(content: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
     """Every tree of a plan with a pattern that has the indices it is asked for."""
-    for key, made in content["filled"].items():
+    for key, made in content.get("filled", {}).items():
         for what, tree in made.items():
             yield tree, f"{_FILLED}{what} {key}"
     for container, tree in content["lengths"].items():

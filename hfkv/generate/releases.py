@@ -12,7 +12,7 @@ import ast
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hfkv.errors import InputError
 from hfkv.facts.classes import pinned_version
 from hfkv.versions import release
 
-__all__ = ["first_releases", "main", "types_of"]
+__all__ = ["first_releases", "main", "text", "types_of", "with_release"]
 
 OUT = Path(__file__).parent.parent / "data" / "releases.json"
 
@@ -94,13 +94,31 @@ def first_releases(types: Mapping[str, frozenset[str]]) -> dict[str, Any]:
     }
 
 
+def with_release(table: Mapping[str, Any], version: str, types: Iterable[str]) -> dict[str, Any]:
+    """The table with one more release: what no release in it has came with that one.
+
+    Of one that is older than another in it nothing is added: which types it had first is not to be
+    told from its own.
+    """
+    first: dict[str, list[str]] = dict(table["first"])
+    if version in first or any(release(other) > release(version) for other in first):
+        return {"first": first}
+    known = {name for names in first.values() for name in names}
+    return {"first": {**first, version: sorted(set(types) - known)}}
+
+
+def text(table: Mapping[str, Any]) -> str:
+    """The file, with a line for each release."""
+    lines = ",\n".join(
+        f"  {json.dumps(version)}: {json.dumps(names)}" for version, names in table["first"].items()
+    )
+    return f'{{\n "first": {{\n{lines}\n }}\n}}\n'
+
+
 def main() -> None:
     """Read the wheels of the folder that the command names."""
     wheels = sorted(Path(sys.argv[-1]).glob("transformers-*.whl"))
     found = first_releases({wheel.name.split("-")[1]: types_of(wheel) for wheel in wheels})
-    lines = ",\n".join(
-        f"  {json.dumps(version)}: {json.dumps(names)}" for version, names in found["first"].items()
-    )
-    OUT.write_text(f'{{\n "first": {{\n{lines}\n }}\n}}\n', encoding="utf-8")
+    OUT.write_text(text(found), encoding="utf-8")
     for version, names in found["first"].items():
         print(f"{version}: {len(names)} types")

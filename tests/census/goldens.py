@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,8 +138,9 @@ def title(golden: dict[str, Any]) -> str:
     return "-".join(part for part in parts if part)
 
 
-def main(types: Sequence[str]) -> None:
-    """Write the recordings of these types, or of every exact row that has a class."""
+def made(types: Sequence[str]) -> Iterator[tuple[str, str | Exception]]:
+    """The recordings of these types, or of every exact row that has a class: each file's name with
+    its text, or with what kept it from being made."""
     from hfkv.cache import ROWS
     from hfkv.live.build import pairs, transformers
 
@@ -148,15 +149,23 @@ def main(types: Sequence[str]) -> None:
         if (types and model_type not in types) or row is None or row.basis != "exact":
             continue
         for variant in ("", *VARIANTS.get(model_type, ())):
+            name = "-".join(part for part in (model_type, cls, variant) if part)
             try:
                 value = record(model_type, cls, variant)
             except Exception as error:
-                message = f"{type(error).__name__} {str(error)[:100]}"
-                print("left out:", model_type, cls, variant, message)
-                continue
-            file = "-".join(part for part in (model_type, cls, variant) if part)
-            value = {"transformers": transformers().__version__, **value}
-            (FOLDER / f"{file}.json").write_text(json.dumps(value, separators=(",", ":")) + "\n")
+                yield name, error
+            else:
+                value = {"transformers": transformers().__version__, **value}
+                yield name, json.dumps(value, separators=(",", ":")) + "\n"
+
+
+def main(types: Sequence[str]) -> None:
+    """Write the recordings."""
+    for name, found in made(types):
+        if isinstance(found, str):
+            (FOLDER / f"{name}.json").write_text(found)
+        else:
+            print("left out:", name, type(found).__name__, str(found)[:100])
 
 
 if __name__ == "__main__":

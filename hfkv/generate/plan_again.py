@@ -1,0 +1,61 @@
+"""Prove the plan of a class again, of another release: what still holds is kept as it is.
+
+Learning a plan takes a minute, refuting a wrong one seconds. So the stored one is tried first, with
+each key alone, with random configs and with configs for each leaf of its trees; only what that
+refutes, and what has no plan, is learned.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from hfkv.generate.plan_builds import plain, without_values
+from hfkv.generate.plan_configs import near, space_of
+from hfkv.generate.plan_proof import Memory, prove
+from hfkv.generate.plans import plan_for, smallest
+
+__all__ = ["again", "refuted"]
+
+#: Random configs that must bear a stored plan out, and how large a pool they are drawn from.
+_PROVED, _POOL = 20, 12
+
+
+def refuted(model_type: str, name: str, content: Mapping[str, Any]) -> str:
+    """What is wrong with a stored plan; "" where nothing is."""
+    space = space_of(model_type, name)
+    chance = random.Random(zlib.crc32(f"again {name}".encode()))
+    with without_values():
+        pool = smallest(space)
+        if not pool:
+            return "its default config alone cannot be built"
+        for _ in range(4 * _POOL):
+            if len(pool) >= _POOL:
+                break
+            values = near(space, chance, pool)
+            if plain(space, values) is not None:
+                pool.append(values)
+        proof = prove(space, content, pool, chance, _PROVED, Memory(), stored=True)
+    return proof.reason
+
+
+def again(
+    model_type: str, name: str, stored: Mapping[str, Any] | None, *, changed: bool
+) -> tuple[dict[str, Any], str]:
+    """The plan of a class, and what became of the stored one.
+
+    Args:
+        stored: the plan there is, or the reason why there is none; None where it was not tried.
+        changed: whether the class's module table is another one than that plan was made with. Why
+            it has no plan is asked anew only then: it takes the longest to find out.
+    """
+    if stored is not None and "refused" in stored and not changed:
+        return dict(stored), "no plan, as before"
+    if stored is not None and "refused" not in stored:
+        why = refuted(model_type, name, stored)
+        if not why:
+            return dict(stored), "holds"
+        return plan_for(model_type, name), f"learned anew: {why}"
+    return plan_for(model_type, name), "learned"
