@@ -4,10 +4,11 @@ class agrees with under every config that was tried.
 ``python -m hfkv.generate adopt [--leave-one-out] [--count N] [--configs FOLDER] [TYPE...]`` takes
 each text-generating type of the installed transformers without a row (with ``--leave-one-out``:
 each that has one, as if it had none) and tries every plan of the registry that another type has.
-One that agreed with the class's defaults, with at least half of all configs and with enough of
-them, and that none contradicted, is adopted: ``hfkv/data/adopted.json`` says whose plan it is and
-what proved it. What nothing fits is told with the nearest plan and the smallest config that
-contradicts it, from which a plan of its own can be written.
+One that agreed with the class's defaults, made small and with all of their layers, with at least
+half of all configs and with enough of them, and that none contradicted, is adopted:
+``hfkv/data/adopted.json`` says whose plan it is and what proved it. What nothing fits is told with
+the nearest plan and the smallest config that contradicts it, from which a plan of its own can be
+written.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Candidate:
     def proved(self) -> bool:
         """Whether it may be adopted."""
         enough = self.agreed >= max(_ENOUGH, self.refused)
-        return self.against is None and enough and "default" in self.origins
+        return self.against is None and enough and {"default", "whole"} <= self.origins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

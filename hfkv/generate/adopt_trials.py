@@ -37,6 +37,9 @@ _WINDOW = 9
 _LENGTHS = (3, _WINDOW, 24)
 #: Of random configs only these.
 _FEW_LENGTHS = (_WINDOW, 24)
+#: And of models with all of their layers this one, and how many seconds they may take.
+_OF_ALL_LAYERS = (3,)
+_PATIENCE = 120
 #: How often another value of a key is tried.
 _WAYS = 4
 #: The length of an encoder's output.
@@ -49,7 +52,8 @@ class Trial:
 
     Attributes:
         raw: the whole file.
-        origin: ``default``, ``bare``, ``real``, ``alone`` or ``together``.
+        origin: ``whole`` (the default with all of its layers), ``default`` (made small), ``bare``,
+            ``real``, ``alone`` or ``together``.
         changed: paths of the keys that are not as in the small default.
         held: tokens to what every layer kept.
         encoder: the length of the encoder's output that it attends to; None where to none.
@@ -109,6 +113,7 @@ class Class:
             return
         for raw in real:
             yield from self._tried(_small(raw, _FEW[-1]), "real", ())
+            yield from self._of_all_layers(raw, "real")
         words = self.space.words
         for path in alone:
             inside = path.rpartition(".")[0]
@@ -147,7 +152,20 @@ class Class:
             if found:
                 return
 
+    def _of_all_layers(self, raw: Mapping[str, Any], origin: str) -> Iterator[Trial]:
+        """A config as it is: what begins at a layer that a small model does not have is seen only
+        there (a loop from the sixth to the eighteenth)."""
+        made = timed(lambda: self.kept(raw, _OF_ALL_LAYERS), _PATIENCE)
+        if made is None:
+            self.refused += 1
+            return
+        held, encoder = made
+        yield Trial(raw=raw, origin=origin, changed=(), held=held, encoder=encoder)
+
     def _defaults(self) -> Iterator[Trial]:
+        whole = self.space.saved(self.space.first())
+        if whole is not None:
+            yield from self._of_all_layers(self.space.wrap(whole), "whole")
         for layers in (*_FEW, None):
             whole = self.space.saved(self.space.first())
             if whole is None:

@@ -77,10 +77,15 @@ def test_too_few_configs_prove_nothing() -> None:
     (golden,) = [item for item in GOLDENS if title(item) == "llama-LlamaForCausalLM"]
     trial = _trial(golden)
     (mine,) = [item for item in candidates() if "llama" in item.types]
-    for number in range(12):
+    mine.hold(replace(trial, origin="whole"), "llama")
+    for number in range(11):
         assert not mine.proved, number
         mine.hold(trial, "llama")
     assert mine.proved
+    # Without one of all layers too: a pattern may begin beyond those of a small model.
+    mine.origins.remove("whole")
+    assert not mine.proved
+    mine.origins.add("whole")
     other = {tokens: layers[1:] for tokens, layers in trial.held.items()}
     mine.hold(replace(trial, held=other, changed=("a", "b")), "llama")
     assert not mine.proved
@@ -151,3 +156,15 @@ def test_a_class_finds_its_plan_without_its_row() -> None:
     assert contradiction(verdict, count=10) is None
     raw = {"model_type": "olmo2", "num_hidden_layers": 2}
     assert planned(raw, 5)
+
+
+@pytest.mark.oracle
+def test_a_loop_that_a_small_model_does_not_have_is_seen() -> None:
+    """Layers 6 to 17 of 24 run three times: the plan without loops agreed with every small config,
+    and was adopted."""
+    pytest.importorskip("torch", reason="needs the pinned transformers")
+    from hfkv.generate.adopt import adopt
+
+    kind = "inkling2_loop_text"
+    verdict = adopt(kind, "Inkling2LoopForCausalLM", count=2, without=kind)
+    assert verdict.candidate is None
