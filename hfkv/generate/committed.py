@@ -57,7 +57,7 @@ def blob_of(path: Path) -> str:
 def unpack(folder: Path) -> Path:
     """Put the committed tables and recordings into a folder, and give it back."""
     packed = _git("archive", "HEAD", *_FOLDERS)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.TarFile(fileobj=io.BytesIO(packed)) as archive:
         for member in archive.getmembers():
             if member.isfile():
                 held = archive.extractfile(member)
