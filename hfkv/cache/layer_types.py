@@ -202,8 +202,9 @@ def _no_rope(config: Config, layers: int) -> list[bool]:
 
 
 def no_rope_chunked(config: Config, layers: int) -> Sequence[str]:
-    """Llama 4: layers with rotary positions are chunked, those without are full."""
-    return [CHUNKED if rope else FULL for rope in _no_rope(config, layers)]
+    """Llama 4: layers with rotary positions are chunked, where there are chunks; others are full."""
+    chunked = config.optional_int("attention_chunk_size") is not None
+    return [CHUNKED if rope and chunked else FULL for rope in _no_rope(config, layers)]
 
 
 def no_rope_sliding(config: Config, layers: int) -> Sequence[str]:

@@ -12,6 +12,9 @@ __all__ = ["Inputs", "attends_to_an_encoder", "inputs_of"]
 
 #: Parts of composite classes that generate in their stead, through a ``generate`` of their own.
 _GENERATORS = ("text_decoder", "language_model", "text_model")
+#: Classes that fail on what their own part gives them: in transformers 5.24.0 Llama 4 asks its
+#: decoder's output for ``image_outputs``.
+_FAILING = ("llama4",)
 #: Decoders that take the codebooks of one sequence as rows of a batch.
 _CODEBOOKS = ("musicgen_decoder", "musicgen_melody_decoder")
 #: How the modules that keep an encoder's output end, in classes that can also do without one.
@@ -110,7 +113,8 @@ def _generator(model: Any) -> Any:
     names = inspect.signature(model.forward).parameters
     pixels = names.get("pixel_values")
     required = pixels is not None and pixels.default is inspect.Parameter.empty
-    if keeps(names) and not required and "image_embeds_position_mask" not in names:
+    whole = keeps(names) and model.config.model_type not in _FAILING
+    if whole and not required and "image_embeds_position_mask" not in names:
         return model
     for name in _GENERATORS:
         part = getattr(model, name, None)
