@@ -283,6 +283,14 @@ class Space:
         inner = [(name, path) for name, path in self.places if f"{stem}.".startswith(f"{name}.")]
         return max(inner, key=lambda item: len(item[0]), default=("", ""))[1]
 
+    def _is_absent(self, values: Mapping[str, Any], names: Sequence[str]) -> bool:
+        """Whether a place is in a part that the class can do without, and does."""
+        places = (".".join(names[: count + 1]) for count in range(len(names)))
+        return any(
+            place in self.optional and not isinstance(value_at(values, place), dict)
+            for place in places
+        )
+
     def change(
         self, values: Mapping[str, Any], paths: list[str], chance: random.Random
     ) -> dict[str, Any]:
@@ -292,6 +300,9 @@ class Space:
         for path in paths:
             key = self.keys[path]
             *outer, last = path.split(".")
+            # Among many keys one of it would else be enough to make a part that is not there.
+            if len(paths) > 1 and self._is_absent(made, outer):
+                continue
             at = made
             for part in outer:
                 if not isinstance(at.get(part), dict):
@@ -299,7 +310,7 @@ class Space:
                 at = at[part]
             if key.part:
                 if path in self.optional and chance.random() < 0.7:
-                    at[last] = chance.choice([None, {}, at.get(last) or {}])
+                    at[last] = chance.choice([None, None, {}, at.get(last) or {}])
                 elif chance.random() < 0.1:
                     at.pop(last, None)
                 continue
