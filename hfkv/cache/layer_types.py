@@ -202,7 +202,7 @@ def _no_rope(config: Config, layers: int) -> list[bool]:
 
 
 def no_rope_chunked(config: Config, layers: int) -> Sequence[str]:
-    """Llama 4: layers with rotary positions are chunked, where there are chunks; others are full."""
+    """Llama 4: layers with rotary positions are chunked, if there are chunks; others are full."""
     chunked = config.optional_int("attention_chunk_size") is not None
     return [CHUNKED if rope and chunked else FULL for rope in _no_rope(config, layers)]
 

@@ -71,13 +71,13 @@ def without_values() -> Iterator[None]:
     takes most of the time. Nor is a model moved that is on that device, told how to sample, or a
     config written out for a log that nobody reads."""
     from torch.nn import Module, init
-    from transformers import GenerationConfig, PreTrainedConfig
+    from transformers import GenerationConfig, PretrainedConfig  # so called in 4.x and in 5.x
 
     names = [name for name in vars(init) if name.endswith("_") and not name.startswith("_")]
     kept = {name: getattr(init, name) for name in names}
     moved, sampling = Module.to, vars(GenerationConfig)["from_model_config"]
     usual = GenerationConfig()
-    shown = vars(PreTrainedConfig)["__repr__"]
+    shown = vars(PretrainedConfig)["__repr__"]
 
     def to(self: Any, *args: Any, **kwargs: Any) -> Any:
         there = args == ("meta",) and all(item.is_meta for item in self.parameters())
@@ -86,7 +86,7 @@ def without_values() -> Iterator[None]:
     for name in names:
         setattr(init, name, lambda tensor, *_, **__: tensor)
     Module.to = to
-    PreTrainedConfig.__repr__ = lambda _: "config"
+    PretrainedConfig.__repr__ = lambda _: "config"
     GenerationConfig.from_model_config = classmethod(lambda *_: usual)
     try:
         yield
@@ -94,7 +94,7 @@ def without_values() -> Iterator[None]:
         for name, function in kept.items():
             setattr(init, name, function)
         Module.to = moved
-        PreTrainedConfig.__repr__ = shown
+        PretrainedConfig.__repr__ = shown
         GenerationConfig.from_model_config = sampling
 
 
