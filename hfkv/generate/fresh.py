@@ -55,15 +55,7 @@ def tested(python: Path, name: str) -> Iterator[str]:
     """Run tests with an interpreter: a line of counts, and one for each that failed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "said.xml")
-        command = [
-            str(python),
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"--junitxml={path}",
-        ]
+        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         command += [f"--junitxml={path}", *_RUNS[name]]
         done = subprocess.run(command, cwd=ROOT, env=variables(), check=False)
         if not path.is_file():

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from hfkv.dtypes import canonical, nbytes
 from hfkv.generate.committed import unpack
 from hfkv.generate.environment import variables
 from hfkv.generate.figures import ENCODER, TOKENS
@@ -232,9 +234,6 @@ def _per_token(figure: str, one: Any, other: Any) -> str:
     return f" ({one / TOKENS:,.1f} to {other / TOKENS:,.1f} B for each token)"
 
 
-_WIDTHS = {"bfloat16": 2, "float16": 2, "float32": 4, "int64": 8, "float64": 8, "int32": 4}
-
-
 def _changed_recordings(old: Tables, new: Tables) -> Iterator[str]:
     """What the classes themselves keep otherwise: the first length at which it differs."""
     before, after = old.recorded(), new.recorded()
@@ -256,13 +255,11 @@ def _changed_recordings(old: Tables, new: Tables) -> Iterator[str]:
 
 
 def _bytes(run: Mapping[str, Any]) -> str:
-    total = 0
-    for count, layer in run["layers"]:
-        for _, shape, dtype in layer:
-            size = _WIDTHS.get(dtype.removeprefix("torch."), 1)
-            for length in shape:
-                size *= length
-            total += count * size
+    total = sum(
+        count * nbytes(prod(shape), canonical(dtype))
+        for count, layer in run["layers"]
+        for _, shape, dtype in layer
+    )
     return f"{total:,}"
 
 
