@@ -17,21 +17,34 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hfkv.cache.conventions import Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
+from hfkv.cache.plan import Plan
 from hfkv.cache.registry import ROWS, plan
 from hfkv.cache.row import Delegated, Row
 from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import Class, Held, Trial
+from hfkv.release_lines import stated_at
 
-__all__ = ["Candidate", "Verdict", "adopt", "candidates", "main", "published", "row_of_all", "text"]
+__all__ = [
+    "Candidate",
+    "Verdict",
+    "adopt",
+    "candidates",
+    "main",
+    "published",
+    "read_by_plans",
+    "row_of_all",
+    "tensors_of",
+    "text",
+]
 
 OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
@@ -128,15 +141,8 @@ class Verdict:
             )
             if against is not None:
                 raw = against.raw
-                said = {path: _at(raw, path) for path in against.changed} or dict(raw)
+                said = {path: stated_at(raw, path) for path in against.changed} or dict(raw)
                 yield f"  against it ({against.origin}): {json.dumps(said)[:300]}"
-
-
-def _at(raw: Mapping[str, Any], path: str) -> Any:
-    found: Any = raw
-    for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
 
 
 def candidates(without: str | None = None) -> list[Candidate]:
@@ -168,7 +174,12 @@ def planned(row: Row, trial: Trial, model_type: str, tokens: int) -> Held:
             raise UnsupportedError("the config names no other", where="adopt")
         inner = plan(made.config)
         made = inner if made.then is None else made.then(inner)
-    encoder = trial.encoder if made.crosses else None
+    return tensors_of(made, tokens, trial.encoder)
+
+
+def tensors_of(made: Plan, tokens: int, encoder: int | None) -> Held:
+    """What each layer of a plan holds, beside an encoder's output of that length."""
+    encoder = encoder if made.crosses else None
     stored = Sequences(tokens=tokens, batch=1, dtype="BF16", encoder_tokens=encoder)
     return [
         [(item.name, item.shape, torch_name(item.dtype)) for item in layer.tensors]
@@ -197,7 +208,8 @@ def adopt(
     cls = Class(model_type, name, seed=seed)
     every = candidates(without)
     configs = 0
-    for trial in cls.trials(count=count, real=real, alone=_read_by_plans(every, cls)):
+    alone = read_by_plans((item.row for item in every), cls)
+    for trial in cls.trials(count=count, real=real, alone=alone):
         configs += 1
         for item in every:
             if item.against is None:
@@ -220,16 +232,17 @@ def adopt(
     )
 
 
-def _read_by_plans(every: Sequence[Candidate], cls: Class) -> list[str]:
-    """The keys that plans read of the class's default: each is varied alone as well."""
+def read_by_plans(rows: Iterable[Row], cls: Class) -> list[str]:
+    """The keys that plans read of the class's default, by paths of its own config: each is varied
+    alone as well."""
     raw = cls.space.saved(cls.space.first())
     found: dict[str, None] = {}
     if raw is None:
         return []
-    for item in every:
+    for row in rows:
         config = Config(cls.space.wrap(raw), where="adopt", model_type=cls.model_type)
         try:
-            item.row.made(config)
+            row.made(config)
         except (HfkvError, RecursionError):
             continue
         prefix = f"{cls.space.path}." if cls.space.path else ""
@@ -271,7 +284,7 @@ def contradiction(
     assert verdict.candidate is not None
     cls = Class(verdict.model_type, verdict.name, seed=seed)
     item = Candidate(row=verdict.candidate.row, types=verdict.candidate.types)
-    alone = _read_by_plans([item], cls)
+    alone = read_by_plans([item.row], cls)
     for trial in cls.trials(count=count, real=real, alone=alone):
         item.hold(trial, verdict.model_type)
         if item.against is not None:
@@ -319,7 +332,7 @@ def main() -> None:
             against = contradiction(verdict, count=3 * asked.count, real=real)
             if against is not None:
                 wrong += 1
-                said = {path: _at(against.raw, path) for path in against.changed}
+                said = {path: stated_at(against.raw, path) for path in against.changed}
                 print(f"  WRONG ({against.origin}): {json.dumps(said)[:400]}", flush=True)
         else:
             proved.setdefault(model_type, []).append(verdict)

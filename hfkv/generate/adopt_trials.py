@@ -37,9 +37,17 @@ _WINDOW = 9
 _LENGTHS = (3, _WINDOW, 24)
 #: Of random configs only these.
 _FEW_LENGTHS = (_WINDOW, 24)
-#: And of models with all of their layers this one, and how many seconds they may take.
-_OF_ALL_LAYERS = (3,)
-_PATIENCE = 120
+#: And of models with all of their layers this one, and how many seconds they may take: what begins
+#: at a layer that a small model does not have is seen only there (a loop from the sixth to the
+#: eighteenth).
+_ONE_LENGTH = (3,)
+_LONG = 120
+_LENGTHS_OF = {
+    "alone": _FEW_LENGTHS,
+    "together": _FEW_LENGTHS,
+    "whole": _ONE_LENGTH,
+    "real whole": _ONE_LENGTH,
+}
 #: How often another value of a key is tried.
 _WAYS = 4
 #: The length of an encoder's output.
@@ -53,7 +61,7 @@ class Trial:
     Attributes:
         raw: the whole file.
         origin: ``whole`` (the default with all of its layers), ``default`` (made small), ``bare``,
-            ``real``, ``alone`` or ``together``.
+            ``real`` (the same of it), ``real whole``, ``alone`` or ``together``.
         changed: paths of the keys that are not as in the small default.
         held: tokens to what every layer kept.
         encoder: the length of the encoder's output that it attends to; None where to none.
@@ -113,7 +121,7 @@ class Class:
             return
         for raw in real:
             yield from self._tried(_small(raw, _FEW[-1]), "real", ())
-            yield from self._of_all_layers(raw, "real")
+            yield from self._tried(raw, "real whole", ())
         words = self.space.words
         for path in alone:
             inside = path.rpartition(".")[0]
@@ -152,24 +160,12 @@ class Class:
             if found:
                 return
 
-    def _of_all_layers(self, raw: Mapping[str, Any], origin: str) -> Iterator[Trial]:
-        """A config as it is: what begins at a layer that a small model does not have is seen only
-        there (a loop from the sixth to the eighteenth)."""
-        made = timed(lambda: self.kept(raw, _OF_ALL_LAYERS), _PATIENCE)
-        if made is None:
-            self.refused += 1
-            return
-        held, encoder = made
-        yield Trial(raw=raw, origin=origin, changed=(), held=held, encoder=encoder)
-
     def _defaults(self) -> Iterator[Trial]:
         whole = self.space.saved(self.space.first())
-        if whole is not None:
-            yield from self._of_all_layers(self.space.wrap(whole), "whole")
+        if whole is None:
+            return
+        yield from self._tried(self.space.wrap(whole), "whole", ())
         for layers in (*_FEW, None):
-            whole = self.space.saved(self.space.first())
-            if whole is None:
-                return
             base = whole if layers is None else _few(whole, layers)
             spelled = self.space.saved(_short(base, self.space)) or base
             found = list(self._tried(self.space.wrap(spelled), "default", ()))
@@ -197,8 +193,9 @@ class Class:
     def _tried(
         self, raw: Mapping[str, Any], origin: str, changed: tuple[str, ...]
     ) -> Iterator[Trial]:
-        lengths = _FEW_LENGTHS if origin in ("alone", "together") else _LENGTHS
-        made = timed(lambda: self.kept(raw, lengths))
+        lengths = _LENGTHS_OF.get(origin, _LENGTHS)
+        seconds = {"seconds": _LONG} if lengths is _ONE_LENGTH else {}
+        made = timed(lambda: self.kept(raw, lengths), **seconds)
         if made is None:
             self.refused += 1
             return

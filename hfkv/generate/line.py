@@ -22,17 +22,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hfkv.cache.conventions import Sequences
-from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.cache.line_rules import RULES
 from hfkv.cache.plan import Plan
 from hfkv.cache.registry import plan
-from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError
 from hfkv.facts.config import Config
+from hfkv.generate.adopt import tensors_of
 from hfkv.generate.line_held import ADAPTERS
 from hfkv.generate.line_modules import alike, rule_of
-from hfkv.model import Model, load
+from hfkv.model import load
 from hfkv.modules.built import Built
 from hfkv.modules.line_rules import changed
 from hfkv.peft.base import Base
@@ -64,6 +62,7 @@ class Proof:
         against: why a rule does not hold, for the reader.
     """
 
+    line: str
     model_type: str
     name: str
     cache: str | None = None
@@ -78,9 +77,9 @@ class Proof:
     reads: set[str] = field(default_factory=set)
 
 
-def proof_of(model_type: str, name: str, trials: Sequence[Mapping[str, Any]]) -> Proof:
+def proof_of(line: str, model_type: str, name: str, trials: Sequence[Mapping[str, Any]]) -> Proof:
     """Hold what hfkv gives against the trials of one class, as ``line_held`` writes them."""
-    proof = Proof(model_type=model_type, name=name)
+    proof = Proof(line=line, model_type=model_type, name=name)
     _prove_cache(proof, [trial for trial in trials if trial["held"] is not None])
     _prove_modules(proof, [trial for trial in trials if trial["built"] is not None])
     _share(proof)
@@ -188,13 +187,11 @@ def _apart(
     return found
 
 
-def _tensors(made: Any, tokens: int, encoder: int | None) -> list[list[list[Any]]]:
-    stored = Sequences(
-        tokens=tokens, batch=1, dtype="BF16", encoder_tokens=encoder if made.crosses else None
-    )
+def _tensors(made: Plan, tokens: int, encoder: int | None) -> list[list[list[Any]]]:
+    """As a file of trials has them."""
     return [
-        [[item.name, list(item.shape), torch_name(item.dtype)] for item in layer.tensors]
-        for layer in TRANSFORMERS.layers(made, stored)
+        [[name, list(shape), dtype] for name, shape, dtype in layer]
+        for layer in tensors_of(made, tokens, encoder)
     ]
 
 
@@ -230,8 +227,9 @@ def _prove_modules(proof: Proof, trials: Sequence[Mapping[str, Any]]) -> None:
             said = f"{trial['origin']} {trial['changed']}: {differing[0]}"
             proof.against.append(f"modules: {said}"[:400])
             return
+        base = Base(replace(load(trial["raw"]).core, line=proof.line), known=there)
         for key, theirs in (trial["adapters"] or {}).items():
-            ours = _counted(there, trial["raw"], ADAPTERS[key])
+            ours = _counted(base, ADAPTERS[key])
             if not _same(ours, theirs):
                 said = f"{trial['origin']}: {ours} for {_short(theirs)}"
                 proof.against.append(f"adapter {key}: {said}"[:400])
@@ -283,9 +281,7 @@ def _header(theirs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _counted(built: Built, raw: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    model: Model = load(raw)
-    base = Base(replace(model.core, line="4.57"), known=built)
+def _counted(base: Base, options: Mapping[str, Any]) -> Any:
     try:
         figure = count(base, LoraOptions.from_config(options))
     except HfkvError as error:
@@ -347,7 +343,7 @@ def main() -> None:
     for place in sorted(asked.folder.glob("*.held")):
         model_type, _, name = place.stem.rpartition(".")
         trials = json.loads(place.read_text(encoding="utf-8"))
-        proof = proof_of(model_type, name, trials)
+        proof = proof_of(asked.line, model_type, name, trials)
         proofs.append(proof)
         cache = "unproved" if proof.cache is None else proof.cache or "the same"
         modules = "unproved" if proof.modules is None else "others" if proof.modules else "the same"

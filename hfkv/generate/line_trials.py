@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hfkv.cache.registry import ROWS
-from hfkv.errors import HfkvError, UnsupportedError
-from hfkv.facts.config import Config
+from hfkv.errors import UnsupportedError
+from hfkv.generate.adopt import published, read_by_plans
 from hfkv.generate.adopt_trials import Class
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, space_of, value_at
@@ -56,7 +56,8 @@ def trials_of(
     """The trials of one class, as JSON has them; begins none after so many seconds."""
     start = time.monotonic()
     cls = Class(model_type, name)
-    for trial in cls.trials(count=count, real=real, alone=_read(cls)):
+    own = [ROWS[model_type]] if model_type in ROWS else []
+    for trial in cls.trials(count=count, real=real, alone=read_by_plans(own, cls)):
         yield {
             "raw": dict(trial.raw),
             "origin": trial.origin,
@@ -108,24 +109,8 @@ def _built(values: Mapping[str, Any], space: Space, path: str) -> dict[str, Any]
     }
 
 
-def _read(cls: Class) -> list[str]:
-    """The keys that the type's own plan reads of the class's default, by paths of the class's own
-    config."""
-    row, raw = ROWS.get(cls.model_type), cls.space.saved(cls.space.first())
-    if row is None or raw is None:
-        return []
-    config = Config(cls.space.wrap(raw), where="line", model_type=cls.model_type)
-    try:
-        row.made(config)
-    except (HfkvError, RecursionError):
-        return []
-    prefix = f"{cls.space.path}." if cls.space.path else ""
-    return list(dict.fromkeys(read.key.removeprefix(prefix) for read in config.reads))
-
-
 def main() -> None:
     """Write the trials of the types named, or of all that generate text."""
-    from hfkv.generate.adopt import published
     from hfkv.live.build import pairs
 
     parser = argparse.ArgumentParser(prog="python -m hfkv.generate line_trials")
