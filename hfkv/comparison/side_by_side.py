@@ -301,8 +301,9 @@ def compare(
     listed = len(models) == 1 and isinstance(models[0], Iterable) and not _is_one(models[0])
     items = list(models[0]) if listed else list(models)
     found: list[Comparison | HfkvError] = []
-    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
-    for item in loaded(items, **place, transformers=transformers):
+    for item in loaded(
+        items, revision=revision, source=source, token=token, transformers=transformers
+    ):
         if isinstance(item, HfkvError):
             if not listed:
                 raise item
@@ -334,8 +335,11 @@ def loaded(
         )
     items = list(models)
     names = [item for item in items if not isinstance(item, Model)]
-    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
-    read = iter(load_many(names, **place, transformers=transformers) if names else ())
+    read = iter(
+        load_many(names, revision=revision, source=source, token=token, transformers=transformers)
+        if names
+        else ()
+    )
     return [item if isinstance(item, Model) else next(read) for item in items]
 
 

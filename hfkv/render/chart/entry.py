@@ -143,8 +143,9 @@ def chart_of(
     if pretraining_tokens is not None and len(items) > 1:
         raise InputError("it goes with one model", where="`pretraining_tokens`")
     found: list[Model] = []
-    place: dict[str, Any] = {"revision": revision, "source": source, "token": token}
-    for item in loaded(items, **place, transformers=transformers):
+    for item in loaded(
+        items, revision=revision, source=source, token=token, transformers=transformers
+    ):
         if isinstance(item, HfkvError):
             raise item
         given = pretraining_tokens
