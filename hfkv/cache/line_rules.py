@@ -87,5 +87,5 @@ def in_line(line: str, plan: Plan, config: Config, file: Mapping[str, Any], *, w
 
 def _each(plan: Plan, change: Callable[[Kind], Kind]) -> Plan:
     """The plan with each kind changed; layers that shared one share the new one."""
-    made = {id(kind): change(kind) for kind in {id(kind): kind for kind in plan.kinds}.values()}
+    made = {id(kind): change(kind) for kind in plan.kinds}
     return replace(plan, kinds=[made[id(kind)] for kind in plan.kinds])

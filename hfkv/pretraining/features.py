@@ -62,7 +62,7 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     for item, name in printed_sums(found):
         place[id(item)].add(name)
     for names in lists:
-        names.update(general for general, kinds in GENERAL.items() if names & kinds)
+        _generalize(names)
     training = [
         item
         for item, names in zip(found, lists, strict=True)
@@ -89,9 +89,7 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
             )
     for names, standing in zip(lists, standings(found, page.asked, lists), strict=True):
         names.add(standing)
-        for general, kinds in GENERAL.items():
-            if names & kinds:
-                names.add(general)
+        _generalize(names)
         if "what:counts training" in names and not names & _UNCLEAN:
             names.add("among:clean")
     values = Counter(item.tokens for item in found)
@@ -101,6 +99,11 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     for item, names in zip(found, lists, strict=True):
         names.update(_among(item, page, values, clean, "among:clean" in names))
     return lists
+
+
+def _generalize(names: set[str]) -> None:
+    """Add the kinds of the features."""
+    names.update([general for general, kinds in GENERAL.items() if names & kinds])
 
 
 _UNCLEAN = frozenset(
