@@ -54,9 +54,7 @@ def autocast_of_meta() -> Iterator[None]:
 def without_experts(model: Any) -> None:
     """Let mixtures of 4.x give back what they are given: their experts take tokens by number, which
     the meta device does not know, and what is kept does not depend on it."""
-    import transformers
-
-    if not transformers.__version__.startswith("4."):
+    if not _is_older():
         return
     for module in model.modules():
         if hasattr(module, "moe") and hasattr(module, "experts"):
@@ -67,7 +65,8 @@ def has_own_cache(model: Any) -> bool:
     """Whether generation makes a cache of the class's own, one that is no ``Cache``, as classes
     with states do in 4.x: it is made where the inputs of a step are prepared, and nowhere else."""
     usual = getattr(model, "_supports_default_dynamic_cache", None)
-    return usual is not None and not usual()
+    # 5.x still asks, and then hands such a class nothing: each makes its own.
+    return _is_older() and usual is not None and not usual()
 
 
 def step_of_its_own(model: Any, ids: Any, past: Any, seen: int) -> dict[str, Any]:
@@ -120,3 +119,9 @@ def layers_of(cache: Any) -> list[Mapping[str, Any]] | None:
         }
         for index in range(max(map(len, parts.values())))
     ]
+
+
+def _is_older() -> bool:
+    import transformers
+
+    return bool(transformers.__version__.startswith("4."))
