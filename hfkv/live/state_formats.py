@@ -20,6 +20,8 @@ __all__ = ["CACHE", "Kept", "kept", "kept_by", "step_inputs", "steps"]
 CACHE = ("cache", "past_key_values")
 #: The same for whatever is kept.
 _CARRIERS = (*CACHE, "cache_params", "state", "mems", "past_buckets_states")
+#: Classes that are given the whole text at every step, and skip what they have cached.
+_WHOLE = ("cpmant", "xlm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,8 @@ def steps(model: Any, tokens: int) -> tuple[int, ...]:
     """Tokens given in each step: all but the last, then the last."""
     if tokens == 1:
         return (1,)
-    # CPM-Ant is given the whole text at every step and skips what it has cached.
-    return (tokens - 1, tokens) if model.config.model_type == "cpmant" else (tokens - 1, 1)
+    whole = model.config.model_type in _WHOLE
+    return (tokens - 1, tokens) if whole else (tokens - 1, 1)
 
 
 def step_inputs(
@@ -49,6 +51,9 @@ def step_inputs(
     if has_own_cache(model):
         return step_of_its_own(model, ids, past, seen)
     names = inspect.signature(model.forward).parameters
+    if model.config.model_type == "xlm":
+        # Generation puts a mask token behind the text, for which the class guesses.
+        ids = torch.cat([ids, ids[:, :1]], dim=1)
     given: dict[str, Any] = {name: ids}
     carrier = next((name for name in _CARRIERS if name in names), None)
     if carrier is None and any(item.kind is item.VAR_KEYWORD for item in names.values()):

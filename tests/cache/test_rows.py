@@ -89,10 +89,17 @@ def test_a_hybrid_without_attention_cannot_generate() -> None:
 
 
 def test_classes_without_a_cache_say_so() -> None:
-    for model_type in ("openai-gpt", "xlm"):
-        made = planned(model_type)
-        assert size(made, tokens=1000) == 0
-        assert "keeps no cache" in made.notes[0]
+    made = planned("openai-gpt")
+    assert size(made, tokens=1000) == 0
+    assert "keeps no cache" in made.notes[0]
+
+
+def test_xlm_keeps_the_mask_token_of_its_step() -> None:
+    made = planned("xlm", n_layers=2, emb_dim=64, n_heads=4)
+    assert size(made, tokens=9) == 2 * 2 * (9 + 1) * 64 * 2
+    for wrong in ({"is_encoder": False}, {"emb_dim": 65, "n_heads": 4}):
+        with pytest.raises(ConfigError):
+            planned("xlm", **wrong)
 
 
 def test_deepseek_v4_reads_older_rates() -> None:

@@ -79,16 +79,38 @@ def _jetmoe(config: Config) -> Heads:
 def _prompted(config: Config) -> Plan:
     """CPM-Ant: every sequence starts with a learned prompt, which is cached like tokens."""
     dim, extra = config.int("dim_head"), config.int("prompt_length", least=0)
+    return _beside_others(
+        config, dim, extra, f"the class puts a prompt of {extra} positions before every sequence"
+    )
+
+
+def _masked(config: Config) -> Plan:
+    """XLM: each step ends with a mask token, for which it guesses; the first stays in the cache."""
+    if not config.bool("is_encoder"):
+        raise ConfigError(
+            "is false, with which its class is not to be made",
+            where=config.place("is_encoder"),
+            expected="true",
+        )
+    width, count = config.int("emb_dim"), heads(config)
+    if width % count:
+        raise ConfigError(
+            f"found {width}", where=config.place("emb_dim"), expected=f"a multiple of {count} heads"
+        )
+    note = "generation puts a mask token behind the text, and its keys and values are kept"
+    return _beside_others(config, width // count, 1, note)
+
+
+def _beside_others(config: Config, dim: int, extra: int, note: str) -> Plan:
+    """Full layers that keep ``extra`` positions beside the tokens."""
     for key in ("layer_types", "sliding_window", "attention_chunk_size"):
         if config.get(key) is not None:
             raise UnsupportedError(
-                f"a prompt in a cache of other than full layers ({key})", where=config.place(key)
+                f"{extra} more positions in a cache of other than full layers ({key})",
+                where=config.place(key),
             )
-    full = Full(heads=config.int("num_attention_heads"), k_dim=dim, v_dim=dim, extra=extra)
-    return Plan(
-        kinds=[full] * config.layers(),
-        notes=(f"the class puts a prompt of {extra} positions before every sequence",),
-    )
+    full = Full(heads=heads(config), k_dim=dim, v_dim=dim, extra=extra)
+    return Plan(kinds=[full] * config.layers(), notes=(note,))
 
 
 def _of_two_stacks(config: Config) -> Heads:
@@ -173,6 +195,7 @@ ROWS: dict[str, Row] = table(
     ("falcon", Row(_falcon)),
     ("blt", Row(_blt)),
     ("cpmant", Row(_prompted)),
+    ("xlm", Row(_masked)),
     ("dbrx", Row(layered(_dbrx))),
     ("hrm_text", Row(_hrm)),
     ("jetmoe", Row(layered(_jetmoe))),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from hfkv.cache.kinds import Hashed, Memory, Nothing
-from hfkv.cache.layered import PlanFunction
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError
@@ -15,22 +14,18 @@ from hfkv.reading import describe
 __all__ = ["ROWS"]
 
 
-def _nothing(layers: str) -> PlanFunction:
+def _nothing(config: Config) -> Plan:
     """A class without a cache: every step computes all tokens anew."""
-
-    def plan(config: Config) -> Plan:
-        return Plan(
-            kinds=[Nothing()] * config.layers(layers),
-            notes=("its class keeps no cache: 0 B, and every step computes all tokens anew",),
-        )
-
-    return plan
+    return Plan(
+        kinds=[Nothing()] * config.layers("n_layer"),
+        notes=("its class keeps no cache: 0 B, and every step computes all tokens anew",),
+    )
 
 
 def _xlnet(config: Config) -> Plan:
     """XLNet: the hidden states of the last ``mem_len`` tokens; of all without one."""
     if not config.bool("use_mems_eval"):
-        return _nothing("n_layer")(config)
+        return _nothing(config)
     reused = config.optional_int("reuse_len", least=0) or None
     kind = Memory(
         most=config.optional_int("mem_len", least=0) or None,
@@ -99,8 +94,7 @@ def _reformer(config: Config) -> Plan:
 
 
 ROWS: dict[str, Row] = table(
-    ("openai-gpt", Row(_nothing("n_layer"))),
+    ("openai-gpt", Row(_nothing)),
     ("reformer", Row(_reformer)),
-    ("xlm", Row(_nothing("n_layers"))),
     ("xlnet", Row(_xlnet)),
 )
