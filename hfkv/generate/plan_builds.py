@@ -20,7 +20,7 @@ from hfkv.generate.symbols import Int, Items, expression, recorded, symbolic
 from hfkv.live.build import config_of
 from hfkv.live.embeddings import name_of
 from hfkv.live.lora import build_for, own_config
-from hfkv.modules.class_plan import reader, size_of
+from hfkv.modules.class_plan import size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.table import own_config as own_of
 
@@ -153,7 +153,7 @@ def sample(space: Space, values: dict[str, Any], *, known: Formulas | None = Non
     if model is None:
         return None
     config = own_of(Config(json.loads(json.dumps(raw)), where=""))
-    found = Sample(values=values, config=config, read=reader(config, defaults=space.defaults))
+    found = Sample(values=values, config=config, read=space.reader(config))
     found.filled = _filled_in(space, model.config, found)
     known = {} if known is None else known
     _look(found, model, None if _explained(model, found.read, known) else timed(symbolically))
@@ -186,6 +186,8 @@ def _filled_in(space: Space, config: Any, made: Sample) -> dict[str, Any]:
     for path, key in space.keys.items():
         stated = not key.types and value_at(made.values, path) is not ...
         if key.part or stated or made.read(path) is not None or _TOKEN.search(path):
+            continue
+        if path in space.letters:
             continue
         try:
             value = operator.attrgetter(path)(config)

@@ -16,12 +16,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from hfkv.facts.config import Config
 from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
 from hfkv.live.build import config_of
 from hfkv.live.lora import own_config
-from hfkv.modules.class_plan import kind_of
+from hfkv.modules.class_plan import kind_of, reader
 from hfkv.modules.table import tables_of
 
 __all__ = [
@@ -46,6 +47,10 @@ _GENERAL = frozenset(
     " use_cache attn_implementation experts_implementation is_composition auto_map".split()
 )
 _MODELS = "transformers.models."
+#: How many words of a class's code are tried.
+_WORDS = 60
+#: A letter that stands for a kind of layer.
+_LETTER = re.compile(r"[\"']([^\w\s]|\w)[\"']\s*:")
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
@@ -75,6 +80,7 @@ class Space:
         parts: paths of nested configs to their types.
         optional: those of them that the class has none of where a file has none.
         defaults: what an absent key that no field declares counts as, where the code says it.
+        letters: keys that are a word with a letter for each layer.
         left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
             understood.
         places: names of nested models, with the paths of their configs.
@@ -91,6 +97,7 @@ class Space:
         self.keys: dict[str, Key] = {}
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
+        self.letters: set[str] = set()
         self.switches: frozenset[str] = frozenset()
         self._walk(self.own, "")
         for path in self.parts:
@@ -168,7 +175,8 @@ class Space:
             for line in text.splitlines():
                 if _COMPARED.search(line):
                     found.update(dict.fromkeys(_QUOTED.findall(line)))
-        return tuple(found)[:60]
+        self.all_words = len(found) <= _WORDS
+        return tuple(found)[:_WORDS]
 
     def add(self, cls: type, key: str) -> None:
         """A key that the class was seen to read."""
@@ -181,6 +189,10 @@ class Space:
             return
         # What a file says there either goes another way or is refused.
         sealed = isinstance(declared, property) and declared.fset is None
+        source = "".join(self._source(base) for base in cls.__mro__)
+        letters = ""
+        if key.endswith("_pattern") and f'kwargs.pop("{key}"' in source:
+            sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
         fields = getattr(cls, "__dataclass_fields__", {})
         for prefix in self.classes[cls]:
             path = f"{prefix}.{key}" if prefix else key
@@ -204,7 +216,10 @@ class Space:
                 words=getattr(self, "words", ()) or (),
                 sealed=sealed,
                 switch=key in self.switches,
+                letters=letters,
             )
+            if letters:
+                self.letters.add(path)
 
     def learn_words(self) -> None:
         """Give keys found before the code was read its words, and what it asks of them."""
@@ -273,6 +288,16 @@ class Space:
                 made = getattr(made, key)
             return type(made) is kept
         return False
+
+    def reader(self, config: Config, *, filled: Any = None) -> Any:
+        """Reads of a config as a plan of the class reads it."""
+        return reader(config, defaults=self.defaults, filled=filled, letters=sorted(self.letters))
+
+    def alone(self, values: Mapping[str, Any], path: str) -> list[Any]:
+        """Values of a key that each are to be tried beside these."""
+        outer = path.rpartition(".")[0]
+        at = value_at(values, outer) if outer else values
+        return self.keys[path].alone(_layers(at if isinstance(at, dict) else {}, 4))
 
     def takes(self, values: Mapping[str, Any]) -> bool:
         """Whether no key has a value of a sort, or a word, that is left out."""

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["Key", "is_size", "weighty_activations"]
+__all__ = ["OTHER_WORD", "Key", "is_size", "weighty_activations"]
 
 #: Names of numbers that stand for sizes, whatever their defaults, and of those that count.
 _SIZES = re.compile(r"dim|size|width|rank|vocab|embd|n_positions|ffn|inner|channels|max_|_len")
 _HEADS = re.compile(r"head(s|)($|_)|_heads|n_head|num_head")
 _NAMED = re.compile(r"_(id|idx|index)$")
+_PAIRS = re.compile(r"(image|patch|kernel|window|pool|tile)\w*_size$|stride")
 _COUNTED = re.compile(r"layer|depth|block|expert|group|stack|dense|period|offset|^num_|^n_")
+#: Stands for every word that the code of a class does not name.
+OTHER_WORD = "no-word-of-this-code"
 #: Of keys that nothing declares: those that turn something on, those that are a part of something,
 #: and those that name each layer.
 _FLAGS = re.compile(r"^(use|is|has|tie|enable|no)_|_bias$|_norm$")
@@ -36,6 +39,7 @@ class Key:
         part: whether it is a nested config.
         sealed: whether the class works it out, and takes no value.
         switch: whether the code asks if it is true, so that zero is none of it.
+        letters: those that stand for kinds of layers in it; "" where it is no word of letters.
     """
 
     path: str
@@ -45,6 +49,7 @@ class Key:
     part: bool = False
     sealed: bool = False
     switch: bool = False
+    letters: str = ""
 
     @property
     def nullable(self) -> bool:
@@ -71,10 +76,35 @@ class Key:
             if self.default.rpartition("-")[2] not in weighty:
                 # What has parameters of its own is seldom meant, and is a branch in each tree.
                 words = [word for word in words if word.rpartition("-")[2] not in weighty]
-        return [*dict.fromkeys(words)] or [...]
+        return [*dict.fromkeys(words), OTHER_WORD]
+
+    def alone(self, layers: int) -> list[Any]:
+        """Values of sorts that chance may leave out: null, numbers that need not be whole, words
+        of one letter, and lists of each kind of layer."""
+        if self.part or self.sealed:
+            return []
+        found: list[Any] = [None] if self.nullable else []
+        sorts = {*self._sorts()}
+        if "float" in sorts:
+            found += [0.25, 1, 0]
+        if "letters" in sorts:
+            found += [letter * layers for letter in self.letters]
+        if sorts & {"list", "tuple"} and self._start_is_wordy():
+            usual = [*(self.default or ()), "full_attention"]
+            for word in (*dict.fromkeys((*usual, *_layer_kinds())), OTHER_WORD):
+                found.append([word] * layers)
+                found.append([(word, usual[at % len(usual)])[at % 2] for at in range(layers)])
+            found += [[word] * layers for word in self.words]
+        return found
+
+    def _start_is_wordy(self) -> bool:
+        start = self.default if isinstance(self.default, (list, tuple)) else ()
+        return all(isinstance(item, str) for item in start) if start else "str" in self.types
 
     def _sorts(self) -> list[str]:
         name = self.path.rpartition(".")[2]
+        if self.letters:
+            return ["letters"]
         if (name.startswith("rope_") and "dict" in self.types) or name == "rope_scaling":
             return ["rope"]
         if "rope" in name and not self.types:
@@ -97,6 +127,9 @@ class Key:
             return _int(name, self.default, chance)
         if sort == "str":
             return chance.choice([*self.spoken(), *([self.default] * 3 if self.default else [])])
+        if sort == "letters":
+            few = chance.sample(self.letters, chance.randint(1, len(self.letters)))
+            return "".join(chance.choice(few) for _ in range(layers))
         if sort == "rope":
             return copy.deepcopy(chance.choice(_ROPES))
         if sort in ("list", "tuple"):
@@ -106,9 +139,15 @@ class Key:
     def _list(self, chance: random.Random, layers: int) -> Any:
         start = list(self.default) if isinstance(self.default, (list, tuple)) else []
         if any(isinstance(item, (dict, list)) for item in start):
-            return ...
-        wordy = all(isinstance(item, str) for item in start) if start else "str" in self.types
-        ways = ["words"] * 2 if wordy else ["some", "each", "flags", "start", "sizes"]
+            return _others(start, chance) if chance.random() < 0.6 else start
+        name = self.path.rpartition(".")[2]
+        if _PAIRS.search(name):
+            # Height and width; of another number of them most classes make no sense.
+            large = "image" in name or "tile" in name
+            return [24 * chance.randint(1, 16) if large else chance.randint(1, 16) for _ in "hw"]
+        ways = (
+            ["words"] * 2 if self._start_is_wordy() else ["some", "each", "flags", "start", "sizes"]
+        )
         way = chance.choice(ways)
         negative = any(
             type(item) is int and item < 0 for item in (*start, *([] if start else [self.default]))
@@ -129,6 +168,13 @@ class Key:
         return [
             24 * chance.randint(1, 12) if large else chance.randint(0, 4) for _ in range(length)
         ]
+
+
+def _others(value: Any, chance: random.Random) -> Any:
+    """A list of lists with other numbers in it; what holds more is left as it is."""
+    if isinstance(value, (list, tuple)):
+        return [_others(item, chance) for item in value]
+    return chance.randint(1, 8) if type(value) is int else value
 
 
 def is_size(path: str) -> bool:

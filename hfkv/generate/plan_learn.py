@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hfkv.generate.plan_configs import Space, value_at
 from hfkv.generate.plan_tests import Observation, Tests
 from hfkv.generate.plan_trees import UnlearnedError, grow
-from hfkv.modules.class_plan import UNPROVED, UnprovedError, leaf_of, reader, size_of
+from hfkv.modules.class_plan import UNPROVED, UnprovedError, leaf_of, size_of
 from hfkv.modules.conversion import Index
 from hfkv.modules.expressions import keys as keys_of
 
@@ -46,7 +46,7 @@ def learn(
     known = {} if known is None else known
     filled = _filled(space, samples, known)
     for item in samples:
-        item.read = reader(item.config, defaults=space.defaults, filled=filled)
+        item.read = space.reader(item.config, filled=filled)
     learner = _Learner(space, samples, known, partly=partly)
     try:
         content = learner.content()
@@ -57,6 +57,7 @@ def learn(
             "keys": {},
             "defaults": defaults,
             "filled": filled,
+            **({"letters": sorted(space.letters)} if space.letters else {}),
             **content,
         }
     except UnlearnedError as error:
@@ -66,7 +67,7 @@ def learn(
 def _filled(space: Space, samples: list[Sample], known: Trees) -> dict[str, Any]:
     """How the class fills in what a config can lack, as far as that can be found."""
     for item in samples:
-        item.read = reader(item.config, defaults=space.defaults)
+        item.read = space.reader(item.config)
     learner = _Learner(space, samples, known)
     found: dict[str, Any] = {}
     for key in dict.fromkeys(path for item in samples for path in item.filled):

@@ -11,7 +11,6 @@ from typing import Any
 from hfkv.facts.config import Config
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put
-from hfkv.modules.class_plan import reader
 from hfkv.modules.expressions import evaluate
 from hfkv.modules.table import own_config
 
@@ -54,9 +53,7 @@ def _taken(
     for _ in range(_TRIES):
         values = chance.choice(pool)
         config = own_config(Config(space.wrap(values), where="config.json"))
-        by = evaluate(
-            divisor, reader(config, defaults=content.get("defaults"), filled=content.get("filled"))
-        )
+        by = evaluate(divisor, space.reader(config, filled=content.get("filled")))
         if by is None or by < 2:
             continue
         tried = True

@@ -17,8 +17,10 @@ from hfkv.facts.config import Config
 from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
+from hfkv.generate.plan_keys import OTHER_WORD
 from hfkv.live.embeddings import name_of
 from hfkv.modules.class_plan import (
+    ANY_WORD,
     UNPROVED,
     ClassPlan,
     Indices,
@@ -26,7 +28,6 @@ from hfkv.modules.class_plan import (
     holds,
     kind_of,
     planned,
-    reader,
 )
 from hfkv.modules.table import own_config
 
@@ -284,6 +285,12 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
             first, other = (put(start, path, word) for start in (pool[0], chance.choice(pool)))
             for values in (first, other, space.saved(first) or first):
                 proof.show(values)
+    for path in list(space.keys):
+        if (path, "alone") not in alone:
+            alone.add((path, "alone"))
+            for start in (pool[0], chance.choice(pool)):
+                for value in space.alone(start, path):
+                    proof.show(put(start, path, value))
 
 
 def _aim(
@@ -379,7 +386,7 @@ class View:
         except HfkvError:
             return None
         read = plan.reader(config)
-        given = reader(config, defaults=plan.defaults)
+        given = plan.given(config)
         return cls(read=read, given=given, indices=Indices(plan, read))
 
     def leaves(self, tree: Any, patterns: set[str]) -> set[str]:
@@ -483,14 +490,23 @@ def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
     }
 
 
-def seen_keys(space: Space, found: list[dict[str, Any]]) -> dict[str, Any]:
+def seen_keys(
+    space: Space, content: Mapping[str, Any], found: list[dict[str, Any]]
+) -> dict[str, Any]:
     """What sorts of value each key had in these configs, and which words."""
     keys: dict[str, Any] = {}
+    asked = OTHER_WORD in json.dumps(content)
     for path in sorted(space.keys):
         values = [value_at(item, path) for item in found]
+        if path in space.letters:
+            values = [list(value) if isinstance(value, str) else value for value in values]
         strings = {value for value in values if isinstance(value, str)}
         strings.update(*(value for value in values if kind_of(value) == "strs"))
-        keys[path] = {"kinds": sorted({kind_of(value) for value in values})}
-        if strings:
+        kinds = {kind_of(value) for value in values}
+        # Of a word that the code asks for, and that was not tried, it would be a guess.
+        if OTHER_WORD in strings and space.all_words and not asked:
+            kinds.add(ANY_WORD)
+        keys[path] = {"kinds": sorted(kinds)}
+        if strings := strings - {OTHER_WORD}:
             keys[path]["strings"] = sorted(strings)
     return keys

@@ -140,7 +140,9 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             bases = [chance.choice(proof.good) for _ in range(8)]
             wrong = [space.change(base, [path], chance) for path in late for base in bases]
         if not reason:
-            content["keys"] = seen_keys(space, [*(item.values for item in samples), *proof.good])
+            content["keys"] = seen_keys(
+                space, content, [*(item.values for item in samples), *proof.good]
+            )
             return pruned(content, proof)
         wrong = [values for values in wrong if space.takes(values)]
         samples += [found for values in wrong if (found := sample(space, values)) is not None]

@@ -4,7 +4,7 @@ There are four ways to know it, and each gives the same value:
 
 - :mod:`hfkv.modules.checkpoint`: the class's generated table joined with the header, and held
   against the class's plan where there is one (:mod:`hfkv.modules.agreement`);
-- :mod:`hfkv.modules.class_plan`: the proved plan of the class and its config, without a header;
+- :mod:`hfkv.modules.by_plan`: the proved plan of the class and its config, without a header;
 - :mod:`hfkv.modules.documented`: the header under the rule that was read off a repository's code;
 - :mod:`hfkv.modules.inferred`: the header's names and shapes, where nobody knows the type.
 """
@@ -101,7 +101,7 @@ def _built(facts: Facts, config: Config) -> Built:
 
 
 def _without_header(facts: Facts, config: Config) -> Built:
-    from hfkv.modules.class_plan import by_plan
+    from hfkv.modules.by_plan import by_plan
 
     absent = facts.missing.get("tensors", "there are none")
     try:

@@ -124,7 +124,7 @@ def by_table(config: Config, tensors: TensorTable, *, where: str, note: str = ""
 
 def _planned(config: Config) -> tuple[Built | None, str]:
     """What the class makes of the config alone; None where no plan tells, and why."""
-    from hfkv.modules.class_plan import by_plan
+    from hfkv.modules.by_plan import by_plan
 
     try:
         return by_plan(config), ""

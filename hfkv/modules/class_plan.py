@@ -18,16 +18,14 @@ from hfkv.facts.config import MOST_LAYERS, Config
 from hfkv.modules.built import Built, Module, walk_key
 from hfkv.modules.conversion import Index, Shape
 from hfkv.modules.expressions import evaluate
-from hfkv.modules.table import has_table, table_of
-from hfkv.modules.ties import with_ties
-from hfkv.reading import describe, printable
+from hfkv.reading import describe
 
 __all__ = [
+    "ANY_WORD",
     "UNPROVED",
     "ClassPlan",
     "Indices",
     "UnprovedError",
-    "by_plan",
     "holds",
     "kind_of",
     "leaf_of",
@@ -42,6 +40,8 @@ Read = Callable[[str], Any]
 _MOST = 1_000_000
 #: The leaf of a tree that no config of the proof came to.
 UNPROVED = "?"
+#: Among the sorts of value of a key: a word that the class's code does not name.
+ANY_WORD = "any word"
 #: Sorts of number among the sorts of value.
 _NUMBERS = {"int", "zero", "negative", "float"}
 #: Names of numbers that no module is made of: of positions, norms, noise and losses.
@@ -76,6 +76,7 @@ class ClassPlan:
         defaults: what keys count as that no field declares, where a config lacks them.
         filled: keys that the class fills in where a config has none, to a tree of the value, or of
             a list's ``length`` and of an ``item``; with ``absent`` null is left as it is.
+        letters: keys that are a word with a letter for each layer, read as the list of them.
         lengths: how many there are in each repeated container.
         modules: patterns of names in module order, with trees of ``[kind, transposed, groups]``.
         parameters: their modules' patterns, their own names, and trees of their sizes.
@@ -89,6 +90,7 @@ class ClassPlan:
     multiples: Sequence[tuple[str, str]]
     defaults: Mapping[str, Any]
     filled: Mapping[str, Mapping[str, Any]]
+    letters: Sequence[str]
     lengths: Mapping[str, Any]
     modules: Sequence[tuple[str, Any]]
     parameters: Sequence[tuple[str, str, Any]]
@@ -107,6 +109,7 @@ class ClassPlan:
             multiples=tuple((key, by) for key, by in raw.get("multiples", ())),
             defaults=raw.get("defaults", {}),
             filled=raw.get("filled", {}),
+            letters=raw.get("letters", ()),
             lengths=raw["lengths"],
             modules=tuple((name, trees[number]) for name, number, _ in raw["modules"]),
             parameters=tuple(
@@ -121,7 +124,11 @@ class ClassPlan:
 
     def reader(self, config: Config) -> Read:
         """Reads of a config as the class completes it."""
-        return reader(config, defaults=self.defaults, filled=self.filled)
+        return reader(config, defaults=self.defaults, filled=self.filled, letters=self.letters)
+
+    def given(self, config: Config) -> Read:
+        """Reads of what the config itself has."""
+        return reader(config, defaults=self.defaults, letters=self.letters)
 
 
 @lru_cache(maxsize=16)
@@ -242,16 +249,18 @@ def reader(
     *,
     defaults: Mapping[str, Any] | None = None,
     filled: Mapping[str, Mapping[str, Any]] | None = None,
+    letters: Sequence[str] = (),
 ) -> Read:
     """Reads of a config by path, class defaults where a key is absent; ``depths[1]`` is an
     element, None where there is no such.
 
     Args:
         defaults, filled: what the class fills in beside them, as a plan has it.
+        letters: keys whose words are read as lists of letters.
     """
     values: dict[str, Any] = {}
     # What is filled in is made of what the config itself has.
-    given = reader(config, defaults=defaults) if filled else None
+    given = reader(config, defaults=defaults, letters=letters) if filled else None
 
     def find(path: str) -> Any:
         found = _ELEMENT.fullmatch(path)
@@ -264,7 +273,7 @@ def reader(
             level = level.nested(part)
         value = level.get(key)
         if value is not None:
-            return value
+            return list(value) if path in letters and isinstance(value, str) else value
         absent = not any(name in level.raw for name in level.names(key))
         if defaults and path in defaults:
             return defaults[path] if absent else None
@@ -283,32 +292,6 @@ def reader(
         return values[path]
 
     return read
-
-
-def by_plan(config: Config) -> Built:
-    """What transformers would build for a config, where its class has a plan: no weights are seen.
-
-    Raises:
-        UnsupportedError: the class has no plan, or the config goes beyond it.
-    """
-    if not has_table(config):
-        raise UnsupportedError(
-            f"the modules of model_type '{printable(config.model_type)}' are not known here"
-        )
-    table = table_of(config)
-    plan = plan_of(config.model_type, table.architecture)
-    own = config
-    for key in filter(None, table.config_path.split(".")):
-        if not isinstance(own.raw.get(key), Mapping):
-            raise UnsupportedError(f"there is no {key}, which {table.architecture} is built from")
-        own = own.nested(key)
-    if table.config_path and own.model_type != table.config_type:
-        raise UnsupportedError(
-            f"{table.config_path} is a {printable(own.model_type)}, and {table.architecture} takes "
-            f"a {table.config_type}"
-        )
-    built = planned(plan, own, model_type=table.config_type)
-    return with_ties(built, table, own)
 
 
 def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
@@ -352,6 +335,8 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
     order = {name: number for number, (name, _) in enumerate(plan.modules)}
     modules: list[tuple[tuple[int, ...], Module]] = []
     for name, tree in plan.modules:
+        if not name:
+            continue  # the model itself, whose own parameters are loose
         walk = walk_key(name, order)
         for index in indices.of(name):
             kind = leaf_of(tree, read, index)
@@ -437,10 +422,13 @@ def _check(plan: ClassPlan, config: Config) -> None:
             if name not in level.raw:
                 continue
             value = level.raw[name]
+            if path in plan.letters and isinstance(value, str):
+                value = list(value)
             kind = kind_of(value)
             said = [value] if kind == "str" else value if kind == "strs" else []
             known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
-            if not known or not set(said) <= set(proved.get("strings", ())):
+            spoken = ANY_WORD in proved["kinds"] or set(said) <= set(proved.get("strings", ()))
+            if not known or not spoken:
                 raise _unproved(plan, config, path, value)
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.modules.class_plan import by_plan, plan_of
+from hfkv.modules.by_plan import by_plan
+from hfkv.modules.class_plan import plan_of
 from hfkv.modules.table import has_table, table_of
 from hfkv.reading import parse_json_object
 

@@ -87,7 +87,7 @@ def test_without_a_plan_nothing_proves_that_a_file_is_whole(
     def none(config: object) -> None:
         raise UnsupportedError("LlamaForCausalLM has no proved plan (a test's)")
 
-    monkeypatch.setattr("hfkv.modules.class_plan.by_plan", none)
+    monkeypatch.setattr("hfkv.modules.by_plan.by_plan", none)
     whole = Model(facts())
     figure = whole.lora(r=4)
     assert (figure.parameters, figure.basis) == (WHOLE, "documented")

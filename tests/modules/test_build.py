@@ -11,8 +11,8 @@ import pytest
 from hfkv.errors import UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.modules.build import build
+from hfkv.modules.by_plan import by_plan
 from hfkv.modules.checkpoint import by_table
-from hfkv.modules.class_plan import by_plan
 from tests.peft.tiny import facts
 
 #: What a model with a table, a plan and a plain header has no use for.

@@ -10,7 +10,7 @@ from hfkv.errors import UnsupportedError
 from hfkv.facts import Facts
 from hfkv.facts.config import Config
 from hfkv.model import Model
-from hfkv.modules.class_plan import holds, kind_of, leaf_of, reader, size_of
+from hfkv.modules.class_plan import holds, kind_of, leaf_of, plan_of, reader, size_of
 from hfkv.peft.lora import LoraOptions
 
 MISTRAL: dict[str, Any] = {
@@ -222,3 +222,31 @@ def test_a_leaf_that_nothing_proved_is_refused() -> None:
 )
 def test_kinds_of_value(value: Any, kind: str) -> None:
     assert kind_of(value) == kind
+
+
+def test_a_pattern_of_letters_is_read_as_the_list_that_the_class_makes_of_it() -> None:
+    nemotron = {
+        "model_type": "nemotron_h",
+        "architectures": ["NemotronHForCausalLM"],
+        "dtype": "bfloat16",
+        "hidden_size": 64,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+    }
+    pattern = _lora({**nemotron, "hybrid_override_pattern": "M*E-*", "num_hidden_layers": 5})
+    kinds = ["linear_attention", "full_attention", "moe", "mlp", "full_attention"]
+    listed = _lora({**nemotron, "layers_block_type": kinds})
+    assert pattern.parameters == listed.parameters == 2 * (64 + 64)
+    assert pattern.all_parameters == listed.all_parameters
+    both = _lora({**nemotron, "layers_block_type": kinds[:2], "hybrid_override_pattern": "M*E-*"})
+    assert both.parameters == 64 + 64  # the list is what the class goes by
+    with pytest.raises(UnsupportedError, match="hybrid_override_pattern"):
+        _lora({**nemotron, "hybrid_override_pattern": "M*?"})
+
+
+def test_a_word_may_be_any_where_the_class_asks_for_none() -> None:
+    """MiniMax M3's gate is computed in line, whatever ``hidden_act`` says."""
+    proved = plan_of("minimax_m3_vl", "MiniMaxM3SparseForConditionalGeneration").keys
+    assert "any word" in proved["text_config.hidden_act"]["kinds"]
+    assert "any word" not in plan_of("mistral", "MistralForCausalLM").keys["hidden_act"]["kinds"]
