@@ -23,6 +23,7 @@ NAMES = (
     "module_tables",
     "peft_facts",
     "peft_methods",
+    "plan_parts",
     "plans",
     "reader",
     "releases",
@@ -43,6 +44,7 @@ def main() -> None:
         ["line_held"],
         ["line_trials"],
         ["module_tables"],
+        ["plan_parts"],
         ["plans"],
         ["releases"],
         ["statements"],
@@ -51,7 +53,7 @@ def main() -> None:
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
             "       python -m hfkv.generate {adopt|all|fresh} --help\n"
-            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
+            "       python -m hfkv.generate {module_tables|plan_parts|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
             "       python -m hfkv.generate releases FOLDER\n"

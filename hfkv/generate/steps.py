@@ -162,6 +162,34 @@ def _plans(pieces: Pieces, complete: bool) -> dict[str, str | None]:
     return gone_files("plans", stored("modules", "INDEX.json")["types"])
 
 
+#: Configs that must bear out again what was proved of an older release.
+_BORNE_AGAIN = 6
+
+
+def _parts_of(model_type: str) -> Made:
+    """What a class's parts may be: what they could be before, and types that are new."""
+    from hfkv.generate.plan_parts import TARGET, generate, held
+
+    old, known = stored(TARGET.name), committed()
+
+    def wanted(name: str, path: str, other: str) -> bool:
+        is_new = path_of("modules", f"{other}.json") not in known
+        return is_new or other in old.get(name, {}).get(path, ())
+
+    return Made(piece=held(generate({model_type}, wanted=wanted, borne=_BORNE_AGAIN)))
+
+
+def _parts(pieces: Pieces, complete: bool) -> dict[str, str | None]:
+    from hfkv.generate.plan_parts import TARGET, text
+
+    old = stored(TARGET.name)
+    tried = {name for kind, name in every_pair() if kind in pieces}
+    kept = {name: parts for name, parts in old.items() if name not in tried}
+    for piece in pieces.values():
+        kept.update(piece)
+    return {path_of(TARGET.name): text(kept)}
+
+
 def _plan_types(wanted: Wanted) -> list[str]:
     tables = stored("modules", "INDEX.json")["types"]
     return [name for name in types_of(wanted) if name in tables]
@@ -351,6 +379,15 @@ STEPS = (
         finish=_plans,
         reads=_modules_file,
         old=lambda name: [DATA / "plans" / f"{name}.json"],
+    ),
+    Step(
+        name="parts",
+        source=(f"{_HERE}plan_parts",),
+        parts=_plan_types,
+        make=_parts_of,
+        finish=_parts,
+        reads=lambda name: [ROOT / DATA / "plans" / f"{name}.json"],
+        old=lambda _: [DATA / "plan_parts.json"],
     ),
     Step(
         name="caches",

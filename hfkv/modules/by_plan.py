@@ -37,5 +37,11 @@ def by_plan(config: Config) -> Built:
             f"{table.config_path} is a {printable(own.model_type)}, and {table.architecture} takes "
             f"a {table.config_type}"
         )
+    if table.parts:
+        from hfkv.modules import composites, plan_parts
+
+        around = plan_parts.with_parts(plan, table, own)
+        if around is not plan:
+            plan, table = around, composites.with_parts(table, own)
     built = planned(plan, own, model_type=table.config_type)
     return with_ties(built, table, own)

@@ -16,7 +16,7 @@ from hfkv.facts.config import Config
 from hfkv.modules.table import ModuleRow, Table, TieRule, part_place, tables_of
 from hfkv.reading import printable
 
-__all__ = ["with_parts"]
+__all__ = ["type_at", "with_parts"]
 
 #: Names that a class takes for another type (``__post_init__`` of ``Kimi_K25Config`` and of
 #: ``Exaone4_5_Config`` of transformers 5.24.0): (type, key) to the file's name to the type that is
@@ -58,7 +58,7 @@ def with_parts(table: Table, config: Config) -> Table:
         # What lies inside a part that was exchanged went with it.
         if not path or any(name.startswith(f"{other}.") for other in changed):
             continue
-        found = _type_at(config, path, known)
+        found = type_at(config, path, known)
         if found == known:
             continue
         donor = _donor(found) if cls.endswith("Model") and cls not in _WHOLE else _whole(found)
@@ -73,7 +73,7 @@ def with_parts(table: Table, config: Config) -> Table:
     return replace(table, exchanged=tuple(changed))
 
 
-def _type_at(config: Config, path: str, known: str) -> str:
+def type_at(config: Config, path: str, known: str) -> str:
     part: Any = config.raw
     keys = path.split(".")
     for key in keys:

@@ -26,6 +26,7 @@ __all__ = [
     "own_config",
     "part_place",
     "peft_facts",
+    "possible_parts",
     "table_of",
     "tables_of",
 ]
@@ -194,6 +195,11 @@ def tables_of(model_type: str) -> tuple[Table, ...]:
     if not is_known(model_type):
         return ()
     return tuple(_table(name, raw) for name, raw in (_classes(model_type) or {}).items())
+
+
+def possible_parts() -> list[str]:
+    """Types that have a table, or are a part of a class that has one."""
+    return sorted({*_index()["types"], *_index()["parts"]})
 
 
 def part_place(model_type: str) -> tuple[Table, str, str] | None:
