@@ -126,7 +126,8 @@ class Space:
         for key in getattr(config, "sub_configs", {}) or {}:
             part = vars(config).get(key)
             inner = f"{path}.{key}" if path else key
-            if part is None and config.sub_configs[key].model_type:
+            known = getattr(config.sub_configs[key], "model_type", None)
+            if part is None and known:
                 # One that the class can do without, such as a tower for sound.
                 with contextlib.suppress(Exception):
                     part = config.sub_configs[key]()

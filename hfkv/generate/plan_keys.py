@@ -23,8 +23,12 @@ OTHER_WORD = "no-word-of-this-code"
 #: Of keys that nothing declares: those that turn something on, those that are a part of something,
 #: and those that name each layer.
 _FLAGS = re.compile(r"^(use|is|has|tie|enable|no)_|_bias$|_norm$")
+#: Words of annotations that are no values.
+_TYPES = frozenset(
+    "Literal None NoneType Optional Union typing str int float bool list dict".split()
+)
 _SHARES = re.compile(r"(_factor|_pct|_ratio)$")
-_LISTS = re.compile(r"types?$|pattern|indices|_ids$|_idx$|^layers")
+_LISTS = re.compile(r"types?$|freq$|pattern|indices|_ids$|_idx$|^layers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Key:
         """The words that it may be; none where it is no word."""
         if self.part or self.sealed or not {*self._sorts()} & {"str"}:
             return []
-        words = list(self.words)
+        words = [*self.words, *sorted(self.types - _TYPES if "Literal" in self.types else ())]
         if _is_activation(self.default):
             words = [*_activations(), *(word for word in words if _is_activation(word))]
             weighty = weighty_activations()
@@ -80,7 +84,7 @@ class Key:
 
     def alone(self, layers: int) -> list[Any]:
         """Values of sorts that chance may leave out: null, numbers that need not be whole, words
-        of one letter, and lists of each kind of layer."""
+        of one letter, lists of nothing and of each kind of layer."""
         if self.part or self.sealed:
             return []
         found: list[Any] = [None] if self.nullable else []
@@ -89,6 +93,8 @@ class Key:
             found += [0.25, 1, 0]
         if "letters" in sorts:
             found += [letter * layers for letter in self.letters]
+        if sorts & {"list", "tuple"}:
+            found.append([])
         if sorts & {"list", "tuple"} and self._start_is_wordy():
             usual = [*(self.default or ()), "full_attention"]
             for word in (*dict.fromkeys((*usual, *_layer_kinds())), OTHER_WORD):
@@ -111,6 +117,7 @@ class Key:
             return ["float", "int", *(["rope"] if name == "rope_parameters" else [])]
         found = [type(self.default).__name__] if self.default is not None else []
         found += [sort for sort in ("int", "float", "bool", "str", "list") if sort in self.types]
+        found += ["str"] if "Literal" in self.types else []
         if not found and not self.types:
             found = _undeclared(name)
         return found
@@ -257,6 +264,8 @@ def _is_activation(value: Any) -> bool:
 
 
 def _layer_kinds() -> list[str]:
-    from transformers.configuration_utils import ALLOWED_LAYER_TYPES
+    """The kinds of layers that transformers knows, and what it called them before."""
+    from transformers import configuration_utils as utils
 
-    return [*dict.fromkeys(("conv", "sparse", "dense", *ALLOWED_LAYER_TYPES))]
+    former = getattr(utils, "_LEGACY_LAYER_TYPE_REMAP", {})
+    return [*dict.fromkeys(("conv", "sparse", "dense", *utils.ALLOWED_LAYER_TYPES, *former))]

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space, value_at
+from hfkv.generate.plan_keys import is_size
 from hfkv.generate.plan_tests import Observation, Tests
 from hfkv.generate.plan_trees import UnlearnedError, grow
 from hfkv.modules.class_plan import UNPROVED, UnprovedError, leaf_of, size_of
@@ -215,6 +216,8 @@ class _Learner:
                     if one < other:
                         yield f"{one} + {other}"
                     yield f"{one} - {other}"
+                    if "layer" in one:
+                        yield from (f"{one} // {other}", f"ceil({one} / {other})")
 
     def made(self, key: str) -> dict[str, Any]:
         """Trees of what the class fills in for a key."""
@@ -355,8 +358,9 @@ class _Learner:
             return self.known[what]
         candidates = self._covers(list(texts), observed, seen)
         union = 0
-        for _, bits in candidates:
-            union |= bits
+        for sizes, bits in candidates:
+            # A plain number is what a size came to where it was lost sight of.
+            union |= 0 if _cost(sizes)[0] else bits
         if union.bit_count() < len(ones):
             candidates += self._fitted(observed, seen, pool)
         candidates.sort(key=lambda item: (-item[1].bit_count(), _cost(item[0])))
@@ -421,7 +425,18 @@ class _Learner:
                     for text in texts or ():
                         found.update(dict.fromkeys(_parts(text)))
         few = [text for text in found if text is not None and "[" not in str(text)][:400]
-        return [*dict.fromkeys([*few, 1, 2, 3, 4])]
+        wide = [key for key in self.tests.numeric() if is_size(key)]
+        # What several layers gave, side by side.
+        beside = [f"{key} * len({items})" for items in self.tests.lists() for key in wide][:200]
+        # Patches of an image, with or without a place for the class of the whole.
+        squares = [
+            f"({size} // {patch}) ** 2"
+            for size in self.tests.numeric()
+            if (patch := f"{size.removesuffix('image_size')}patch_size") in self.space.keys
+            and size.endswith("image_size")
+        ]
+        patches = [text for one in squares for text in (one, f"{one} + 1")]
+        return [*dict.fromkeys([*few, *beside, *patches, 1, 2, 3, 4])]
 
     # -- helpers ---------------------------------------------------------------------------
 

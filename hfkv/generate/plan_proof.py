@@ -28,6 +28,7 @@ from hfkv.modules.class_plan import (
     holds,
     kind_of,
     planned,
+    seen_as,
 )
 from hfkv.modules.table import own_config
 
@@ -502,7 +503,7 @@ def seen_keys(
             values = [list(value) if isinstance(value, str) else value for value in values]
         strings = {value for value in values if isinstance(value, str)}
         strings.update(*(value for value in values if kind_of(value) == "strs"))
-        kinds = {kind_of(value) for value in values}
+        kinds = {seen_as(value) for value in values}
         # Of a word that the code asks for, and that was not tried, it would be a guess.
         if OTHER_WORD in strings and space.all_words and not asked:
             kinds.add(ANY_WORD)

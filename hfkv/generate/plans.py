@@ -24,6 +24,7 @@ from hfkv.generate.plan_learn import Trees, learn
 from hfkv.generate.plan_multiples import multiples
 from hfkv.generate.plan_narrow import narrowed
 from hfkv.generate.plan_proof import Memory, prove, pruned, seen_keys
+from hfkv.generate.trials import VARIANTS, merge
 from hfkv.live.build import pairs, transformers
 
 __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_multiples"]
@@ -49,6 +50,11 @@ def smallest(space: Space) -> list[dict[str, Any]]:
         if values != first and plain(space, values) is not None:
             pool.insert(0, values)
             break
+    # What needs several keys at once chance may never come to.
+    more = copy.deepcopy(pool[0]) if pool else {}
+    merge(more, VARIANTS.get(space.model_type, {}))
+    if pool and more != pool[0] and plain(space, more) is not None:
+        pool.append(more)
     return pool
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "plan_of",
     "planned",
     "reader",
+    "seen_as",
     "size_of",
 ]
 
@@ -175,6 +176,11 @@ def kind_of(value: Any) -> str:
             if kinds <= members:
                 return name
     return "list"
+
+
+def seen_as(value: Any) -> str:
+    """The same, and whether a flag was set: what stands behind one may never have been built."""
+    return str(value).lower() if isinstance(value, bool) else kind_of(value)
 
 
 def size_of(text: Any, read: Read, index: Index) -> int | None:
@@ -424,7 +430,7 @@ def _check(plan: ClassPlan, config: Config) -> None:
             value = level.raw[name]
             if path in plan.letters and isinstance(value, str):
                 value = list(value)
-            kind = kind_of(value)
+            kind = seen_as(value)
             said = [value] if kind == "str" else value if kind == "strs" else []
             known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
             spoken = ANY_WORD in proved["kinds"] or set(said) <= set(proved.get("strings", ()))

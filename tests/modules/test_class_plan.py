@@ -250,3 +250,13 @@ def test_a_word_may_be_any_where_the_class_asks_for_none() -> None:
     proved = plan_of("minimax_m3_vl", "MiniMaxM3SparseForConditionalGeneration").keys
     assert "any word" in proved["text_config.hidden_act"]["kinds"]
     assert "any word" not in plan_of("mistral", "MistralForCausalLM").keys["hidden_act"]["kinds"]
+
+
+def test_a_flag_that_was_never_set_in_the_proof_is_refused() -> None:
+    """What stands behind it was never built: DBRX is not known with tied embeddings."""
+    dbrx = {"model_type": "dbrx", "architectures": ["DbrxForCausalLM"], "dtype": "bfloat16"}
+    kinds = plan_of("dbrx", "DbrxForCausalLM").keys["tie_word_embeddings"]["kinds"]
+    assert "false" in kinds
+    assert "true" not in kinds
+    with pytest.raises(UnsupportedError, match="true for tie_word_embeddings"):
+        _lora({**dbrx, "tie_word_embeddings": True})
