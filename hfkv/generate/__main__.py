@@ -52,8 +52,8 @@ def main() -> None:
     if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate {adopt|all|fresh} --help\n"
-            "       python -m hfkv.generate {module_tables|plan_parts|plans} MODEL_TYPE...\n"
+            "       python -m hfkv.generate {adopt|all|fresh|plan_parts} --help\n"
+            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
             "       python -m hfkv.generate releases FOLDER\n"

@@ -12,12 +12,13 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.generate.plan_builds import plain, without_values
-from hfkv.generate.plan_configs import near, put, space_of, value_at
+from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
 from hfkv.generate.plan_proof import difference
 from hfkv.generate.plans import smallest
 from hfkv.live.build import pairs, transformers
@@ -30,7 +31,7 @@ __all__ = ["TARGET", "Trial", "generate", "held", "main", "text", "trials"]
 TARGET = Path(__file__).parent.parent / "data" / "plan_parts.json"
 #: Random configs that must bear a part out, how many are tried for them, and after how many that
 #: the class took none of no more are.
-_BORNE, _TRIED, _PATIENCE = 20, 80, 8
+_BORNE, _TRIED, _PATIENCE = 20, 120, 8
 
 
 class Trial:
@@ -42,11 +43,12 @@ class Trial:
         Raises:
             UnsupportedError: the donor's class cannot be built.
         """
-        self.space = space_of(model_type, name)
-        self.inner = space_of(*_class_of(donor))
         self.path, self.donor = path, donor
         self.plan = exchanged(plan_of(model_type, name), place, path, donor)
-        self.pools = smallest(self.space), smallest(self.inner)
+        (self.space, outer), (self.inner, inner) = (
+            _known(*pair) for pair in ((model_type, name), _class_of(donor))
+        )
+        self.pools = outer, inner
         if not all(self.pools):
             raise UnsupportedError("its default config alone cannot be built")
 
@@ -90,6 +92,13 @@ class Trial:
             if not good and number >= _PATIENCE:
                 break
         return f"only {good} of its configs could be held against the class"
+
+
+@cache
+def _known(model_type: str, name: str) -> tuple[Space, list[dict[str, Any]]]:
+    """The configs of a class, and small ones to start from."""
+    space = space_of(model_type, name)
+    return space, smallest(space)
 
 
 def _without(values: dict[str, Any], path: str) -> dict[str, Any]:
@@ -184,22 +193,32 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m hfkv.generate plan_parts")
     parser.add_argument("types", nargs="*", help="types of the composites; all without any")
-    types = set(parser.parse_args(sys.argv[2:]).types)
+    parser.add_argument("--around", nargs="+", help="types to try for their parts, and no others")
+    given = parser.parse_args(sys.argv[2:])
+    types, around = set(given.types), set(given.around or ())
     torch.set_num_threads(1)
     transformers()
-    old: dict[str, dict[str, list[str]]] = json.loads(TARGET.read_text(encoding="utf-8"))
     names = {name for model_type, name in pairs() if not types or model_type in types}
 
+    def wanted(name: str, path: str, other: str) -> bool:
+        return not around or other in around
+
     def told() -> Iterator[tuple[str, str, str, str]]:
-        for name, path, other, wrong in generate(types or None):
+        for name, path, other, wrong in generate(types or None, wanted=wanted):
             print(name, path, other, wrong or "holds", flush=True)
             yield name, path, other, wrong
 
-    kept = {name: parts for name, parts in old.items() if name not in names}
-    TARGET.write_text(text({**kept, **held(told())}), encoding="utf-8")
+    found = held(told())
+    for name, parts in json.loads(TARGET.read_text(encoding="utf-8")).items():
+        for path, kept in parts.items():
+            tried = found.setdefault(name, {}).setdefault(path, [])
+            tried += [other for other in kept if name not in names or not wanted(name, path, other)]
+            tried.sort()
+    TARGET.write_text(text(found), encoding="utf-8")
 
 
 def text(found: dict[str, dict[str, list[str]]]) -> str:
     """JSON with a line for each class."""
-    rows = [f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found)]
+    kept = {name: {path: types for path, types in found[name].items() if types} for name in found}
+    rows = [f"{json.dumps(name)}: {json.dumps(kept[name])}" for name in sorted(kept) if kept[name]]
     return "{\n" + ",\n".join(rows) + "\n}\n"

@@ -14,7 +14,8 @@ from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.modules.by_plan import by_plan
 from hfkv.modules.class_plan import plan_of
-from hfkv.modules.table import has_table, table_of
+from hfkv.modules.plan_parts import with_parts
+from hfkv.modules.table import has_table, own_config, table_of
 from hfkv.reading import parse_json_object
 
 pytestmark = pytest.mark.oracle
@@ -105,14 +106,16 @@ def test_a_real_config_is_answered_as_the_class_is_or_refused(path: Path) -> Non
         by_plan(config)
     except HfkvError as error:
         pytest.skip(f"refused: {error}")
-    name = table_of(config).architecture
+    table = table_of(config)
+    name = table.architecture
     raw = {**raw, "model_type": config.model_type}
     with without_values():
         try:
             model = build_for(config_of(raw), name)
         except Exception as error:
             pytest.skip(f"the class itself raises: {error}")
-    assert not difference(raw, model, plan_of(config.model_type, name))
+    plan = with_parts(plan_of(config.model_type, name), table, own_config(config))
+    assert not difference(raw, model, plan)
 
 
 def test_every_file_is_of_a_known_type() -> None:
