@@ -254,7 +254,13 @@ def test_a_word_may_be_any_where_the_class_asks_for_none() -> None:
 
 def test_a_flag_that_was_never_set_in_the_proof_is_refused() -> None:
     """What stands behind it was never built: DBRX is not known with tied embeddings."""
-    dbrx = {"model_type": "dbrx", "architectures": ["DbrxForCausalLM"], "dtype": "bfloat16"}
+    dbrx = {
+        "model_type": "dbrx",
+        "architectures": ["DbrxForCausalLM"],
+        "dtype": "bfloat16",
+        "attn_config": {"rope_theta": 10000.0},
+        "ffn_config": {},
+    }
     kinds = plan_of("dbrx", "DbrxForCausalLM").keys["tie_word_embeddings"]["kinds"]
     assert "false" in kinds
     assert "true" not in kinds
