@@ -24,6 +24,7 @@ NAMES = (
     "peft_facts",
     "peft_methods",
     "plan_parts",
+    "plan_widen",
     "plans",
     "reader",
     "releases",
@@ -45,6 +46,7 @@ def main() -> None:
         ["line_trials"],
         ["module_tables"],
         ["plan_parts"],
+        ["plan_widen"],
         ["plans"],
         ["releases"],
         ["statements"],
@@ -53,7 +55,7 @@ def main() -> None:
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
             "       python -m hfkv.generate {adopt|all|fresh|plan_parts} --help\n"
-            "       python -m hfkv.generate {module_tables|plans} MODEL_TYPE...\n"
+            "       python -m hfkv.generate {module_tables|plan_widen|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"
             "       python -m hfkv.generate releases FOLDER\n"
