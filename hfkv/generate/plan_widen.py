@@ -17,7 +17,7 @@ from typing import Any
 
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.generate.plan_builds import plain, without_values
-from hfkv.generate.plan_configs import Space, near, put, space_of
+from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
 from hfkv.generate.plan_keys import OTHER_WORD
 from hfkv.generate.plan_proof import difference
 from hfkv.generate.plans import TARGET, smallest, text
@@ -57,7 +57,9 @@ def _others(space: Space, path: str, proved: Mapping[str, Any]) -> Iterator[Any]
     if key is None or key.part or key.sealed or path in space.letters:
         return
     flags = [True, False] if isinstance(key.default, bool) or "bool" in key.types else []
-    for value in (*key.alone(4), *key.spoken(), *flags):
+    # What the class writes into its own files first.
+    usual = value_at(json.loads(space.own.to_json_string(use_diff=False)), path)
+    for value in (usual, *key.alone(4), *key.spoken(), *flags):
         if value is ... or value == OTHER_WORD or (isinstance(value, list) and OTHER_WORD in value):
             continue
         words = [value] if isinstance(value, str) else value if kind_of(value) == "strs" else []
