@@ -64,6 +64,16 @@ class Trial:
             _without(outer, self.path), self.path, {**part, "model_type": self.donor.model_type}
         )
 
+    def _tied(self) -> Iterator[dict[str, Any]]:
+        """Configs with each way in which the part may say that embeddings are tied: that is of the
+        whole class, which asks the part's config for it."""
+        start = self.config(random.Random(0), 0)
+        for path in self.inner.keys:
+            own = path.removeprefix(self.donor.path).removeprefix(".") if self.donor.path else path
+            if "tie" in own.rpartition(".")[2]:
+                for tied in (True, False):
+                    yield put(start, f"{self.path}.{own}", tied)
+
     def said(self, values: dict[str, Any]) -> str | None:
         """What differs; None where the class does not take it, or the plan says nothing of it."""
         model = plain(self.space, values)
@@ -82,6 +92,9 @@ class Trial:
     def borne_out(self, chance: random.Random, wanted: int = _BORNE, tried: int = _TRIED) -> str:
         """What was wrong; "" where as many configs as wanted bore it out."""
         good = 0
+        for values in self._tied():
+            if said := self.said(values):
+                return said
         for number in range(tried):
             said = self.said(self.config(chance, number))
             if said:
