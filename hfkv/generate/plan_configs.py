@@ -22,7 +22,7 @@ from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
 from hfkv.live.build import config_of
 from hfkv.live.lora import own_config
-from hfkv.modules.class_plan import kind_of, reader
+from hfkv.modules.class_plan import kind_of, reader, words_of
 from hfkv.modules.table import tables_of
 
 __all__ = [
@@ -190,10 +190,11 @@ class Space:
             return
         # What a file says there either goes another way or is refused.
         sealed = isinstance(declared, property) and declared.fset is None
-        source = "".join(self._source(base) for base in cls.__mro__)
         letters = ""
-        if key.endswith("_pattern") and f'kwargs.pop("{key}"' in source:
-            sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
+        if key.endswith("_pattern"):
+            source = "".join(self._source(base) for base in cls.__mro__)
+            if f'kwargs.pop("{key}"' in source:
+                sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
         fields = getattr(cls, "__dataclass_fields__", {})
         for prefix in self.classes[cls]:
             path = f"{prefix}.{key}" if prefix else key
@@ -350,8 +351,7 @@ class Space:
 
 def sorts_of(value: Any) -> set[str]:
     """What sort of value it is, and ``=word`` for each word in it."""
-    words = [value] if isinstance(value, str) else value if kind_of(value) == "strs" else []
-    return {kind_of(value), *(f"={word}" for word in words)}
+    return {kind_of(value), *(f"={word}" for word in words_of(value))}
 
 
 def _taken_as(source: str) -> dict[str, Any]:

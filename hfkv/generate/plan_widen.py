@@ -21,7 +21,7 @@ from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
 from hfkv.generate.plan_keys import OTHER_WORD
 from hfkv.generate.plan_proof import difference
 from hfkv.generate.plans import TARGET, smallest, text
-from hfkv.modules.class_plan import ClassPlan, kind_of, seen_as
+from hfkv.modules.class_plan import ClassPlan, seen_as, words_of
 
 __all__ = ["main", "widened"]
 
@@ -40,7 +40,7 @@ def widened(space: Space, content: Mapping[str, Any]) -> dict[str, Any]:
             continue
         for value in _others(space, path, proved) if pool else ():
             kind = seen_as(value)
-            words = [value] if kind == "str" else value if kind == "strs" else []
+            words = words_of(value)
             more = {
                 "kinds": sorted({*proved["kinds"], kind}),
                 **({"strings": sorted({*proved.get("strings", ()), *words})} if words else {}),
@@ -62,8 +62,9 @@ def _others(space: Space, path: str, proved: Mapping[str, Any]) -> Iterator[Any]
     for value in (usual, *key.alone(4), *key.spoken(), *flags):
         if value is ... or value == OTHER_WORD or (isinstance(value, list) and OTHER_WORD in value):
             continue
-        words = [value] if isinstance(value, str) else value if kind_of(value) == "strs" else []
-        if seen_as(value) not in proved["kinds"] or {*words} - {*proved.get("strings", ())}:
+        if seen_as(value) not in proved["kinds"] or {*words_of(value)} - {
+            *proved.get("strings", ())
+        }:
             yield value
 
 

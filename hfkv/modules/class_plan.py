@@ -34,6 +34,7 @@ __all__ = [
     "reader",
     "seen_as",
     "size_of",
+    "words_of",
 ]
 
 Read = Callable[[str], Any]
@@ -176,6 +177,11 @@ def kind_of(value: Any) -> str:
             if kinds <= members:
                 return name
     return "list"
+
+
+def words_of(value: Any) -> list[str]:
+    """The words that a value is, or is a list of."""
+    return [value] if isinstance(value, str) else value if kind_of(value) == "strs" else []
 
 
 def seen_as(value: Any) -> str:
@@ -431,9 +437,10 @@ def _check(plan: ClassPlan, config: Config) -> None:
             if path in plan.letters and isinstance(value, str):
                 value = list(value)
             kind = seen_as(value)
-            said = [value] if kind == "str" else value if kind == "strs" else []
             known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
-            spoken = ANY_WORD in proved["kinds"] or set(said) <= set(proved.get("strings", ()))
+            spoken = ANY_WORD in proved["kinds"] or set(words_of(value)) <= set(
+                proved.get("strings", ())
+            )
             if not known or not spoken:
                 raise _unproved(plan, config, path, value)
 

@@ -74,6 +74,7 @@ def with_parts(table: Table, config: Config) -> Table:
 
 
 def type_at(config: Config, path: str, known: str) -> str:
+    """The type that a config names for the part at a path; ``known`` where it names none."""
     part: Any = config.raw
     keys = path.split(".")
     for key in keys:

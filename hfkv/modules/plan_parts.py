@@ -107,20 +107,20 @@ def exchanged(plan: ClassPlan, place: str, path: str, donor: Donor) -> ClassPlan
         return f"{path}.{own}" if own else path
 
     def is_own(key: str) -> bool:
-        return not donor.path or key == donor.path or key.startswith(f"{donor.path}.")
+        return _is_in(key, donor.path)
 
     def rekeyed(text: str) -> str:
         return _KEY.sub(lambda key: key_of(key[1]), text)
 
     def sized(tree: Any) -> Any:
-        return _moved(tree, key_of, rekeyed)
+        return _moved(tree, rekeyed, rekeyed)
 
     def said(tree: Any) -> Any:
-        return _moved(tree, key_of, lambda word: word)
+        return _moved(tree, rekeyed, lambda word: word)
 
     def named(tree: Any) -> Any:
         return _moved(
-            tree, key_of, lambda name: name_of(name) if _is_in(name, donor.name) else name
+            tree, rekeyed, lambda name: name_of(name) if _is_in(name, donor.name) else name
         )
 
     def kept(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,9 +136,9 @@ def exchanged(plan: ClassPlan, place: str, path: str, donor: Donor) -> ClassPlan
     ]
     rows = [row for row in plan.modules if not _is_in(row[0], place)]
     at = next(number for number, (name, _) in enumerate(plan.modules) if _is_in(name, place))
-    outer = [row for row in plan.modules if row[0] == place]
-    if any(name == place for name, _ in inside):
-        outer = []
+    # A donor that is no module of its own leaves the part's.
+    has_own = any(name == place for name, _ in inside)
+    outer = [] if has_own else [row for row in plan.modules if row[0] == place]
     return replace(
         plan,
         keys={**kept(plan.keys), **moved(given.keys)},
@@ -221,18 +221,18 @@ def _kind(sized: Callable[[Any], Any], tree: Any) -> Any:
     return [*tree[:2], *sized(tree[2:])] if isinstance(tree, list) else tree
 
 
-def _moved(tree: Any, key_of: Callable[[str], str], leaf: Callable[[str], str]) -> Any:
+def _moved(tree: Any, rekeyed: Callable[[str], str], leaf: Callable[[str], str]) -> Any:
     """A tree with its keys at another path, and each word of its leaves changed."""
     if isinstance(tree, Mapping):
         test = list(tree["if"])
         for place in _KEYS_AT.get(test[0], ()):
             if isinstance(test[place], str):
-                test[place] = _KEY.sub(lambda key: key_of(key[1]), test[place])
+                test[place] = rekeyed(test[place])
         return {
             "if": test,
-            "then": _moved(tree["then"], key_of, leaf),
-            "else": _moved(tree["else"], key_of, leaf),
+            "then": _moved(tree["then"], rekeyed, leaf),
+            "else": _moved(tree["else"], rekeyed, leaf),
         }
     if isinstance(tree, list):
-        return [_moved(item, key_of, leaf) for item in tree]
+        return [_moved(item, rekeyed, leaf) for item in tree]
     return leaf(tree) if isinstance(tree, str) and tree != UNPROVED else tree
