@@ -270,3 +270,18 @@ def test_an_adapter_that_differs_is_said(hfkv: Run, monkeypatch: pytest.MonkeyPa
     assert code == 1
     assert "they DIFFER" in out
     assert json.loads(hfkv("verify", *model, "--json")[1])["differing"] == ["k_proj"]
+
+
+@pytest.mark.oracle
+@pytest.mark.usefixtures("oracle")
+@pytest.mark.parametrize("model_type", ["glmasr", "voxtral"])
+def test_a_config_leaves_nothing_in_the_defaults_of_its_class(model_type: str) -> None:
+    from hfkv.live.build import config_of
+
+    def rotary(**text: object) -> object:
+        config = config_of({"model_type": model_type, "text_config": text})
+        return json.loads(config.to_json_string(use_diff=False))["text_config"]["rope_parameters"]
+
+    plain = rotary(hidden_size=64)
+    assert rotary(hidden_size=64, partial_rotary_factor=0.25) != plain
+    assert rotary(hidden_size=64) == plain

@@ -53,7 +53,23 @@ def transformers() -> Any:
             hint="pip install -U 'hfkv[verify]'",
         )
     module.logging.set_verbosity_error()
+    _keep_defaults(import_module("transformers.configuration_utils"))
     return module
+
+
+@functools.cache
+def _keep_defaults(module: Any) -> None:
+    """Each config gets the defaults of its parts as a copy of its own.
+
+    Since 5.24 they are one dictionary of the class, in which a config fills in its rotary values:
+    the next config of that class (GLM-ASR's) would have them too, though its file says nothing.
+    """
+    spec = getattr(module, "SubConfigSpec", None)
+    if spec is not None:
+        spec.init_kwargs = property(
+            lambda self: copy.deepcopy(vars(self)["init_kwargs"]),
+            lambda self, value: vars(self).update(init_kwargs=value),
+        )
 
 
 def installed(name: str) -> Any:
