@@ -5,16 +5,17 @@ class agrees with under every config that was tried.
 each text-generating type of the installed transformers without a row (with ``--leave-one-out``:
 each that has one, as if it had none) and tries every plan of the registry that another type has.
 One that agreed with the class's defaults, made small and with all of their layers, with at least
-half of all configs and with enough of them, and that none contradicted, is adopted:
-``hfkv/data/adopted.json`` says whose plan it is and what proved it. What nothing fits is told with
-the nearest plan and the smallest config that contradicts it, from which a plan of its own can be
-written.
+half of all configs and with enough of them, and that none contradicted, is adopted; several such
+are first told apart by configs under which they differ. ``hfkv/data/adopted.json`` says whose plan
+it is and what proved it. What nothing fits is told with the nearest plan and the smallest config
+that contradicts it, from which a plan of its own can be written.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from hfkv.cache.row import Delegated, Row
 from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
-from hfkv.generate.adopt_trials import Class, Held, Trial
+from hfkv.generate.adopt_trials import ENCODER, FEW_LENGTHS, Class, Held, Trial
 from hfkv.release_lines import stated_at
 
 __all__ = [
@@ -50,6 +51,10 @@ OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
 _ENOUGH = 12
 _EXACT = 40
+#: How many configs are looked at for one under which plans differ, and how many of these the class
+#: is asked about.
+_LOOKED = 1500
+_ASKED = 60
 
 
 @dataclass(slots=True)
@@ -216,6 +221,7 @@ def adopt(
                 item.hold(trial, model_type)
         if configs > 2 and all(item.against is not None or not item.agreed for item in every):
             break
+    configs += tell_apart(every, cls)
     left = [item for item in every if item.proved]
     near = max((item for item in every if item.agreed), key=lambda item: item.agreed, default=None)
     return Verdict(
@@ -230,6 +236,41 @@ def adopt(
         unvaried=tuple(cls.unvaried),
         seconds=time.monotonic() - start,
     )
+
+
+def tell_apart(every: Sequence[Candidate], cls: Class) -> int:
+    """Ask the class about configs under which plans that it has not contradicted so far differ.
+
+    What a plan says costs next to nothing beside a model, so that what one of them reads and the
+    others do not is found where random models would seldom meet it.
+
+    Returns:
+        How many configs it took.
+    """
+    chance = random.Random(f"{cls.model_type} {cls.name} {cls.seed} apart")
+    asked = took = 0
+    for _ in range(_LOOKED):
+        left = [item for item in every if item.proved]
+        if len(left) < 2 or asked >= _ASKED:
+            break
+        values = cls.guess(chance)
+        trial = Trial(raw=cls.space.wrap(values), origin="", changed=(), held={}, encoder=ENCODER)
+        if len({said(item.row, trial, cls.model_type) for item in left} - {None}) < 2:
+            continue
+        asked += 1
+        for found in cls.tried(values, "together"):
+            took += 1
+            for item in left:
+                item.hold(found, cls.model_type)
+    return took
+
+
+def said(row: Row, trial: Trial, model_type: str) -> str | None:
+    """What a row says of a config, to be compared; None where it refuses."""
+    try:
+        return repr([planned(row, trial, model_type, tokens) for tokens in FEW_LENGTHS])
+    except (HfkvError, RecursionError):
+        return None
 
 
 def read_by_plans(rows: Iterable[Row], cls: Class) -> list[str]:

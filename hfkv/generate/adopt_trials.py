@@ -19,7 +19,7 @@ from hfkv.generate.plan_builds import timed, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at, watched
 from hfkv.generate.plan_keys import Key
 
-__all__ = ["Class", "Held", "Trial"]
+__all__ = ["ENCODER", "FEW_LENGTHS", "Class", "Held", "Trial"]
 
 #: What each layer holds: (tensor name, shape, dtype's name of torch) in order.
 Held = list[list[tuple[str, tuple[int, ...], str]]]
@@ -36,22 +36,22 @@ _WINDOW = 9
 #: Lengths that every config is run for: short of the windows, at them and beyond.
 _LENGTHS = (3, _WINDOW, 24)
 #: Of random configs only these.
-_FEW_LENGTHS = (_WINDOW, 24)
+FEW_LENGTHS = (_WINDOW, 24)
 #: And of models with all of their layers this one, and how many seconds they may take: what begins
 #: at a layer that a small model does not have is seen only there (a loop from the sixth to the
 #: eighteenth).
 _ONE_LENGTH = (3,)
 _LONG = 120
 _LENGTHS_OF = {
-    "alone": _FEW_LENGTHS,
-    "together": _FEW_LENGTHS,
+    "alone": FEW_LENGTHS,
+    "together": FEW_LENGTHS,
     "whole": _ONE_LENGTH,
     "real whole": _ONE_LENGTH,
 }
 #: How often another value of a key is tried.
 _WAYS = 4
 #: The length of an encoder's output.
-_ENCODER = 7
+ENCODER = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,8 @@ class Class:
         bare: of the same, as far as a file must say it.
         refused: how many configs it could not be built or run with.
         varied: paths of keys that were another value in some config that it took.
+        alone: those of them of which that was so with no other key.
+        pool: configs that it took, from which others are made.
     """
 
     model_type: str
@@ -94,6 +96,8 @@ class Class:
     bare: dict[str, Any] = field(init=False)
     refused: int = 0
     varied: set[str] = field(default_factory=set)
+    alone: set[str] = field(default_factory=set)
+    pool: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.space = space_of(self.model_type, self.name)
@@ -104,9 +108,13 @@ class Class:
     def unvaried(self) -> list[str]:
         """Keys that the class reads and that no config varied: it takes no other value, or none
         was tried."""
+        return sorted(self._own - self.varied)
+
+    @property
+    def _own(self) -> set[str]:
+        """Paths of keys that a file may say something of."""
         keys = self.space.keys.items()
-        left = {path for path, key in keys if not key.part and not key.sealed} - self.varied
-        return sorted(left)
+        return {path for path, key in keys if not key.part and not key.sealed}
 
     def trials(
         self, *, count: int, real: Iterable[Mapping[str, Any]] = (), alone: Iterable[str] = ()
@@ -128,19 +136,28 @@ class Class:
             if path not in self.space.keys and (not inside or inside in self.space.parts):
                 self.space.keys[path] = Key(path=path, default=None, types=frozenset(), words=words)
         chance = random.Random(f"{self.model_type} {self.name} {self.seed}")
-        pool = [self.base]
+        self.pool = [self.base]
         # What a spelled out list settles, a plan may read another key for where there is none.
         for start in (self.base, self.bare):
             for path in (path for path in alone if path in self.space.keys):
                 yield from self._alone(path, chance, start)
         for _ in range(count):
-            values = _short(near(self.space, chance, pool), self.space)
-            found = list(self._tried(self.space.wrap(values), "together", self._changed(values)))
-            if found and len(pool) < 40:
-                pool.append(values)
+            values = self.guess(chance)
+            found = list(self.tried(values, "together"))
+            if found and len(self.pool) < 40:
+                self.pool.append(values)
             yield from found
-        for path in self.unvaried:
+        # What many other changes go with may hide what this one does.
+        for path in sorted(self._own - self.alone):
             yield from self._alone(path, chance, self.base)
+
+    def guess(self, chance: random.Random) -> dict[str, Any]:
+        """A random config near one that the class took, which it need not take."""
+        return _short(near(self.space, chance, self.pool), self.space)
+
+    def tried(self, values: Mapping[str, Any], origin: str) -> Iterator[Trial]:
+        """Values of the class's own config, if it takes them."""
+        yield from self._tried(self.space.wrap(values), origin, self._changed(values))
 
     def _alone(self, path: str, chance: random.Random, start: Mapping[str, Any]) -> Iterator[Trial]:
         """One key left out, made null, and varied: in a few ways if the class takes the first ones
@@ -201,6 +218,8 @@ class Class:
             return
         held, encoder = made
         self.varied.update(changed)
+        if len(changed) == 1:
+            self.alone.update(changed)
         yield Trial(raw=raw, origin=origin, changed=changed, held=held, encoder=encoder)
 
     def kept(
@@ -217,7 +236,7 @@ class Class:
 
         with watched(self.space), without_values():
             model = build(config_of(copy.deepcopy(dict(raw))), name=self.name)
-            encoder = _ENCODER if attends_to_an_encoder(model) else None
+            encoder = ENCODER if attends_to_an_encoder(model) else None
             held = {
                 tokens: read_cache(run(model, tokens, encoder_tokens=encoder)) for tokens in lengths
             }

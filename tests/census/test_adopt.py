@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,6 +98,46 @@ def test_too_few_configs_prove_nothing() -> None:
     assert mine.against.changed == ("a",)
 
 
+def test_plans_are_told_apart_by_a_config_under_which_they_differ() -> None:
+    from hfkv.generate.adopt import Candidate, planned, tell_apart
+    from hfkv.generate.adopt_trials import Trial
+
+    plain = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
+    plain |= {"hidden_size": 64, "head_dim": 16}
+    asked: list[dict[str, Any]] = []
+
+    class Llama:
+        """A class whose heads are seldom of another size than the hidden one shared out."""
+
+        model_type, name, seed = "llama", "LlamaForCausalLM", 1
+
+        def __init__(self) -> None:
+            self.space = SimpleNamespace(wrap=lambda values: {"model_type": "llama", **values})
+            self.told = 0
+
+        def guess(self, chance: random.Random) -> dict[str, Any]:
+            self.told += 1
+            return {**plain, "head_dim": 32} if self.told % 50 == 0 else plain
+
+        def tried(self, values: dict[str, Any], origin: str) -> Iterator[Trial]:
+            asked.append(values)
+            trial = Trial(
+                raw=self.space.wrap(values), origin=origin, changed=(), held={}, encoder=7
+            )
+            held = {tokens: planned(ROWS["llama"], trial, "llama", tokens) for tokens in (9, 24)}
+            yield replace(trial, held=held)
+
+    right, wrong = (Candidate(row=ROWS[name], types=(name,)) for name in ("llama", "gpt_neox"))
+    for item in (right, wrong):
+        item.agreed, item.origins = 20, {"default", "whole"}
+    cls: Any = Llama()
+    assert tell_apart([right, wrong], cls) == 1
+    assert [item["head_dim"] for item in asked] == [32]
+    assert (right.proved, wrong.proved) == (True, False)
+    # One alone is told from nothing, and asks nothing.
+    assert tell_apart([right, wrong], cls) == 0
+
+
 def test_a_row_is_that_of_all_classes_or_none() -> None:
     from hfkv.generate.adopt import Verdict, candidates, row_of_all
 
@@ -156,6 +199,20 @@ def test_a_class_finds_its_plan_without_its_row() -> None:
     assert contradiction(verdict, count=10) is None
     raw = {"model_type": "olmo2", "num_hidden_layers": 2}
     assert planned(raw, 5)
+
+
+@pytest.mark.oracle
+def test_each_key_is_varied_alone() -> None:
+    """What halves Gemma 3's windows did so in no config of many changes, and other windowed plans
+    agreed with them all."""
+    pytest.importorskip("torch", reason="needs the pinned transformers")
+    from hfkv.generate.adopt import adopt
+
+    verdict = adopt("gemma3_text", "Gemma3ForCausalLM", count=2, without="gemma3_text")
+    assert verdict.candidate is None
+    assert verdict.nearest is not None
+    assert verdict.nearest.against is not None
+    assert verdict.nearest.against.changed == ("use_bidirectional_attention",)
 
 
 @pytest.mark.oracle
