@@ -38,6 +38,8 @@ def test_every_line_is_a_fact_with_its_source() -> None:
             assert line["tokens"] > 0
             assert line["qualifier"] in TURNED
         assert "quote" not in line
+        # A source is one that a reader can look up, and no number in somebody's own store.
+        assert "stored" not in json.dumps(line["source"]), line["ids"]
 
 
 def test_every_bundled_model_has_a_line_or_a_recorded_statement() -> None:
