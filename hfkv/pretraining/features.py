@@ -25,7 +25,7 @@ __all__ = ["GENERAL", "described"]
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
-        ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:under a sibling", "who:a sibling", "who:under another size",
+        ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size",
          "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),

@@ -19,6 +19,10 @@ _ID_SIZE = re.compile(
     r"(?![a-z0-9])",
     re.IGNORECASE,
 )
+#: Tokens in an id: "3T", "100B-tokens", "600bt".
+_ID_COUNT = re.compile(
+    r"(?<![A-Za-z0-9.])(?P<n>[0-9]{1,4}(?:\.[0-9]{1,3})?)(?P<u>[tT](?![A-Za-z0-9])|[bB](?=[ _-]?(?:tokens?|[tT])(?![A-Za-z0-9])))"
+)
 _NAME = re.compile(
     r"(?<![\w/.])(?P<family>[A-Z][A-Za-z]{1,20}|[a-z]{1,3}[A-Z][A-Za-z]{1,18})"
     r"(?:[ -]?(?P<kind>LM|Coder|Code|Math|MoE|VL|Instruct|Chat)(?![a-z]))?"
@@ -38,7 +42,8 @@ _NO_NAMES = frozenset(
 class Identity:
     """The model asked about. ``sizes`` are parameter counts as its name gives them, else from
     the header; ``words`` are the words of its id and of the bases its metadata names;
-    ``hub`` tells an id from a path."""
+    ``hub`` tells an id from a path; ``counts`` are what its name may say of tokens ("1b-50b",
+    "480k-1T")."""
 
     model: str
     family: str
@@ -47,6 +52,7 @@ class Identity:
     words: frozenset[str]
     own: str
     hub: bool
+    counts: tuple[int, ...]
 
     def fits(self, size: int, others: Iterable[int] = ()) -> bool:
         """Whether a size in the text is this model's: near it, and no other is nearer."""
@@ -93,6 +99,11 @@ def identity(
     # Sizes of tokens in an id (600bt, 3T, 100B-tokens) are no parameters.
     plain = re.sub(r"[0-9.]+[ -]?[bt][ -]?(?:tokens?|t)\b", " ", own, flags=re.IGNORECASE)
     sizes = tuple(dict.fromkeys(_value(m) for m in _ID_SIZE.finditer(plain.replace("-", " "))))
+    counts = [
+        int(Fraction(match["n"]) * (10**12 if match["u"] in "tT" else 10**9))
+        for match in _ID_COUNT.finditer(own)
+    ]
+    counts += [size for size in sizes[1:] if size > 4 * sizes[0]]
     if not sizes and parameters:
         sizes = (parameters, *([active] if active else []))
     named = re.match(
@@ -111,6 +122,7 @@ def identity(
         sizes=sizes,
         words=words,
         own=own,
+        counts=tuple(dict.fromkeys(counts)),
         hub=bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model)),
     )
 

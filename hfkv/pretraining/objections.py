@@ -153,6 +153,9 @@ _WITHIN = re.compile(
 )
 
 
+_CHECKPOINTS = re.compile(r"\bcheckpoints\b[^.]{0,80}$", I)
+
+
 def one_of_several(text: str, start: int, end: int) -> str:
     """Why the number is an end of a range, or one of a bare list; "" where it is neither."""
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
@@ -172,7 +175,8 @@ def one_of_several(text: str, start: int, end: int) -> str:
         I,
     ):
         return "a part of the count before it"
-    if re.search(r"\bcheckpoints\b[^.]{0,80}$", before, I) or _listed(text, start, end):
+    several = re.search(r"[0-9]\s?(?:[TB]\b|trillion|billion)", f"{before} {after}", I)
+    if (several and _CHECKPOINTS.search(before)) or _listed(text, start, end):
         return "one of a list of checkpoints"
     return ""
 

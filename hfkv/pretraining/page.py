@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hfkv.pretraining.identity import GENERIC, Identity, names_in
+from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
 from hfkv.pretraining.words import I
 
@@ -51,6 +51,8 @@ class Page:
         tuned: whether the card is of a fine-tune, by its name or by what it says.
         versioned: whether the card names the asked model's family with its version.
         bases: the words of the bases that its metadata names.
+        sizes: whether the card speaks of models of several sizes.
+        generations: whether it speaks of another version of the asked model's family.
         siblings: words that the card puts behind the family's name, and the asked name lacks.
     """
 
@@ -60,6 +62,8 @@ class Page:
     versioned: bool
     siblings: frozenset[str]
     bases: frozenset[str]
+    sizes: bool
+    generations: bool
 
 
 def page(card: str, asked: Identity) -> Page:
@@ -74,18 +78,19 @@ def page(card: str, asked: Identity) -> Page:
     if not asked.hub:
         # The name of a directory says nothing of the model that lies in it.
         own |= {word for _, name in model_names(text[:3_000]) for word in words(name)}
+    versions = {version for _, family, version in names_in(text) if family == asked.family}
+    sizes = [size for *_, size in sizes_in(text)]
     return Page(
         asked=asked,
         words=frozenset(own),
         tuned=bool(_TUNED_NAME.search(asked.own) or _TUNED_TEXT.search(text[:6_000])),
-        versioned=any(
-            family == asked.family and version == asked.version
-            for _, family, version in names_in(text)
-        ),
+        versioned=asked.version in versions,
         siblings=_siblings(text, asked),
         bases=frozenset(
             word for name, _ in base_models(card) for word in words(name.split("/")[-1])
         ),
+        sizes=bool(sizes) and 10 * max(sizes) > 13 * min(sizes),
+        generations=bool(versions - {asked.version}),
     )
 
 

@@ -67,7 +67,7 @@ def part(found: Found) -> Iterator[str]:
         yield from ("part:stage", "part:one of its stages")
     elif _TOTAL.search(before[-60:]) or _TOTAL_BEHIND.search(after):
         yield "part:total"
-    elif _ADDED.search(lead) or _ADDED.search(after.split(",")[0]):
+    elif _ADDED.search(lead) or _ADDED.search(after[:40].split(",")[0]):
         yield "part:stage"
     else:
         yield "part:whole"

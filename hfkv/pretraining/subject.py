@@ -43,13 +43,17 @@ _MADE_FROM = re.compile(
 )
 
 
+#: "State-of-the-art encoder models trained on": what praises a model is none of its own.
+_PRAISE = re.compile(
+    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient)(?: |$)"
+)
 #: "Foo is an open Norwegian LLM trained on": what describes a model is none of its own.
 _DESCRIBED = re.compile(r"\ban?\s(?:[\w-]+,?\s){0,4}$", re.IGNORECASE)
 #: What is trained and is a language model, by the noun that the verb follows.
 _MODEL = frozenset(
     """model llm lm transformer network checkpoint version variant base family series suite size
     release one weight foundation decoder system architecture which that all both each it they
-    mixture moe one twin generation""".split()
+    mixture moe one twin generation expert""".split()
 )
 _THING = re.compile(
     r"\b(?i:our|the|an?|its|this|their|each|every)\s(?:[\w-]+\s){0,3}?(?P<noun>[a-z]{3,})\s(?:of [\w.-]+ )?"
@@ -91,10 +95,12 @@ def trained(found: Found, asked: Identity) -> str:
         # Another verb of training, with a subject of its own, stands nearer.
         return ""
     name = last["name"]
+    if _PRAISE.match(name):
+        return ""
     if not re.search("[0-9]", name) and _DESCRIBED.search(before, 0, last.start("name")):
         return ""
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", name)}
-    joined = "".join(re.findall(r"[a-z]+", name.lower()))
+    joined = "".join(re.findall(r"(?<![a-z0-9.])[a-z]{2,}", name.lower()))
     if (
         not words - _PRONOUNS
         or words & asked.words

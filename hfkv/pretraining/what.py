@@ -28,7 +28,7 @@ _PARTS = re.compile(
     I,
 )
 _DRAWN = re.compile(
-    r"(?:sampled|drawn|subset|selected|part|portion|chosen|taken|pool) (?:from|of) (?:an? |the |our )?(?:[a-zA-Z-]+ (?<!totaling )(?<!totalling )){0,4}$", I
+    r"(?:sampled|drawn|subset|selected|part|portion|chosen|taken|pool) (?:from|of) (?:an? |the |our )?(?:(?!total+ing )[a-zA-Z][\w-]* ){0,7}$", I
 )  # fmt: skip
 _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",

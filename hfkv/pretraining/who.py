@@ -134,6 +134,9 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         whose = trained(found, asked) if asked.hub else ""
         if whose:
             yield f"who:{whose} was trained"
+    if asked.counts:
+        near = any(abs(found.tokens - count) * 20 <= count for count in asked.counts)
+        yield f"who:its name counts {'it' if near else 'another'}"
     heads = " ".join(found.segment.headings)
     for heading in reversed(found.segment.headings):
         under = [size for *_, size in sizes_in(re.sub(r"[0-9.]+[BT]?[ -]tokens?", "", heading))]
@@ -149,7 +152,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:several sizes"
         if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
             yield "who:a table of other sizes"
-    elif sizes:
+    elif sizes and page.sizes:
         yield "who:a size, its own not known"
     elif every:
         yield "who:sizes elsewhere in the sentence"
@@ -166,7 +169,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     versions = [v for _, family, v in names_in(text) if family == asked.family]
     if versions and asked.version:
         yield "who:its version" if asked.version in versions else "who:another version"
-    elif asked.version and page.versioned and asked.family in words(text):
+    elif asked.version and page.generations and asked.family in words(text):
         yield "who:family without its version"
     if _ANY_MODEL.search(text):
         yield "who:a model that"
