@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hfkv.cache.plan import Plan
-from hfkv.errors import ConfigError
+from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.reading import describe
 
@@ -67,6 +67,13 @@ class Row:
             UnsupportedError: the file asks for a cache that the row does not know.
         """
         if self.rule is not None:
+            # The cache reads it of any config, though a class that means it works it out.
+            if config.peek("kv_sharing_modes") is not None:
+                raise UnsupportedError(
+                    "says which layers share a cache, which its class does not",
+                    where=config.place("kv_sharing_modes"),
+                    expected="nothing: the class of such a model works it out",
+                )
             return self.rule(config)
         if self.as_type:
             return of_type(config, self.as_type, self.requires)

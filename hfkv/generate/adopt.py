@@ -14,6 +14,7 @@ that contradicts it, from which a plan of its own can be written.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -83,7 +84,9 @@ class Candidate:
         except (HfkvError, RecursionError):
             self.refused += 1
             return
-        if held == dict(trial.held):
+        if {count: _filled(layers) for count, layers in held.items()} == {
+            count: _filled(layers) for count, layers in trial.held.items()
+        }:
             self.agreed += 1
             self.origins.add(trial.origin)
         elif self.against is None or len(trial.changed) < len(self.against.changed):
@@ -94,6 +97,13 @@ class Candidate:
         """Whether it may be adopted."""
         enough = self.agreed >= max(_ENOUGH, self.refused)
         return self.against is None and enough and {"default", "whole"} <= self.origins
+
+
+def _filled(layers: Held) -> Held:
+    """The layers up to the last that holds something: how many empty ones a class made room for is
+    nothing that it keeps."""
+    last = max((number for number, layer in enumerate(layers, 1) if layer), default=0)
+    return layers[:last]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,12 +286,14 @@ def said(row: Row, trial: Trial, model_type: str) -> str | None:
 def read_by_plans(rows: Iterable[Row], cls: Class) -> list[str]:
     """The keys that plans read of the class's default, by paths of its own config: each is varied
     alone as well."""
-    raw = cls.space.saved(cls.space.first())
+    first = cls.space.first()
+    raw = cls.space.saved(first)
     found: dict[str, None] = {}
     if raw is None:
         return []
-    for row in rows:
-        config = Config(cls.space.wrap(raw), where="adopt", model_type=cls.model_type)
+    # What a list settles that is spelled out, a plan reads other keys for where it is not.
+    for row, values in itertools.product(rows, (raw, first)):
+        config = Config(cls.space.wrap(values), where="adopt", model_type=cls.model_type)
         try:
             row.made(config)
         except (HfkvError, RecursionError):

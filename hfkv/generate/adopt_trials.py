@@ -191,11 +191,15 @@ class Class:
                 yield from found
                 # What the file does not say takes the class's defaults, of many layers and wide.
                 bare = self.space.first()
-                for path in self.space.keys:
+                for path, key in self.space.keys.items():
                     value, name = value_at(spelled, path), path.rpartition(".")[2]
-                    short = any(part in name for part in _WINDOWS) and value == _WINDOW
-                    if short or (name in _COUNTS and value == layers):
+                    if name in _COUNTS and value == layers:
                         bare = put(bare, path, value)
+                    # A window of the class that a switch takes away is short where it is not.
+                    elif any(part in name for part in _WINDOWS) and (
+                        value == _WINDOW or (type(key.default) is int and key.default > _WINDOW)
+                    ):
+                        bare = put(bare, path, _WINDOW)
                 self.bare = bare
                 yield from self._tried(self.space.wrap(bare), "bare", ())
                 return

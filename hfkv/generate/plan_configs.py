@@ -112,6 +112,9 @@ class Space:
                     self.defaults.setdefault(f"{path}.{key}" if path else key, value)
         self._add_named()
         self.words = self._words()
+        #: Whether a file must name the types of its parts, as those that are saved do.
+        self.typed = False
+        self.typed = bool(self.parts) and not self._is_taken() and self._is_taken(typed=True)
         tables = [table for table in tables_of(model_type) if table.architecture == name]
         self.places = [
             (name, path)
@@ -239,7 +242,20 @@ class Space:
                 at = at.setdefault(key, {})
             at.clear()
         merge(raw, nested(self.path, dict(values)))
+        for path, model_type in self.parts.items() if self.typed else ():
+            part = value_at(raw, f"{self.path}.{path}".lstrip("."))
+            if isinstance(part, dict):
+                part.setdefault("model_type", model_type)
         return {"model_type": self.model_type, "architectures": [self.name], **raw}
+
+    def _is_taken(self, typed: bool = False) -> bool:
+        """Whether the class takes its default as it is saved, with or without the parts' types."""
+        values, before = self.saved(self.first()), self.typed
+        self.typed = typed
+        try:
+            return values is not None and self.saved(values) is not None
+        finally:
+            self.typed = before
 
     def first(self) -> dict[str, Any]:
         """The least that makes a model."""
