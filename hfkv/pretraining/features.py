@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.part import part, printed_sums
+from hfkv.pretraining.part import part, printed_sums, repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
 
@@ -30,7 +30,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
@@ -59,7 +59,7 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     """The features of every candidate of a card, in order."""
     lists = [{*what(item, page), *part(item)} for item in found]
     place = {id(item): names for item, names in zip(found, lists, strict=True)}
-    for item, name in printed_sums(found):
+    for item, name in (*printed_sums(found), *repeated(found)):
         place[id(item)].add(name)
     for names in lists:
         _generalize(names)

@@ -38,7 +38,10 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
          r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|GPU)")),
     )
 )  # fmt: skip
-_SHARE = re.compile(r"[0-9] ?% of .{0,60}(?:pre-? ?train|original|budget)", I)
+_SHARE = re.compile(
+    r"(?<!with)(?<!with )(?<!which)(?<!which )(?<!including)(?<!including )(?:^|\s|[(~≈])(?:(?:about|around|roughly) )?[~≈]?(?<![0-9.])[0-9.]{1,5} ?% of .{0,60}(?:pre-? ?train|original|budget)",
+    I,
+)
 _PLAN = re.compile(
     r"\b(?:will|plan(?:s|ned|ning)?|aim(?:s|ed|ing)?|intend\w*|going to|to be|roadmap|milestones?|target(?:s|ing)?|(?<!as )expect\w*|hop(?:e|es|ing)|want(?:s)? to|wish\w*|"
     r"would|goal|future|scheduled to|upcoming|propos(?:e|es|ed|ing) to|once (?:finished|complete\w*)|next,)(?=\W)[^.;]{0,110}$"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
@@ -29,7 +29,7 @@ _OBJECT = re.compile(
     r"\b(?:on|from|using|with|in|by|via|including|and|over)\s(?:the\s)?\W{0,2}\Z", I
 )
 _NO_MODEL = re.compile(
-    r"(?:the|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])",
+    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])",
     I,
 )
 _TUNED_NAME = re.compile(
@@ -78,6 +78,10 @@ def page(card: str, asked: Identity) -> Page:
     if not asked.hub:
         # The name of a directory says nothing of the model that lies in it.
         own |= {word for _, name in model_names(text[:3_000]) for word in words(name)}
+    if not asked.sizes:
+        # A title that gives one size gives its model's.
+        titled = {size for *_, size in sizes_in(title)}
+        asked = replace(asked, sizes=tuple(titled)) if len(titled) == 1 else asked
     versions = {version for _, family, version in names_in(text) if family == asked.family}
     sizes = [size for *_, size in sizes_in(text)]
     return Page(

@@ -49,9 +49,9 @@ def qualifier(text: str, start: int, end: int) -> str:
     after = text[end : end + 40]
     behind = _UNIT_WORDS.sub("", after, count=1)
     if (
-        re.search(r"[+＋](?![0-9])", text[start:end])
+        re.search(r"[+＋](?![0-9A-Za-z])", text[start : end + 1])
         or _AFTER_LEAST.search(after)
-        or re.match(r"\s?(?:以上|이상|or more\b|and counting\b|\+)", behind, I)
+        or re.match(r"\s?(?:以上|이상|or more\b|and counting\b|\+(?![0-9A-Za-z]))", behind, I)
     ):
         return "at_least"
     for name, pattern in _BEFORE:

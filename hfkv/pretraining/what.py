@@ -12,7 +12,7 @@ from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import counts_tokens, names_data, names_training
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
 
 __all__ = ["STAGE_LABEL", "SUM_ROW", "label_of", "what"]
 
@@ -34,9 +34,14 @@ _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
     I,
 )
+#: A label that leaves no doubt, however few they are: a small model may be trained on little.
+_SEEN_LABEL = re.compile(
+    rf"(?:{TRAIN}|seen|consumed|processed)\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|seen|consumed|processed)",
+    I,
+)
 #: The word that governs speaks of pretraining and of nothing else.
 _PRETRAINS = re.compile(
-    r"pre-?train|pr[eé]-?entra|from scratch|预训练|預訓練|事前学習|사전|vortrain|предобуч", I
+    r"pre-?train|pr[eé]-?entr[ae]|from scratch|预训练|預訓練|事前学習|사전|vortrain|предобуч", I
 )
 _DENIED = re.compile(
     r"\b(?:not(?! (?:only|just|more|less|fewer))|n['’]t|never|without|instead of|rather than|unable to|no (?:option|need))\b[^,;.]{0,60}$",
@@ -57,7 +62,7 @@ _SOURCES = re.compile(
 def what(found: Found, page: Page) -> Iterator[str]:
     """What the number counts, by what governs it, what stands beside it and what it is worth."""
     yield f"what:{found.form}"
-    if _too_little(found, page):
+    if _too_little(found, page) and not _SEEN_LABEL.search(label_of(found)):
         yield "what:too little for pretraining"
     if page.tuned and page.asked.sizes and found.tokens < max(page.asked.sizes):
         yield "what:as little as tuning"

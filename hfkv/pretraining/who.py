@@ -11,6 +11,7 @@ from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in, tok
 from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
+from hfkv.pretraining.text import Table
 from hfkv.pretraining.words import I
 
 __all__ = ["standings", "who"]
@@ -80,6 +81,11 @@ def standings(
                     for at, row in enumerate(table.rows[:80])
                     if at not in rows and at >= table.heads
                 ]
+        if _lists_properties(table, [found[number] for number in numbers]):
+            # What stands beside a property are other properties, and no other models.
+            for number in numbers:
+                result[number] = "who:in a list of properties"
+            continue
         best = max(marks + rest)
         values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
         for number, mark in zip(numbers, marks, strict=True):
@@ -92,6 +98,13 @@ def standings(
             sign = "+" if mark > 0 else "-" if mark < 0 else "0"
             result[number] = f"who:{'table' if key else 'prose'} {word} {sign}"
     return result
+
+
+def _lists_properties(table: Table | None, found: Sequence[Found]) -> bool:
+    """Whether a table has one value in each row, beside what it is."""
+    return (
+        table is not None and len(table.rows[0]) <= 2 and all(item.form == "row" for item in found)
+    )
 
 
 def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:

@@ -1,0 +1,113 @@
+"""What speaks for and against a number, by name: kinds seen on cards, in our own words."""
+
+from __future__ import annotations
+
+import pytest
+
+from hfkv.pretraining.identity import identity
+from hfkv.pretraining.options import options
+from hfkv.pretraining.qualifiers import qualifier
+
+T, B = 10**12, 10**9
+
+
+def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str]:
+    """The features of the first option of a card with that count."""
+    return next(
+        option.features for option in options(card, identity(model)) if option.tokens == tokens
+    )
+
+
+@pytest.mark.parametrize(
+    ("card", "tokens", "model", "holds", "holds_not"),
+    [
+        # What an id says of tokens tells its run from the others.
+        (
+            "Foo runs: 10B tokens and 50B tokens of the Pile.",
+            50 * B,
+            "org/foo-1b-50b",
+            "who:its name counts it",
+            "who:its name counts another",
+        ),
+        (
+            "The base run was trained on 3T tokens.",
+            3 * T,
+            "org/foo-1.1b-step-480k-1T",
+            "who:its name counts another",
+            "who:its name counts it",
+        ),
+        # One size on a card contradicts nothing where the id has none.
+        (
+            "We pretrained a model of 1 billion parameters on 1 trillion tokens.",
+            T,
+            "org/Steel-LLM",
+            "what:pretrained on it",
+            "who:contradicted",
+        ),
+        # Praise before "models trained on" is no name.
+        (
+            "# Foo\n\nState-of-the-art multilingual encoder models trained on 3T tokens.",
+            3 * T,
+            "org/foo-base",
+            "what:counts training",
+            "who:another was trained",
+        ),
+        # Beside a property stand other properties.
+        (
+            "| | |\n|---|---|\n| Tokens seen | 1.8B |\n| Total tokens | 4B |\n",
+            18 * B // 10,
+            "org/Foo-100M",
+            "who:in a list of properties",
+            "who:table tied 0",
+        ),
+        # A corpus, and what it comes to in epochs.
+        (
+            "Foo-7B was trained on 1T tokens of code (200B tokens over 5 epochs).",
+            200 * B,
+            "org/Foo-7B",
+            "part:one of several epochs",
+            "among:clean",
+        ),
+        # Few tokens, but the label leaves no doubt.
+        (
+            "# Foo 53M\n\n- Training tokens: 20M\n",
+            20 * 10**6,
+            "org/foo-53m",
+            "what:field of tokens",
+            "what:too little for pretraining",
+        ),
+        (
+            "Foo was trained on 15T tokens , with ~40% of pretraining data in other languages.",
+            15 * T,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:objection",
+        ),
+        # A demonstrative and a size are no model's name.
+        (
+            "Dieses 7b-Modell wurde mit 300 Milliarden Token vortrainiert.",
+            300 * B,
+            "org/Foo-7B",
+            "what:pretrained on it",
+            "who:names another model",
+        ),
+        # One number is no list of checkpoints.
+        (
+            "We release two checkpoints, each trained with 5.7T tokens.",
+            57 * T // 10,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:one of a list of checkpoints",
+        ),
+    ],
+)
+def test_what_holds_of_a_number(
+    card: str, tokens: int, model: str, holds: str, holds_not: str
+) -> None:
+    found = features(card, tokens, model)
+    assert holds in found
+    assert holds_not not in found
+
+
+def test_a_plus_before_a_word_is_no_lower_bound() -> None:
+    assert [qualifier(text, 0, 5) for text in ("1.1T+SFT", "1.1T+, then")] == ["exact", "at_least"]
