@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,15 +117,19 @@ class Class:
         return {path for path, key in keys if not key.part and not key.sealed}
 
     def trials(
-        self, *, count: int, real: Iterable[Mapping[str, Any]] = (), alone: Iterable[str] = ()
+        self, *, count: int, real: Sequence[Mapping[str, Any]] = (), alone: Iterable[str] = ()
     ) -> Iterator[Trial]:
         """The defaults, the real configs, and ``count`` random ones, as far as it takes them.
 
         Args:
             alone: keys that plans read, also if the class does not.
         """
-        yield from self._defaults()
-        if not self.base:
+        # A few classes run under no default of theirs; what was published stands in for it.
+        for start in (self.space.first(), *(self.space.inside(raw) for raw in real)):
+            yield from self._defaults(start)
+            if self.base:
+                break
+        else:
             return
         for raw in real:
             yield from self._tried(_small(raw, _FEW[-1]), "real", ())
@@ -177,8 +181,8 @@ class Class:
             if found:
                 return
 
-    def _defaults(self) -> Iterator[Trial]:
-        whole = self.space.saved(self.space.first())
+    def _defaults(self, start: Mapping[str, Any]) -> Iterator[Trial]:
+        whole = self.space.saved(start)
         if whole is None:
             return
         yield from self._tried(self.space.wrap(whole), "whole", ())
@@ -190,7 +194,7 @@ class Class:
                 self.base = spelled
                 yield from found
                 # What the file does not say takes the class's defaults, of many layers and wide.
-                bare = self.space.first()
+                bare = dict(start)
                 for path, key in self.space.keys.items():
                     value, name = value_at(spelled, path), path.rpartition(".")[2]
                     if name in _COUNTS and value == layers:

@@ -264,6 +264,11 @@ class Space:
             values = values.get(key, {})
         return dict(values)
 
+    def inside(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the class's own config in a whole file."""
+        values = value_at(raw, self.path) if self.path else raw
+        return self._known(values, "") if isinstance(values, Mapping) else {}
+
     def saved(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """The values as the class saves them, with what it filled in; None where it takes them
         not."""
