@@ -130,3 +130,11 @@ def test_patterns_that_only_the_class_knows() -> None:
     assert len(planned("reformer", is_decoder=True).kinds) == 6
     with pytest.raises(ConfigError, match="block_types"):
         planned("recurrent_gemma", block_types=None)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "gemma3_text", "mamba"])
+def test_a_file_that_shares_layers_where_its_class_does_not_is_refused(model_type: str) -> None:
+    """transformers' cache reads the key of any config; an empty list makes sliding layers full."""
+    assert planned(model_type, kv_sharing_modes=None).kinds == planned(model_type).kinds
+    with pytest.raises(UnsupportedError, match="kv_sharing_modes"):
+        planned(model_type, kv_sharing_modes=[])

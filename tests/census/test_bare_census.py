@@ -27,7 +27,10 @@ PLANS = Path(__file__).parents[2] / "hfkv" / "data" / "plans"
 #: Recorded configs that go beyond what the plan of their class was proved with, and are refused.
 BEYOND = {
     "falcon_h1-FalconH1ForCausalLM": "for ssm_multipliers",
+    "diffusion_gemma-DiffusionGemmaForBlockDiffusion": "with per_layer_config",
     "gemma4-Gemma4ForConditionalGeneration": "with per_layer_config",
+    "gemma4_unified-Gemma4UnifiedForConditionalGeneration": "with per_layer_config",
+    "gemma4_unified_text-Gemma4UnifiedForCausalLM": "with per_layer_config",
     "mamba2-Mamba2ForCausalLM": "for head_dim",
     "gpt_neo-GPTNeoForCausalLM": "for attention_types",
     "qwen2_moe-Qwen2MoeForCausalLM": "for sliding_window",
