@@ -79,14 +79,10 @@ class Candidate:
 
     def hold(self, trial: Trial, model_type: str) -> None:
         """Hold it against what the class kept."""
-        try:
-            held = {tokens: planned(self.row, trial, model_type, tokens) for tokens in trial.held}
-        except (HfkvError, RecursionError):
+        said = answer(self.row, trial, model_type, trial.held)
+        if said is None:
             self.refused += 1
-            return
-        if {count: _filled(layers) for count, layers in held.items()} == {
-            count: _filled(layers) for count, layers in trial.held.items()
-        }:
+        elif said == [_filled(layers) for layers in trial.held.values()]:
             self.agreed += 1
             self.origins.add(trial.origin)
         elif self.against is None or len(trial.changed) < len(self.against.changed):
@@ -97,6 +93,14 @@ class Candidate:
         """Whether it may be adopted."""
         enough = self.agreed >= max(_ENOUGH, self.refused)
         return self.against is None and enough and {"default", "whole"} <= self.origins
+
+
+def answer(row: Row, trial: Trial, model_type: str, lengths: Iterable[int]) -> list[Held] | None:
+    """What a row says that a config's class keeps at each length; None where it refuses."""
+    try:
+        return [_filled(planned(row, trial, model_type, tokens)) for tokens in lengths]
+    except (HfkvError, RecursionError):
+        return None
 
 
 def _filled(layers: Held) -> Held:
@@ -265,7 +269,8 @@ def tell_apart(every: Sequence[Candidate], cls: Class) -> int:
             break
         values = cls.guess(chance)
         trial = Trial(raw=cls.space.wrap(values), origin="", changed=(), held={}, encoder=ENCODER)
-        if len({said(item.row, trial, cls.model_type) for item in left} - {None}) < 2:
+        answers = (answer(item.row, trial, cls.model_type, FEW_LENGTHS) for item in left)
+        if len({repr(said) for said in answers if said is not None}) < 2:
             continue
         asked += 1
         for found in cls.tried(values, "together"):
@@ -273,14 +278,6 @@ def tell_apart(every: Sequence[Candidate], cls: Class) -> int:
             for item in left:
                 item.hold(found, cls.model_type)
     return took
-
-
-def said(row: Row, trial: Trial, model_type: str) -> str | None:
-    """What a row says of a config, to be compared; None where it refuses."""
-    try:
-        return repr([planned(row, trial, model_type, tokens) for tokens in FEW_LENGTHS])
-    except (HfkvError, RecursionError):
-        return None
 
 
 def read_by_plans(rows: Iterable[Row], cls: Class) -> list[str]:

@@ -200,7 +200,7 @@ class Class:
                     if name in _COUNTS and value == layers:
                         bare = put(bare, path, value)
                     # A window of the class that a switch takes away is short where it is not.
-                    elif any(part in name for part in _WINDOWS) and (
+                    elif _is_window(name) and (
                         value == _WINDOW or (type(key.default) is int and key.default > _WINDOW)
                     ):
                         bare = put(bare, path, _WINDOW)
@@ -296,10 +296,15 @@ def _narrow(values: dict[str, Any]) -> dict[str, Any]:
         key: _narrow(value)
         if isinstance(value, dict)
         else _WINDOW
-        if type(value) is int and value > _WINDOW and any(part in key for part in _WINDOWS)
+        if type(value) is int and value > _WINDOW and _is_window(key)
         else value
         for key, value in values.items()
     }
+
+
+def _is_window(name: str) -> bool:
+    """Whether a key is a window, by its name."""
+    return any(part in name for part in _WINDOWS)
 
 
 def _short(values: dict[str, Any], space: Space) -> dict[str, Any]:
@@ -307,6 +312,6 @@ def _short(values: dict[str, Any], space: Space) -> dict[str, Any]:
     made = values
     for path in space.keys:
         name, value = path.rpartition(".")[2], value_at(values, path)
-        if type(value) is int and value > 24 and any(part in name for part in _WINDOWS):
+        if type(value) is int and value > 24 and _is_window(name):
             made = put(made, path, _WINDOW)
     return made

@@ -84,6 +84,7 @@ class Space:
         left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
             understood.
         places: names of nested models, with the paths of their configs.
+        typed: whether the class takes its parts only with their types, as files name them.
     """
 
     def __init__(self, model_type: str, name: str) -> None:
@@ -112,9 +113,11 @@ class Space:
                     self.defaults.setdefault(f"{path}.{key}" if path else key, value)
         self._add_named()
         self.words = self._words()
-        #: Whether a file must name the types of its parts, as those that are saved do.
         self.typed = False
-        self.typed = bool(self.parts) and not self._is_taken() and self._is_taken(typed=True)
+        saved = self.saved(self.first()) if self.parts else None
+        if saved is not None and self.saved(saved) is None:
+            self.typed = True
+            self.typed = self.saved(saved) is not None
         tables = [table for table in tables_of(model_type) if table.architecture == name]
         self.places = [
             (name, path)
@@ -247,15 +250,6 @@ class Space:
             if isinstance(part, dict):
                 part.setdefault("model_type", model_type)
         return {"model_type": self.model_type, "architectures": [self.name], **raw}
-
-    def _is_taken(self, typed: bool = False) -> bool:
-        """Whether the class takes its default as it is saved, with or without the parts' types."""
-        values, before = self.saved(self.first()), self.typed
-        self.typed = typed
-        try:
-            return values is not None and self.saved(values) is not None
-        finally:
-            self.typed = before
 
     def first(self) -> dict[str, Any]:
         """The least that makes a model."""

@@ -53,18 +53,18 @@ def transformers() -> Any:
             hint="pip install -U 'hfkv[verify]'",
         )
     module.logging.set_verbosity_error()
-    _keep_defaults(import_module("transformers.configuration_utils"))
+    _keep_defaults()
     return module
 
 
 @functools.cache
-def _keep_defaults(module: Any) -> None:
+def _keep_defaults() -> None:
     """Each config gets the defaults of its parts as a copy of its own.
 
     Since 5.24 they are one dictionary of the class, in which a config fills in its rotary values:
     the next config of that class (GLM-ASR's) would have them too, though its file says nothing.
     """
-    spec = getattr(module, "SubConfigSpec", None)
+    spec = getattr(import_module("transformers.configuration_utils"), "SubConfigSpec", None)
     if spec is not None:
         spec.init_kwargs = property(
             lambda self: copy.deepcopy(vars(self)["init_kwargs"]),
