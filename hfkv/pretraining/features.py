@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.part import part, printed_sums, repeated
+from hfkv.pretraining.part import part, printed_sums
+from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
 

@@ -7,7 +7,7 @@ import re
 
 from hfkv.pretraining.words import COUNTED, TRAIN, TRAIN_WORD, I
 
-__all__ = ["counts_tokens", "names_data", "names_training", "scale"]
+__all__ = ["counts_tokens", "names_data", "names_training", "says_trained", "scale"]
 
 _SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
@@ -20,6 +20,10 @@ _COUNTS = re.compile(
 _DATA = re.compile(
     rf"^\W{{0,4}}(?:(?:amount|quantity|volume) of )?(?:(?:base|foundation|language|model|total|overall|main)\s){{0,3}}(?:{TRAIN})(?:\s(?:of|on|with))?[\s-]?(?:(?:text|the)\s)?(?:data|budget|corpus|corpora|set|dataset|compute|(?:data )?volume|daten|korpus|数据|語料|语料|データ|コーパス|데이터)?量?$"
     rf"|^\W{{0,4}}(?:données|datos|dati|dados|corpus)\s(?:de\s|di\s|d['’]\s?)(?:{TRAIN})$|^\W{{0,4}}обучающ\w+ данны[ех]$",
+    I,
+)
+_TRAINED = re.compile(
+    rf"(?:{TRAIN}|seen|consumed|processed)\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|seen|consumed|processed)",
     I,
 )
 _NOT = re.compile(
@@ -46,6 +50,15 @@ def counts_tokens(label: str) -> bool:
     [True, True, False]
     """
     return len(label) <= 80 and bool(_COUNTS.search(label)) and not _NOT.search(label)
+
+
+def says_trained(label: str) -> bool:
+    """Whether a label leaves no doubt that its tokens were trained on.
+
+    >>> [says_trained(text) for text in ("Training tokens", "Tokens seen", "Tokens (B)")]
+    [True, True, False]
+    """
+    return bool(_TRAINED.search(label))
 
 
 def names_data(label: str) -> bool:

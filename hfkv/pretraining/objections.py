@@ -154,8 +154,6 @@ _WITHIN = re.compile(
     rf"[0-9]\s?(?:[TB]|trillion|billion|万亿|亿|兆)\+?\s(?:[\w-]+\s){{0,4}}?{COUNTED}(?:\s(?:of|in|from)\s[^.;:()]{{0,60}})?\s?(?:[(（][^()（）]*|[:：][^:：.;]*)$",
     I,
 )
-
-
 _CHECKPOINTS = re.compile(r"\bcheckpoints\b[^.]{0,80}$", I)
 
 
@@ -178,8 +176,10 @@ def one_of_several(text: str, start: int, end: int) -> str:
         I,
     ):
         return "a part of the count before it"
-    several = re.search(r"[0-9]\s?(?:[TB]\b|trillion|billion)", f"{before} {after}", I)
-    if (several and _CHECKPOINTS.search(before)) or _listed(text, start, end):
+    if _listed(text, start, end) or (
+        _CHECKPOINTS.search(before)
+        and re.search(r"[0-9]\s?(?:[TB]\b|trillion|billion)", f"{before} {after}", I)
+    ):
         return "one of a list of checkpoints"
     return ""
 

@@ -13,7 +13,7 @@ from hfkv.pretraining.stages import numbered
 from hfkv.pretraining.what import STAGE_LABEL, SUM_ROW
 from hfkv.pretraining.words import COUNTED, I
 
-__all__ = ["part", "printed_sums", "repeated"]
+__all__ = ["part", "printed_sums"]
 
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more(?! than)|another|continu\w+|mid-?train\w*|followed by|plus|"
@@ -26,12 +26,6 @@ _ADDED = re.compile(
 _IN_STAGES = re.compile(
     r"\b(?:two|three|four|five|several|multiple|[2-5])\s(?:\w+\s){0,2}?(?:stages|phases|steps)\b", I
 )
-_EPOCHS = re.compile(
-    r"(?<![0-9.])(?P<n>[0-9]{1,2}(?:\.[0-9]{1,2})?)\s?(?:epochs|passes|repetitions)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
-    r"|\b(?P<word>two|three|four|five) (?:epochs|passes)",
-    I,
-)
-_WORDS = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0}
 _LATER = frozenset(("2", "3", "4", "final", "last"))
 _CONTINUED = re.compile(
     r"continu\w*[ -](?:\w+ )?(?:pre-?)?train|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
@@ -98,15 +92,3 @@ def printed_sums(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
                     if item.tokens == total and len({term.tokens for term in terms}) == count:
                         yield item, "part:a printed sum"
                         yield from ((term, "part:a term of a printed sum") for term in terms)
-
-
-def repeated(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
-    """The numbers that another one is a printed number of epochs of."""
-    for item in found:
-        near = item.text[max(0, item.start - 80) : item.end + 80]
-        for match in _EPOCHS.finditer(near):
-            word = match["word"]
-            epochs = _WORDS[word.lower()] if word else float(match["n"] or match["x"])
-            for other in found:
-                if epochs > 1 and abs(epochs * other.tokens - item.tokens) * 40 <= item.tokens:
-                    yield other, "part:one of several epochs"

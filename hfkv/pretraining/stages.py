@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
-__all__ = ["epochs", "numbered", "parts"]
+__all__ = ["epochs", "numbered", "parts", "repeated"]
 
 _STAGE = re.compile(
     r"\b(?P<word>first|second|third|fourth|final|last|initial)\s(?:[\w-]+\s){0,2}?(?:stage|phase|period)"
@@ -32,6 +32,13 @@ _MORE_EPOCHS = re.compile(
     r"\b(?P<n>[2-9]|1[0-9]|two|three|four|five|several|multiple)\s(?:full\s)?(?:epochs?|passes)\b",
     re.IGNORECASE,
 )
+#: How many epochs, or times what, a count comes to.
+_TIMES = re.compile(
+    r"(?<![0-9.])(?P<n>[0-9]{1,2}(?:\.[0-9]{1,2})?)\s?(?:epochs|passes|repetitions)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
+    r"|\b(?P<word>two|three|four|five) (?:epochs|passes)",
+    I,
+)
+_SPELLED = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0}
 
 
 def numbered(found: Found) -> str:
@@ -80,3 +87,15 @@ def epochs(found: Found) -> str:
     return (
         f"the card speaks of {match['n']} epochs: whether the count includes them it does not say"
     )
+
+
+def repeated(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
+    """The numbers that another one is a printed number of epochs of."""
+    for item in found:
+        near = item.text[max(0, item.start - 80) : item.end + 80]
+        for match in _TIMES.finditer(near):
+            word = match["word"]
+            epochs = _SPELLED[word.lower()] if word else float(match["n"] or match["x"])
+            for other in found:
+                if epochs > 1 and abs(epochs * other.tokens - item.tokens) * 40 <= item.tokens:
+                    yield other, "part:one of several epochs"

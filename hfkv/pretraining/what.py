@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.governor import Governor, governor
 from hfkv.pretraining.identity import sizes_in
-from hfkv.pretraining.labels import counts_tokens, names_data, names_training
+from hfkv.pretraining.labels import counts_tokens, names_data, names_training, says_trained
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
 
 __all__ = ["STAGE_LABEL", "SUM_ROW", "label_of", "what"]
 
@@ -32,11 +32,6 @@ _DRAWN = re.compile(
 )  # fmt: skip
 _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
-    I,
-)
-#: A label that leaves no doubt, however few they are: a small model may be trained on little.
-_SEEN_LABEL = re.compile(
-    rf"(?:{TRAIN}|seen|consumed|processed)\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|seen|consumed|processed)",
     I,
 )
 #: The word that governs speaks of pretraining and of nothing else.
@@ -62,7 +57,7 @@ _SOURCES = re.compile(
 def what(found: Found, page: Page) -> Iterator[str]:
     """What the number counts, by what governs it, what stands beside it and what it is worth."""
     yield f"what:{found.form}"
-    if _too_little(found, page) and not _SEEN_LABEL.search(label_of(found)):
+    if _too_little(found, page):
         yield "what:too little for pretraining"
     if page.tuned and page.asked.sizes and found.tokens < max(page.asked.sizes):
         yield "what:as little as tuning"
@@ -73,8 +68,10 @@ def what(found: Found, page: Page) -> Iterator[str]:
 
 
 def _too_little(found: Found, page: Page) -> bool:
-    """Whether nobody pretrains a model of this size on so few tokens."""
-    return found.tokens < max([*page.asked.sizes, 10**9]) // 20
+    """Whether nobody pretrains a model of this size on so few tokens, and no label says that
+    somebody did."""
+    few = found.tokens < max([*page.asked.sizes, 10**9]) // 20
+    return few and not says_trained(label_of(found))
 
 
 def _names_data(heading: str) -> bool:

@@ -69,9 +69,14 @@ def standings(
         elif "what:counts training" in lists[number]:
             groups.setdefault(0, []).append(number)
     for key, numbers in groups.items():
+        table = found[numbers[0]].segment.table
+        if table is not None and _has_one_value_a_row(table, [found[at] for at in numbers]):
+            # What stands beside a property are other properties, and no other models.
+            for number in numbers:
+                result[number] = "who:in a list of properties"
+            continue
         marks = [_likeness(scope(found[number]), asked) for number in numbers]
         rest: list[int] = []
-        table = found[numbers[0]].segment.table
         if table is not None:
             rows = {found[number].segment.row for number in numbers}
             if len(rows) > 1 or all(found[number].form == "column" for number in numbers):
@@ -81,11 +86,6 @@ def standings(
                     for at, row in enumerate(table.rows[:80])
                     if at not in rows and at >= table.heads
                 ]
-        if _lists_properties(table, [found[number] for number in numbers]):
-            # What stands beside a property are other properties, and no other models.
-            for number in numbers:
-                result[number] = "who:in a list of properties"
-            continue
         best = max(marks + rest)
         values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
         for number, mark in zip(numbers, marks, strict=True):
@@ -100,11 +100,9 @@ def standings(
     return result
 
 
-def _lists_properties(table: Table | None, found: Sequence[Found]) -> bool:
+def _has_one_value_a_row(table: Table, found: Sequence[Found]) -> bool:
     """Whether a table has one value in each row, beside what it is."""
-    return (
-        table is not None and len(table.rows[0]) <= 2 and all(item.form == "row" for item in found)
-    )
+    return len(table.rows[0]) <= 2 and all(item.form == "row" for item in found)
 
 
 def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:

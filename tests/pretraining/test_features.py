@@ -77,7 +77,7 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             "what:too little for pretraining",
         ),
         (
-            "Foo was trained on 15T tokens , with ~40% of pretraining data in other languages.",
+            "Foo was trained on 15T tokens, with ~40% of pretraining data in other languages.",
             15 * T,
             "org/Foo-7B",
             "what:counts training",
