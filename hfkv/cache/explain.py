@@ -11,6 +11,7 @@ from typing import Any
 
 from hfkv.cache.conventions import CacheTensor, Layer
 from hfkv.cache.registry import ADOPTED, FAMILIES
+from hfkv.data import read_json
 from hfkv.dtypes import BITS, torch_name
 from hfkv.facts.classes import config_class, pinned_version
 from hfkv.facts.config import Read
@@ -127,13 +128,13 @@ def _symbols(layers: Sequence[Layer]) -> list[str]:
 
 
 def row_place(model_type: str) -> str:
-    """File and line where a row of the registry stands; "" where there is none.
+    """File and line where a row of the registry stands, be it another type's; "" where there is
+    none.
 
     >>> row_place("llama").split(":")[0]
     'hfkv/cache/rows/full_attention.py'
     """
-    if model_type in ADOPTED:
-        return f"hfkv/data/adopted.json, as {ADOPTED[model_type]['like']}"
+    model_type = ADOPTED.get(model_type, model_type)
     family = FAMILIES.get(model_type)
     if family is None:
         return ""
@@ -238,6 +239,12 @@ def _decimal(value: Any) -> str:
 def _rule(model_type: str, basis: str, source: str) -> str:
     place = row_place(model_type)
     at = f" at {place}" if place else ""
+    if model_type in ADOPTED:
+        proof = read_json("adopted_proofs.json")[model_type]
+        at += (
+            f", as {ADOPTED[model_type]}, which {proof['configs']} configs of its class bore out "
+            f"(transformers {proof['transformers']})"
+        )
     if not source:
         found = config_class(model_type)
         name = found.architectures[0] if found is not None and found.architectures else ""

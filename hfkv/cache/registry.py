@@ -2,8 +2,8 @@
 
 Every ``exact`` row is compared with the cache that the pinned transformers really fills
 (``tests/census``). A row for an architecture that transformers has no class for is ``documented``
-and names its source. The rows stand in ``hfkv/cache/rows``, a file per family, of which one model
-imports only its own: ``python -m hfkv.generate cache_rows`` writes which type is in which. A type
+and names its source. Rows are written in ``hfkv/cache/rows``, a file per family, of which one model
+imports only its own (``python -m hfkv.generate cache_rows`` writes which type is in which). A type
 that :data:`ADOPTED` names has the row of another, which its own class was found to follow.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
 
 from hfkv.cache.plan import Plan
 from hfkv.cache.row import Delegated, Row
@@ -29,9 +28,9 @@ __all__ = ["ADOPTED", "FAMILIES", "ROWS", "Row", "plan", "row_of"]
 FAMILIES: Mapping[str, str] = read_json("cache_rows.json")
 
 
-#: Types whose plan was found and proved by the generator (``python -m hfkv.generate adopt``): to
-#: ``like``, the type whose plan it is, and what proved it.
-ADOPTED: Mapping[str, Mapping[str, Any]] = read_json("adopted.json")
+#: Types whose plan was found and proved by the generator (``python -m hfkv.generate adopt``), to
+#: the type whose plan it is. ``adopted_proofs.json`` says what proved it.
+ADOPTED: Mapping[str, str] = read_json("adopted.json")
 
 
 class _Rows(Mapping[str, Row]):
@@ -39,7 +38,7 @@ class _Rows(Mapping[str, Row]):
 
     def __getitem__(self, model_type: str) -> Row:
         if model_type in ADOPTED:
-            return self[ADOPTED[model_type]["like"]]
+            return self[ADOPTED[model_type]]
         family = import_module(f"hfkv.cache.rows.{FAMILIES[model_type]}")
         row: Row = family.ROWS[model_type]
         return row
@@ -48,10 +47,10 @@ class _Rows(Mapping[str, Row]):
         return model_type in FAMILIES or model_type in ADOPTED
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*FAMILIES, *ADOPTED}) if ADOPTED else FAMILIES)
+        return iter(sorted((*FAMILIES, *ADOPTED)))
 
     def __len__(self) -> int:
-        return len({*FAMILIES, *ADOPTED})
+        return len(FAMILIES) + len(ADOPTED)
 
 
 ROWS: Mapping[str, Row] = _Rows()

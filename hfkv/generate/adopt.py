@@ -2,13 +2,14 @@
 class agrees with under every config that was tried.
 
 ``python -m hfkv.generate adopt [--leave-one-out] [--count N] [--configs FOLDER] [TYPE...]`` takes
-each text-generating type of the installed transformers without a row (with ``--leave-one-out``:
-each that has one, as if it had none) and tries every plan of the registry that another type has.
-One that agreed with the class's defaults, made small and with all of their layers, with at least
-half of all configs and with enough of them, and that none contradicted, is adopted; several such
-are first told apart by configs under which they differ. ``hfkv/data/adopted.json`` says whose plan
-it is and what proved it. What nothing fits is told with the nearest plan and the smallest config
-that contradicts it, from which a plan of its own can be written.
+each text-generating type of the installed transformers without a hand-written row (with
+``--leave-one-out``: each that has any row, as if it had none) and tries every plan of the registry
+that another type has. One that agreed with the class's defaults, made small and with all of their
+layers, with at least half of all configs and with enough of them, and that none contradicted, is
+adopted; several such are first told apart by configs under which they differ.
+``hfkv/data/adopted.json`` says whose plan it is, ``hfkv/data/adopted_proofs.json`` what proved it.
+What nothing fits is told with the nearest plan and the smallest config that contradicts it, from
+which a plan of its own can be written.
 """
 
 from __future__ import annotations
@@ -27,28 +28,28 @@ from typing import Any
 from hfkv.cache.conventions import Sequences
 from hfkv.cache.conventions.transformers import TRANSFORMERS
 from hfkv.cache.plan import Plan
-from hfkv.cache.registry import ROWS, plan
+from hfkv.cache.registry import ADOPTED, FAMILIES, ROWS, plan
 from hfkv.cache.row import Delegated, Row
 from hfkv.dtypes import torch_name
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import ENCODER, FEW_LENGTHS, Class, Held, Trial
+from hfkv.generate.adopted import DATA, stored_rows, texts
 from hfkv.release_lines import stated_at
 
 __all__ = [
     "Candidate",
     "Verdict",
     "adopt",
+    "again",
     "candidates",
     "main",
     "published",
     "read_by_plans",
     "row_of_all",
     "tensors_of",
-    "text",
 ]
 
-OUT = Path(__file__).parent.parent / "data" / "adopted.json"
 #: Fewer configs than these prove nothing, and fewer than those no row.
 _ENOUGH = 12
 _EXACT = 40
@@ -56,6 +57,8 @@ _EXACT = 40
 #: is asked about.
 _LOOKED = 1500
 _ASKED = 60
+#: Random configs that a plan is held against once more under another release.
+_FEWER = 15
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Candidate:
         agreed, refused: how many configs it gave what the class kept, and how many it refused.
         against: the first config that it contradicts; None where none does.
         origins: of the configs that it agreed with.
+        fixed: keys that it reads and that no config varied.
     """
 
     row: Row
@@ -76,6 +80,7 @@ class Candidate:
     refused: int = 0
     against: Trial | None = None
     origins: set[str] = field(default_factory=set)
+    fixed: tuple[str, ...] = ()
 
     def hold(self, trial: Trial, model_type: str) -> None:
         """Hold it against what the class kept."""
@@ -136,10 +141,10 @@ class Verdict:
 
     @property
     def plans(self) -> dict[str, int]:
-        """The plans that nothing contradicted, by the first type that has them: how many configs
-        they agreed with."""
+        """The plans that nothing contradicted and all of whose keys were varied, by the first type
+        that has them: how many configs they agreed with."""
         found = () if self.candidate is None else (self.candidate, *self.others)
-        return {item.types[0]: item.agreed for item in found}
+        return {item.types[0]: item.agreed for item in found if not item.fixed}
 
     def lines(self) -> Iterator[str]:
         """The report of it."""
@@ -148,6 +153,8 @@ class Verdict:
         if self.candidate is not None:
             same = f", as {len(self.others)} others" if self.others else ""
             yield f"{head}the plan of {self.candidate.types[0]}{same} ({tried})"
+            if self.candidate.fixed:
+                yield f"  it reads, but no other value was taken: {', '.join(self.candidate.fixed)}"
             if self.unvaried:
                 yield f"  no other value was taken of: {', '.join(self.unvaried)[:200]}"
         elif self.nearest is None:
@@ -165,13 +172,15 @@ class Verdict:
 
 
 def candidates(without: str | None = None) -> list[Candidate]:
-    """Each distinct exact plan of the registry, the one that most types share first.
+    """Each distinct exact plan of the registry, the one that most types share first; of its types
+    those first for which it was written.
 
     Args:
         without: a type whose own row does not count.
     """
     found: dict[tuple[Any, ...], tuple[Row, list[str]]] = {}
-    for model_type, row in ROWS.items():
+    for model_type in (*FAMILIES, *ADOPTED):
+        row = ROWS[model_type]
         if row.basis != "exact" or model_type == without:
             continue
         key = (row.rule, row.inner, row.as_type)
@@ -213,6 +222,7 @@ def adopt(
     count: int,
     real: Sequence[Mapping[str, Any]] = (),
     without: str | None = None,
+    only: str | None = None,
     seed: int = 1,
 ) -> Verdict:
     """Look for the plan of one class.
@@ -221,11 +231,12 @@ def adopt(
         count: random configs.
         real: published configs of the type.
         without: as of :func:`candidates`.
+        only: the type whose plan alone is tried.
         seed: of the random configs.
     """
     start = time.monotonic()
     cls = Class(model_type, name, seed=seed)
-    every = candidates(without)
+    every = [item for item in candidates(without) if only is None or only in item.types]
     configs = 0
     alone = read_by_plans((item.row for item in every), cls)
     for trial in cls.trials(count=count, real=real, alone=alone):
@@ -237,6 +248,9 @@ def adopt(
             break
     configs += tell_apart(every, cls)
     left = [item for item in every if item.proved]
+    for item in left:
+        item.fixed = tuple(sorted({*read_by_plans([item.row], cls)}.intersection(cls.unvaried)))
+    left.sort(key=lambda item: bool(item.fixed))
     near = max((item for item in every if item.agreed), key=lambda item: item.agreed, default=None)
     return Verdict(
         model_type=model_type,
@@ -312,8 +326,8 @@ def published(folder: Path | None, model_type: str) -> list[dict[str, Any]]:
 
 
 def row_of_all(verdicts: Sequence[Verdict], version: str) -> dict[str, Any] | None:
-    """The row of a type, by the verdicts on its classes: whose plan it is and what proved it; None
-    where no one plan is proved for them all."""
+    """The row of a type, by the verdicts on its classes: whose plan it is (``like``) and what
+    proved it; None where no one plan is proved for them all with each key that it reads varied."""
     for like in verdicts[0].plans:
         counts = [verdict.plans.get(like, 0) for verdict in verdicts]
         if min(counts) >= _EXACT:
@@ -342,9 +356,15 @@ def contradiction(
     return None
 
 
-def text(rows: Mapping[str, Any]) -> str:
-    """The file."""
-    return json.dumps(rows, indent=1, sort_keys=True) + "\n"
+def again(
+    model_type: str, names: Iterable[str], like: str, real: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether the classes of an adopted type still follow the plan: by fewer configs than adopted
+    it, and with no other plan tried."""
+    return all(
+        adopt(model_type, name, count=_FEWER, real=real, without=model_type, only=like).candidate
+        for name in names
+    )
 
 
 def main() -> None:
@@ -359,10 +379,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="begin with no class after so many")
     asked = parser.parse_args(sys.argv[2:])
     start, version = time.monotonic(), transformers().__version__
-    kept: dict[str, Any] = json.loads(OUT.read_text(encoding="utf-8"))
+    kept = stored_rows()
     proved: dict[str, list[Verdict]] = {}
     found = tried = wrong = 0
-    every = [pair for pair in pairs() if (pair[0] in ROWS) is asked.leave_one_out]
+    known = ROWS if asked.leave_one_out else FAMILIES
+    every = [pair for pair in pairs() if (pair[0] in known) is asked.leave_one_out]
     if asked.types:
         # In the order in which they were named, for time may end before all are done.
         every = [pair for name in asked.types for pair in every if pair[0] == name]
@@ -371,8 +392,7 @@ def main() -> None:
             print(f"no time was left for {model_type} and what follows")
             break
         real = published(asked.configs, model_type)
-        own = model_type if asked.leave_one_out else None
-        verdict = adopt(model_type, name, count=asked.count, real=real, without=own)
+        verdict = adopt(model_type, name, count=asked.count, real=real, without=model_type)
         print("\n".join(verdict.lines()), flush=True)
         tried += 1
         if verdict.candidate is None:
@@ -393,4 +413,5 @@ def main() -> None:
             kept[model_type] = row
     print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
     if not asked.leave_one_out:
-        OUT.write_text(text(kept), encoding="utf-8")
+        for name, text in texts(kept).items():
+            (DATA / name).write_text(text, encoding="utf-8")

@@ -50,6 +50,8 @@ _LENGTHS_OF = {
 }
 #: How often another value of a key is tried.
 _WAYS = 4
+#: Every class's cache reads which layers slide, also where the class knows of none.
+_LAYER_TYPES = (("sliding_attention",), ("full_attention", "sliding_attention"))
 #: The length of an encoder's output.
 ENCODER = 7
 
@@ -180,6 +182,21 @@ class Class:
             yield from found
             if found:
                 return
+        if path.rpartition(".")[2] == "layer_types":
+            yield from self._layer_types(path, start)
+
+    def _layer_types(self, path: str, start: Mapping[str, Any]) -> Iterator[Trial]:
+        """Layers that the class may know nothing of, of a length that few tokens exceed."""
+        inside = path.rpartition(".")[0]
+        part = value_at(start, inside) if inside else start
+        if not isinstance(part, Mapping):
+            return
+        count = next((part[key] for key in _COUNTS if type(part.get(key)) is int), 0)
+        for words in _LAYER_TYPES:
+            kinds = [words[number % len(words)] for number in range(count)]
+            values = put(dict(start), path, kinds)
+            values = put(values, f"{inside}.sliding_window".strip("."), _WINDOW)
+            yield from self._tried(self.space.wrap(values), "alone", self._changed(values))
 
     def _defaults(self, start: Mapping[str, Any]) -> Iterator[Trial]:
         whole = self.space.saved(start)

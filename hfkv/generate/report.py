@@ -180,7 +180,7 @@ def _new_types(
     outcomes: Mapping[str, Outcome],
 ) -> Iterator[str]:
     known, adopted = set(_generating(old)), new.read("adopted.json")
-    rows = new.read("cache_rows.json")
+    rows, proofs = new.read("cache_rows.json"), new.read("adopted_proofs.json")
     plans, notes = new.plans(), _notes(outcomes, "adopt")
     for model_type, classes in new.types().items():
         if model_type in known or not classes:
@@ -188,7 +188,7 @@ def _new_types(
         like = adopted.get(model_type)
         row = "no cache row"
         if like:
-            row = f"cache as {like['like']}, which {like['configs']} configs bore out"
+            row = f"cache as {like}, which {proofs[model_type]['configs']} configs bore out"
         elif model_type in rows:
             row = f"cache by its row in `hfkv/cache/rows/{rows[model_type]}.py`"
         yield f"**{model_type}**: {row}"

@@ -13,6 +13,7 @@ import pytest
 
 from hfkv.cache import ROWS, kv_cache, plan
 from hfkv.cache.explain import ranges, row_place
+from hfkv.cache.registry import FAMILIES
 from hfkv.errors import HfkvError
 from hfkv.facts import Facts
 from hfkv.facts.classes import config_class
@@ -26,7 +27,7 @@ CONFIGS = ROOT.parent / "shared" / "data" / "configs"
 
 
 def test_every_row_is_found_in_its_file() -> None:
-    for model_type in ROWS:
+    for model_type in FAMILIES:
         path, _, line = row_place(model_type).rpartition(":")
         assert model_type in (ROOT / path).read_text().splitlines()[int(line) - 1], model_type
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from hfkv.cache import ROWS, plan
-from hfkv.cache.registry import FAMILIES
+from hfkv.cache.registry import ADOPTED, FAMILIES
 from hfkv.cache.row import Row, table
 from hfkv.errors import ConfigError, UnsupportedError
 from hfkv.facts.config import Config
@@ -18,7 +18,7 @@ from hfkv.generate.cache_rows import TARGET, generate
 
 def test_the_index_is_what_the_files_hold() -> None:
     assert json.loads(TARGET.read_text("utf-8")) == generate() == dict(FAMILIES)
-    assert len(ROWS) == len(list(ROWS)) == len(FAMILIES)
+    assert len(ROWS) == len(list(ROWS)) == len(FAMILIES) + len(ADOPTED)
     assert "llama" in ROWS
     # Exactly: no prefix, no other case.
     assert not {"llam", "Llama", "llama ", ""} & set(ROWS)
