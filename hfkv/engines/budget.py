@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hfkv.errors import InputError
+from hfkv.errors import InputError, InputTypeError
+from hfkv.reading import describe
 from hfkv.units import format_bytes, parse_bytes
 
 __all__ = ["Budget"]
@@ -46,6 +47,28 @@ class Budget:
     def bytes(self) -> int:
         """All of it."""
         return self.per_gpu * self.gpus
+
+    @classmethod
+    def of(cls, value: int | str | Budget) -> Budget:
+        """A budget however it is given: bytes, a text, or one that was read.
+
+        Raises:
+            InputError: it is none.
+
+        >>> Budget.of(2**30).bytes, Budget.of("24GiB").bytes
+        (1073741824, 25769803776)
+        """
+        if isinstance(value, Budget):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputTypeError(
+                f"found {describe(value)}", where="`budget`", expected="bytes, or such as '24GiB'"
+            )
+        if value < 0:
+            raise InputError(f"found {value}", where="`budget`", expected="no less than 0 bytes")
+        return cls(per_gpu=value, text=format_bytes(value))
 
     @classmethod
     def parse(cls, text: str, *, gpus: int | None = None) -> Budget:

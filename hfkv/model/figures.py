@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from hfkv.errors import HfkvError, InputError, InputTypeError, UnsupportedError
+from hfkv.errors import HfkvError, InputError, UnsupportedError
 from hfkv.facts import Facts
-from hfkv.facts.agreement import CONTRADICTED, NOTHING, Agreement
-from hfkv.facts.identity import CONTRADICTS
+from hfkv.facts.agreement import CONTRADICTED, Agreement
 from hfkv.json_value import attributes
-from hfkv.reading import describe, printable, whole_number
+from hfkv.reading import whole_number
 from hfkv.release_lines import line_of, newest
 from hfkv.shown import Shown, Table, cell, size
 
@@ -201,14 +200,16 @@ class Model(Shown):
                 architecture is one that cannot be answered honestly.
         """
         if engine is not None:
-            return self._engine_cache(
+            from hfkv.model.engines import allocated
+
+            made = allocated(
                 engine,
+                partial(self.subject, encoder_tokens=encoder_tokens, crosscheck=crosscheck),
                 tokens=tokens,
                 batch=batch,
                 dtype=dtype,
-                encoder_tokens=encoder_tokens,
-                crosscheck=crosscheck,
             )
+            return replace(made, agreement=self.agreement) if crosscheck else made
         from hfkv.cache import kv_cache
         from hfkv.cache.size import check_question
 
@@ -280,23 +281,19 @@ class Model(Shown):
         >>> hfkv.load("meta-llama/Meta-Llama-3-70B", source="snapshot").fit("24GiB")
         78643
         """
-        held = _budget(budget)
-        if engine is not None:
-            from hfkv.cache.size import check_question
-            from hfkv.engines.option_types import check_engine
+        from hfkv.engines.budget import Budget
 
-            check_engine(engine)
-            plans = getattr(engine, "fit", None)
-            if plans is None or tokens is None:
-                raise InputError(
-                    f"{engine.name} does not plan from a budget" if tokens else "none is given",
-                    where="`engine`" if tokens else "`tokens`",
-                    expected="one that does" if tokens else "the longest request to serve",
-                )
-            check_question(tokens, batch)
-            subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-            planned: Fit = plans(subject, held, tokens=tokens, batch=batch)
-            return planned
+        held = Budget.of(budget)
+        if engine is not None:
+            from hfkv.model.engines import planned
+
+            return planned(
+                engine,
+                partial(self.subject, encoder_tokens=encoder_tokens, crosscheck=crosscheck),
+                held,
+                tokens=tokens,
+                batch=batch,
+            )
         if tokens is not None:
             raise InputError("it is what is asked", where="`tokens`", expected="it with an engine")
         cache = self.kv_cache(
@@ -368,37 +365,6 @@ class Model(Shown):
             return found
         return replace(found, basis=CONTRADICTED, notes=(self.agreement.told, *found.notes))
 
-    def _engine_cache(
-        self,
-        engine: Engine,
-        *,
-        tokens: int,
-        batch: int,
-        dtype: str,
-        encoder_tokens: int | None,
-        crosscheck: bool,
-    ) -> Allocation:
-        from hfkv.cache.size import check_question
-        from hfkv.engines.option_types import check_engine
-
-        check_engine(engine)
-        check_question(tokens, batch)
-        if dtype != "auto":
-            raise InputError(
-                f"dtype is {dtype!r}",
-                expected="auto",
-                hint=f"{engine.name} has options of its own for the types of its cache",
-            )
-        subject = self.subject(encoder_tokens=encoder_tokens, crosscheck=crosscheck)
-        made = engine.allocate(subject, tokens=tokens, batch=batch)
-        if made.gpus > 1:
-            note = (
-                f"{made.engine}'s bytes are those on each of {made.gpus} GPUs, "
-                f"{made.all_gpus:,} B on all"
-            )
-            made = replace(made, notes=(*made.notes, note))
-        return replace(made, agreement=self.agreement) if crosscheck else made
-
     @cached_property
     def _shapes(self) -> Shapes | None:
         """What came of holding the cache's plan against the header; None without one.
@@ -417,41 +383,15 @@ class Model(Shown):
     def agreement(self) -> Agreement:
         """What came of holding the header against the class and the config: one verdict for the
         cache and the adapter."""
-        if self.core.tensors is None:
-            return NOTHING
-        found = NOTHING
-        try:
-            found = self.built.agreement
-        except HfkvError as error:
-            told = f"the class's modules are not known ({error.what})"
-            found = replace(NOTHING, told=printable(told, 300))
-        if not found.differs:
-            try:
-                shapes = self._shapes
-            except HfkvError:
-                return found
-            assert shapes is not None
-            cache, _ = shapes
-            # The class's parameters are more than the projections that the cache is of.
-            if cache.differs or found.verdict != "agrees":
-                found = cache
-        return found
+        from hfkv.model.verdict import agreement_of
+
+        return agreement_of(self.core, built=lambda: self.built, shapes=lambda: self._shapes)
 
     def judged(self, figure: _Figure) -> _Figure:
         """The figure with the verdict, which where files differ is its first note and basis."""
-        agreement = self.agreement
-        if not agreement.differs:
-            return replace(figure, agreement=agreement)
-        known = {agreement.told, figure.agreement.told}
-        rest: list[str] = [note for note in figure.notes if note not in known]
-        # Whose model it is comes before how its files differ.
-        claims: list[str] = [note for note in rest[:1] if note.startswith(CONTRADICTS)]
-        return replace(
-            figure,
-            agreement=agreement,
-            basis=figure.basis if figure.basis == "inferred" else CONTRADICTED,
-            notes=(*claims, agreement.told, *rest[len(claims) :]),
-        )
+        from hfkv.model.verdict import judged
+
+        return judged(figure, self.agreement)
 
     def lora(
         self,
@@ -479,6 +419,7 @@ class Model(Shown):
             HfkvError: a target matches nothing, PEFT itself would refuse, or an option cannot
                 be counted.
         """
+        from hfkv.model.verdict import check_places
         from hfkv.peft.lora import LoraOptions, count
 
         if config is None:
@@ -493,7 +434,7 @@ class Model(Shown):
             chosen = config
         else:
             chosen = LoraOptions.from_config(config)
-        self._check_places()
+        check_places(self.core)
         return self.judged(count(self.base, chosen, dtype=dtype))
 
     def _newest_only(self, what: str) -> None:
@@ -508,20 +449,6 @@ class Model(Shown):
                 where=self.model,
                 hint=f"the figures of {newest()} are those without `transformers`",
             )
-
-    def _check_places(self) -> None:
-        """Refuse an adapter where the cache is refused for a config whose sizes stand where its
-        class does not look."""
-        from hfkv.cache.misplaced import check_misplaced
-        from hfkv.cache.recognition import recognize
-
-        try:
-            found = recognize(self.core)
-        except HfkvError:
-            return
-        raw = self.core.config or {}
-        reads = found.config.reads
-        check_misplaced(found.config, raw, reads, self.core.tensors, insisted=False)
 
     def training(self, adapter: Lora, **options: Any) -> Training:
         """What training an adapter of this model takes, per GPU and on disk.
@@ -654,25 +581,3 @@ class Model(Shown):
             rows.append(("elements as stored", cell(self.stored_elements)))
         rows.append(("weights", size(self.weight_bytes)))
         return Table(title=self.model, rows=tuple(rows), notes=self.facts.notes)
-
-
-def _budget(budget: int | str | Budget) -> Budget:
-    """A budget however it is given.
-
-    Raises:
-        InputError: it is none.
-    """
-    from hfkv.engines.budget import Budget
-    from hfkv.units import format_bytes
-
-    if isinstance(budget, Budget):
-        return budget
-    if isinstance(budget, str):
-        return Budget.parse(budget)
-    if isinstance(budget, bool) or not isinstance(budget, int):
-        raise InputTypeError(
-            f"found {describe(budget)}", where="`budget`", expected="bytes, or such as '24GiB'"
-        )
-    if budget < 0:
-        raise InputError(f"found {budget}", where="`budget`", expected="no less than 0 bytes")
-    return Budget(per_gpu=budget, text=format_bytes(budget))
