@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import select
 import socket
 import ssl
 import struct
@@ -121,6 +122,8 @@ class Hub:
     #: TLS connections that were made.
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
+    #: Those that connections come on, and the connections.
+    sockets: set[socket.socket] = field(default_factory=set)
     _finished: int = 0
     lock: threading.Condition = field(default_factory=threading.Condition)
 
@@ -147,7 +150,13 @@ class Hub:
         return waiting, outlasted
 
     def forget(self) -> None:
-        """Begin counting anew."""
+        """Begin counting anew. What a call asked for and did not wait for counts as before, also if
+        it has come and was not read yet."""
+        quiet, latest = 0, time.monotonic() + 1
+        while quiet < 2 and time.monotonic() < latest:
+            with self.lock:
+                quiet = 0 if any(map(_unread, self.sockets)) else quiet + 1
+            time.sleep(0.002)
         with self.lock:
             self.requests.clear()
             self.sent = self.rounds = self.connections = self._finished = 0
@@ -233,6 +242,14 @@ def sharded(table: TensorTable, shards: int) -> dict[str, bytes | Sparse]:
     return files
 
 
+def _unread(open_: socket.socket) -> bool:
+    """Whether somebody waits to be let in, or has sent what was not read yet."""
+    try:
+        return bool(select.select([open_], [], [], 0)[0])
+    except (OSError, ValueError):
+        return False
+
+
 class _Headers(dict[str, str]):
     def get(self, name: str, default: Any = None) -> Any:
         return super().get(name.lower(), default)
@@ -245,6 +262,16 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has gone away is no news here."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self.hub.lock:
+            self.hub.sockets.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self.hub.lock:
+            self.hub.sockets.discard(request)
+        super().shutdown_request(request)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if isinstance(request, ssl.SSLSocket):
@@ -274,6 +301,7 @@ def serve(hub: Hub, *, secure: bool = False) -> Iterator[Hub]:
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False
             )
+    hub.sockets.update(server.socket for server in servers)
     threads = [
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         for server in servers
