@@ -83,6 +83,12 @@ class LatentWidths:
         )
 
 
+#: Classes that rotate a part of each head unless told otherwise, a quarter at least: of heads of
+#: fewer than eight elements it may be one, which rotation makes two.
+_PARTLY_ROTATED = frozenset(
+    "glm glm4 glm4_moe gpt_neox minimax_m2 nemotron persimmon phi stablelm".split()
+)
+
 #: A rule that reads the heads of a layer from a config.
 Geometry = Callable[[Config], Heads]
 
@@ -155,9 +161,12 @@ def _split_projections(config: Config, count: int, dim: int) -> Heads:
             where=config.place("num_key_value_heads"),
             expected=f"a divisor of num_attention_heads ({heads(config)})",
         )
-    if dim < 2:
+    least = 8 if config.model_type in _PARTLY_ROTATED else 2
+    if dim < least:
         raise ConfigError(
-            f"found {dim}", where=config.place("head_dim"), expected="heads of at least 2 elements"
+            f"found {dim}",
+            where=config.place("head_dim"),
+            expected=f"heads of at least {least} elements",
         )
     return Heads(
         count=count,

@@ -248,9 +248,8 @@ def _of_line(line: Line, found: Evidence | None) -> Pretraining:
     if base is None or base.tokens is None or line.apart:
         known = f" of {line.base}" if line.base else ""
         note = f"continued pretraining{known} alone: what the base saw before is not counted"
-        # In all it saw more; how much nobody says.
-        how = "at_least" if result.qualifier in ("exact", "at_least") else result.qualifier
-        return replace(result, qualifier=how, notes=(*notes, note))
+        # In all it saw more, and no base so little that a rounded count would exceed the two.
+        return replace(result, qualifier="at_least", notes=(*notes, note))
     return _sum(result, _of_line(base, None), line.base or "")
 
 

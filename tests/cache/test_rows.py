@@ -102,6 +102,22 @@ def test_xlm_keeps_the_mask_token_of_its_step() -> None:
             planned("xlm", **wrong)
 
 
+def test_gpt_sw3_attends_to_an_encoder_as_gpt_2_does() -> None:
+    asked = {"add_cross_attention": True, "n_layer": 1}
+    (sw3,), (gpt2,) = (planned(name, **asked).kinds for name in ("gpt-sw3", "gpt2"))
+    assert sw3 == gpt2
+    assert planned("gpt-sw3", **asked).crosses
+
+
+def test_a_part_of_a_head_that_is_rotated_is_of_two_elements() -> None:
+    # Phi turns half of each head: of three elements one, which its cosines make two in the key.
+    assert first("phi", hidden_size=256).tensors[0].shape == (1, 32, 20, 8)
+    for name in ("phi", "glm4", "gpt_neox"):
+        with pytest.raises(ConfigError, match="at least 8 elements"):
+            planned(name, hidden_size=120, num_attention_heads=30, head_dim=4)
+    assert first("llama", hidden_size=120, num_attention_heads=30).tensors[0].shape[-1] == 4
+
+
 def test_deepseek_v4_reads_older_rates() -> None:
     made = planned("deepseek_v4", num_hidden_layers=2, compress_ratios=[4, 0])
     assert [layer.kind for layer in layers(made, tokens=10)] == [

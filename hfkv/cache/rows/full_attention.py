@@ -185,11 +185,11 @@ ROWS: dict[str, Row] = table(
     ("nemotron qwen3_vl_moe_text", Row(layered(_STATED_EITHER))),
     ("chameleon", Row(layered(_STATED_SPLIT))),
     (
-        """biogpt bloom codegen ctrl gpt-sw3 gpt_neo gpt_neox gpt_neox_japanese gptj opt
+        """biogpt bloom codegen ctrl gpt_neo gpt_neox gpt_neox_japanese gptj opt
         persimmon""",
         Row(_MULTI_HEAD),
     ),
-    ("gpt2 xglm", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
+    ("gpt2 gpt-sw3 xglm", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
     ("laguna mellum", Row(layered(grouped, all_full))),
     ("gpt_bigcode", Row(layered(one_if("multi_query")))),
     ("falcon", Row(_falcon)),
