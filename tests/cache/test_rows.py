@@ -118,6 +118,13 @@ def test_a_part_of_a_head_that_is_rotated_is_of_two_elements() -> None:
     assert first("llama", hidden_size=120, num_attention_heads=30).tensors[0].shape[-1] == 4
 
 
+def test_a_window_that_no_layer_is_said_to_have_is_none() -> None:
+    assert first("cohere_compass_text", tokens=5000).tensors[0].shape[2] == 5000
+    kinds = ["sliding_attention", "full_attention"]
+    layer = first("cohere_compass_text", tokens=5000, num_hidden_layers=2, layer_types=kinds)
+    assert layer.tensors[0].shape[2] == 4095
+
+
 def test_deepseek_v4_reads_older_rates() -> None:
     made = planned("deepseek_v4", num_hidden_layers=2, compress_ratios=[4, 0])
     assert [layer.kind for layer in layers(made, tokens=10)] == [

@@ -172,7 +172,7 @@ ROWS: dict[str, Row] = table(
         Row(layered(grouped)),
     ),
     (
-        """cohere_compass_text granite4_vision_text hunyuan_v1_dense hunyuan_v1_moe
+        """granite4_vision_text hunyuan_v1_dense hunyuan_v1_moe
         hunyuan_vl_text qwen3_vl_text cosmos3_edge_text""",
         Row(layered(grouped_stated)),
     ),
@@ -191,6 +191,8 @@ ROWS: dict[str, Row] = table(
     ),
     ("gpt2 gpt-sw3 xglm", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
     ("laguna mellum", Row(layered(grouped, all_full))),
+    # A window of its own comes to nothing where no layer is said to slide.
+    ("cohere_compass_text", Row(layered(grouped_stated, all_full))),
     ("gpt_bigcode", Row(layered(one_if("multi_query")))),
     ("falcon", Row(_falcon)),
     ("blt", Row(_blt)),
