@@ -28,7 +28,7 @@ def tokens(model: str, explain: bool, **place: Any) -> int:
       hfkv tokens Qwen/Qwen2.5-7B --explain
 
     Where no file of it can be had, what was read of it before is the answer. Exits 0 also where
-    it is unclear or nobody states it: that is the answer.
+    it is unclear or no count was found: that is the answer.
     """
     from hfkv.render.origin import with_origin
     from hfkv.render.tokens import sheets, tidy

@@ -184,7 +184,7 @@ def _of_card(card: _Card) -> Pretraining:
     line = line_of(card.model)
     if line is None or line.tokens is None:
         if card.card is None:
-            reason = None if line is None else f"nobody states it; {line.note or line.citation}"
+            reason = None if line is None else f"no count was found; {line.note or line.citation}"
             return Pretraining(reason=reason)
         reading = _read(card)
         return _with_base(reading, card)
