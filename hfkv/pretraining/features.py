@@ -10,9 +10,10 @@ owners the fit has not seen has no place.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
@@ -21,7 +22,7 @@ from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
 
-__all__ = ["GENERAL", "described"]
+__all__ = ["GENERAL", "described", "rounds"]
 
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
@@ -97,6 +98,14 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     clean = {
         item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
     }
+    # "393,216,000 (393.2M)" is one count, and the one written out is it.
+    rounded = set(_roundings(values))
+    clean -= {a for a, b in rounded if b in clean}
+    for item, names in zip(found, lists, strict=True):
+        if any(item.tokens == a for a, _ in rounded):
+            names.add("among:a rounding of another")
+        elif any(item.tokens == b for _, b in rounded):
+            names.add("among:said again, rounded")
     for item, names in zip(found, lists, strict=True):
         names.update(_among(item, page, values, clean, "among:clean" in names))
     return lists
@@ -124,11 +133,34 @@ def _bucket(prefix: str, value: float, edges: Sequence[float]) -> str:
     return f"{prefix} >={edges[-1]:g}"
 
 
+def _roundings(values: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Each number that is a rounding of another, with that one."""
+    counts = sorted(values)
+    for at, one in enumerate(counts):
+        for other in itertools.islice(counts, at + 1, None):
+            if 50 * other > 52 * one:
+                break
+            yield from (pair for pair in ((one, other), (other, one)) if rounds(*pair))
+
+
+def rounds(short: int, long: int) -> bool:
+    """Whether a number is another one with fewer of its digits.
+
+    >>> rounds(9_940_000_000, 9_940_492_288), rounds(10**12, 14 * 10**11)
+    (True, False)
+    """
+    digits = len(str(short).rstrip("0"))
+    unit = 10 ** (len(str(short)) - digits)
+    return digits < len(str(long).rstrip("0")) and 50 * abs(short - long) <= min(25 * unit, long)
+
+
 def _among(
     found: Found, page: Page, values: Counter[int], clean: set[int], own: bool
 ) -> Iterator[str]:
     """How the number stands among the card's others."""
-    yield "among:" + _bucket("log", math.log10(found.tokens), (8, 9, 10, 11, 12, 12.6, 13.6))
+    if not page.asked.sizes or found.tokens >= 10**12:
+        # What is few tokens, the model's own size says better, where it is known.
+        yield "among:" + _bucket("log", math.log10(found.tokens), (8, 9, 10, 11, 12, 12.6, 13.6))
     if values[found.tokens] > 1:
         yield "among:repeated"
     if clean:
