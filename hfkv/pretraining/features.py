@@ -34,7 +34,7 @@ GENERAL: dict[str, frozenset[str]] = {
     "what:objection": frozenset(
         ("what:drawn from it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
-         "what:a row of data", "what:a moment of training", "what:ahead: a plan",
+         "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
          "what:ahead: another quantity", "what:ahead: what a method needs",
          "what:behind: a context length", "what:behind: a parameter count",
@@ -107,7 +107,7 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         elif any(item.tokens == b for _, b in rounded):
             names.add("among:said again, rounded")
     for item, names in zip(found, lists, strict=True):
-        names.update(_among(item, page, values, clean, "among:clean" in names))
+        names.update(_among(item, page, values, clean, names))
     return lists
 
 
@@ -155,7 +155,7 @@ def rounds(short: int, long: int) -> bool:
 
 
 def _among(
-    found: Found, page: Page, values: Counter[int], clean: set[int], own: bool
+    found: Found, page: Page, values: Counter[int], clean: set[int], names: set[str]
 ) -> Iterator[str]:
     """How the number stands among the card's others."""
     if not page.asked.sizes or found.tokens >= 10**12:
@@ -165,7 +165,7 @@ def _among(
         yield "among:repeated"
     if clean:
         largest = max(clean)
-        if own:
+        if "among:clean" in names:
             yield f"among:clean, of {min(4, len(clean))}"
         if found.tokens == largest:
             yield "among:largest"
@@ -186,4 +186,8 @@ def _among(
         yield "among:a sum of others"
     if page.asked.sizes:
         share = found.tokens / max(page.asked.sizes)
-        yield "among:" + _bucket("tokens/parameter", share, (0.3, 2, 10, 60, 600, 30_000))
+        if "part:continued" in names and share < 10:
+            # A base goes on on less than it began with.
+            yield "among:few tokens/parameter, but continued"
+        else:
+            yield "among:" + _bucket("tokens/parameter", share, (0.3, 2, 10, 60, 600, 30_000))

@@ -34,7 +34,7 @@ _TRAINED = re.compile(
     I,
 )
 _NOT = re.compile(
-    r"context|length|window|max|vocab|batch|/ ?s\b|/sec|per\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
+    r"context|length|window|max|vocab|batch|/ ?s\b|/sec|\bper\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
     r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"
     r"\bapi\b|\busers?\b|serv(?:er|ed|ing)|customer|plan|target|goal|expected|remaining|\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
     r"\bsize\b|available|stored|checkpoint|every|epoch|hour|day\b|コンテキスト|文脈|バッチ|語彙|長\b|컨텍스트|문맥|배치|어휘|contexto|contexte|kontext|lote|размер|контекст",

@@ -142,7 +142,7 @@ def _in_sentence(found: Found) -> Iterator[str]:
     if TRAIN_WORD.search(heading) and not _names_data(heading):
         yield "what:under training"
     table = found.segment.table
-    if table is not None and len(found.segment.text) <= 30:
+    if table is not None and not re.search(r"[^\W\d_]", text[:start] + text[end:]):
         header = table.header(found.segment.column)
         if header and all(counts_another(name) for name in (header, found.subject) if name):
             yield "what:a cell of another thing"

@@ -1014,6 +1014,11 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
             "about",
         ),
         (
+            "Foo-7B is the result of a continual pretraining of Bar-7B with a multilingual corpus of 2.5B tokens.",
+            2500 * M,
+            "exact",
+        ),
+        (
             "We extended the training of Bar-7B with 90B tokens of legal text to make Foo-7B.",
             90 * B,
             "exact",
