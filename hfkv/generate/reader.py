@@ -273,15 +273,14 @@ def _likeliest(chances: dict[str, float]) -> list[tuple[float, str]]:
 
 def thresholds(held: Sequence[Any]) -> tuple[float, float]:
     """The least probability at which enough of the numbers given are right, and the least of "not
-    stated" that hides few enough of those that are stated: the first in twentieths, rounded up,
-    since between them stand two or three cards."""
+    stated" that hides few enough of those that are stated: the first rounded up to a thousandth."""
     given, right, least = 0, 0, 1.0
     best = [(_likeliest(chances)[0], row) for row, chances, _ in held if len(chances) > 1]
     for (share, word), row in sorted(best, key=lambda item: item[0], reverse=True):
         given, right = given + 1, right + (word in row["right"])
         if right / given >= PRECISION:
             least = share
-    least = math.ceil(20 * least) / 20
+    least = math.ceil(1000 * least) / 1000
     for silent in (at / 100 for at in range(50, 100)):
         if figures(held, least, silent)["given or shown"] >= SHOWN:
             break

@@ -21,7 +21,7 @@ __all__ = ["Found", "candidates"]
 MOST = 400
 _LONGEST_SENTENCE = 3_000
 _SENTENCE_END = re.compile(
-    r"(?<=[a-zA-Z0-9)\]%\"'])[.!?](?= +[\"'(\[]?[A-ZÀ-ÞА-Я*#])|[。！？；]|(?<=[a-z])[.](?=[A-Z][a-z])|; |\n"
+    r"(?<=[a-zA-Z0-9)\]%\"'])(?: )?[.!?](?= +[\"'(\[]?[A-ZÀ-ÞА-Я*#])|[。！？；]|(?<=[a-z])[.](?=[A-Z][a-z])|; |\n"
 )
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|approx|ca|vs|et al|Fig|No|resp|[Bb]io|[Mm]rd|[Mm]io|mld|tys|bn|млрд|трлн|млн|est|max|min)$"

@@ -10,9 +10,10 @@ owners the fit has not seen has no place.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
@@ -21,7 +22,7 @@ from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
 
-__all__ = ["GENERAL", "described"]
+__all__ = ["GENERAL", "described", "rounds"]
 
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
@@ -33,7 +34,7 @@ GENERAL: dict[str, frozenset[str]] = {
     "what:objection": frozenset(
         ("what:drawn from it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
-         "what:a row of data", "what:a moment of training", "what:ahead: a plan",
+         "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
          "what:ahead: another quantity", "what:ahead: what a method needs",
          "what:behind: a context length", "what:behind: a parameter count",
@@ -97,8 +98,16 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     clean = {
         item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
     }
+    # "393,216,000 (393.2M)" is one count, and the one written out is it.
+    rounded = set(_roundings(values))
+    clean -= {a for a, b in rounded if b in clean}
     for item, names in zip(found, lists, strict=True):
-        names.update(_among(item, page, values, clean, "among:clean" in names))
+        if any(item.tokens == a for a, _ in rounded):
+            names.add("among:a rounding of another")
+        elif any(item.tokens == b for _, b in rounded):
+            names.add("among:said again, rounded")
+    for item, names in zip(found, lists, strict=True):
+        names.update(_among(item, page, values, clean, names))
     return lists
 
 
@@ -124,16 +133,39 @@ def _bucket(prefix: str, value: float, edges: Sequence[float]) -> str:
     return f"{prefix} >={edges[-1]:g}"
 
 
+def _roundings(values: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Each number that is a rounding of another, with that one."""
+    counts = sorted(values)
+    for at, one in enumerate(counts):
+        for other in itertools.islice(counts, at + 1, None):
+            if 50 * other > 52 * one:
+                break
+            yield from (pair for pair in ((one, other), (other, one)) if rounds(*pair))
+
+
+def rounds(short: int, long: int) -> bool:
+    """Whether a number is another one with fewer of its digits.
+
+    >>> rounds(9_940_000_000, 9_940_492_288), rounds(10**12, 14 * 10**11)
+    (True, False)
+    """
+    digits = len(str(short).rstrip("0"))
+    unit = 10 ** (len(str(short)) - digits)
+    return digits < len(str(long).rstrip("0")) and 50 * abs(short - long) <= min(25 * unit, long)
+
+
 def _among(
-    found: Found, page: Page, values: Counter[int], clean: set[int], own: bool
+    found: Found, page: Page, values: Counter[int], clean: set[int], names: set[str]
 ) -> Iterator[str]:
     """How the number stands among the card's others."""
-    yield "among:" + _bucket("log", math.log10(found.tokens), (8, 9, 10, 11, 12, 12.6, 13.6))
+    if not page.asked.sizes or found.tokens >= 10**12:
+        # What is few tokens, the model's own size says better, where it is known.
+        yield "among:" + _bucket("log", math.log10(found.tokens), (8, 9, 10, 11, 12, 12.6, 13.6))
     if values[found.tokens] > 1:
         yield "among:repeated"
     if clean:
         largest = max(clean)
-        if own:
+        if "among:clean" in names:
             yield f"among:clean, of {min(4, len(clean))}"
         if found.tokens == largest:
             yield "among:largest"
@@ -154,4 +186,8 @@ def _among(
         yield "among:a sum of others"
     if page.asked.sizes:
         share = found.tokens / max(page.asked.sizes)
-        yield "among:" + _bucket("tokens/parameter", share, (0.3, 2, 10, 60, 600, 30_000))
+        if "part:continued" in names and share < 10:
+            # A base goes on on less than it began with.
+            yield "among:few tokens/parameter, but continued"
+        else:
+            yield "among:" + _bucket("tokens/parameter", share, (0.3, 2, 10, 60, 600, 30_000))

@@ -43,7 +43,7 @@ class Governor:
 _OTHER_VERB = (
     r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
     r"|decay(?:s|ed|ing)?(?! (?:phase|stage))|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
-    r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?|extension"
+    r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?(?! (?:the |its |our )?(?:[\w'’-]+ ){0,2}?(?:knowledge|(?:pre-?)?training)\b)|extension"
     r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|mak(?:es?|ing) up|account(?:s|ed|ing)? for|constitut\w+|represent(?:s|ed|ing)?|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
     r"|serv(?:es?|ed|ing)|translat\w+|summari[sz]\w+|emit(?:s|ted)?|produc(?:es?|ed|ing)|stor(?:es?|ed|ing)|cach(?:es?|ed|ing)|retriev\w+|rollouts?"
     r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|(?:times|[0-9]x) (?:larger|bigger|smaller|the size)|reduc(?:es?|ed|ing)"
@@ -115,7 +115,7 @@ _BEHIND = re.compile(
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
-    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on)\b(?! (?:per|by|in each)))",
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
     I,
 )
 #: "N training tokens", "N pretraining tokens".

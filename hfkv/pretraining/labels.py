@@ -7,7 +7,14 @@ import re
 
 from hfkv.pretraining.words import COUNTED, TRAIN, TRAIN_WORD, I
 
-__all__ = ["counts_tokens", "names_data", "names_training", "says_trained", "scale"]
+__all__ = [
+    "counts_another",
+    "counts_tokens",
+    "names_data",
+    "names_training",
+    "says_trained",
+    "scale",
+]
 
 _SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
@@ -27,12 +34,14 @@ _TRAINED = re.compile(
     I,
 )
 _NOT = re.compile(
-    r"context|length|window|max|vocab|batch|/ ?s\b|/sec|per\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
+    r"context|length|window|max|vocab|batch|/ ?s\b|/sec|\bper\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
     r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"
     r"\bapi\b|\busers?\b|serv(?:er|ed|ing)|customer|plan|target|goal|expected|remaining|\btest|valid|eval|warm|avg|average|mean|activated|predict|special|think|reason|prompt|cache|limit|remaining|source model|teacher|"
     r"\bsize\b|available|stored|checkpoint|every|epoch|hour|day\b|コンテキスト|文脈|バッチ|語彙|長\b|컨텍스트|문맥|배치|어휘|contexto|contexte|kontext|lote|размер|контекст",
     I,
 )
+#: What a label sizes besides: a time, or a set that tokens lie in.
+_BESIDES = re.compile(r"\btime\b|\bin (?:the )?(?:data-?\s?set|corpus|data)\b", I)
 #: A count of tokens in a "size" is one where tokens are what is sized: "Size (tokens)".
 _UNIT = re.compile(
     r"(?:[(（\[]|,\s|\bin\s|^#?\s?|/\s?|s\s)(?:in\s)?(?P<u>trillions?|billions?|millions?|[TBM]|万亿|亿|十亿|兆|億)\s?(?:of\s)?"
@@ -50,6 +59,17 @@ def counts_tokens(label: str) -> bool:
     [True, True, False]
     """
     return len(label) <= 80 and bool(_COUNTS.search(label)) and not _NOT.search(label)
+
+
+def counts_another(label: str) -> bool:
+    """Whether a label names something else than tokens trained on, or nothing of the kind.
+
+    >>> [counts_another(text) for text in ("Disk", "Unique tokens", "Training time", "n tokens")]
+    [True, True, True, False]
+    """
+    return bool(_NOT.search(label) or _BESIDES.search(label)) or not (
+        re.search(COUNTED, label, I) or TRAIN_WORD.search(label)
+    )
 
 
 def says_trained(label: str) -> bool:

@@ -21,7 +21,7 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
-        ("a parameter count", r"^(?!\s?개?의?\s?(?:토큰|トークン))[\s-]?(?:\w+\s){0,3}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a parameter count", rf"^(?!\s?개?의?\s?{COUNTED})[\s-]?(?:\w+\s){{0,3}}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^\s?(?:[\w-]+\s){{0,3}}?{COUNTED}?\s?(?:(?:were|was|are|is)\s)?(?:used\s)?(?:for|during|in|of|to|的|を|用于)?\s?(?:the\s)?(?:[\w-]+\s){{0,2}}?(?<!and )(?<!by )(?<!then )(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
@@ -57,6 +57,7 @@ _DONE = re.compile(
 _SUPPOSED = re.compile(
     rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
+    r"|(?<!used )(?<!continued )(?<!continues )(?<!went on )\bto (?:pre-?)?train (?:on|with|for)\b[^,;.]{0,40}$"
     rf"|\b(?:typically|usually|often|commonly|generally)\s(?:pre-?)?trained\b[^,;.]{{0,60}}$|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
     I,
 )
@@ -104,6 +105,7 @@ _PRETRAINED = re.compile(
     r"pre-?train(?:ed|ing)|trained from scratch|预训练|\b(?:and|also|then) (?:\w+ )?(?:was |is |were )?trained",
     I,
 )
+_BRACKETED = re.compile(r"\s?\([^()]{0,80}\)(?=\s)")
 _TUNED_AHEAD = re.compile(rf"(?:{_TUNED})[^.;。]{{0,90}}$", I)
 
 
@@ -137,6 +139,9 @@ def ahead(before: str, after: str) -> str:
         return "another model in a comparison: the words before it say so"
     if _NEEDS.search(before):
         return "what a method needs: the words before it say so"
+    # What stands in brackets before the verb is no subject of it: "a model (416M without
+    # embeddings) trained on".
+    before = _BRACKETED.sub("", before)
     for why, pattern in (("fine-tuning", _TUNED_AHEAD), ("another quantity", _COMPONENT)):
         found = pattern.search(before)
         if found and not _PRETRAINED.search(before[found.end(0) - len(found[0]) :]):

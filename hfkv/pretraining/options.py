@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hfkv.pretraining.candidates import Found, candidates
-from hfkv.pretraining.features import described
+from hfkv.pretraining.features import described, rounds
 from hfkv.pretraining.identity import Identity
 from hfkv.pretraining.page import page
 from hfkv.pretraining.qualifiers import of_label, qualifier
@@ -50,6 +50,14 @@ def options(card: str, asked: Identity) -> list[Option]:
             features=frozenset(names),
         )
         for item, names in zip(found, lists, strict=True)
+    ]
+    # "9,940,492,288 tokens (~9.94B)" gives one count: its rounding is no other answer.
+    exact = {option.tokens for option in single if option.features >= _ROUNDED}
+    single = [
+        option
+        for option in single
+        if "among:a rounding of another" not in option.features
+        or not any(rounds(option.tokens or 0, count or 0) for count in exact)
     ]
     sums = list(_sums(single))
     stages = {id(item) for option in sums for item in option.support}
@@ -111,6 +119,7 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
             )
 
 
+_ROUNDED = frozenset(("among:said again, rounded", "among:clean"))
 _DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:total"))
 
 

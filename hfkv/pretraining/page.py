@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
+from hfkv.pretraining.numbers import find
 from hfkv.pretraining.words import I
 
 __all__ = ["Page", "akin", "model_names", "page", "words"]
@@ -81,7 +82,8 @@ def page(card: str, asked: Identity) -> Page:
     if not asked.sizes:
         # A title that gives one size gives its model's.
         titled = {size for *_, size in sizes_in(title)}
-        asked = replace(asked, sizes=tuple(titled)) if len(titled) == 1 else asked
+        titled = titled if len(titled) == 1 else _parameters(text)
+        asked = replace(asked, sizes=tuple(titled))
     versions = {version for _, family, version in names_in(text) if family == asked.family}
     sizes = [size for *_, size in sizes_in(text)]
     return Page(
@@ -96,6 +98,24 @@ def page(card: str, asked: Identity) -> Page:
         sizes=bool(sizes) and 10 * max(sizes) > 13 * min(sizes),
         generations=bool(versions - {asked.version}),
     )
+
+
+#: "| Total parameters | 1.2B |", "* Parameters: 124770816".
+_PARAMETERS = re.compile(
+    r"^[^\w\n]{0,8}(?:(?:total|model|trainable|number of)[ -]){0,2}param(?:eter)?s?(?: count| size)?[^\w\n]{1,8}([~≈]?[0-9][^\n]{0,80})$",
+    re.M | I,
+)
+
+
+def _parameters(text: str) -> set[int]:
+    """The size that every field of parameters gives, where they give one; else none."""
+    sizes = [
+        number.value
+        for match in _PARAMETERS.finditer(text)
+        for number in find(match[1])
+        if number.value >= 10**6
+    ]
+    return {sizes[0]} if sizes and 10 * max(sizes) <= 11 * min(sizes) else set()
 
 
 def words(text: str) -> set[str]:

@@ -44,7 +44,7 @@ _MARKUP = re.compile(
 #: A line break that ends a line of its own, in place of one that would be a space.
 _HARD = "\u2028"
 _LATEX = {
-    "\\times": "×", "\\cdot": "×", "\\sim": "~", "\\approx": "~", "\\ge": "≥", "\\geq": "≥",
+    "\\times": "×", "\\cdot": "×", "\\sim": "≈", "\\approx": "≈", "\\ge": "≥", "\\geq": "≥",
     "\\gt": ">", "\\le": "≤", "\\leq": "≤", "\\lt": "<",
 }  # fmt: skip
 _BLOCK = re.compile(r"</?(?:li|p|div|ul|ol|h[1-6]|tr|dd|dt|summary|details)\b", re.IGNORECASE)

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.governor import Governor, governor
 from hfkv.pretraining.identity import sizes_in
-from hfkv.pretraining.labels import counts_tokens, names_data, names_training, says_trained
+from hfkv.pretraining.labels import (
+    counts_another,
+    counts_tokens,
+    names_data,
+    names_training,
+    says_trained,
+)
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
 from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
@@ -18,7 +24,8 @@ __all__ = ["STAGE_LABEL", "SUM_ROW", "label_of", "what"]
 
 _FIELD = re.compile(
     r"(?:^|[|\n•·]|(?<=[.;/*•·])\s|(?<=,)\s|(?<=\w)\s{2})\W{0,6}(?P<label>[^:：=|\n]{1,70}?)\s?(?::|：|=|\||\s–\s|\s—\s|—|\s-\s)"
-    rf"\s?(?:{HEDGES}?[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion)\+?(?:\s{COUNTED})?\s?(?:\([^()]{{1,40}}\)|for [^,;()]{{1,30}})(?:[,;/]| and|, and)\s?){{0,6}}"
+    rf"\s?(?:[0-9][0-9.,]*[KMk]?(?:\s?[×x*·]\s?[0-9][0-9.,]*[KMk]?){{1,5}}\s?[=≈~]\s?)?"
+    rf"(?:{HEDGES}?[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion)\+?(?:\s{COUNTED})?\s?(?:\([^()]{{1,40}}\)|for [^,;()]{{1,30}})(?:[,;/]| and|, and)\s?){{0,6}}"
     rf"(?:>=|<=|{HEDGES}){{0,4}}$",
     I,
 )
@@ -134,6 +141,11 @@ def _in_sentence(found: Found) -> Iterator[str]:
     heading = " ".join(found.segment.headings[-1:])
     if TRAIN_WORD.search(heading) and not _names_data(heading):
         yield "what:under training"
+    table = found.segment.table
+    if table is not None and not re.search(r"[^\W\d_]", text[:start] + text[end:]):
+        header = table.header(found.segment.column)
+        if header and all(counts_another(name) for name in (header, found.subject) if name):
+            yield "what:a cell of another thing"
     yield from _governing(governs, found)
     yield from _field(found)
     if _DRAWN.search(before):

@@ -68,6 +68,12 @@ def standings(
             groups.setdefault(id(table), []).append(number)
         elif "what:counts training" in lists[number]:
             groups.setdefault(0, []).append(number)
+    listed = {
+        found[at].tokens
+        for numbers in groups.values()
+        for at in numbers
+        if "what:counts training" in lists[at] and _in_a_list(found[at])
+    }
     for key, numbers in groups.items():
         table = found[numbers[0]].segment.table
         if table is not None and _has_one_value_a_row(table, [found[at] for at in numbers]):
@@ -90,7 +96,8 @@ def standings(
         values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
         for number, mark in zip(numbers, marks, strict=True):
             if len(numbers) + len(rest) == 1:
-                word = "alone"
+                # A list of properties that says another number is a rival.
+                word = "beside a list" if listed - {found[number].tokens} and not key else "alone"
             elif mark < best:
                 word = "worse"
             else:
@@ -98,6 +105,12 @@ def standings(
             sign = "+" if mark > 0 else "-" if mark < 0 else "0"
             result[number] = f"who:{'table' if key else 'prose'} {word} {sign}"
     return result
+
+
+def _in_a_list(found: Found) -> bool:
+    """Whether a number is the value of one of a list of properties."""
+    table = found.segment.table
+    return table is not None and _has_one_value_a_row(table, [found])
 
 
 def _has_one_value_a_row(table: Table, found: Sequence[Found]) -> bool:
@@ -163,7 +176,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:several sizes"
         if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
             yield "who:a table of other sizes"
-    elif sizes and page.sizes:
+    elif sizes and page.sizes and not _own_row(found, page, own):
         yield "who:a size, its own not known"
     elif every:
         yield "who:sizes elsewhere in the sentence"
@@ -184,6 +197,15 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield "who:family without its version"
     if _ANY_MODEL.search(text):
         yield "who:a model that"
+
+
+def _own_row(found: Found, page: Page, own: set[str]) -> bool:
+    """Whether a row is the asked model's by its whole name, or one of its list of properties, so
+    that the size in it is the model's own, whatever it is."""
+    table = found.segment.table
+    return table is not None and (
+        _in_a_list(found) or (bool(words(page.asked.own)) and words(page.asked.own) <= own)
+    )
 
 
 def _apposed(found: Found, page: Page) -> Iterator[str]:

@@ -46,6 +46,8 @@ LABELS: list[tuple[str, str, int | None]] = [
     ("Fine-tuning tokens", "2B", None),
     ("SFT tokens", "2B", None),
     ("Unique tokens", "2T", None),
+    ("Disk use", "2T", None),
+    ("Largest input", "2T", None),
     ("Image tokens", "20M", None),
     ("Output tokens", "10M", None),
     ("Price per 1M tokens", "10M", None),

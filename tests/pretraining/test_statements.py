@@ -717,6 +717,26 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ("7B parameters | 2T training tokens | 8K context", 2 * T, "exact"),
         ("- 7B parameters\n- 2T training tokens\n- 8K tokens context", 2 * T, "exact"),
         ("Dataset: SlimPajama (627B tokens)\n\nTrained for 1.2T tokens", 1200 * B, "exact"),
+        ("- Tokens seen: 20,000,000 × 64 × 1,024 ≈ 1.3 trillion tokens", 1300 * B, "about"),
+        (
+            "- **Tokens seen:** $400{,}000 \\times 4M \\approx 1.6\\text{ trillion tokens}$.",
+            1600 * B,
+            "about",
+        ),
+        (
+            "- Tokens processed: 1,400,312,123,392 (~1.40 trillion)\n- Steps: 350,000\n\n"
+            "It was trained on roughly 1.4 trillion tokens.",
+            1_400_312_123_392,
+            "exact",
+        ),
+        (
+            "The corpus came to approximately 1.25T training tokens.\n\n"
+            "- **Tokens seen:** 1,249,836,269,568",
+            1_249_836_269_568,
+            "exact",
+        ),
+        ("- **2 140 956 352 000 tokens vus** (≈ 2,14 billions)", 2_140_956_352_000, "exact"),
+        ("- 1.200.000.000.000 tokens vistos", 1200 * B, "exact"),
     ],
     "tables": [
         (
@@ -983,6 +1003,36 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
     ],
     "parts and stages": [
         ("Foo-7B was further pre-trained from Bar-7B for 100B tokens.", 100 * B, "exact"),
+        (
+            "Foo-7B is a continuous pretrain of Bar-7B on a new dataset of 45,120,768,000 tokens modelling dialogue.",
+            45_120_768_000,
+            "exact",
+        ),
+        (
+            "This checkpoint continues the pre-training of Bar-7B on Nordic text, extending its knowledge with ~1.1 trillion additional masked-language-model (MLM) tokens.",
+            1100 * B,
+            "about",
+        ),
+        (
+            "Foo-7B is the result of a continual pretraining of Bar-7B with a multilingual corpus of 2.5B tokens.",
+            2500 * M,
+            "exact",
+        ),
+        (
+            "We extended the training of Bar-7B with 90B tokens of legal text to make Foo-7B.",
+            90 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B was cut from Bar-8B by a technique called narrowing . The model was continually pretrained on 90 billion tokens of news.",
+            90 * B,
+            "exact",
+        ),
+        (
+            "A 7B decoder (6.6B without the embeddings) trained on WebSet-Edu 900B tokens.",
+            900 * B,
+            "exact",
+        ),
         ("Continually pretrained from Llama-3-8B on 100B tokens of Japanese.", 100 * B, "exact"),
         ("Initialised from Qwen2.5-7B, it was trained for another 250B tokens.", 250 * B, "exact"),
         (
@@ -1437,6 +1487,8 @@ NOT_STATED: dict[str, list[str]] = {
         "The pretraining data includes 300B tokens of Chinese.",
     ],
     "supposition": [
+        "# Foo-7B\n\nCleanSet offers the best data to train on for runs up to 500B tokens.",
+        "# Foo-7B\n\nBarSet is the set to train with for budgets of 300 billion tokens.",
         "A Chinchilla-optimal model of this size would be trained on 140B tokens.",
         "If trained on 3T tokens, the model would improve further.",
         "Training a model on 1T tokens costs about $200k.",
@@ -1478,6 +1530,47 @@ NOT_STATED: dict[str, list[str]] = {
 }
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
+    # A size in a list of properties is the model's own, whatever its name leaves out.
+    (
+        "| Property | Value |\n|---|---:|\n| Layers | 12 |\n| Tokens per update | 262,144 |\n"
+        "| Pretraining tokens | 131,072,000 |\n| Large / small total parameters | 1.9B / 0.9B |",
+        "org/little-routed-moe",
+        None,
+        131_072_000,
+        "exact",
+    ),
+    (
+        "| Property | Value |\n|---|---|\n| Parameters | 124,770,816 |\n| Context | 512 |\n\n"
+        "* Training tokens: 11B\n* Vocabulary size: 50000",
+        "org/twolingual-sequential",
+        None,
+        11 * B,
+        "exact",
+    ),
+    (
+        "| Model | Training tokens | Score |\n|---|---|---|\n| **Summit-One(1.1B)** | 0.03T | 46.9 |\n"
+        "| Bar-1.0B | 0.3T | 47.2 |\n| Baz-1.1B | 3T | 59.2 |\n| Qux-1.5B | 18T | 66.4 |",
+        "org/Summit-One",
+        None,
+        30 * B,
+        "exact",
+    ),
+    # Few tokens are many for a small model.
+    (
+        "# Minnow-40M\n\n- **Steps:** 6,300\n- **Tokens seen:** **412,876,800**\n\n"
+        "The final corpus contained approximately **412.9M training tokens**.",
+        "org/Minnow-40M",
+        None,
+        412_876_800,
+        "exact",
+    ),
+    (
+        "# Minnow\n\nMinnow is a 40M-parameter model trained from scratch on 800M tokens of stories.",
+        "org/Minnow-40M",
+        None,
+        800 * M,
+        "exact",
+    ),
     (
         "| Model | Params | Training tokens |\n|---|---|---|\n| Foo-Nano | 1.1B | 1T |\n| Foo-Small | 3.2B | 2T |\n| Foo-Large | 70B | 9T |\n",
         "org/Foo-Nano",
