@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from hfkv.facts.config import Config
+from hfkv.generate.config_classes import LEFT_OUT
 from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
@@ -99,11 +100,11 @@ class Space:
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
         self.letters: set[str] = set()
+        self.defaults: dict[str, Any] = {}
         self.switches: frozenset[str] = frozenset()
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
-        self.defaults: dict[str, Any] = {}
         for path, config in self.objects.items():
             for cls in type(config).__mro__:
                 source = self._source(cls)
@@ -228,6 +229,9 @@ class Space:
             )
             if letters:
                 self.letters.add(path)
+            # What the classes' tables leave out, a table of positions may need: a token's number.
+            if key in LEFT_OUT and type(default) is int:
+                self.defaults.setdefault(path, default)
 
     def learn_words(self) -> None:
         """Give keys found before the code was read its words, and what it asks of them."""
@@ -297,13 +301,15 @@ class Space:
         return found
 
     def _makes(self, path: str, name: str, kept: type) -> bool:
-        with contextlib.suppress(Exception):
-            made, _ = own_config(
-                config_of(self.wrap(put(self.first(), f"{path}.model_type", name))), self.name
-            )
-            for key in path.split("."):
-                made = getattr(made, key)
-            return type(made) is kept
+        # Some a class takes only whole, as it saves them.
+        for values in (self.first(), self.saved(self.first())):
+            with contextlib.suppress(Exception):
+                made, _ = own_config(
+                    config_of(self.wrap(put(values or {}, f"{path}.model_type", name))), self.name
+                )
+                for key in path.split("."):
+                    made = getattr(made, key)
+                return type(made) is kept
         return False
 
     def reader(self, config: Config, *, filled: Any = None) -> Any:
