@@ -52,6 +52,8 @@ _MODELS = "transformers.models."
 _WORDS = 60
 #: A letter that stands for a kind of layer.
 _LETTER = re.compile(r"[\"']([^\w\s]|\w)[\"']\s*:")
+#: A number that stands for one.
+_NUMBERED = re.compile(r"\b(\d+)\s*:\s*[\"']\w")
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
@@ -197,11 +199,10 @@ class Space:
             return
         # What a file says there either goes another way or is refused.
         sealed = isinstance(declared, property) and declared.fset is None
+        source = "".join(self._source(base) for base in cls.__mro__)
         letters = ""
-        if key.endswith("_pattern"):
-            source = "".join(self._source(base) for base in cls.__mro__)
-            if f'kwargs.pop("{key}"' in source:
-                sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
+        if key.endswith("_pattern") and f'kwargs.pop("{key}"' in source:
+            sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
         fields = getattr(cls, "__dataclass_fields__", {})
         for prefix in self.classes[cls]:
             path = f"{prefix}.{key}" if prefix else key
@@ -226,9 +227,15 @@ class Space:
                 sealed=sealed,
                 switch=key in self.switches,
                 letters=letters,
+                numbers=() if annotation else tuple({int(n): 0 for n in _NUMBERED.findall(source)}),
             )
             if letters:
                 self.letters.add(path)
+            # Each of a few numbers by name can be one that something is measured by.
+            for inner, number in made.items() if is_named_numbers(made) else ():
+                self.keys[f"{path}.{inner}"] = Key(
+                    path=f"{path}.{inner}", default=number, types=frozenset({"int"}), words=()
+                )
             # What the classes' tables leave out, a table of positions may need: a token's number.
             if key in LEFT_OUT and type(default) is int:
                 self.defaults.setdefault(path, default)
@@ -454,6 +461,11 @@ def is_numbers(value: Sequence[Any]) -> bool:
     return bool(value) and all(type(item) is int for item in value)
 
 
+def is_named_numbers(value: Any) -> bool:
+    """Whether it is whole numbers by name."""
+    return isinstance(value, dict) and is_numbers([*value.values()])
+
+
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
     """A config's values with numbers that carry their path."""
     if isinstance(value, bool) or value is None:
@@ -464,7 +476,7 @@ def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
         return Real(value, path)
     if isinstance(value, list) and is_numbers(value):
         return [Int(item, f"{path}[{place}]") for place, item in enumerate(value)]
-    if isinstance(value, dict) and (not path or path in parts):
+    if isinstance(value, dict) and (not path or path in parts or is_named_numbers(value)):
         return {
             key: symbols_in(item, f"{path}.{key}" if path else key, parts)
             for key, item in value.items()

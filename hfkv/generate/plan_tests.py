@@ -185,5 +185,6 @@ class Tests:
             for item in value
             if isinstance(item, (str, int))
         }
-        few = [item for item in values if isinstance(item, str) or item < 4]
+        named = self.space.keys[key].numbers
+        few = [item for item in values if isinstance(item, str) or item < 4 or item in named]
         return sorted(few, key=str)
