@@ -50,6 +50,8 @@ _GENERAL = frozenset(
 _MODELS = "transformers.models."
 #: How many words of a class's code are tried.
 _WORDS = 60
+#: How many numbers by name an object of them has at most.
+_NUMBERS = 8
 #: A letter that stands for a kind of layer.
 _LETTER = re.compile(r"[\"']([^\w\s]|\w)[\"']\s*:")
 #: A number that stands for one.
@@ -216,6 +218,9 @@ class Space:
             default = None if field is None else field.default
             if type(default).__name__ == "_MISSING_TYPE":
                 default = None
+            if field is None and type(declared) is int:
+                # What every config of the class has where a file says nothing else.
+                default = self.defaults[path] = declared
             made = vars(self.objects[prefix]).get(key)
             if default is None and isinstance(made, (list, tuple)):
                 default = list(made)
@@ -462,8 +467,9 @@ def is_numbers(value: Sequence[Any]) -> bool:
 
 
 def is_named_numbers(value: Any) -> bool:
-    """Whether it is whole numbers by name."""
-    return isinstance(value, dict) and is_numbers([*value.values()])
+    """Whether it is a few whole numbers by name, and no vocabulary."""
+    named = isinstance(value, dict) and len(value) <= _NUMBERS
+    return named and is_numbers([*value.values()]) and all(map(str.isidentifier, value))
 
 
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:

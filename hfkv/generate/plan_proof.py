@@ -352,20 +352,26 @@ def _aim(
 def _worded(
     proof: Proof, tests: list[Any], paths: list[str], bases: list[Values], chance: random.Random
 ) -> None:
-    """Show each word that a list may have for every place with all that a tree reads beside it at
-    random: a class may take a word that it does not name for one that it does."""
+    """Show each word, and each number, that a list may have for every place with all that a tree
+    reads beside it at random: a class may take what it does not name for what it does."""
     space, alone = proof.space, proof.memory.alone
     for path in sorted({test[2] for test in tests if test[0] in ("item", "turn")} & {*paths}):
         others = [other for other in paths if other != path]
         for value in space.alone(bases[0], path):
-            said = {*words_of(value)}
+            said = _said(value)
             if len(said) != 1 or (path, *others, *said) in alone:
                 continue
             alone.add((path, *others, *said))
             for _ in range(_BESIDE):
                 values = space.change(chance.choice(bases), others, chance)
-                fitting = (item for item in space.alone(values, path) if {*words_of(item)} == said)
+                fitting = (item for item in space.alone(values, path) if _said(item) == said)
                 proof.show(put(values, path, next(fitting, value)))
+
+
+def _said(value: Any) -> set[Any]:
+    """The words, or the numbers, that a list has."""
+    numbers = value if isinstance(value, list) and kind_of(value) == "ints" else ()
+    return {*words_of(value), *numbers}
 
 
 def _aimed(
