@@ -17,7 +17,7 @@ __all__ = ["cost", "formatted", "general", "parts"]
 
 #: An item of a list in an expression, and how many ways of saying which are tried.
 _ITEM = re.compile(r"([\w.]+)\[(\d+)\]")
-_WAYS = 24
+_WAYS = 32
 
 
 @cache
@@ -44,7 +44,11 @@ def general(sizes: tuple[Any, ...], index: Index, read: Read) -> Iterator[tuple[
     items = dict.fromkeys(
         found.groups() for text in sizes if isinstance(text, str) for found in _ITEM.finditer(text)
     )
-    ways = [[*_ways(int(place), len(read(key) or ()), index), place] for key, place in items]
+    # A place that is no index's is left as it is.
+    ways = [
+        list(dict.fromkeys(_ways(int(place), len(read(key) or ()), index))) or [place]
+        for key, place in items
+    ]
     for chosen in itertools.islice(itertools.product(*ways) if ways else (), _WAYS):
         yield tuple(_placed(text, dict(zip(items, chosen, strict=True))) for text in sizes)
 
