@@ -46,8 +46,7 @@ def general(sizes: tuple[Any, ...], index: Index, read: Read) -> Iterator[tuple[
     )
     # A place that is no index's is left as it is.
     ways = [
-        list(dict.fromkeys(_ways(int(place), len(read(key) or ()), index))) or [place]
-        for key, place in items
+        [*dict.fromkeys(_ways(int(place), read(key), index))] or [place] for key, place in items
     ]
     for chosen in itertools.islice(itertools.product(*ways) if ways else (), _WAYS):
         yield tuple(_placed(text, dict(zip(items, chosen, strict=True))) for text in sizes)
@@ -60,8 +59,9 @@ def _placed(text: Any, places: Mapping[Any, str]) -> Any:
     return _ITEM.sub(lambda found: f"{found[1]}[{places[found.groups()]}]", text)
 
 
-def _ways(place: int, length: int, index: Index) -> Iterator[str]:
+def _ways(place: int, items: Any, index: Index) -> Iterator[str]:
     """What an item's place in a list may be by an index of the name."""
+    length = len(items) if isinstance(items, list) else 0
     for at, number in enumerate(index):
         if place == number:
             yield f"i{at}"
