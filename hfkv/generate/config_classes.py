@@ -18,12 +18,12 @@ from hfkv.generate.config_probes import (
 )
 from hfkv.live.build import pairs, transformers
 
-__all__ = ["entry", "generate", "main", "text"]
+__all__ = ["LEFT_OUT", "entry", "generate", "main", "text"]
 
 TARGET = Path(__file__).parent.parent / "data" / "classes"
 
 #: Keys of every config that no figure depends on: generation, labels, bookkeeping.
-_LEFT_OUT = frozenset(
+LEFT_OUT = frozenset(
     [
         "architectures",
         "transformers_version",
@@ -85,7 +85,7 @@ def entry(cls: Any, model_type: str) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     nested = dict(getattr(cls, "sub_configs", {}) or {})
     for field in dataclasses.fields(cls):
-        if field.name in _LEFT_OUT or field.name.startswith("_") or field.name in nested:
+        if field.name in LEFT_OUT or field.name.startswith("_") or field.name in nested:
             continue
         if field.default is not dataclasses.MISSING:
             value = field.default
@@ -110,7 +110,7 @@ def entry(cls: Any, model_type: str) -> dict[str, Any]:
         "fixed": fixed_parts(cls, sub_configs),
         "sub_defaults": {
             **typeless_defaults(nested, sub_configs),
-            **sub_defaults(cls, sub_configs, _LEFT_OUT),
+            **sub_defaults(cls, sub_configs, LEFT_OUT),
         },
         "flat": flat_keys(cls, sub_configs),
         "old_names": old_names(cls, defaults),

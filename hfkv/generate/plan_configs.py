@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from hfkv.facts.config import Config
+from hfkv.generate.config_classes import LEFT_OUT
 from hfkv.generate.plan_keys import Key
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
@@ -49,8 +50,12 @@ _GENERAL = frozenset(
 _MODELS = "transformers.models."
 #: How many words of a class's code are tried.
 _WORDS = 60
+#: How many numbers by name an object of them has at most.
+_NUMBERS = 8
 #: A letter that stands for a kind of layer.
 _LETTER = re.compile(r"[\"']([^\w\s]|\w)[\"']\s*:")
+#: A number that stands for one.
+_NUMBERED = re.compile(r"\b(\d+)\s*:\s*[\"']\w")
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
@@ -99,11 +104,11 @@ class Space:
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
         self.letters: set[str] = set()
+        self.defaults: dict[str, Any] = {}
         self.switches: frozenset[str] = frozenset()
         self._walk(self.own, "")
         for path in self.parts:
             self.keys[path] = Key(path=path, default=None, types=frozenset(), words=(), part=True)
-        self.defaults: dict[str, Any] = {}
         for path, config in self.objects.items():
             for cls in type(config).__mro__:
                 source = self._source(cls)
@@ -196,11 +201,10 @@ class Space:
             return
         # What a file says there either goes another way or is refused.
         sealed = isinstance(declared, property) and declared.fset is None
+        source = "".join(self._source(base) for base in cls.__mro__)
         letters = ""
-        if key.endswith("_pattern"):
-            source = "".join(self._source(base) for base in cls.__mro__)
-            if f'kwargs.pop("{key}"' in source:
-                sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
+        if key.endswith("_pattern") and f'kwargs.pop("{key}"' in source:
+            sealed, letters = False, "".join(dict.fromkeys(_LETTER.findall(source)))
         fields = getattr(cls, "__dataclass_fields__", {})
         for prefix in self.classes[cls]:
             path = f"{prefix}.{key}" if prefix else key
@@ -214,6 +218,9 @@ class Space:
             default = None if field is None else field.default
             if type(default).__name__ == "_MISSING_TYPE":
                 default = None
+            if field is None and type(declared) is int:
+                # What every config of the class has where a file says nothing else.
+                default = self.defaults[path] = declared
             made = vars(self.objects[prefix]).get(key)
             if default is None and isinstance(made, (list, tuple)):
                 default = list(made)
@@ -225,9 +232,18 @@ class Space:
                 sealed=sealed,
                 switch=key in self.switches,
                 letters=letters,
+                numbers=() if annotation else tuple({int(n): 0 for n in _NUMBERED.findall(source)}),
             )
             if letters:
                 self.letters.add(path)
+            # Each of a few numbers by name can be one that something is measured by.
+            for inner, number in made.items() if is_named_numbers(made) else ():
+                self.keys[f"{path}.{inner}"] = Key(
+                    path=f"{path}.{inner}", default=number, types=frozenset({"int"}), words=()
+                )
+            # What the classes' tables leave out, a table of positions may need: a token's number.
+            if key in LEFT_OUT and type(default) is int:
+                self.defaults.setdefault(path, default)
 
     def learn_words(self) -> None:
         """Give keys found before the code was read its words, and what it asks of them."""
@@ -297,13 +313,15 @@ class Space:
         return found
 
     def _makes(self, path: str, name: str, kept: type) -> bool:
-        with contextlib.suppress(Exception):
-            made, _ = own_config(
-                config_of(self.wrap(put(self.first(), f"{path}.model_type", name))), self.name
-            )
-            for key in path.split("."):
-                made = getattr(made, key)
-            return type(made) is kept
+        # Some a class takes only whole, as it saves them.
+        for values in (self.first(), self.saved(self.first())):
+            with contextlib.suppress(Exception):
+                made, _ = own_config(
+                    config_of(self.wrap(put(values or {}, f"{path}.model_type", name))), self.name
+                )
+                for key in path.split("."):
+                    made = getattr(made, key)
+                return type(made) is kept
         return False
 
     def reader(self, config: Config, *, filled: Any = None) -> Any:
@@ -448,6 +466,12 @@ def is_numbers(value: Sequence[Any]) -> bool:
     return bool(value) and all(type(item) is int for item in value)
 
 
+def is_named_numbers(value: Any) -> bool:
+    """Whether it is a few whole numbers by name, and no vocabulary."""
+    named = isinstance(value, dict) and len(value) <= _NUMBERS
+    return named and is_numbers([*value.values()]) and all(map(str.isidentifier, value))
+
+
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
     """A config's values with numbers that carry their path."""
     if isinstance(value, bool) or value is None:
@@ -458,7 +482,7 @@ def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
         return Real(value, path)
     if isinstance(value, list) and is_numbers(value):
         return [Int(item, f"{path}[{place}]") for place, item in enumerate(value)]
-    if isinstance(value, dict) and (not path or path in parts):
+    if isinstance(value, dict) and (not path or path in parts or is_named_numbers(value)):
         return {
             key: symbols_in(item, f"{path}.{key}" if path else key, parts)
             for key, item in value.items()

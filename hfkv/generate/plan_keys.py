@@ -28,7 +28,7 @@ _TYPES = frozenset(
     "Literal None NoneType Optional Union typing str int float bool list dict".split()
 )
 _SHARES = re.compile(r"(_factor|_pct|_ratio)$")
-_LISTS = re.compile(r"types?$|freq$|pattern|indices|_ids$|_idx$|^layers")
+_LISTS = re.compile(r"types?$|ratios$|freq$|pattern|indices|_ids$|_idx$|^layers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class Key:
         sealed: whether the class works it out, and takes no value.
         switch: whether the code asks if it is true, so that zero is none of it.
         letters: those that stand for kinds of layers in it; "" where it is no word of letters.
+        numbers: those that stand for kinds of layers in the class's code, where the key may be a
+            list of them.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Key:
     sealed: bool = False
     switch: bool = False
     letters: str = ""
+    numbers: tuple[int, ...] = ()
 
     @property
     def nullable(self) -> bool:
@@ -94,7 +97,7 @@ class Key:
         if "letters" in sorts:
             found += [letter * layers for letter in self.letters]
         if sorts & {"list", "tuple"}:
-            found.append([])
+            found += [[], *([number] * layers for number in self.numbers)]
         if sorts & {"list", "tuple"} and self._start_is_wordy():
             usual = [*(self.default or ()), "full_attention"]
             for word in (*dict.fromkeys((*usual, *_layer_kinds())), OTHER_WORD):
@@ -148,6 +151,8 @@ class Key:
         if any(isinstance(item, (dict, list)) for item in start):
             return _others(start, chance) if chance.random() < 0.6 else start
         name = self.path.rpartition(".")[2]
+        if self.numbers and chance.random() < 0.7:
+            return [chance.choice(self.numbers) for _ in range(layers)]
         if _PAIRS.search(name):
             # Height and width; of another number of them most classes make no sense.
             large = "image" in name or "tile" in name

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
+import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space, value_at
+from hfkv.generate.plan_formulas import cost, formatted, general, parts
 from hfkv.generate.plan_keys import is_size
-from hfkv.generate.plan_tests import Observation, Tests
+from hfkv.generate.plan_tests import Observation, Tests, patches_of
 from hfkv.generate.plan_trees import UnlearnedError, grow
-from hfkv.modules.class_plan import UNPROVED, UnprovedError, leaf_of, size_of
+from hfkv.modules.class_plan import UNPROVED, UnprovedError, is_placed, leaf_of, size_of
 from hfkv.modules.conversion import Index
-from hfkv.modules.expressions import keys as keys_of
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
@@ -26,6 +27,8 @@ __all__ = ["Trees", "learn"]
 #: Trees by what they are of.
 Trees = dict[str, Any]
 
+#: How many members of a container a layer may be.
+_MEMBERS = 6
 #: Of how many values one that the class fills in may be.
 _LITERALS = 8
 #: Which sorts of test are tried, and how deep a tree of them may be: 1 is about the config, 2 about
@@ -105,7 +108,6 @@ class _Learner:
             while module not in held:
                 module = module.rpartition(".")[0]
             held[module].append(pattern[len(module) :].removeprefix("."))
-        pool = self._pool()
         for pattern in [*order, *self._patterns("sizes")]:
             self._add_space(pattern, lengths)
         rows = []
@@ -118,7 +120,7 @@ class _Learner:
                     self._number(["other", False, 1] if not module else self._module(module)),
                     {
                         short: self._number(
-                            self._parameter(f"{module}.{short}" if module else short, pool)
+                            self._parameter(f"{module}.{short}" if module else short)
                         )
                         for short in shorts
                     },
@@ -188,7 +190,7 @@ class _Learner:
         if self._stays(what, container, observed, depth, cover):
             return self.known[what]
         labels: list[Any] = []
-        for texts in (self._counts(container, set(seen.values())), self._sums()):
+        for texts in (self._counts(container, seen), self._sums()):
             labels += [(text, found) for text in texts if (found := cover(text))]
             try:
                 return self._grow(what, labels, container, observed, depth)
@@ -196,17 +198,39 @@ class _Learner:
                 reason = f"the number of {container}: {error}"
         raise UnlearnedError(reason)
 
-    def _counts(self, container: str, values: set[int]) -> Iterator[Any]:
+    def _counts(self, container: str, seen: Mapping[Observation, int]) -> Iterator[Any]:
         numbers, lists = self.tests.numeric(), self.tests.lists()
         yield from numbers
         for key in lists:
-            yield f"len({key})"
+            yield from (f"len({key})", f"kinds({key})")
             for place in range(container.count("{}")):
                 yield f"{key}[i{place}]"
         for key in numbers:
             yield from (f"{key} + 1", f"{key} - 1", f"2 * {key}")
-        if len(values) < 6:
+        yield from self._lines(seen)
+        if len(values := set(seen.values())) < 6:
             yield from sorted(values)
+
+    def _lines(self, seen: Mapping[Observation, int]) -> Iterator[str]:
+        """Several members for each of what a number counts, such as a layer with its activation,
+        and some beside them."""
+        logs = (text for text in self._pool if str(text).startswith("int(log2("))
+        for text in (*self.tests.numeric(), *logs):
+            points: dict[int, Counter[int]] = {}
+            for observed, length in seen.items():
+                if (number := self._size(text, *observed)) is not None:
+                    points.setdefault(number, Counter())[length] += 1
+            usual = [(number, points[number].most_common(1)[0][0]) for number in sorted(points)]
+            lines: Counter[tuple[int, int]] = Counter()
+            for (one, low), (two, high) in itertools.pairwise(usual):
+                steps, rest = divmod(high - low, two - one)
+                if not rest and 1 < steps <= _MEMBERS:
+                    lines[steps, low - steps * one] += 1
+            for (steps, more), count in lines.most_common(1):
+                # Three points, so that it is none by chance.
+                if count > 1 and (steps, more) != (2, 0):
+                    beside = f" {'-' if more < 0 else '+'} {abs(more)}" if more else ""
+                    yield f"{steps} * {text}{beside}"
 
     def _sums(self) -> Iterator[str]:
         numbers = self.tests.numeric()
@@ -311,7 +335,7 @@ class _Learner:
         covers: dict[str | None, int] = {}
         for bit, (number, index) in enumerate(observed):
             source = self.samples[number].tied.get(pattern, {}).get(index)
-            for name in dict.fromkeys((source, source and _formatted(source, index))):
+            for name in dict.fromkeys((source, source and formatted(source, index))):
                 covers[name] = covers.get(name, 0) | 1 << bit
         return self._named("tied", pattern, list(covers.items()), observed)
 
@@ -334,7 +358,7 @@ class _Learner:
     def _observed(self, pattern: str) -> list[Observation]:
         return self.spaces[pattern.rpartition("{}")[0]]
 
-    def _parameter(self, pattern: str, pool: list[Any]) -> Any:
+    def _parameter(self, pattern: str) -> Any:
         observed = self._observed(pattern)
         seen: list[tuple[int, ...] | None] = []
         texts: dict[tuple[Any, ...], None] = {}
@@ -342,7 +366,8 @@ class _Learner:
             entry = self.samples[number].sizes.get(pattern, {}).get(index)
             seen.append(None if entry is None else entry[0])
             if entry is not None and entry[1] is not None:
-                texts.update(dict.fromkeys(_general(entry[1], index)))
+                read = self.samples[number].read
+                texts.update(dict.fromkeys(general(entry[1], index, read)))
         ones = [bit for bit, shape in enumerate(seen) if shape is not None]
         if not ones:
             raise UnlearnedError(f"{pattern}: it lies outside the containers that were counted")
@@ -360,10 +385,10 @@ class _Learner:
         union = 0
         for sizes, bits in candidates:
             # A plain number is what a size came to where it was lost sight of.
-            union |= 0 if _cost(sizes)[0] else bits
+            union |= 0 if cost(sizes)[0] else bits
         if union.bit_count() < len(ones):
-            candidates += self._fitted(observed, seen, pool)
-        candidates.sort(key=lambda item: (-item[1].bit_count(), _cost(item[0])))
+            candidates += self._fitted(observed, seen)
+        candidates.sort(key=lambda item: (-item[1].bit_count(), cost(item[0])))
         labels: list[Any] = [(list(sizes), cover) for sizes, cover in candidates[:60]]
         if absent:
             labels.append((None, absent))
@@ -394,7 +419,6 @@ class _Learner:
         self,
         observed: list[Observation],
         seen: list[tuple[int, ...] | None],
-        pool: list[Any],
     ) -> list[tuple[tuple[Any, ...], int]]:
         """Where no formula was followed: those of other parameters, dimension by dimension."""
         places = [(place, shape) for place, shape in enumerate(seen) if shape is not None]
@@ -404,12 +428,12 @@ class _Learner:
         fits: list[list[Any]] = []
         for at in range(depth):
             scored = []
-            for text in pool:
+            for text in self._pool:
                 count = sum(
                     self._size(text, *observed[place]) == shape[at] for place, shape in places
                 )
                 if count > len(places) // 10:
-                    scored.append((-count, _cost((text,)), text))
+                    scored.append((-count, cost((text,)), text))
             scored.sort(key=lambda item: item[:2])
             fits.append([text for *_, text in scored[:6]])
         combined: list[tuple[Any, ...]] = [()]
@@ -417,31 +441,27 @@ class _Learner:
             combined = [(*start, text) for start in combined for text in options]
         return self._covers(combined, observed, seen)
 
+    @cached_property
     def _pool(self) -> list[Any]:
         found: dict[Any, None] = dict.fromkeys(self.tests.numeric())
         for sample in self.samples:
             for indices in sample.sizes.values():
                 for _, texts in indices.values():
                     for text in texts or ():
-                        found.update(dict.fromkeys(_parts(text)))
+                        found.update(dict.fromkeys(parts(text)))
         few = [text for text in found if text is not None and "[" not in str(text)][:400]
         wide = [key for key in self.tests.numeric() if is_size(key)]
         # What several layers gave, side by side.
         beside = [f"{key} * len({items})" for items in self.tests.lists() for key in wide][:200]
         # Patches of an image, with or without a place for the class of the whole.
-        squares = [
-            f"({size} // {patch}) ** 2"
-            for size in self.tests.numeric()
-            if (patch := f"{size.removesuffix('image_size')}patch_size") in self.space.keys
-            and size.endswith("image_size")
-        ]
+        squares = [f"({size} // {patch}) ** 2" for size, patch in patches_of(self.space.keys)]
         patches = [text for one in squares for text in (one, f"{one} + 1")]
         return [*dict.fromkeys([*few, *beside, *patches, 1, 2, 3, 4])]
 
     # -- helpers ---------------------------------------------------------------------------
 
     def _size(self, text: Any, number: int, index: Index) -> int | None:
-        key = (text, number, index if isinstance(text, str) and "[i" in text else ())
+        key = (text, number, index if is_placed(text) else ())
         if key not in self.sizes:
             self.sizes[key] = size_of(text, self.samples[number].read, index)
         return self.sizes[key]
@@ -513,39 +533,3 @@ class _Learner:
                 if final:
                     raise
         raise AssertionError
-
-
-@cache
-def _parts(text: Any) -> tuple[Any, ...]:
-    """An expression and those that it is made of, which others may be as well."""
-    if not isinstance(text, str) or "[" in text:
-        return (text,)
-    nodes = ast.walk(ast.parse(text, mode="eval").body)
-    return (text, *(ast.unparse(n) for n in nodes if isinstance(n, (ast.BinOp, ast.Call))))
-
-
-def _formatted(source: str, index: Index) -> str:
-    """A parameter's name with the numbers that are an index's as places for them."""
-    parts = []
-    for part in source.split("."):
-        place = index.index(int(part)) if part.isdigit() and int(part) in index else None
-        parts.append(part if place is None else f"{{{place}}}")
-    return ".".join(parts)
-
-
-def _general(sizes: tuple[Any, ...], index: Index) -> Iterator[tuple[Any, ...]]:
-    """The sizes, and with numbers in them that are the index's own as such."""
-    yield sizes
-    for place, number in enumerate(index):
-        other = tuple(
-            text.replace(f"[{number}]", f"[i{place}]") if isinstance(text, str) else text
-            for text in sizes
-        )
-        if other != sizes:
-            yield other
-
-
-def _cost(sizes: tuple[Any, ...]) -> tuple[int, int]:
-    """What is preferred: formulas over keys before plain numbers, short before long."""
-    plain = sum(not isinstance(text, str) and text > 4 for text in sizes)
-    return plain, sum(len(str(text)) + 4 * len(keys_of(text)) for text in sizes if text is not None)

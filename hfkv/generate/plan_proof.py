@@ -29,6 +29,7 @@ from hfkv.modules.class_plan import (
     kind_of,
     planned,
     seen_as,
+    words_of,
 )
 from hfkv.modules.table import own_config
 
@@ -210,6 +211,8 @@ _HITS, _TRIES = 5, 300
 _PLACED = ("every", "phase", "below")
 #: Before a key that the class fills in, where a tree is not about a module's name.
 _FILLED = "filled "
+#: How often a word is shown beside all else that a tree reads.
+_BESIDE = 4
 #: How many of them are built.
 _BUILT = 30
 
@@ -317,6 +320,7 @@ def _aim(
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
         tests = list(_tests(tree))
+        _worded(proof, tests, paths, bases, chance)
         hits = proof.proved.setdefault(key, Counter())
 
         for view in aimed:
@@ -343,6 +347,31 @@ def _aim(
                 ]
                 borne = (leaf in view.leaves(tree, patterns) for view in others)
                 hits[leaf] = sum(itertools.islice(filter(None, borne), _HITS))
+
+
+def _worded(
+    proof: Proof, tests: list[Any], paths: list[str], bases: list[Values], chance: random.Random
+) -> None:
+    """Show each word, and each number, that a list may have for every place with all that a tree
+    reads beside it at random: a class may take what it does not name for what it does."""
+    space, alone = proof.space, proof.memory.alone
+    for path in sorted({test[2] for test in tests if test[0] in ("item", "turn")} & {*paths}):
+        others = [other for other in paths if other != path]
+        for value in space.alone(bases[0], path):
+            said = _said(value)
+            if len(said) != 1 or (path, *others, *said) in alone:
+                continue
+            alone.add((path, *others, *said))
+            for _ in range(_BESIDE):
+                values = space.change(chance.choice(bases), others, chance)
+                fitting = (item for item in space.alone(values, path) if _said(item) == said)
+                proof.show(put(values, path, next(fitting, value)))
+
+
+def _said(value: Any) -> set[Any]:
+    """The words, or the numbers, that a list has."""
+    numbers = value if isinstance(value, list) and kind_of(value) == "ints" else ()
+    return {*words_of(value), *numbers}
 
 
 def _aimed(

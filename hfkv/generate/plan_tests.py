@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space
@@ -13,10 +13,21 @@ from hfkv.modules.conversion import Index
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
 
-__all__ = ["Observation", "Tests"]
+__all__ = ["Observation", "Tests", "patches_of"]
 
 #: The number of a sample, and the indices in a name.
 Observation = tuple[int, Index]
+
+
+def patches_of(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Keys of the size of an image and of the patches that it is cut into."""
+    known = set(keys)
+    return [
+        (size, patch)
+        for size in sorted(known)
+        if size.endswith("image_size")
+        and (patch := f"{size.removesuffix('image_size')}patch_size") in known
+    ]
 
 
 class Tests:
@@ -26,14 +37,17 @@ class Tests:
         self.space = space
         self.samples = samples
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
+        self.typed: dict[tuple[str, str], list[str]] = {}
         self.single: dict[tuple[str, int, int], dict[Any, int]] = {}
 
-    def _of_type(self, wanted: Callable[[Any], bool], inside: str = "") -> list[str]:
-        return [
-            path
-            for path in self._paths(inside)
-            if any(wanted(sample.read(path)) for sample in self.samples)
-        ]
+    def _of_type(self, what: str, wanted: Callable[[Any], bool], inside: str) -> list[str]:
+        if (what, inside) not in self.typed:
+            self.typed[what, inside] = [
+                path
+                for path in self._paths(inside)
+                if any(wanted(sample.read(path)) for sample in self.samples)
+            ]
+        return self.typed[what, inside]
 
     def _paths(self, inside: str) -> list[str]:
         """Keys of the nested config at that path; all where it is ""."""
@@ -45,11 +59,11 @@ class Tests:
 
     def numeric(self, inside: str = "") -> list[str]:
         """Keys that were a whole number."""
-        return self._of_type(lambda value: type(value) is int, inside)
+        return self._of_type("numeric", lambda value: type(value) is int, inside)
 
     def lists(self, inside: str = "") -> list[str]:
         """Keys that were a list with something in it."""
-        return self._of_type(lambda value: isinstance(value, list) and bool(value), inside)
+        return self._of_type("lists", lambda value: isinstance(value, list) and bool(value), inside)
 
     def of(
         self, stem: str, observed: list[Observation], depth: int, stage: int, inside: str = ""
@@ -123,6 +137,8 @@ class Tests:
             found += [("is", path, value) for value in strs]
             found += [("is", path, value) for value in ints if value < 4]
             found += [("over", path, value) for value in (0, 1, 2) if ints]
+        # What does not come out even is padded.
+        found += [("odd", f"{size} // {patch}") for size, patch in patches_of(self.space.keys)]
         numbers = self.numeric(inside)
         found += [
             ("same", one, other) for place, one in enumerate(numbers) for other in numbers[:place]
@@ -150,7 +166,8 @@ class Tests:
             else:
                 pairs = [(one, other) for one in numbers for other in numbers if one != other]
                 found += [("turn", hole, key, item) for key in lists for item in self._items(key)]
-                found += [("below", hole, f"{key} - 1") for key in numbers]
+                ends = [*numbers, *(f"len({key})" for key in lists)]
+                found += [("below", hole, f"{end} - 1") for end in ends]
                 found += [
                     ("below", hole, f"{one} - {other}")
                     for one, other in pairs
@@ -168,5 +185,6 @@ class Tests:
             for item in value
             if isinstance(item, (str, int))
         }
-        few = [item for item in values if isinstance(item, str) or item < 4]
+        named = self.space.keys[key].numbers
+        few = [item for item in values if isinstance(item, str) or item < 4 or item in named]
         return sorted(few, key=str)

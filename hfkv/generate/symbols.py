@@ -199,13 +199,20 @@ def _is_symbol(value: Any) -> bool:
     return isinstance(value, (Int, Real))
 
 
-_SQRT = math.sqrt
+def _binary_log(value: Any) -> Any:
+    found = _LOG2(_plain(value))
+    return Real(found, f"log2({value.text})") if _is_symbol(value) else found
+
+
+_SQRT, _LOG2 = math.sqrt, math.log2
+#: Code that models are made by.
+_MODELS = ("transformers.models.", "transformers.modeling_rope_utils")
 
 
 @contextlib.contextmanager
 def symbolic() -> Iterator[None]:
-    """Let ``int(...)``, ``len(...)``, ``min``, ``max`` and roots in the code of models keep
-    expressions."""
+    """Let ``int(...)``, ``len(...)``, ``min``, ``max``, roots and logarithms in the code of models
+    keep expressions."""
     kept: dict[str, Any] = {
         "int": _int,
         "min": _extreme("min"),
@@ -215,23 +222,29 @@ def symbolic() -> Iterator[None]:
     modules = [
         (module, name)
         for place, module in list(sys.modules.items())
-        if place.startswith("transformers.models.")
+        if place.startswith(_MODELS)
         for name in kept
         if name not in vars(module)
     ]
     for module, name in modules:
         vars(module)[name] = kept[name]
-    math.sqrt = _root
+    math.sqrt, math.log2 = _root, _binary_log
     try:
         yield
     finally:
-        math.sqrt = _SQRT
+        math.sqrt, math.log2 = _SQRT, _LOG2
         for module, name in modules:
             vars(module).pop(name, None)
 
 
 #: Methods of tensors that give others of the same sizes.
-_ALIKE = ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__")
+_ALIKE = (
+    *(f"__{name}__" for name in ("add", "sub", "mul", "truediv", "pow")),
+    *(f"__r{name}__" for name in ("add", "sub", "mul", "truediv", "pow")),
+    *("to", "float", "clone", "detach", "log", "exp"),
+)
+#: Functions that give a tensor of the sizes of another.
+_LIKE = ("empty_like", "zeros_like", "ones_like", "rand_like", "randn_like", "full_like")
 
 
 @contextlib.contextmanager
@@ -239,8 +252,8 @@ def recorded() -> Iterator[None]:
     """Remember on each new parameter the sizes it was made with, as ``_sizes``."""
     import torch
 
-    names = ("empty", "zeros", "ones", "randn", "rand", "full")
-    originals = {name: getattr(torch, name) for name in (*names, "normal")}
+    names = ("empty", "zeros", "ones", "randn", "rand", "full", "FloatTensor")
+    originals = {name: getattr(torch, name) for name in (*names, *_LIKE, "normal", "arange")}
     new = torch.nn.Parameter.__new__
 
     def wrapped(original: Any, several: bool) -> Any:
@@ -269,6 +282,15 @@ def recorded() -> Iterator[None]:
             made._sizes = tuple(sizes)
         return made
 
+    def spaced(*args: Any, **kwargs: Any) -> Any:
+        made = originals["arange"](*args, **kwargs)
+        start, end, step = (0, *args, 1)[:3] if len(args) < 2 else (*args, 1)[:3]
+        extent = end - start if start else end
+        size = extent if step == 1 else math.ceil(extent / step)
+        if isinstance(size, Int):
+            made._sizes = (size,)
+        return made
+
     def kept(original: Any) -> Any:
         def make(self: Any, *args: Any, **kwargs: Any) -> Any:
             made = original(self, *args, **kwargs)
@@ -284,7 +306,9 @@ def recorded() -> Iterator[None]:
         setattr(torch.Tensor, name, kept(getattr(torch.Tensor, name)))
     for name in names:
         setattr(torch, name, wrapped(originals[name], name != "full"))
-    torch.normal = normal
+    for name in _LIKE:
+        setattr(torch, name, kept(originals[name]))
+    torch.normal, torch.arange = normal, spaced
     torch.nn.Parameter.__new__ = parameter
     try:
         yield

@@ -25,8 +25,10 @@ __all__ = [
     "UNPROVED",
     "ClassPlan",
     "Indices",
+    "Read",
     "UnprovedError",
     "holds",
+    "is_placed",
     "kind_of",
     "leaf_of",
     "plan_of",
@@ -58,7 +60,9 @@ _LISTS = (
     ("strs", {"str"}),
     ("bools", {"bool"}),
 )
-_ELEMENT = re.compile(r"(.*)\[([0-9]+)\]")
+_ELEMENT = re.compile(r"(.*)\[(-?[0-9]+)\]")
+#: A place in a list by an index of a name: that, the one before it, or either from the end.
+_PLACED = re.compile(r"\[(-?)i([0-9]+)( - 1)?\]")
 
 
 class UnprovedError(UnsupportedError):
@@ -190,11 +194,21 @@ def seen_as(value: Any) -> str:
 
 
 def size_of(text: Any, read: Read, index: Index) -> int | None:
-    """An expression's value; ``[i0]`` in it is the first index of the name."""
-    if isinstance(text, str) and "[i" in text:
-        for place, number in enumerate(index):
-            text = text.replace(f"[i{place}]", f"[{number}]")
+    """An expression's value; ``[i0]`` in it is the first index of the name, ``[-i0 - 1]`` the same
+    from the end."""
+    if is_placed(text):
+        text = _PLACED.sub(lambda found: f"[{_place(found, index)}]", text)
     return evaluate(text, read)
+
+
+def is_placed(text: Any) -> bool:
+    """Whether an expression depends on the indices in a name."""
+    return isinstance(text, str) and ("[i" in text or "[-i" in text)
+
+
+def _place(found: re.Match[str], index: Index) -> int:
+    number = index[int(found[2])]
+    return (-number if found[1] else number) - (1 if found[3] else 0)
 
 
 def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
@@ -215,6 +229,9 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
     if kind == "same":
         one, other = read(first), read(rest[0])
         return type(one) is int and type(other) is int and one == other
+    if kind == "odd":
+        count = evaluate(first, read)
+        return count is not None and count % 2 == 1
     if kind == "over":
         value = read(first)
         return type(value) is int and bool(value > rest[0])
@@ -278,7 +295,8 @@ def reader(
         found = _ELEMENT.fullmatch(path)
         if found:
             value, place = read(found[1]), int(found[2])
-            return value[place] if isinstance(value, list) and place < len(value) else None
+            items = value if isinstance(value, list) else []
+            return items[place] if -len(items) <= place < len(items) else None
         *outer, key = path.split(".")
         level = config
         for part in outer:
@@ -333,7 +351,7 @@ def planned(plan: ClassPlan, config: Config, *, model_type: str) -> Built:
             sizes = leaf_of(tree, read, index)
             if sizes is None:
                 continue
-            at = index if any(isinstance(size, str) and "[i" in size for size in sizes) else ()
+            at = index if any(map(is_placed, sizes)) else ()
             leaf = (*sizes, at)
             shape = worked.get(leaf)
             if shape is None:

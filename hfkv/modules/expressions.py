@@ -21,13 +21,20 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
-_FUNCTIONS: dict[str, Callable[..., int]] = {
+_FUNCTIONS: dict[str, Callable[..., Number]] = {
     "int": int,
     "ceil": math.ceil,
     "floor": math.floor,
     "round": round,
     "min": min,
     "max": max,
+    "log2": math.log2,
+}
+_PLAIN = (int, float, str)
+#: How many items a list has, and how many different ones that are not zero, false or null.
+_OF_LISTS: dict[str, Callable[[list[Any]], int]] = {
+    "len": len,
+    "kinds": lambda items: len({item for item in items if item and isinstance(item, _PLAIN)}),
 }
 #: Beyond any size; keeps powers from growing without bound.
 _LARGEST = 2**80
@@ -77,6 +84,10 @@ def evaluate(text: str | int | None, read: Callable[[str], object]) -> int | Non
     True
     >>> evaluate("width * len(layers)", {"width": 8, "layers": [-5, -2]}.get)
     16
+    >>> evaluate("kinds(thetas)", {"thetas": [0, 1e6, 1e4, 1e6]}.get)
+    2
+    >>> evaluate("mels // 2 ** int(log2(factor))", {"mels": 80, "factor": 8}.get)
+    10
     """
     if not isinstance(text, str):
         return text
@@ -104,9 +115,9 @@ def _value(node: ast.expr, read: Callable[[str], object]) -> Number:
         value = -_value(node.operand, read)
     elif isinstance(node, ast.Call):
         assert isinstance(node.func, ast.Name)
-        if node.func.id == "len":
+        if node.func.id in _OF_LISTS:
             items = read(_path(node.args[0]))
-            value = len(items) if isinstance(items, list) else None
+            value = _OF_LISTS[node.func.id](items) if isinstance(items, list) else None
         else:
             value = _FUNCTIONS[node.func.id](*(_value(part, read) for part in node.args))
     else:

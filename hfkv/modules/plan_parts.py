@@ -24,10 +24,10 @@ from hfkv.modules.table import Table, part_place, tables_of
 __all__ = ["Donor", "donor_of", "exchanged", "with_parts"]
 
 #: A key in an expression: no function, and not the number of a place.
-_KEY = re.compile(r"(?<![\w.\[])([A-Za-z_][\w.]*)(?![\w.]|\s*\()")
+_KEY = re.compile(r"(?<![\w.\[])(?<!\[-)([A-Za-z_][\w.]*)(?![\w.]|\s*\()")
 #: Tests of trees to where they have keys, and expressions over keys.
 _KEYS_AT: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("set", "null", "list", "is", "starts", "over"), (1,)),
+    **dict.fromkeys(("set", "null", "list", "is", "starts", "over", "odd"), (1,)),
     "same": (1, 2),
     "below": (2,),
     "every": (2, 3),

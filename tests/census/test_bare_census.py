@@ -31,6 +31,7 @@ BEYOND = {
     "gemma4-Gemma4ForConditionalGeneration": "with per_layer_config",
     "gemma4_unified-Gemma4UnifiedForConditionalGeneration": "with per_layer_config",
     "gemma4_unified_text-Gemma4UnifiedForCausalLM": "with per_layer_config",
+    "gemma4_text-Gemma4ForCausalLM": "with per_layer_config",
     "mamba2-Mamba2ForCausalLM": "for head_dim",
     "gpt_neo-GPTNeoForCausalLM": "for attention_types",
     "qwen2_moe-Qwen2MoeForCausalLM": "for sliding_window",

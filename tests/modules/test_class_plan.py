@@ -102,6 +102,8 @@ def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
         (["same", "four", "vier"], (), True),
         (["same", "nothing", "void"], (), False),
         (["over", "four", 4], (), False),
+        (["odd", "four // vier"], (), True),
+        (["odd", "four // zero"], (), False),
         (["at", 1, 2], (0, 2), True),
         (["below", 0, "four - 1"], (3,), False),
         (["cycle", 0, 2, 1], (3,), True),
@@ -135,6 +137,26 @@ def test_sizes_can_depend_on_the_index_and_on_a_list() -> None:
     assert size_of("len(widths)", values.get, ()) == 2
     assert size_of("len(none)", values.get, ()) is None
     assert size_of("len(widths) * 4", values.get, ()) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "expected"),
+    [
+        ("widths[i0 - 1]", 1, 3),
+        ("widths[i0]", 2, None),
+        ("widths[-i0 - 1] + 1", 0, 6),
+        ("widths[-i0 - 1]", 1, 3),
+        ("widths[-i0 - 1]", 2, None),
+        ("widths[-i0]", 1, 5),
+        ("widths[-1]", 0, 5),
+        ("nothing[-1]", 0, None),
+    ],
+)
+def test_an_items_place_is_counted_from_either_end(
+    text: str, index: int, expected: int | None
+) -> None:
+    read = reader(Config({"model_type": "llama", "widths": [3, 5]}, where="config.json"))
+    assert size_of(text, read, (index,)) == expected
 
 
 FILLED: dict[str, Any] = {

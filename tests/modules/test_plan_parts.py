@@ -119,7 +119,7 @@ def _plan(**more: Any) -> ClassPlan:
 
 def test_keys_and_names_move_to_the_parts_place() -> None:
     tree = {
-        "if": ["below", 0, "min(width, 3) - first[i0]"],
+        "if": ["below", 0, "min(width, 3) - first[-i0 - 1]"],
         "then": ["int(width / 2) + len(kinds)", 4],
         "else": UNPROVED,
     }
@@ -156,7 +156,7 @@ def test_keys_and_names_move_to_the_parts_place() -> None:
             "all.text.layers.{}",
             "weight",
             {
-                "if": ["below", 0, "min(text_config.width, 3) - text_config.first[i0]"],
+                "if": ["below", 0, "min(text_config.width, 3) - text_config.first[-i0 - 1]"],
                 "then": ["int(text_config.width / 2) + len(text_config.kinds)", 4],
                 "else": UNPROVED,
             },
