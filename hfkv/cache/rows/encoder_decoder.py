@@ -291,14 +291,11 @@ def _bridged(config: Config) -> Plan | Delegated:
 ROWS: dict[str, Row] = table(
     *((name, Row(one_or_other(_WHOLE[name], _ALONE[name]))) for name in _WHOLE),
     ("trocr", Row(_ALONE["trocr"])),
-    ("fsmt led m2m_100 nllb-moe pegasus_x speech_to_text speecht5", Row(whole(_BART))),
+    ("led m2m_100", Row(whole(_BART))),
     ("seamless_m4t seamless_m4t_v2", Row(whole(_SEAMLESS))),
-    ("t5 mt5 umt5 longt5", _T5_ALIASED),
+    ("t5", _T5_ALIASED),
     ("switch_transformers pop2piano udop", _T5),
-    (
-        "pix2struct",
-        Row(_in("text_config", whole(_pix2struct, layers="num_layers", flagged=False))),
-    ),
+    ("pix2struct", Row(_in("text_config", whole(_pix2struct, layers="num_layers", flagged=False)))),
     ("pp_formulanet", Row(_in("text_config", whole(_BART, flagged=False)))),
     ("florence2", Row(_florence2)),
     ("t5gemma", Row(_in("decoder", attends(layered(grouped, one_full_in(2)), grouped)))),
@@ -324,10 +321,7 @@ ROWS: dict[str, Row] = table(
             )
         ),
     ),
-    (
-        "cohere_asr",
-        Row(whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers")),
-    ),
+    ("cohere_asr", Row(whole(_grouped(("self_attn", "encoder_attn")), layers="num_hidden_layers"))),
     (
         "dia",
         Row(
@@ -347,5 +341,5 @@ ROWS: dict[str, Row] = table(
     ("musicgen", Row(_musicgen)),
     ("musicgen_melody", Row(_musicgen_melody)),
     ("encoder-decoder speech-encoder-decoder vision-encoder-decoder", Row(_pair)),
-    ("blip-2 instructblip instructblipvideo", Row(_bridged)),
+    ("blip-2", Row(_bridged)),
 )

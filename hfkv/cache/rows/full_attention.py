@@ -163,17 +163,11 @@ def _blt(config: Config) -> Plan:
 
 ROWS: dict[str, Row] = table(
     (
-        """apertus apertus1p5_text arcee aria_text bitnet cohere diffllama doge ernie4_5
-        ernie4_5_moe exaone flex_olmo gemma glm glm4 glm4_moe glm_ocr_text granite
-        granite_docling_text granitemoe granitemoeshared helium hy_v3 hyperclovax internlm3
-        iquestcoder jais2 llama minimax_m2 ministral3 mistral mixtral nanochat olmo olmo2 olmoe
-        paddleocr_vl_text phi phi3 phi4_multimodal phimoe sarvam_moe seed_oss solar_open
-        starcoder2""",
+        "bitnet glm_ocr_text granite_docling_text llama olmoe paddleocr_vl_text phi",
         Row(layered(grouped)),
     ),
     (
-        """granite4_vision_text hunyuan_v1_dense hunyuan_v1_moe
-        hunyuan_vl_text qwen3_vl_text cosmos3_edge_text""",
+        "granite4_vision_text hunyuan_vl_text qwen3_vl_text cosmos3_edge_text",
         Row(layered(grouped_stated)),
     ),
     (
@@ -184,11 +178,7 @@ ROWS: dict[str, Row] = table(
     ("kyutai_speech_to_text moshi voxtral_realtime_text", Row(layered(_EITHER))),
     ("nemotron qwen3_vl_moe_text", Row(layered(_STATED_EITHER))),
     ("chameleon", Row(layered(_STATED_SPLIT))),
-    (
-        """biogpt bloom codegen ctrl gpt_neo gpt_neox gpt_neox_japanese gptj opt
-        persimmon""",
-        Row(_MULTI_HEAD),
-    ),
+    ("gpt_neox", Row(_MULTI_HEAD)),
     ("gpt2 gpt-sw3 xglm", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
     ("laguna mellum", Row(layered(grouped, all_full))),
     # A window of its own comes to nothing where no layer is said to slide.

@@ -100,10 +100,7 @@ def _own_of_sliding(config: Config, names: Sequence[str]) -> LayerValues:
 
 
 ROWS: dict[str, Row] = table(
-    (
-        "axk1 deepseek_v2 deepseek_v3 glm4_moe_lite minicpm3 mistral4 sarvam_mla youtu",
-        Row(layered(latent)),
-    ),
+    ("deepseek_v3", Row(layered(latent))),
     ("dots3_note_text", Row(_dots_note)),
     ("longcat_flash", Row(layered(latent, layers=_twice))),
 )

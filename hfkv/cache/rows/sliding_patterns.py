@@ -163,7 +163,7 @@ def _unlimited_ocr(config: Config) -> Plan:
 
 ROWS: dict[str, Row] = table(
     (
-        "qwen2 qwen2_5_omni_text qwen2_5_vl_text qwen2_vl_text qwen3",
+        "qwen2_5_omni_text qwen2_5_vl_text qwen2_vl_text qwen3",
         Row(layered(grouped, switched_from, window=window_if_used)),
     ),
     ("qwen2_moe", Row(layered(grouped, every_other_below, window=window_if_used))),
@@ -172,7 +172,7 @@ ROWS: dict[str, Row] = table(
     ("beam", Row(layered(grouped, last_full(one_full_in(6))))),
     ("cohere2", Row(layered(grouped_stated, one_full_in("sliding_window_pattern")))),
     ("cohere2_moe", Row(layered(grouped_stated, sliding_prefix))),
-    ("cwm granite_swa granitemoe_swa", Row(layered(grouped, first_full(4)))),
+    ("cwm", Row(layered(grouped, first_full(4)))),
     ("dots1", Row(layered(grouped_stated, window_from))),
     ("dory", Row(_dory)),
     ("exaone4 exaone_moe", Row(layered(grouped, one_full_in("sliding_window_pattern")))),
