@@ -184,8 +184,9 @@ def _of_card(card: _Card) -> Pretraining:
     line = line_of(card.model)
     if line is None or line.tokens is None:
         if card.card is None:
-            reason = None if line is None else f"no count was found; {line.note or line.citation}"
-            return Pretraining(reason=reason)
+            if line is None:
+                return Pretraining()
+            return Pretraining(reason=line.note or f"no count was found in {line.citation}")
         reading = _read(card)
         return _with_base(reading, card)
     if card.card is not None:
