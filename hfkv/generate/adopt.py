@@ -46,6 +46,7 @@ __all__ = [
     "main",
     "published",
     "read_by_plans",
+    "renewed",
     "row_of_all",
     "tensors_of",
 ]
@@ -356,6 +357,21 @@ def contradiction(
     return None
 
 
+def renewed(
+    stored: Mapping[str, dict[str, Any]], verdicts: Mapping[str, Sequence[Verdict]], version: str
+) -> dict[str, dict[str, Any]]:
+    """The rows after the classes of some types were asked: of each the one that it had, if that
+    holds of them all, else the one that was found, and none where none was."""
+    rows = dict(stored)
+    for model_type, of_all in verdicts.items():
+        old = rows.pop(model_type, None)
+        holds = old is not None and all(old["like"] in verdict.plans for verdict in of_all)
+        row = old if holds else row_of_all(of_all, version)
+        if row is not None:
+            rows[model_type] = row
+    return rows
+
+
 def again(
     model_type: str, names: Iterable[str], like: str, real: Sequence[Mapping[str, Any]]
 ) -> bool:
@@ -379,8 +395,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="begin with no class after so many")
     asked = parser.parse_args(sys.argv[2:])
     start, version = time.monotonic(), transformers().__version__
-    kept = stored_rows()
-    proved: dict[str, list[Verdict]] = {}
+    verdicts: dict[str, list[Verdict]] = {}
     found = tried = wrong = 0
     known = ROWS if asked.leave_one_out else FAMILIES
     every = [pair for pair in pairs() if (pair[0] in known) is asked.leave_one_out]
@@ -394,24 +409,18 @@ def main() -> None:
         real = published(asked.configs, model_type)
         verdict = adopt(model_type, name, count=asked.count, real=real, without=model_type)
         print("\n".join(verdict.lines()), flush=True)
+        verdicts.setdefault(model_type, []).append(verdict)
         tried += 1
-        if verdict.candidate is None:
-            continue
-        found += 1
-        if asked.leave_one_out:
+        found += verdict.candidate is not None
+        if asked.leave_one_out and verdict.candidate is not None:
             against = contradiction(verdict, count=3 * asked.count, real=real)
             if against is not None:
                 wrong += 1
                 said = {path: stated_at(against.raw, path) for path in against.changed}
                 print(f"  WRONG ({against.origin}): {json.dumps(said)[:400]}", flush=True)
-        else:
-            proved.setdefault(model_type, []).append(verdict)
-    for model_type, verdicts in proved.items():
-        # A type has one row, whichever of its classes a file is of.
-        row = row_of_all(verdicts, version)
-        if row is not None and len(verdicts) == sum(pair[0] == model_type for pair in every):
-            kept[model_type] = row
     print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
     if not asked.leave_one_out:
-        for name, text in texts(kept).items():
+        names = [model_type for model_type, _ in every]
+        whole = {name: of for name, of in verdicts.items() if len(of) == names.count(name)}
+        for name, text in texts(renewed(stored_rows(), whole, version)).items():
             (DATA / name).write_text(text, encoding="utf-8")

@@ -139,7 +139,7 @@ def test_plans_are_told_apart_by_a_config_under_which_they_differ() -> None:
 
 
 def test_a_row_is_that_of_all_classes_or_none() -> None:
-    from hfkv.generate.adopt import Verdict, candidates, row_of_all
+    from hfkv.generate.adopt import Verdict, candidates, renewed, row_of_all
 
     one, two = candidates()[:2]
     one.agreed, two.agreed = 50, 60
@@ -162,6 +162,14 @@ def test_a_row_is_that_of_all_classes_or_none() -> None:
         "varied": ["a", "b"],
         "fixed": ["c"],
     }
+    old = {"like": two.types[0], "transformers": "9.9.8"}
+    stored = {"kept": old, "other": {"like": "elsewhere"}, "lost": {"like": one.types[0]}}
+    asked = {"kept": [first, second], "other": [first, second], "new": [second]}
+    two.agreed = 60
+    rows = renewed(stored, {**asked, "lost": [replace(second, candidate=None)]}, "9.9.9")
+    assert rows.keys() == {"kept", "other", "new"}
+    assert rows["kept"] is old
+    assert rows["other"] == found
     two.agreed = 30
     assert row_of_all([first, second], "9.9.9") is None
     assert json.loads(json.dumps(found)) == found
