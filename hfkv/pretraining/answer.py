@@ -30,8 +30,9 @@ _STEPS = 8
 _PLAINLY = 0.9
 #: What a quantized or converted copy has behind the name of its model.
 _COPY = re.compile(
-    r"[-_.](?:i1|GGUF|AWQ|GPTQ|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX|FP8|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|dynamic|imatrix|sharded|"
-    r"(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16)$",
+    r"[-_.](?:i1|GGUF|AWQ|GPTQ|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX|FP8(?:-KV)?|QAT|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|dynamic|imatrix|sharded|"
+    r"(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16|"
+    r"[2348]b-[0-9]+g)$",
     re.IGNORECASE,
 )
 #: Owners of copies under the name of the model itself.
@@ -167,7 +168,14 @@ def line_of_copy(model: str) -> Line | None:
     bare, known = name, owner.lower() in _COPIERS
     while (copy := _COPY.search(bare)) is not None:
         bare, known = bare[: copy.start()], True
-    return line_named(bare) if known and re.search(r"[0-9]", bare) else None
+    if not known:
+        return None
+    # Some put the owner of the model before its name: ``Qwen_Qwen3-8B-GGUF``.
+    first, _, rest = bare.partition("_")
+    line = line_of(f"{first}/{rest}") if rest else None
+    if line is not None or not re.search(r"[0-9]", bare):
+        return line
+    return line_named(bare) or line_named(f"{bare}-hf")
 
 
 def _read(card: _Card) -> Reading:
