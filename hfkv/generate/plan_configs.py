@@ -469,7 +469,11 @@ def is_numbers(value: Sequence[Any]) -> bool:
 def is_named_numbers(value: Any) -> bool:
     """Whether it is a few whole numbers by name, and no vocabulary."""
     named = isinstance(value, dict) and len(value) <= _NUMBERS
-    return named and is_numbers([*value.values()]) and all(map(str.isidentifier, value))
+    return (
+        named
+        and is_numbers([*value.values()])
+        and all(isinstance(key, str) and key.isidentifier() for key in value)
+    )
 
 
 def symbols_in(value: Any, path: str, parts: Mapping[str, str]) -> Any:
