@@ -232,7 +232,9 @@ class Space:
                 sealed=sealed,
                 switch=key in self.switches,
                 letters=letters,
-                numbers=() if annotation else tuple({int(n): 0 for n in _NUMBERED.findall(source)}),
+                numbers=()
+                if annotation
+                else tuple(dict.fromkeys(map(int, _NUMBERED.findall(source)))),
             )
             if letters:
                 self.letters.add(path)

@@ -99,12 +99,13 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
     }
     # "393,216,000 (393.2M)" is one count, and the one written out is it.
-    rounded = set(_roundings(values))
+    rounded = list(_roundings(values))
+    short, long = {a for a, _ in rounded}, {b for _, b in rounded}
     clean -= {a for a, b in rounded if b in clean}
     for item, names in zip(found, lists, strict=True):
-        if any(item.tokens == a for a, _ in rounded):
+        if item.tokens in short:
             names.add("among:a rounding of another")
-        elif any(item.tokens == b for _, b in rounded):
+        elif item.tokens in long:
             names.add("among:said again, rounded")
     for item, names in zip(found, lists, strict=True):
         names.update(_among(item, page, values, clean, names))
