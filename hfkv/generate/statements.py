@@ -1,9 +1,10 @@
-"""Make ``hfkv/data/statements.jsonl`` from what was read.
+"""Write what was read into ``hfkv/data/statements.jsonl``.
 
     python -m hfkv.generate statements FILE.jsonl...
 
 Each line of the working files is a JSON object with the exact sentence that was read as ``quote``;
-what is kept is its fingerprint. Of an id that several files have, the first line stands; where they
+what is kept is its fingerprint. A new line takes its ids from the lines that had them; what it says
+otherwise is printed. Of an id that several working files have, the first line stands; where they
 contradict each other, that is an error, and so is a line that is not as it should be.
 """
 
@@ -49,22 +50,41 @@ def main() -> None:
                 other = taken.get(name.lower())
                 if other is None:
                     kept.append(name)
-                elif (other["tokens"], other["scope"]) != (read["tokens"], read["scope"]):
-                    faults.append(
-                        f"{where}: {name}: {read['tokens']} ({read['scope']}), but "
-                        f"{other['tokens']} ({other['scope']}) was read before"
-                    )
+                elif _said(other) != _said(read):
+                    faults.append(f"{where}: {name}: {_said(read)}, but {_said(other)} before")
             if kept:
                 made = line({**read, "ids": kept})
                 taken.update(dict.fromkeys((name.lower() for name in kept), made))
                 lines.append(made)
+    lines += _older(taken)
     for text in faults:
         print(text, file=sys.stderr)
     lines.sort(key=lambda made: made["ids"][0].lower())
     texts = [json.dumps(made, ensure_ascii=False, separators=(",", ":")) for made in lines]
     OUT.write_text("".join(text + "\n" for text in texts), encoding="utf-8")
     stated = sum(made["tokens"] is not None for made in lines)
-    print(f"{len(lines)} lines, {stated} with a count, {len(taken)} ids, {len(faults)} faults")
+    ids = sum(len(made["ids"]) for made in lines)
+    print(f"{len(lines)} lines, {stated} with a count, {ids} ids, {len(faults)} faults")
+
+
+def _said(made: dict[str, Any]) -> str:
+    """What a line says of its ids."""
+    return f"{made['tokens']} ({made['scope']})"
+
+
+def _older(taken: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines that there were, less the ids that were read anew."""
+    kept: list[dict[str, Any]] = []
+    for text in OUT.read_text("utf-8").splitlines():
+        made = json.loads(text)
+        for name in made["ids"]:
+            new = taken.get(name.lower())
+            if new is not None and _said(new) != _said(made):
+                print(f"{name}: was {_said(made)}, is {_said(new)}")
+        ids = [name for name in made["ids"] if name.lower() not in taken]
+        if ids:
+            kept.append({**made, "ids": ids})
+    return kept
 
 
 def fault(read: dict[str, Any]) -> str:
