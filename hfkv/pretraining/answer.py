@@ -30,16 +30,17 @@ _STEPS = 8
 _PLAINLY = 0.9
 #: What a quantized or converted copy has behind the name of its model.
 _COPY = re.compile(
-    r"[-_.](?:i1|GGUF|AWQ|GPTQ|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX|FP8(?:-KV)?|QAT|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|dynamic|imatrix|sharded|"
-    r"(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16|"
-    r"[2348]b-[0-9]+g)$",
+    r"[-_.](?:i1|GGUF|GGML|AWQ|GPTQ|AutoRound|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX(?:-(?:web|cpu|cuda))?"
+    r"|ov|openvino|FP8(?:-KV)?|QAT|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|torchao|dynamic"
+    r"|imatrix|sharded|(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16"
+    r"|[2348]b-[0-9]+g|(?:32|64|128)g|actorder|[2-8](?:\.[0-9]+)?bpw|h[68])$",
     re.IGNORECASE,
 )
 #: Owners of copies under the name of the model itself.
 _COPIERS = frozenset(
     """unsloth thebloke bartowski lmstudio-community mlx-community quantfactory nousresearch
     mradermacher redhatai neuralmagic maziyarpanahi ggml-org second-state turboderp casperhansen
-    solidrust""".split()
+    solidrust openvino onnx-community xenova""".split()
 )
 
 
