@@ -77,6 +77,9 @@ def pretraining(facts: Facts) -> Pretraining:
         return like
     if facts.card is None:
         reason = own.reason or facts.missing.get("README.md", "there is no model card")
+        of = None if own.reason else line_of_copy(facts.model)
+        if of is not None and of.note:
+            reason = f"of {of.ids[0]}, which it is a copy of by its name: {of.note}"
         return replace(own, reason=reason)
     return replace(own, notes=(*own.notes, *_unread(facts)))
 

@@ -122,6 +122,8 @@ def test_bases_are_found_by_metadata_and_by_name() -> None:
     assert by_path.tokens == 2 * T
     copy = pretraining(Facts(model="TheBloke/Llama-2-7B-Chat-GGUF", source="hub", card="# x\n"))
     assert copy.notes[0].endswith("which it is a copy of by its name")
+    of = pretraining(Facts(model="me/gpt-oss-20b-GGUF", source="hub")).reason
+    assert of.startswith("of openai/gpt-oss-20b, which it is a copy of by its name: ")
     merge = "---\nbase_model:\n- meta-llama/Llama-2-7b-hf\n- meta-llama/Llama-2-7b-chat-hf\n---\n"
     assert pretraining(Facts(model="me/merge", source="hub", card=merge)).tokens == 2 * T
     apart = "---\nbase_model:\n- meta-llama/Llama-2-7b-hf\n- meta-llama/Meta-Llama-3-8B\n---\n"
