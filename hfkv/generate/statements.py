@@ -141,7 +141,7 @@ def line(read: dict[str, Any]) -> dict[str, Any]:
 
 def plain(text: str) -> str:
     """A text without names of the places on one machine where something was read."""
-    text = re.sub(r"\s?\((?:stored part|shared/[^()]*)\)", "", text)
+    text = re.sub(r"\s?\((?:stored part|labelled[^()]*|(?:shared|cards_more)/[^()]*)\)", "", text)
     text = re.sub(r"[;,]?\s?\(?(?:\.\./)?shared/data(?:/[^\s;,()]*|\s\([^()]*\))?\)?", "", text)
     return text.strip()
 
