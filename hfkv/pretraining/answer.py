@@ -28,12 +28,12 @@ __all__ = ["explain", "line_of_copy", "pretraining"]
 _STEPS = 8
 #: From this probability on a card says plainly what it says.
 _PLAINLY = 0.9
-#: What a quantized or converted copy has behind the name of its model.
+#: What a quantized, converted or abliterated copy has behind the name of its model.
 _COPY = re.compile(
     r"[-_.](?:i1|GGUF|GGML|AWQ|GPTQ|AutoRound|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX(?:-(?:web|cpu|cuda))?"
     r"|ov|openvino|FP8(?:-KV)?|QAT|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|torchao|dynamic"
-    r"|imatrix|sharded|(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|q[2-8](?:_[01k][_a-z]*)?|f16"
-    r"|[2348]b-[0-9]+g|(?:32|64|128)g|actorder|[2-8](?:\.[0-9]+)?bpw|h[68])$",
+    r"|imatrix|sharded|abliterated(?:-v[0-9])?|(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|f16"
+    r"|q[2-8](?:_[01k][_a-z]*)?|[2348]b-[0-9]+g|(?:32|64|128)g|actorder|[2-8](?:\.[0-9]+)?bpw|h[68])$",
     re.IGNORECASE,
 )
 #: Owners of copies under the name of the model itself.

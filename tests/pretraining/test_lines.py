@@ -66,6 +66,7 @@ def test_every_bundled_model_has_a_line_or_a_recorded_statement() -> None:
         ("turboderp/Llama-3-8B-Instruct-exl2-4.0bpw-h6", 15 * T, "published"),
         ("onnx-community/Qwen3-0.6B-ONNX", 36 * T, "published"),
         ("TheBloke/Llama-2-13B-GPTQ-4bit-128g-actorder", 2 * T, "published"),
+        ("me/Qwen3-8B-abliterated-v2-GGUF", 36 * T, "published"),
         ("huggyllama/llama-7b", T, "published"),
         ("mistralai/Mistral-7B-v0.1", None, "not stated"),
         ("nobody/no-such-model", None, "not stated"),
