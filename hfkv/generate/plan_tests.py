@@ -39,6 +39,7 @@ class Tests:
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
         self.typed: dict[tuple[str, str], list[str]] = {}
         self.single: dict[tuple[str, int, int], dict[Any, int]] = {}
+        self.alike: dict[tuple[str, int, int, int | None], dict[Observation, int]] = {}
 
     def _of_type(self, what: str, wanted: Callable[[Any], bool], inside: str) -> list[str]:
         if (what, inside) not in self.typed:
@@ -78,9 +79,6 @@ class Tests:
             return self.masks[key]
         found = dict(self.of(stem, observed, depth, stage - 1, inside)) if stage > 1 else {}
         known = set(found.values())
-        first: dict[int, int] = {}
-        for bit, (number, _) in enumerate(observed):
-            first[number] = first.get(number, 0) | 1 << bit
         whole = (1 << len(observed)) - 1
         made = (
             self._about_config(inside)
@@ -88,15 +86,7 @@ class Tests:
             else self._about_index(depth, observed, stage, inside)
         )
         for test in made:
-            mask = 0
-            if stage == 1:
-                for number, bits in first.items():
-                    if holds(test, self.samples[number].read, ()):
-                        mask |= bits
-            else:
-                for bit, (number, index) in enumerate(observed):
-                    if holds(test, self.samples[number].read, index):
-                        mask |= 1 << bit
+            mask = self._passing(test, stem, observed, depth, hole=None if stage == 1 else test[1])
             if mask and mask != whole and mask not in known:
                 known.add(mask)
                 found[test] = mask
@@ -108,11 +98,34 @@ class Tests:
         known = self.single.setdefault((stem, depth, len(observed)), {})
         key = tuple(test)
         if key not in known:
-            known[key] = 0
-            for bit, (number, index) in enumerate(observed):
-                if holds(test, self.samples[number].read, index):
-                    known[key] |= 1 << bit
+            hole = test[1] if type(test[1]) is int else None
+            known[key] = self._passing(test, stem, observed, depth, hole)
         return known[key]
+
+    def _passing(
+        self, test: Any, stem: str, observed: list[Observation], depth: int, hole: int | None
+    ) -> int:
+        """What passes a test that asks the config, and of the indices the one in that hole."""
+        passed = 0
+        for (number, index), bits in self._alike(stem, observed, depth, hole).items():
+            if holds(test, self.samples[number].read, index):
+                passed |= bits
+        return passed
+
+    def _alike(
+        self, stem: str, observed: list[Observation], depth: int, hole: int | None
+    ) -> dict[Observation, int]:
+        """One of the observations that such tests find alike, with all of them as bits."""
+        key = (stem, depth, len(observed), hole)
+        if key not in self.alike:
+            bits: dict[Any, int] = {}
+            first: dict[Any, Observation] = {}
+            for bit, (number, index) in enumerate(observed):
+                seen = (number, None if hole is None else index[hole])
+                first.setdefault(seen, (number, index))
+                bits[seen] = bits.get(seen, 0) | 1 << bit
+            self.alike[key] = {first[seen]: mask for seen, mask in bits.items()}
+        return self.alike[key]
 
     def _about_config(self, inside: str) -> list[tuple[Any, ...]]:
         paths = self._paths(inside)
@@ -161,7 +174,7 @@ class Tests:
                 last = max((index[hole] for _, index in observed), default=0)
                 # The multiples of a large number are the first alone: a place is a simpler reason.
                 found += [("at", hole, number) for number in range(min(last + 1, 12))]
-                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1)]
+                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1, -1)]
                 found += [("cycle", hole, n, rest) for n in (2, 3, 4, 5, 6) for rest in range(n)]
             else:
                 pairs = [(one, other) for one in numbers for other in numbers if one != other]
@@ -172,6 +185,13 @@ class Tests:
                     ("below", hole, f"{one} - {other}")
                     for one, other in pairs
                     if "layer" in one or "depth" in one
+                ]
+                # One layer in so many, where so many of all are to be.
+                found += [
+                    ("every", hole, f"{one} // {other}", shift)
+                    for one, other in pairs
+                    if "layer" in one and "layer" in other
+                    for shift in (0, 1, -1)
                 ]
                 found += [("phase", hole, one, other) for one, other in pairs]
                 found += [("every", hole, one, other) for one, other in pairs]

@@ -245,9 +245,9 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         limit = size_of(rest[0], read, index)
         return limit is not None and at < limit
     if kind == "every":
-        period, shift = read(rest[0]), rest[1]
+        period, shift = evaluate(rest[0], read), rest[1]
         shift = read(shift) if isinstance(shift, str) else shift
-        if type(period) is not int or type(shift) is not int or period < 1:
+        if not period or type(shift) is not int:
             return False
         return bool((at + shift) % period == 0)
     if kind == "phase":

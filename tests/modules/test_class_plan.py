@@ -108,6 +108,8 @@ def test_a_key_that_the_class_never_reads_does_not_matter() -> None:
         (["below", 0, "four - 1"], (3,), False),
         (["cycle", 0, 2, 1], (3,), True),
         (["every", 0, "four", 1], (3,), True),
+        (["every", 0, "four // vier", -1], (0,), True),
+        (["every", 0, "four // zero", 1], (3,), False),
         (["every", 0, "zero", 1], (3,), False),
         (["phase", 0, "four", "zero"], (8,), True),
         (["in", 0, "places"], (2,), True),
