@@ -50,7 +50,7 @@ def held(
             reason = reason or proof.reason
             if not proof.reason:
                 return left, reason
-            less = narrowed(space, left, proof.wrong) if proof.wrong else None
+            less = narrowed(space, left, proof.wrong, proof.good) if proof.wrong else None
             if less is None:
                 break
             left = less

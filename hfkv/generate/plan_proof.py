@@ -210,7 +210,7 @@ _HITS, _TRIES = 5, 300
 #: How many configs of many layers are shown for each key that says how many.
 _DEEP = 7
 #: Tests of an index by the numbers of keys.
-_PLACED = ("every", "phase", "below")
+_PLACED = ("every", "phase", "after", "below")
 #: Before a key that the class fills in, where a tree is not about a module's name.
 _FILLED = "filled "
 #: How often a word is shown beside all else that a tree reads.

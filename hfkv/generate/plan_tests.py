@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space
@@ -12,6 +13,7 @@ from hfkv.modules.conversion import Index
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
+    from hfkv.generate.plan_proof import View
 
 __all__ = ["Observation", "Tests", "patches_of"]
 
@@ -30,10 +32,25 @@ def patches_of(keys: Iterable[str]) -> list[tuple[str, str]]:
     ]
 
 
+#: Keys of where the first of several layers is.
+_START = re.compile(r"(?:^|[._])(?:offset|start|first|skip|begin)(?:[._]|$)")
+
+
+def _differences(numbers: list[str]) -> list[str]:
+    """How many layers there are less others."""
+    return [
+        f"{one} - {other}"
+        for one in numbers
+        if "layer" in one or "depth" in one
+        for other in numbers
+        if one != other
+    ]
+
+
 class Tests:
     """Tests over the keys of a class, as samples show them, simplest first."""
 
-    def __init__(self, space: Space, samples: list[Sample]) -> None:
+    def __init__(self, space: Space, samples: Sequence[Sample | View]) -> None:
         self.space = space
         self.samples = samples
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
@@ -127,6 +144,15 @@ class Tests:
             self.alike[key] = {first[seen]: mask for seen, mask in bits.items()}
         return self.alike[key]
 
+    def about(self, words: set[str]) -> list[tuple[Any, ...]]:
+        """Tests of the config that ask no other keys than these."""
+        keys = self.space.keys.keys()
+        return [
+            test
+            for test in self._about_config("")
+            if (keys & set(re.findall(r"[\w.]+", str(test[1:])))) <= words
+        ]
+
     def _about_config(self, inside: str) -> list[tuple[Any, ...]]:
         paths = self._paths(inside)
         found: list[tuple[Any, ...]] = []
@@ -153,6 +179,7 @@ class Tests:
         # What does not come out even is padded.
         found += [("odd", f"{size} // {patch}") for size, patch in patches_of(self.space.keys)]
         numbers = self.numeric(inside)
+        found += [("over", less, 0) for less in _differences(numbers)]
         found += [
             ("same", one, other) for place, one in enumerate(numbers) for other in numbers[:place]
         ]
@@ -181,10 +208,12 @@ class Tests:
                 found += [("turn", hole, key, item) for key in lists for item in self._items(key)]
                 ends = [*numbers, *(f"len({key})" for key in lists)]
                 found += [("below", hole, f"{end} - 1") for end in ends]
+                found += [("below", hole, less) for less in _differences(numbers)]
                 found += [
-                    ("below", hole, f"{one} - {other}")
+                    ("after", hole, one, start)
                     for one, other in pairs
-                    if "layer" in one or "depth" in one
+                    if _START.search(other)
+                    for start in (other, f"{other} - 1", f"{other} + 1")
                 ]
                 # One layer in so many, where so many of all are to be.
                 found += [

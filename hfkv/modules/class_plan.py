@@ -233,8 +233,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         count = evaluate(first, read)
         return count is not None and count % 2 == 1
     if kind == "over":
-        value = read(first)
-        return type(value) is int and bool(value > rest[0])
+        count = evaluate(first, read)
+        return count is not None and count > rest[0]
     # The others are about one of the indices.
     at = index[first]
     if kind == "at":
@@ -250,6 +250,9 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         if not period or type(shift) is not int:
             return False
         return bool((at + shift) % period == 0)
+    if kind == "after":
+        period, start = (evaluate(size, read) for size in rest)
+        return bool(period) and start is not None and at >= start and (at - start) % period == 0
     if kind == "phase":
         period, shift = read(rest[0]), read(rest[1])
         return type(period) is int and period > 0 and bool(at % period == shift)
