@@ -2,7 +2,8 @@
 
 Learning a plan takes a minute, refuting a wrong one seconds. So the stored one is tried first, with
 each key alone, with random configs and with configs for each leaf of its trees; only what that
-refutes, and what has no plan, is learned.
+refutes, and what has no plan, is learned. Of one that is refuted and cannot be learned anew what
+is left is kept where it says nothing of the configs that refuted it.
 """
 
 from __future__ import annotations
@@ -14,31 +15,46 @@ from typing import Any
 
 from hfkv.generate.plan_builds import plain, without_values
 from hfkv.generate.plan_configs import near, space_of
+from hfkv.generate.plan_narrow import narrowed
 from hfkv.generate.plan_proof import Memory, prove
 from hfkv.generate.plans import plan_for, smallest
 
-__all__ = ["again", "refuted"]
+__all__ = ["again", "held"]
 
 #: Random configs that must bear a stored plan out, and how large a pool they are drawn from.
 _PROVED, _POOL = 20, 12
+#: How often a refuted plan is made to say less.
+_NARROWED = 12
 
 
-def refuted(model_type: str, name: str, content: Mapping[str, Any]) -> str:
-    """What is wrong with a stored plan; "" where nothing is."""
+def held(
+    model_type: str, name: str, content: Mapping[str, Any]
+) -> tuple[Mapping[str, Any] | None, str]:
+    """What of a stored plan holds, which is the plan itself where nothing is wrong with it, and
+    what was wrong; None where nothing is left."""
     space = space_of(model_type, name)
     chance = random.Random(zlib.crc32(f"again {name}".encode()))
     with without_values():
         pool = smallest(space)
         if not pool:
-            return "its default config alone cannot be built"
+            return None, "its default config alone cannot be built"
         for _ in range(4 * _POOL):
             if len(pool) >= _POOL:
                 break
             values = near(space, chance, pool)
             if plain(space, values) is not None:
                 pool.append(values)
-        proof = prove(space, content, pool, chance, _PROVED, Memory(), stored=True)
-    return proof.reason
+        left, reason, memory = content, "", Memory()
+        for _ in range(_NARROWED):
+            proof = prove(space, left, pool, chance, _PROVED, memory, stored=True)
+            reason = reason or proof.reason
+            if not proof.reason:
+                return left, reason
+            less = narrowed(space, left, proof.wrong, proof.good) if proof.wrong else None
+            if less is None:
+                break
+            left = less
+    return None, reason
 
 
 def again(
@@ -51,11 +67,16 @@ def again(
         changed: whether the class's module table is another one than that plan was made with. Why
             it has no plan is asked anew only then: it takes the longest to find out.
     """
-    if stored is not None and "refused" in stored and not changed:
-        return dict(stored), "no plan, as before"
-    if stored is not None and "refused" not in stored:
-        why = refuted(model_type, name, stored)
-        if not why:
-            return dict(stored), "holds"
-        return plan_for(model_type, name), f"learned anew: {why}"
-    return plan_for(model_type, name), "learned"
+    if stored is None:
+        return plan_for(model_type, name), "learned"
+    if "refused" in stored:
+        if not changed:
+            return dict(stored), "no plan, as before"
+        return plan_for(model_type, name), "learned"
+    left, why = held(model_type, name, stored)
+    if not why:
+        return dict(stored), "holds"
+    made = plan_for(model_type, name)
+    if "refused" in made and left is not None:
+        return dict(left), f"says less: {why}"
+    return made, f"learned anew: {why}"

@@ -58,6 +58,8 @@ _LETTER = re.compile(r"[\"']([^\w\s]|\w)[\"']\s*:")
 _NUMBERED = re.compile(r"\b(\d+)\s*:\s*[\"']\w")
 #: Code that reads keys in bulk, and takes no layer from them.
 _ASIDE = ("transformers.configuration_utils", "transformers.generation", "transformers.utils")
+#: How many layers there are.
+_DEPTH = re.compile(r"(?:layers?|depth|num_blocks)$")
 _QUOTED = re.compile(r"[\"']([\w\-]{2,40})[\"']")
 #: What may be the name of a nested config's type, among all words of the code.
 _TYPE = re.compile(r"^[a-z0-9]+([_-][a-z0-9]+)*$")
@@ -335,6 +337,26 @@ class Space:
         outer = path.rpartition(".")[0]
         at = value_at(values, outer) if outer else values
         return self.keys[path].alone(_layers(at if isinstance(at, dict) else {}, 4))
+
+    def depths(self) -> list[str]:
+        """Keys that say how many layers there are."""
+        return [
+            path
+            for path, key in self.keys.items()
+            if type(key.default) is int and _DEPTH.search(path)
+        ]
+
+    def deeper(
+        self, values: Mapping[str, Any], path: str, count: int, chance: random.Random
+    ) -> dict[str, Any]:
+        """The values with so many layers, and with lists that have an item for each."""
+        before, outer = value_at(values, path), path.rpartition(".")[0]
+        made = put(dict(values), path, count)
+        at = value_at(made, outer) if outer else made
+        for key, value in at.items():
+            if isinstance(value, list) and len(value) == before:
+                at[key] = [chance.choice(value) for _ in range(count)]
+        return made
 
     def takes(self, values: Mapping[str, Any]) -> bool:
         """Whether no key has a value of a sort, or a word, that is left out."""

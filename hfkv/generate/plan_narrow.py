@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space
 from hfkv.generate.plan_proof import Held, View, held_by, says_of
+from hfkv.generate.plan_tests import Tests
 from hfkv.modules.class_plan import UNPROVED, ClassPlan, holds, size_of
 from hfkv.modules.conversion import Index
 
@@ -21,9 +24,16 @@ _TRIED = 40
 _Fault = tuple[tuple[Any, ...], Index]
 
 
-def narrowed(space: Space, content: Mapping[str, Any], wrong: list[Any]) -> dict[str, Any] | None:
+def narrowed(
+    space: Space, content: Mapping[str, Any], wrong: list[Any], good: list[Any]
+) -> dict[str, Any] | None:
     """The plan with leaves marked as unproved so that it says nothing of these configs; None where
-    it would then say nothing of the class's own defaults either."""
+    it would then say nothing of the class's own defaults either.
+
+    Args:
+        good: configs that it is right about: where one of its own keys tells them from a wrong
+            one, it goes on to speak of them.
+    """
     usual = [space.first(), space.saved(space.first()) or space.first()]
     made = dict(content)
     for values in wrong:
@@ -34,7 +44,8 @@ def narrowed(space: Space, content: Mapping[str, Any], wrong: list[Any]) -> dict
             continue
         for place, index in itertools.islice(_faults(made, held_by(model), view), _TRIED):
             other = copy.deepcopy(made)
-            if _mark(other, place, view.read, index) and all(
+            borne = [v for item in good if (v := View.of(space, plan, item))]
+            if _mark(space, other, place, view, index, borne) and all(
                 says_of(space, _plan(space, other), config) for config in usual
             ):
                 made = other
@@ -114,23 +125,78 @@ def _leaf(tree: Any, read: Any, index: Index) -> Any:
     return None if tree == UNPROVED else tree
 
 
-def _mark(content: dict[str, Any], place: tuple[Any, ...], read: Any, index: Index) -> bool:
-    """Mark the leaf that a tree comes to; whether it is one of several."""
+def _mark(
+    space: Space,
+    content: dict[str, Any],
+    place: tuple[Any, ...],
+    view: View,
+    index: Index,
+    good: list[View],
+) -> bool:
+    """Mark the leaf that a tree comes to, for such configs alone if that can be; whether it is one
+    of several."""
     *outer, last = place
     at: Any = content
     for key in outer:
         at = at[key]
     trees = content["trees"]
     tree = copy.deepcopy(trees[at[last]] if outer and outer[0] == "modules" else at[last])
-    node, branch = None, ""
-    while isinstance(inner := tree if node is None else node[branch], Mapping):
-        node, branch = inner, "then" if holds(inner["if"], read, index) else "else"
-    if node is None:
+    way = _way(tree, view.read, index)
+    node = None
+    inner = tree
+    for passed in way:
+        node, inner = inner, inner["then" if passed else "else"]
+    pattern = _pattern(content, place)
+    alike = [
+        other
+        for other in good
+        if any(_way(tree, other.read, i) == way for i in other.indices.of(pattern))
+    ]
+    test = _telling(space, content, tree, view, alike)
+    if test is None and node is None:
         return inner == UNPROVED
-    node[branch] = UNPROVED  # type: ignore[index]
+    marked: Any = UNPROVED
+    if test is not None:
+        then, other = (UNPROVED, inner) if holds(test, view.read, ()) else (inner, UNPROVED)
+        marked = {"if": list(test), "then": then, "else": other}
+    if node is None:
+        tree = marked
+    else:
+        node["then" if way[-1] else "else"] = marked
     if outer and outer[0] == "modules":
         trees.append(tree)
         at[last] = len(trees) - 1
     else:
         at[last] = tree
     return True
+
+
+def _way(tree: Any, read: Any, index: Index) -> tuple[bool, ...]:
+    """Which tests a tree's leaf is come to by."""
+    way = []
+    while isinstance(tree, Mapping):
+        way.append(holds(tree["if"], read, index))
+        tree = tree["then" if way[-1] else "else"]
+    return tuple(way)
+
+
+def _pattern(content: Mapping[str, Any], place: tuple[Any, ...]) -> str:
+    """The names that a tree of a plan's content is about."""
+    if place[0] == "modules":
+        name, _, _ = content["modules"][place[1]]
+        return f"{name}.{place[3]}".lstrip(".") if len(place) > 3 else str(name)
+    return str(place[1]) if len(place) > 1 else ""
+
+
+def _telling(
+    space: Space, content: Mapping[str, Any], tree: Any, wrong: View, good: list[View]
+) -> tuple[Any, ...] | None:
+    """A test of the keys that a tree depends on which tells a wrong config from all good ones."""
+    words = set(re.findall(r"[\w.]+", json.dumps(tree)))
+    filled = [made for key, made in content["filled"].items() if key in words]
+    words |= set(re.findall(r"[\w.]+", json.dumps(filled)))
+    for test in Tests(space, [wrong, *good]).about(words) if good else ():
+        said = holds(test, wrong.read, ())
+        if all(holds(test, other.read, ()) != said for other in good):
+            return test
+    return None

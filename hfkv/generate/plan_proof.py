@@ -207,8 +207,10 @@ def prove(
 _ENOUGH = 40
 #: How often each leaf of each tree must be borne out, and how many configs are tried for it.
 _HITS, _TRIES = 5, 300
+#: How many configs of many layers are shown for each key that says how many.
+_DEEP = 7
 #: Tests of an index by the numbers of keys.
-_PLACED = ("every", "phase", "below")
+_PLACED = ("every", "phase", "after", "below")
 #: Before a key that the class fills in, where a tree is not about a module's name.
 _FILLED = "filled "
 #: How often a word is shown beside all else that a tree reads.
@@ -295,6 +297,15 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
             for start in (pool[0], chance.choice(pool)):
                 for value in space.alone(start, path):
                     proof.show(put(start, path, value))
+    # A pattern over the layers of random configs, which have few, may be of these alone.
+    for path in space.depths():
+        if (path, "deep") not in alone:
+            alone.add((path, "deep"))
+            for start in (pool[0], *chance.choices(pool, k=_DEEP)):
+                values = space.deeper(start, path, chance.randint(17, 40), chance)
+                proof.show(values)
+                if chance.random() < 0.3:
+                    proof.show(space.saved(values) or values)
 
 
 def _aim(
@@ -386,7 +397,7 @@ def _aimed(
             values = put(values, test[1], value)
         elif test[0] in _PLACED and chance.random() < 0.5:
             # Only small numbers tell a period or a bound from a number that is just large.
-            for key in test[2:]:
+            for key in re.findall(r"[\w.]+", json.dumps(test[2:])):
                 if key in space.keys:
                     values = put(values, key, chance.randint(1, 3))
         elif test[0] == "same" and chance.random() < 0.5:

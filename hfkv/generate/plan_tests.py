@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hfkv.generate.plan_configs import Space
@@ -12,6 +13,7 @@ from hfkv.modules.conversion import Index
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
+    from hfkv.generate.plan_proof import View
 
 __all__ = ["Observation", "Tests", "patches_of"]
 
@@ -30,15 +32,31 @@ def patches_of(keys: Iterable[str]) -> list[tuple[str, str]]:
     ]
 
 
+#: Keys of where the first of several layers is.
+_START = re.compile(r"(?:^|[._])(?:offset|start|first|skip|begin)(?:[._]|$)")
+
+
+def _differences(numbers: list[str]) -> list[str]:
+    """How many layers there are less others."""
+    return [
+        f"{one} - {other}"
+        for one in numbers
+        if "layer" in one or "depth" in one
+        for other in numbers
+        if one != other
+    ]
+
+
 class Tests:
     """Tests over the keys of a class, as samples show them, simplest first."""
 
-    def __init__(self, space: Space, samples: list[Sample]) -> None:
+    def __init__(self, space: Space, samples: Sequence[Sample | View]) -> None:
         self.space = space
         self.samples = samples
         self.masks: dict[tuple[str, int], dict[Any, int]] = {}
         self.typed: dict[tuple[str, str], list[str]] = {}
         self.single: dict[tuple[str, int, int], dict[Any, int]] = {}
+        self.alike: dict[tuple[str, int, int, int | None], dict[Observation, int]] = {}
 
     def _of_type(self, what: str, wanted: Callable[[Any], bool], inside: str) -> list[str]:
         if (what, inside) not in self.typed:
@@ -78,9 +96,6 @@ class Tests:
             return self.masks[key]
         found = dict(self.of(stem, observed, depth, stage - 1, inside)) if stage > 1 else {}
         known = set(found.values())
-        first: dict[int, int] = {}
-        for bit, (number, _) in enumerate(observed):
-            first[number] = first.get(number, 0) | 1 << bit
         whole = (1 << len(observed)) - 1
         made = (
             self._about_config(inside)
@@ -88,15 +103,7 @@ class Tests:
             else self._about_index(depth, observed, stage, inside)
         )
         for test in made:
-            mask = 0
-            if stage == 1:
-                for number, bits in first.items():
-                    if holds(test, self.samples[number].read, ()):
-                        mask |= bits
-            else:
-                for bit, (number, index) in enumerate(observed):
-                    if holds(test, self.samples[number].read, index):
-                        mask |= 1 << bit
+            mask = self._passing(test, stem, observed, depth, hole=None if stage == 1 else test[1])
             if mask and mask != whole and mask not in known:
                 known.add(mask)
                 found[test] = mask
@@ -108,11 +115,43 @@ class Tests:
         known = self.single.setdefault((stem, depth, len(observed)), {})
         key = tuple(test)
         if key not in known:
-            known[key] = 0
-            for bit, (number, index) in enumerate(observed):
-                if holds(test, self.samples[number].read, index):
-                    known[key] |= 1 << bit
+            hole = test[1] if type(test[1]) is int else None
+            known[key] = self._passing(test, stem, observed, depth, hole)
         return known[key]
+
+    def _passing(
+        self, test: Any, stem: str, observed: list[Observation], depth: int, hole: int | None
+    ) -> int:
+        """What passes a test that asks the config, and of the indices the one in that hole."""
+        passed = 0
+        for (number, index), bits in self._alike(stem, observed, depth, hole).items():
+            if holds(test, self.samples[number].read, index):
+                passed |= bits
+        return passed
+
+    def _alike(
+        self, stem: str, observed: list[Observation], depth: int, hole: int | None
+    ) -> dict[Observation, int]:
+        """One of the observations that such tests find alike, with all of them as bits."""
+        key = (stem, depth, len(observed), hole)
+        if key not in self.alike:
+            bits: dict[Any, int] = {}
+            first: dict[Any, Observation] = {}
+            for bit, (number, index) in enumerate(observed):
+                seen = (number, None if hole is None else index[hole])
+                first.setdefault(seen, (number, index))
+                bits[seen] = bits.get(seen, 0) | 1 << bit
+            self.alike[key] = {first[seen]: mask for seen, mask in bits.items()}
+        return self.alike[key]
+
+    def about(self, words: set[str]) -> list[tuple[Any, ...]]:
+        """Tests of the config that ask no other keys than these."""
+        keys = self.space.keys.keys()
+        return [
+            test
+            for test in self._about_config("")
+            if (keys & set(re.findall(r"[\w.]+", str(test[1:])))) <= words
+        ]
 
     def _about_config(self, inside: str) -> list[tuple[Any, ...]]:
         paths = self._paths(inside)
@@ -140,6 +179,7 @@ class Tests:
         # What does not come out even is padded.
         found += [("odd", f"{size} // {patch}") for size, patch in patches_of(self.space.keys)]
         numbers = self.numeric(inside)
+        found += [("over", less, 0) for less in _differences(numbers)]
         found += [
             ("same", one, other) for place, one in enumerate(numbers) for other in numbers[:place]
         ]
@@ -161,17 +201,26 @@ class Tests:
                 last = max((index[hole] for _, index in observed), default=0)
                 # The multiples of a large number are the first alone: a place is a simpler reason.
                 found += [("at", hole, number) for number in range(min(last + 1, 12))]
-                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1)]
+                found += [("every", hole, key, shift) for key in numbers for shift in (0, 1, -1)]
                 found += [("cycle", hole, n, rest) for n in (2, 3, 4, 5, 6) for rest in range(n)]
             else:
                 pairs = [(one, other) for one in numbers for other in numbers if one != other]
                 found += [("turn", hole, key, item) for key in lists for item in self._items(key)]
                 ends = [*numbers, *(f"len({key})" for key in lists)]
                 found += [("below", hole, f"{end} - 1") for end in ends]
+                found += [("below", hole, less) for less in _differences(numbers)]
                 found += [
-                    ("below", hole, f"{one} - {other}")
+                    ("after", hole, one, start)
                     for one, other in pairs
-                    if "layer" in one or "depth" in one
+                    if _START.search(other)
+                    for start in (other, f"{other} - 1", f"{other} + 1")
+                ]
+                # One layer in so many, where so many of all are to be.
+                found += [
+                    ("every", hole, f"{one} // {other}", shift)
+                    for one, other in pairs
+                    if "layer" in one and "layer" in other
+                    for shift in (0, 1, -1)
                 ]
                 found += [("phase", hole, one, other) for one, other in pairs]
                 found += [("every", hole, one, other) for one, other in pairs]

@@ -50,6 +50,14 @@ def smallest(space: Space) -> list[dict[str, Any]]:
         if values != first and plain(space, values) is not None:
             pool.insert(0, values)
             break
+    else:
+        # Not all can be as few: of some layers there may be no more than of others.
+        values = copy.deepcopy(first)
+        for path, key in space.keys.items():
+            if type(key.default) is int and key.default > 8 and _LAYERED.search(path):
+                fewer = put(values, path, 4)
+                values = fewer if plain(space, fewer) is not None else values
+        pool[:0] = [values] if pool and values != first else []
     # What needs several keys at once chance may never come to.
     more = copy.deepcopy(pool[0]) if pool else {}
     merge(more, VARIANTS.get(space.model_type, {}))
@@ -116,11 +124,12 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     trees: Trees = {}
     content: dict[str, Any] = {}
     wrong: list[dict[str, Any]] = []
+    good: list[dict[str, Any]] = []
     reason = ""
     for turn in range(ROUNDS + NARROWED):
         read = set(space.keys)
         if turn >= ROUNDS:
-            less = narrowed(space, content, wrong)
+            less = narrowed(space, content, wrong, good)
             if less is None:
                 return {"refused": reason}
             content = less
@@ -138,7 +147,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             samples = [item for item in samples if space.takes(item.values)]
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved, memory)
-        wrong, reason = proof.wrong, proof.reason
+        wrong, good, reason = proof.wrong, proof.good, proof.reason
         late = sorted(space.keys.keys() - read)
         if not reason and late:
             # The proof did not vary what it did not know of.

@@ -169,7 +169,7 @@ def walk_key(name: str, order: Mapping[str, int]) -> Callable[[Sequence[int]], t
         numbers = iter(index)
         found: list[int] = []
         for place, part in zip(places, parts, strict=True):
-            found += (place, next(numbers, 0) if part == "{}" else 0)
+            found += (place, next(numbers, 0) if part.endswith("{}") else 0)
         return tuple(found)
 
     return key

@@ -233,8 +233,8 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         count = evaluate(first, read)
         return count is not None and count % 2 == 1
     if kind == "over":
-        value = read(first)
-        return type(value) is int and bool(value > rest[0])
+        count = evaluate(first, read)
+        return count is not None and count > rest[0]
     # The others are about one of the indices.
     at = index[first]
     if kind == "at":
@@ -245,11 +245,14 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         limit = size_of(rest[0], read, index)
         return limit is not None and at < limit
     if kind == "every":
-        period, shift = read(rest[0]), rest[1]
+        period, shift = evaluate(rest[0], read), rest[1]
         shift = read(shift) if isinstance(shift, str) else shift
-        if type(period) is not int or type(shift) is not int or period < 1:
+        if not period or type(shift) is not int:
             return False
         return bool((at + shift) % period == 0)
+    if kind == "after":
+        period, start = (evaluate(size, read) for size in rest)
+        return bool(period) and start is not None and at >= start and (at - start) % period == 0
     if kind == "phase":
         period, shift = read(rest[0]), read(rest[1])
         return type(period) is int and period > 0 and bool(at % period == shift)

@@ -32,6 +32,7 @@ _KEYS_AT: Mapping[str, tuple[int, ...]] = {
     "below": (2,),
     "every": (2, 3),
     "phase": (2, 3),
+    "after": (2, 3),
     **dict.fromkeys(("in", "listed", "item", "turn"), (2,)),
 }
 

@@ -159,14 +159,24 @@ def test_from_the_release_before_to_the_pinned_one(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_holds_is_kept_and_one_that_does_not_is_told() -> None:
-    from hfkv.generate.plan_again import again, refuted
+    from hfkv.generate.plan_again import again, held
 
     path = ROOT / "hfkv" / "data" / "plans" / "gpt_neox.json"
     plan = json.loads(path.read_text(encoding="utf-8"))["classes"]["GPTNeoXForCausalLM"]
-    held, said = again("gpt_neox", "GPTNeoXForCausalLM", plan, changed=True)
-    assert (held, said) == (plan, "holds")
-    wrong = {**plan, "modules": plan["modules"][:-1]}
-    assert refuted("gpt_neox", "GPTNeoXForCausalLM", wrong)
+    kept, said = again("gpt_neox", "GPTNeoXForCausalLM", plan, changed=True)
+    assert (kept, said) == (plan, "holds")
+    left, why = held("gpt_neox", "GPTNeoXForCausalLM", {**plan, "modules": plan["modules"][:-1]})
+    assert left is None
+    assert why
+    # What one tree is wrong about is no longer spoken of.
+    text = json.dumps(plan)
+    biased = '["set", "attention_bias"], "then": ["hidden_size"], "else": null'
+    assert biased in text
+    wrong = json.loads(text.replace(biased, biased.replace("null", '["hidden_size"]')))
+    left, why = held("gpt_neox", "GPTNeoXForCausalLM", wrong)
+    assert left is not None
+    assert "bias" in why
+    assert biased.replace("null", '"?"') in json.dumps(left)
     # Why there is none is not asked again of a class whose modules are as they were.
     none = {"refused": "it was not found"}
     assert again("gpt_neox", "GPTNeoXForCausalLM", none, changed=False)[0] == none
