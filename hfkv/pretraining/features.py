@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.part import part, printed_sums
+from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
@@ -59,10 +59,13 @@ GENERAL: dict[str, frozenset[str]] = {
 
 def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     """The features of every candidate of a card, in order."""
-    lists = [{*what(item, page), *part(item)} for item in found]
+    lists = [{*what(item, page), *part(item, grown=page.grown)} for item in found]
     place = {id(item): names for item, names in zip(found, lists, strict=True)}
     for item, name in (*printed_sums(found), *repeated(found)):
         place[id(item)].add(name)
+    for item in first_stages(found):
+        place[id(item)].discard("part:whole")
+        place[id(item)].update(("part:stage", "part:the first stage"))
     for names in lists:
         _generalize(names)
     training = [

@@ -41,7 +41,7 @@ class Governor:
 
 #: Verbs that take a number of tokens away from training, even over a preposition.
 _OTHER_VERB = (
-    r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
+    r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat(?!iv)\w+|accept(?:s|ing)?|decod(?:es?|ing)"
     r"|decay(?:s|ed|ing)?(?! (?:phase|stage))|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
     r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?(?! (?:the |its |our )?(?:[\w'’-]+ ){0,2}?(?:knowledge|(?:pre-?)?training)\b)|extension"
     r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|mak(?:es?|ing) up|account(?:s|ed|ing)? for|constitut\w+|represent(?:s|ed|ing)?|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
@@ -64,7 +64,7 @@ _CORPUS = (
 )
 _PREPOSITION = (
     r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
-    r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|用|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
+    r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|(?<![通应作常实专])用(?![户途法])|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
@@ -86,6 +86,14 @@ _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
 _USED_SET = re.compile(
     rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
     I,
+)
+#: "Evolved from Bar through processing of N tokens": what it was made by is its training.
+_MADE = re.compile(
+    rf"\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_SET = re.compile(
+    r"\b(?:corpus|corpora|data-?\s?sets?|data|mixtures?|collections?)\s$", re.IGNORECASE
 )
 _IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
 _ADVERBIAL = re.compile(
@@ -152,6 +160,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     used = _USED_SET.search(before)
     if used and re.match(rf"\s?(?:[\w-]+\s){{0,3}}?{COUNTED}", after, I):
         return Governor(trains=True, why="it was used in training", at=shift + used.start())
+    if tokens >= _LARGE // 10 and re.match(rf"\s?{COUNTED}", after, I) and _MADE.search(before):
+        return Governor(trains=True, why="it was made by reading them")
     total = bool(_IN_TOTAL.match(after))
     found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
@@ -225,6 +235,10 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             # "From the web and N tokens": the preposition takes what is joined to the number.
             between = before[word.end() :]
             joined = _JOINED.search(between) and not _COUNT.search(between)
+            # "A pretraining dataset with N tokens" has that size: nothing is trained with it.
+            if word[0].lower() == "with" and _SET.search(before[: word.start()]):
+                edge = word.start()
+                continue
             hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
             if (
                 not hedge

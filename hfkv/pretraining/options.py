@@ -128,7 +128,8 @@ def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
     named: dict[str, Option] = {}
     contradicted = False
     for option in group:
-        name = numbered(option.support[0])
+        begins = "part:the first stage" in option.features
+        name = "first" if begins else numbered(option.support[0])
         if not name:
             continue
         if name in named and named[name].tokens != option.tokens:

@@ -54,6 +54,7 @@ class Page:
         bases: the words of the bases that its metadata names.
         sizes: whether the card speaks of models of several sizes.
         generations: whether it speaks of another version of the asked model's family.
+        grown: whether the model grew from smaller ones, so that their training is part of its own.
         siblings: words that the card puts behind the family's name, and the asked name lacks.
     """
 
@@ -65,6 +66,7 @@ class Page:
     bases: frozenset[str]
     sizes: bool
     generations: bool
+    grown: bool
 
 
 def page(card: str, asked: Identity) -> Page:
@@ -97,7 +99,17 @@ def page(card: str, asked: Identity) -> Page:
         ),
         sizes=bool(sizes) and 10 * max(sizes) > 13 * min(sizes),
         generations=bool(versions - {asked.version}),
+        grown=bool(_GROWN.search(text)),
     )
+
+
+#: "Using model growth, the training scales up from 1B to 7B".
+_GROWN = re.compile(
+    r"\bmodel[- ]growth\b|\bgrowth (?:strategy|schedule|operators?|stages?|techniques?)\b"
+    r"|\b(?:progressive(?:ly)?|gradual(?:ly)?) (?:grow\w*|scal\w+ up|enlarg\w+|stack\w*|deepen\w*|widen\w*|depth)"
+    r"|\bgrown? (?:from|to|into) (?:an? |the )?(?:[\w-]+ ){0,2}?[0-9.]+ ?[BM]\b|模型生长|渐进式?(?:生长|增长|堆叠)",
+    I,
+)
 
 
 #: "| Total parameters | 1.2B |", "* Parameters: 124770816".

@@ -79,7 +79,12 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
     rivals = sorted(
         other.start for other in training if other.segment is found.segment and other.at == found.at
     )
-    if len(rivals) > 1:
+    counts = [
+        other
+        for other in found.others
+        if re.match(rf"\s?{COUNTED}", found.text[other.end : other.end + 20], I)
+    ]
+    if len(rivals) > 1 or counts:
         bound = _BOUND.match(found.text[found.end : found.end + 60])
         if bound is not None:
             at = found.end + bound.start("size")

@@ -34,7 +34,7 @@ _MORE_EPOCHS = re.compile(
 )
 #: How many epochs, or times what, a count comes to.
 _TIMES = re.compile(
-    r"(?<![0-9.])(?P<n>[0-9]{1,2}(?:\.[0-9]{1,2})?)\s?(?:epochs|passes|repetitions)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
+    r"(?<![0-9.,])(?P<n>[0-9]{1,2}(?:[.,][0-9]{1,2})?)\s?(?:epochs?|passes|repetitions|époques?|passages?|épocas?|Epochen|epochen|epok\w*|epoche|эпох\w*|个?epochs?|轮|エポック|에폭)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
     r"|\b(?P<word>two|three|four|five) (?:epochs|passes)",
     I,
 )
@@ -95,7 +95,13 @@ def repeated(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
         near = item.text[max(0, item.start - 80) : item.end + 80]
         for match in _TIMES.finditer(near):
             word = match["word"]
-            epochs = _SPELLED[word.lower()] if word else float(match["n"] or match["x"])
+            epochs = (
+                _SPELLED[word.lower()]
+                if word
+                else float((match["n"] or match["x"]).replace(",", "."))
+            )
+            # Of little more than one epoch only a close product tells one count from the other.
+            near_by = min(1 / 40, (epochs - 1) / 4)
             for other in found:
-                if epochs > 1 and abs(epochs * other.tokens - item.tokens) * 40 <= item.tokens:
+                if abs(epochs * other.tokens - item.tokens) < near_by * item.tokens:
                     yield other, "part:one of several epochs"
