@@ -82,6 +82,26 @@ _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|rough
 _ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
+#: "300k steps at 2M tokens each. This amounts to N tokens": the training told before it does.
+_COMES_TO = re.compile(
+    rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which|it|(?:this|that|the|our)\s(?:pre-?)?(?:setting|run|training|schedule|set-?up|configuration|regime)(?:\s(?:run|time))?)\s(?:thus\s|then\s|therefore\s)?"
+    rf"(?:(?:amounts?|comes?|corresponds?|corresponded|equates?|amounted|came|translates?|adds up|sums up|works out)\s(?:in total\s)?(?:to|at)|is\s(?:equal|equivalent)\sto|equals|totals?|means|makes)\s(?:training on\s)?(?:{HEDGES}){{0,4}}$"
+    rf"|\b(?:brings?|bringing|brought)\s(?:the\s|its\s|our\s)?(?:grand\s|cumulative\s|overall\s)?(?:total|sum|training|budget)[^.;0-9]{{0,30}}?\sto\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_EFFORT = re.compile(
+    r"\b(?:steps?|iterations?|updates?|epochs?|batch(?:es)?|GPUs?|TPUs?|hours?|days|nodes|runs?|stages?|phases?)\b",
+    re.IGNORECASE,
+)
+#: The first term of a sum: "26 + 15 billion tokens" is governed as one.
+_FIRST_TERM = re.compile(
+    rf"[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?$",
+    I,
+)
+_NEXT_TERM = re.compile(
+    rf"^(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?",
+    I,
+)
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
     rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
@@ -146,6 +166,12 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     and the headings above."""
     before, after = text[max(0, start - 320) : start], text[end : end + 160]
     shift = max(0, start - 320)
+    before, after = _FIRST_TERM.sub("", before), _NEXT_TERM.sub("", after)
+    if re.match(rf"\s?{COUNTED}", after, I) and _COMES_TO.search(before):
+        at = context.find(text[:40])
+        lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])
+        if TRAIN_WORD.search(lead) and _EFFORT.search(lead):
+            return Governor(trains=True, why="what was told of the training comes to it")
     if _MOMENT.search(before) and not (
         re.search(r"train\w* on the first (?:~|about )?$", before, I)
         and re.match(rf"\s?{COUNTED} of\b", after, I)

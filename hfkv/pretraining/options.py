@@ -11,7 +11,7 @@ from hfkv.pretraining.features import described, rounds
 from hfkv.pretraining.identity import Identity
 from hfkv.pretraining.page import page
 from hfkv.pretraining.qualifiers import of_label, qualifier
-from hfkv.pretraining.stages import numbered, parts
+from hfkv.pretraining.stages import numbered, parts, plus
 from hfkv.pretraining.what import label_of
 
 __all__ = ["Option", "options"]
@@ -145,3 +145,5 @@ def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
     for first, second in itertools.pairwise(distinct):
         if parts([first.support[0], second.support[0]]):
             yield "parts", [first, second]
+        elif plus(first.support[0], second.support[0]):
+            yield "with a plus", [first, second]

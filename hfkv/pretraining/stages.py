@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
-__all__ = ["epochs", "numbered", "parts", "repeated"]
+__all__ = ["epochs", "numbered", "parts", "plus", "repeated"]
 
 _STAGE = re.compile(
     r"\b(?P<word>first|second|third|fourth|final|last|initial)\s(?:[\w-]+\s){0,2}?(?:stage|phase|period)"
@@ -77,6 +77,17 @@ def parts(items: Sequence[Found]) -> bool:
             return False
     last = items[-1]
     return bool(_AND.search(last.text[: last.start]))
+
+
+def plus(first: Found, second: Found) -> bool:
+    """Whether two numbers are the terms of a sum that is not worked out: "2T + 300B tokens"."""
+    between = first.text[first.end : second.start]
+    return (
+        first.segment is second.segment
+        and first.at == second.at
+        and first.form == second.form == "prose"
+        and bool(re.fullmatch(rf"\s?(?:{COUNTED})?\s?\+\s?[~≈]?", between, I))
+    )
 
 
 def epochs(found: Found) -> str:

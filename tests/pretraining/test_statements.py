@@ -27,6 +27,21 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
             "exact",
         ),
         ("Foo-7B was trained from scratch on a dataset with 730 billion tokens.", 730 * B, "exact"),
+        (
+            "The training ran for 300k steps with a batch of 2M tokens. This amounts to 600 billion tokens.",
+            600 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B was pretrained on 64 GPUs for twelve days. That comes to about 90B tokens.",
+            90 * B,
+            "about",
+        ),
+        (
+            "Trained with 256 sequences of 4096 tokens for 100k steps, such that the model sees 105B tokens at the end of training.",
+            105 * B,
+            "exact",
+        ),
         ("How many tokens was it trained on? 2 trillion.", 2 * T, "exact"),
         ("The base model was pre-trained on 1.8 trillion tokens of web text.", 1800 * B, "exact"),
         ("Foo-7B has been pretrained from scratch on roughly 2.6T tokens.", 2600 * B, "about"),
@@ -1019,6 +1034,21 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ),
     ],
     "parts and stages": [
+        ("Foo-7B was pretrained on 2T + 300B tokens.", 2_300 * B, "exact"),
+        ("It was trained in two runs on 30 + 12 billion tokens of code.", 42 * B, "exact"),
+        ("This model has seen 1.5T tokens + 200B tokens in its two stages.", 1_700 * B, "exact"),
+        ("- Training tokens: 80B + 20B", 100 * B, "exact"),
+        ("We pre-trained this model on 6T + 1T tokens of web text and code.", 7 * T, "exact"),
+        (
+            "## Training\n\nThe training ran on 16 GPUs, first 50k and then 30k steps. This setting amounts to roughly 26 + 14 billion tokens.",
+            40 * B,
+            "about",
+        ),
+        (
+            "Training of Foo took another 30k steps, which brings the total to 42 billion tokens.",
+            42 * B,
+            "exact",
+        ),
         (
             "## Phases\n\n- Pre-training (3.0T tokens): web text, code\n- Mid-training (500B tokens): text of quality\n- Decay phase (120B tokens): the best of it\n",
             3_620 * B,
@@ -1191,6 +1221,7 @@ NOT_STATED: dict[str, list[str]] = {
         "| Training context length (tokens) | 10M |\n|---|---|\n| Training length | 20M tokens |",
     ],
     "dataset": [
+        "We collected three sources of legal text and cleaned them. This amounts to roughly 80 billion tokens.",
         "FooData包括预训练数据集，其中预训练数据集汇集了法律文书，以及一个较小的通用文本子集，总共有2100亿个标记。",
         "- **FooSet** An open pretraining dataset with a scale of 700 billion tokens, and the tools that made it.",
         "We also release the Italian pretraining corpus with roughly 60B tokens that we collected.",
