@@ -44,7 +44,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "what:behind: tokens of sound", "what:part of a name")
     ),
     "what:doubt": frozenset(
-        ("what:a letter without tokens", "part:one of its stages", "part:a later stage", "what:the end of a range",
+        ("what:a letter without tokens", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
          "what:a part of the count before it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",

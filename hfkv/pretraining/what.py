@@ -18,6 +18,7 @@ from hfkv.pretraining.labels import (
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
+from hfkv.pretraining.text import Table
 from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
 
 __all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
@@ -67,6 +68,19 @@ _SOURCES = re.compile(
 )
 
 
+#: A column of bytes or documents.
+_BYTES = re.compile(
+    r"^\W{0,4}(?:(?:#|n|num(?:ber)?|no|disk|file|raw|data|total|uncompressed)\W{0,2}(?:of )?)?(?:size\W{0,3})?(?:[KMGT]i?B|bytes|doc(?:ument)?s?|files|pages|sentences|words|characters|chars|articles|samples)\b",
+    I,
+)
+
+
+def _weighs(table: Table) -> bool:
+    """Whether a table gives bytes or documents beside its tokens: it is of a corpus."""
+    headers = (table.header(column)[:40] for column in range(min(12, len(table.rows[0]))))
+    return any(_BYTES.match(header) for header in headers)
+
+
 def what(found: Found, page: Page) -> Iterator[str]:
     """What the number counts, by what governs it, what stands beside it and what it is worth."""
     yield f"what:{found.form}"
@@ -110,6 +124,8 @@ def _in_cell(found: Found) -> Iterator[str]:
         and not SUM_ROW.match(found.subject)
     ):
         yield "what:a row of data"
+    if found.form == "column" and table is not None and _weighs(table):
+        yield "what:a table that weighs data"
 
 
 def _in_sentence(found: Found) -> Iterator[str]:

@@ -1221,6 +1221,9 @@ NOT_STATED: dict[str, list[str]] = {
         "| Training context length (tokens) | 10M |\n|---|---|\n| Training length | 20M tokens |",
     ],
     "dataset": [
+        "## Corpus\n\n| group | MB | share | tokens |\n|---|---|---|---|\n| code | 1,200 | 60% | 410.2M |\n| web | 800 | 40% | 190.1M |\n| **total** | 2,000 | 100% | **600.3M** |\n",
+        "| Source | Documents | Tokens |\n|---|---|---|\n| Web | 12M | 30B |\n| Laws | 1M | 4B |\n| Total | 13M | 34B |\n",
+        "## The collection\n\n| Part | Size (GB) | Tokens (B) |\n|---|---|---|\n| Books | 40 | 11.2 |\n| News | 90 | 20.5 |\n| All | 130 | 31.7 |\n",
         "We collected three sources of legal text and cleaned them. This amounts to roughly 80 billion tokens.",
         "FooData包括预训练数据集，其中预训练数据集汇集了法律文书，以及一个较小的通用文本子集，总共有2100亿个标记。",
         "- **FooSet** An open pretraining dataset with a scale of 700 billion tokens, and the tools that made it.",
