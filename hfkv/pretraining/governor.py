@@ -154,6 +154,11 @@ _VERB_LAST = re.compile(
     r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
     I,
 )
+#: "Bar 7Bを基にして、80億トークンを学習": of the size in a name and a count, the verb takes the count.
+_NAMED_SIZE = re.compile(r"(?<![a-z])[A-Z][\w.+]*[ -]?[0-9.]+[BM]$")
+_COUNTS = re.compile(
+    rf"^(?!\s?{COUNTED})[^。;；]{{0,80}}?[0-9万亿億兆억조만]\s?(?:개의\s?)?{COUNTED}", I
+)
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
 _MOMENT = re.compile(
     rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
@@ -200,7 +205,10 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     behind = _BEHIND.match(after)
     if behind is None and (_OWN_WORD.search(after[:80]) or _OWN_WORD.search(before[-40:])):
         behind = _VERB_LAST.match(after)
-        if behind is not None and _corpus_only(before, behind[0]):
+        if behind is not None and (
+            _corpus_only(before, behind[0])
+            or (_NAMED_SIZE.search(before[-60:] + text[start:end]) and _COUNTS.search(after))
+        ):
             behind = None
     if behind is not None:
         return Governor(trains=True, why=f"'{behind[0].split()[-1][-24:]}' after it governs it")

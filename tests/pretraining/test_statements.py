@@ -43,6 +43,16 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
             "exact",
         ),
         ("How many tokens was it trained on? 2 trillion.", 2 * T, "exact"),
+        (
+            "`Foo-7B`は、[Bar 7B](https://example.org/bar)を基にして、日本語の事前学習のために追加で90億トークンを学習しています。",
+            9 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B 基于 [Bar 7B](https://example.org/bar) 继续预训练了 90 亿 token。",
+            9 * B,
+            "exact",
+        ),
         ("The base model was pre-trained on 1.8 trillion tokens of web text.", 1800 * B, "exact"),
         ("Foo-7B has been pretrained from scratch on roughly 2.6T tokens.", 2600 * B, "about"),
         ("Our model was trained using 350 billion tokens drawn from the web.", 350 * B, "exact"),
