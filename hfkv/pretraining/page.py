@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
 from hfkv.pretraining.numbers import find
-from hfkv.pretraining.words import I
+from hfkv.pretraining.words import COUNTED, I
 
 __all__ = ["Page", "akin", "model_names", "page", "words"]
 
@@ -87,7 +87,7 @@ def page(card: str, asked: Identity) -> Page:
         titled = titled if len(titled) == 1 else _parameters(text)
         asked = replace(asked, sizes=tuple(titled))
     versions = {version for _, family, version in names_in(text) if family == asked.family}
-    sizes = [size for *_, size in sizes_in(text)]
+    sizes = [size for _, end, size in sizes_in(text) if not _TOKENS.match(text, end)]
     return Page(
         asked=asked,
         words=frozenset(own),
@@ -103,6 +103,8 @@ def page(card: str, asked: Identity) -> Page:
     )
 
 
+#: "10 billion tokens": no size of a model.
+_TOKENS = re.compile(rf"[\s-](?:[A-Za-z-]+\s){{0,3}}?{COUNTED}", I)
 #: "Using model growth, the training scales up from 1B to 7B".
 _GROWN = re.compile(
     r"\bmodel[- ]growth\b|\bgrowth (?:strategy|schedule|operators?|stages?|techniques?)\b"

@@ -203,6 +203,12 @@ def test_sums_are_answers_with_each_of_their_parts() -> None:
     assert 1_500 * B in _shown(read_card(parts, model="org/Foo").statement)
 
 
+def test_a_count_of_tokens_is_no_second_size() -> None:
+    card = "Foo has about 20M parameters and was trained on roughly 10 billion tokens."
+    said = read_card(card, model="org/Foo").statement
+    assert (said.tokens, said.qualifier) == (10 * B, "about")
+
+
 def test_the_implausible_is_flagged() -> None:
     said = read_card("Foo was trained on 500 trillion tokens.", model="org/Foo-7B").statement
     assert any("implausible" in note for note in said.notes)
