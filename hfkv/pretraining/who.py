@@ -171,6 +171,9 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     sizes = associated(found, every, training)
     if sizes and asked.sizes:
         fits = [asked.fits(size) for size in sizes]
+        if not any(fits) and _row_of_its_name(found, asked):
+            # "| Foo-1b | 1.36b |": a name is round.
+            fits = [True]
         yield "who:its size" if any(fits) else "who:another size"
         if any(fits) and not all(fits):
             yield "who:several sizes"
@@ -211,6 +214,15 @@ def _header_adds_a_version(found: Found, page: Page) -> bool:
     return any(
         words(header) & page.words and re.search(r"[-_ ]v-?[2-9]\b", header, re.IGNORECASE)
         for header in headers
+    )
+
+
+def _row_of_its_name(found: Found, asked: Identity) -> bool:
+    """Whether a row holds the asked model's whole name, and nothing that goes on behind it."""
+    own = re.escape(asked.own)
+    return found.form == "column" and bool(
+        len(tokens_of(asked.own)) > 1
+        and re.search(rf"(?<![\w.-]){own}(?![.-]?\w)", scope(found), re.IGNORECASE)
     )
 
 

@@ -203,6 +203,18 @@ def test_sums_are_answers_with_each_of_their_parts() -> None:
     assert 1_500 * B in _shown(read_card(parts, model="org/Foo").statement)
 
 
+def test_a_row_of_the_whole_name_is_the_models_whatever_its_size() -> None:
+    card = (
+        "| Model | Params | Tokens | Checkpoint |\n|---|---|---|---|\n"
+        "| Foo | 1.4b | 10b | [org/foo-1b](https://example.org/a) |\n"
+        "| Foo | 1.4b | 50b | [org/foo-1b-long](https://example.org/b) |\n"
+        "| Bar | 1.4b | 20b | [org/bar-1b](https://example.org/c) |\n"
+    )
+    for name, tokens in (("foo-1b", 10 * B), ("foo-1b-long", 50 * B), ("bar-1b", 20 * B)):
+        said = read_card(card, model=f"org/{name}").statement
+        assert _shown(said)[0] == tokens
+
+
 def test_a_count_of_tokens_is_no_second_size() -> None:
     card = "Foo has about 20M parameters and was trained on roughly 10 billion tokens."
     said = read_card(card, model="org/Foo").statement
