@@ -27,12 +27,12 @@ _BOUND = re.compile(
     I,
 )
 _NO_SIZE = re.compile(
-    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?)\b",
+    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?|encoders?|towers?|projectors?|draft models?)\b",
     I,
 )
 #: The size of what a model is compared with.
 _RIVAL = re.compile(
-    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
+    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|buil(?:t|ding) (?:up)?on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
     I,
 )
 _IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)

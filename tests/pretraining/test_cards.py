@@ -215,6 +215,14 @@ def test_a_row_of_the_whole_name_is_the_models_whatever_its_size() -> None:
         assert _shown(said)[0] == tokens
 
 
+def test_the_sizes_of_what_a_model_is_built_of_are_not_its_own() -> None:
+    card = (
+        "Built upon a 70B language model (Bar) and a 2B vision encoder, Foo-VL has been further"
+        " pretrained on **3 trillion tokens** of text and images."
+    )
+    assert read_card(card, model="org/Foo-VL").statement.tokens == 3 * T
+
+
 def test_a_count_of_tokens_is_no_second_size() -> None:
     card = "Foo has about 20M parameters and was trained on roughly 10 billion tokens."
     said = read_card(card, model="org/Foo").statement
