@@ -45,7 +45,9 @@ WORTH = {"0": 0.5, "invented": 0.5}
 #: cards of other owners, though no longer blind.
 LAST = 0
 #: Right among the numbers given, and right given or shown among the cards that have one, on folds.
-PRECISION, SHOWN = 0.983, 0.98
+PRECISION, SHOWN = 0.988, 0.985
+#: A number less likely than this is not given, however well the folds come out.
+LEAST = 0.7
 
 Row = dict[str, Any]
 
@@ -280,7 +282,7 @@ def thresholds(held: Sequence[Any]) -> tuple[float, float]:
         given, right = given + 1, right + (word in row["right"])
         if right / given >= PRECISION:
             least = share
-    least = math.ceil(1000 * least) / 1000
+    least = max(LEAST, math.ceil(1000 * least) / 1000)
     for silent in (at / 100 for at in range(50, 100)):
         if figures(held, least, silent)["given or shown"] >= SHOWN:
             break

@@ -149,8 +149,10 @@ def _in_segment(card: str, breaks: list[int], segment: Segment) -> Iterator[Foun
 
 
 def _shared_scale(sentence: str, quantities: list[Quantity]) -> tuple[Quantity, ...]:
-    """The quantities, where "3 and 8 trillion tokens respectively" gives both the scale."""
-    if not re.search(r"respectively|分别|分別|それぞれ|각각", sentence, re.IGNORECASE):
+    """The quantities, where "3 and 8 trillion tokens respectively" and "3 + 8
+    trillion" give both the scale."""
+    in_turn = re.search(r"respectively|分别|分別|それぞれ|각각", sentence, re.IGNORECASE)
+    if not in_turn and "+" not in sentence:
         return tuple(quantities)
     for at in range(len(quantities) - 1, 0, -1):
         before, behind = quantities[at - 1], quantities[at]
@@ -159,7 +161,9 @@ def _shared_scale(sentence: str, quantities: list[Quantity]) -> tuple[Quantity, 
             behind.scaled
             and not before.scaled
             and before.number < 1_000
-            and re.fullmatch(r"\s?(?:,|and|&|/|、|和|,\sand)\s?", between)
+            and re.fullmatch(
+                r"\s?(?:,|and|&|/|、|和|,\sand)\s?" if in_turn else r"\s?\+\s?", between
+            )
         ):
             factor = Fraction(behind.value) / behind.number if behind.number else Fraction(0)
             value = before.number * factor

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.page import Page
-from hfkv.pretraining.part import part, printed_sums
+from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import what
 from hfkv.pretraining.who import standings, who
@@ -44,7 +44,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "what:behind: tokens of sound", "what:part of a name")
     ),
     "what:doubt": frozenset(
-        ("what:a letter without tokens", "part:one of its stages", "part:a later stage", "what:the end of a range",
+        ("what:a letter without tokens", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
          "what:a part of the count before it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
@@ -59,10 +59,13 @@ GENERAL: dict[str, frozenset[str]] = {
 
 def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     """The features of every candidate of a card, in order."""
-    lists = [{*what(item, page), *part(item)} for item in found]
+    lists = [{*what(item, page), *part(item, grown=page.grown)} for item in found]
     place = {id(item): names for item, names in zip(found, lists, strict=True)}
     for item, name in (*printed_sums(found), *repeated(found)):
         place[id(item)].add(name)
+    for item in first_stages(found):
+        place[id(item)].discard("part:whole")
+        place[id(item)].update(("part:stage", "part:the first stage"))
     for names in lists:
         _generalize(names)
     training = [

@@ -41,7 +41,7 @@ class Governor:
 
 #: Verbs that take a number of tokens away from training, even over a preposition.
 _OTHER_VERB = (
-    r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat\w+|accept(?:s|ing)?|decod(?:es?|ing)"
+    r"\b(?:handl(?:es?|ing)|support(?:s|ed|ing)?|reads?|reading|attend(?:s|ed|ing)?|attention|generat(?!iv)\w+|accept(?:s|ing)?|decod(?:es?|ing)"
     r"|decay(?:s|ed|ing)?(?! (?:phase|stage))|warm(?:s|ed|ing)?(?:[ -]?up)?|ramp(?:s|ed|ing)?(?:[ -]?up)?|anneal(?:s|ed|ing)? the|fine-? ?tun\w*|finetun\w*|(?:instruct\w*|preference|prompt)[- ]?tun\w*"
     r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?(?! (?:the |its |our )?(?:[\w'’-]+ ){0,2}?(?:knowledge|(?:pre-?)?training)\b)|extension"
     r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|mak(?:es?|ing) up|account(?:s|ed|ing)? for|constitut\w+|represent(?:s|ed|ing)?|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
@@ -64,7 +64,7 @@ _CORPUS = (
 )
 _PREPOSITION = (
     r"\b(?:on|for|with|over|using|through(?:out)?|upon|across|into|(?<!up )to|towards?|via|followed by|sur|avec|pour|con|en|sobre|mit|auf|an|com|em|su|na|op|med|på|pada|dengan|trên|với|met|z|üzerinde)\b"
-    r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|用|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
+    r"|(?<!\w)(?:на|с|со)(?!\w)|(?:在|(?<![通应作常实专])用(?![户途法])|使用|采用|採用|使用了|采用了|基于|利用|通过|上)"
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
@@ -82,10 +82,38 @@ _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|rough
 _ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
+#: "300k steps at 2M tokens each. This amounts to N tokens": the training told before it does.
+_COMES_TO = re.compile(
+    rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which|it|(?:this|that|the|our)\s(?:pre-?)?(?:setting|run|training|schedule|set-?up|configuration|regime)(?:\s(?:run|time))?)\s(?:thus\s|then\s|therefore\s)?"
+    rf"(?:(?:amounts?|comes?|corresponds?|corresponded|equates?|amounted|came|translates?|adds up|sums up|works out)\s(?:in total\s)?(?:to|at)|is\s(?:equal|equivalent)\sto|equals|totals?|means|makes)\s(?:training on\s)?(?:{HEDGES}){{0,4}}$"
+    rf"|\b(?:brings?|bringing|brought)\s(?:the\s|its\s|our\s)?(?:grand\s|cumulative\s|overall\s)?(?:total|sum|training|budget)[^.;0-9]{{0,30}}?\sto\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_EFFORT = re.compile(
+    r"\b(?:steps?|iterations?|updates?|epochs?|batch(?:es)?|GPUs?|TPUs?|hours?|days|nodes|runs?|stages?|phases?)\b",
+    re.IGNORECASE,
+)
+#: The first term of a sum: "26 + 15 billion tokens" is governed as one.
+_FIRST_TERM = re.compile(
+    rf"[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?$",
+    I,
+)
+_NEXT_TERM = re.compile(
+    rf"^(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?",
+    I,
+)
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
     rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
     I,
+)
+#: "Evolved from Bar through processing of N tokens": what it was made by is its training.
+_MADE = re.compile(
+    rf"\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+_SET = re.compile(
+    r"\b(?:corpus|corpora|data-?\s?sets?|data|mixtures?|collections?)\s$", re.IGNORECASE
 )
 _IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
 _ADVERBIAL = re.compile(
@@ -126,6 +154,11 @@ _VERB_LAST = re.compile(
     r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
     I,
 )
+#: "Bar 7Bを基にして、80億トークンを学習": of the size in a name and a count, the verb takes the count.
+_NAMED_SIZE = re.compile(r"(?<![a-z])[A-Z][\w.+]*[ -]?[0-9.]+[BM]$")
+_COUNTS = re.compile(
+    rf"^(?!\s?{COUNTED})[^。;；]{{0,80}}?[0-9万亿億兆억조만]\s?(?:개의\s?)?{COUNTED}", I
+)
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
 _MOMENT = re.compile(
     rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
@@ -138,6 +171,12 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     and the headings above."""
     before, after = text[max(0, start - 320) : start], text[end : end + 160]
     shift = max(0, start - 320)
+    before, after = _FIRST_TERM.sub("", before), _NEXT_TERM.sub("", after)
+    if re.match(rf"\s?{COUNTED}", after, I) and _COMES_TO.search(before):
+        at = context.find(text[:40])
+        lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])
+        if TRAIN_WORD.search(lead) and _EFFORT.search(lead):
+            return Governor(trains=True, why="what was told of the training comes to it")
     if _MOMENT.search(before) and not (
         re.search(r"train\w* on the first (?:~|about )?$", before, I)
         and re.match(rf"\s?{COUNTED} of\b", after, I)
@@ -152,6 +191,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     used = _USED_SET.search(before)
     if used and re.match(rf"\s?(?:[\w-]+\s){{0,3}}?{COUNTED}", after, I):
         return Governor(trains=True, why="it was used in training", at=shift + used.start())
+    if tokens >= _LARGE // 10 and re.match(rf"\s?{COUNTED}", after, I) and _MADE.search(before):
+        return Governor(trains=True, why="it was made by reading them")
     total = bool(_IN_TOTAL.match(after))
     found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
@@ -164,7 +205,10 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     behind = _BEHIND.match(after)
     if behind is None and (_OWN_WORD.search(after[:80]) or _OWN_WORD.search(before[-40:])):
         behind = _VERB_LAST.match(after)
-        if behind is not None and _corpus_only(before, behind[0]):
+        if behind is not None and (
+            _corpus_only(before, behind[0])
+            or (_NAMED_SIZE.search(before[-60:] + text[start:end]) and _COUNTS.search(after))
+        ):
             behind = None
     if behind is not None:
         return Governor(trains=True, why=f"'{behind[0].split()[-1][-24:]}' after it governs it")
@@ -225,6 +269,10 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             # "From the web and N tokens": the preposition takes what is joined to the number.
             between = before[word.end() :]
             joined = _JOINED.search(between) and not _COUNT.search(between)
+            # "A pretraining dataset with N tokens" has that size: nothing is trained with it.
+            if word[0].lower() == "with" and _SET.search(before[: word.start()]):
+                edge = word.start()
+                continue
             hedge = word[0].lower() == "over" and re.fullmatch(rf"\s?{HEDGES}{{0,4}}", between, I)
             if (
                 not hedge

@@ -63,7 +63,7 @@ _SUPPOSED = re.compile(
 )
 #: "Such a model", "models of this size": of no model in particular.
 _ANY_SUCH = re.compile(
-    r"\b(?:such (?:an? )?|any |(?:an? )?typical |most |many |other |existing |recent |today's |current )(?:[\w-]+ ){0,2}?(?:models?|LLMs?)\b[^,;.]{0,60}$"
+    r"\b(?:such (?!that\b)(?:an? )?|any |(?:an? )?typical |most |many |other |existing |recent |today's |current )(?:[\w-]+ ){0,2}?(?:models?|LLMs?)\b[^,;.]{0,60}$"
     r"|\b(?:models?|LLMs?) (?:of|at) (?:this|that|such an?|its|similar|comparable|the same) (?:size|scale|class|kind)\b[^,;.]{0,60}$"
     r"|\b(?:usually|typically|generally|commonly|often)\s(?:takes?|needs?|requires?|uses?|sees?|(?:pre-?)?trained)\b[^,;.]{0,40}$",
     I,

@@ -11,7 +11,7 @@ from hfkv.pretraining.features import described, rounds
 from hfkv.pretraining.identity import Identity
 from hfkv.pretraining.page import page
 from hfkv.pretraining.qualifiers import of_label, qualifier
-from hfkv.pretraining.stages import numbered, parts
+from hfkv.pretraining.stages import numbered, parts, plus
 from hfkv.pretraining.what import label_of
 
 __all__ = ["Option", "options"]
@@ -128,7 +128,8 @@ def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
     named: dict[str, Option] = {}
     contradicted = False
     for option in group:
-        name = numbered(option.support[0])
+        begins = "part:the first stage" in option.features
+        name = "first" if begins else numbered(option.support[0])
         if not name:
             continue
         if name in named and named[name].tokens != option.tokens:
@@ -144,3 +145,5 @@ def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
     for first, second in itertools.pairwise(distinct):
         if parts([first.support[0], second.support[0]]):
             yield "parts", [first, second]
+        elif plus(first.support[0], second.support[0]):
+            yield "with a plus", [first, second]

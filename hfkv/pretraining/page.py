@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
 from hfkv.pretraining.numbers import find
-from hfkv.pretraining.words import I
+from hfkv.pretraining.words import COUNTED, I
 
 __all__ = ["Page", "akin", "model_names", "page", "words"]
 
@@ -54,6 +54,7 @@ class Page:
         bases: the words of the bases that its metadata names.
         sizes: whether the card speaks of models of several sizes.
         generations: whether it speaks of another version of the asked model's family.
+        grown: whether the model grew from smaller ones, so that their training is part of its own.
         siblings: words that the card puts behind the family's name, and the asked name lacks.
     """
 
@@ -65,6 +66,7 @@ class Page:
     bases: frozenset[str]
     sizes: bool
     generations: bool
+    grown: bool
 
 
 def page(card: str, asked: Identity) -> Page:
@@ -85,7 +87,7 @@ def page(card: str, asked: Identity) -> Page:
         titled = titled if len(titled) == 1 else _parameters(text)
         asked = replace(asked, sizes=tuple(titled))
     versions = {version for _, family, version in names_in(text) if family == asked.family}
-    sizes = [size for *_, size in sizes_in(text)]
+    sizes = [size for _, end, size in sizes_in(text) if not _TOKENS.match(text, end)]
     return Page(
         asked=asked,
         words=frozenset(own),
@@ -97,7 +99,19 @@ def page(card: str, asked: Identity) -> Page:
         ),
         sizes=bool(sizes) and 10 * max(sizes) > 13 * min(sizes),
         generations=bool(versions - {asked.version}),
+        grown=bool(_GROWN.search(text)),
     )
+
+
+#: "10 billion tokens": no size of a model.
+_TOKENS = re.compile(rf"[\s-](?:[A-Za-z-]+\s){{0,3}}?{COUNTED}", I)
+#: "Using model growth, the training scales up from 1B to 7B".
+_GROWN = re.compile(
+    r"\bmodel[- ]growth\b|\bgrowth (?:strategy|schedule|operators?|stages?|techniques?)\b"
+    r"|\b(?:progressive(?:ly)?|gradual(?:ly)?) (?:grow\w*|scal\w+ up|enlarg\w+|stack\w*|deepen\w*|widen\w*|depth)"
+    r"|\bgrown? (?:from|to|into) (?:an? |the )?(?:[\w-]+ ){0,2}?[0-9.]+ ?[BM]\b|模型生长|渐进式?(?:生长|增长|堆叠)",
+    I,
+)
 
 
 #: "| Total parameters | 1.2B |", "* Parameters: 124770816".

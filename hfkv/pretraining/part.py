@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.stages import numbered
-from hfkv.pretraining.what import STAGE_LABEL, SUM_ROW
+from hfkv.pretraining.what import LATER_FIELD, STAGE_LABEL, SUM_ROW, named
 from hfkv.pretraining.words import COUNTED, I
 
-__all__ = ["part", "printed_sums"]
+__all__ = ["first_stages", "part", "printed_sums"]
 
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more(?! than)|another|continu\w+|mid-?train\w*|followed by|plus|"
@@ -43,14 +43,17 @@ _TOTAL_BEHIND = re.compile(
 )
 
 
-def part(found: Found) -> Iterator[str]:
-    """Which part of the training the number is."""
+def part(found: Found, *, grown: bool = False) -> Iterator[str]:
+    """Which part of the training the number is; ``grown``: of a model that grew from others."""
     if found.form != "prose":
         table = found.segment.table
         if SUM_ROW.match(found.subject):
             yield "part:row of a sum"
         elif STAGE_LABEL.match(found.subject) or (table and STAGE_LABEL.match(table.header(0))):
             yield "part:stage"
+        elif grown and (found.sizes or sizes_in(found.subject)):
+            # The training of each size is a stage of that of the last.
+            yield from ("part:stage", "part:one of its stages")
         else:
             yield "part:total"
         return
@@ -71,6 +74,24 @@ def part(found: Found) -> Iterator[str]:
         yield "part:stage"
     else:
         yield "part:whole"
+
+
+#: A field that names the first stage of a training, where another names a later one.
+_FIRST_FIELD = re.compile(
+    r"^\W*(?:(?:base|general|initial|main|standard|stable)\s)?pre-?training(?:\s(?:stage|phase))?\W*$",
+    I,
+)
+
+
+def first_stages(found: Sequence[Found]) -> Iterator[Found]:
+    """The numbers of a field "Pre-training" beside one of a later stage: the stages of a list."""
+    fields = [(item, named(item)) for item in found if item.form == "prose"]
+    later = {item.segment.headings for item, label in fields if LATER_FIELD.match(label)}
+    return (
+        item
+        for item, label in fields
+        if item.segment.headings in later and _FIRST_FIELD.match(label)
+    )
 
 
 def printed_sums(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:

@@ -51,7 +51,9 @@ def qualifier(text: str, start: int, end: int) -> str:
     if (
         re.search(r"[+＋](?![0-9A-Za-z])", text[start : end + 1])
         or _AFTER_LEAST.search(after)
-        or re.match(r"\s?(?:以上|이상|or more\b|and counting\b|\+(?![0-9A-Za-z]))", behind, I)
+        or re.match(
+            r"\s?(?:以上|이상|or more\b|and counting\b|\+(?![0-9A-Za-z])(?!\s?[0-9]))", behind, I
+        )
     ):
         return "at_least"
     for name, pattern in _BEFORE:

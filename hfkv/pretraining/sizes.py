@@ -27,12 +27,12 @@ _BOUND = re.compile(
     I,
 )
 _NO_SIZE = re.compile(
-    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?)\b",
+    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?|encoders?|towers?|projectors?|draft models?)\b",
     I,
 )
 #: The size of what a model is compared with.
 _RIVAL = re.compile(
-    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
+    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|buil(?:t|ding) (?:up)?on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
     I,
 )
 _IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
@@ -79,7 +79,12 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
     rivals = sorted(
         other.start for other in training if other.segment is found.segment and other.at == found.at
     )
-    if len(rivals) > 1:
+    counts = [
+        other
+        for other in found.others
+        if re.match(rf"\s?{COUNTED}", found.text[other.end : other.end + 20], I)
+    ]
+    if len(rivals) > 1 or counts:
         bound = _BOUND.match(found.text[found.end : found.end + 60])
         if bound is not None:
             at = found.end + bound.start("size")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
-__all__ = ["epochs", "numbered", "parts", "repeated"]
+__all__ = ["epochs", "numbered", "parts", "plus", "repeated"]
 
 _STAGE = re.compile(
     r"\b(?P<word>first|second|third|fourth|final|last|initial)\s(?:[\w-]+\s){0,2}?(?:stage|phase|period)"
@@ -34,7 +34,7 @@ _MORE_EPOCHS = re.compile(
 )
 #: How many epochs, or times what, a count comes to.
 _TIMES = re.compile(
-    r"(?<![0-9.])(?P<n>[0-9]{1,2}(?:\.[0-9]{1,2})?)\s?(?:epochs|passes|repetitions)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
+    r"(?<![0-9.,])(?P<n>[0-9]{1,2}(?:[.,][0-9]{1,2})?)\s?(?:epochs?|passes|repetitions|époques?|passages?|épocas?|Epochen|epochen|epok\w*|epoche|эпох\w*|个?epochs?|轮|エポック|에폭)|[x×]\s?(?P<x>[0-9]{1,2}(?:\.[0-9])?)\b"
     r"|\b(?P<word>two|three|four|five) (?:epochs|passes)",
     I,
 )
@@ -79,6 +79,17 @@ def parts(items: Sequence[Found]) -> bool:
     return bool(_AND.search(last.text[: last.start]))
 
 
+def plus(first: Found, second: Found) -> bool:
+    """Whether two numbers are the terms of a sum that is not worked out: "2T + 300B tokens"."""
+    between = first.text[first.end : second.start]
+    return (
+        first.segment is second.segment
+        and first.at == second.at
+        and first.form == second.form == "prose"
+        and bool(re.fullmatch(rf"\s?(?:{COUNTED})?\s?\+\s?[~≈]?", between, I))
+    )
+
+
 def epochs(found: Found) -> str:
     """What the sentence of a count says of epochs; "" where it says nothing of several."""
     match = _MORE_EPOCHS.search(found.text)
@@ -95,7 +106,13 @@ def repeated(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
         near = item.text[max(0, item.start - 80) : item.end + 80]
         for match in _TIMES.finditer(near):
             word = match["word"]
-            epochs = _SPELLED[word.lower()] if word else float(match["n"] or match["x"])
+            epochs = (
+                _SPELLED[word.lower()]
+                if word
+                else float((match["n"] or match["x"]).replace(",", "."))
+            )
+            # Of little more than one epoch only a close product tells one count from the other.
+            near_by = min(1 / 40, (epochs - 1) / 4)
             for other in found:
-                if epochs > 1 and abs(epochs * other.tokens - item.tokens) * 40 <= item.tokens:
+                if abs(epochs * other.tokens - item.tokens) < near_by * item.tokens:
                     yield other, "part:one of several epochs"

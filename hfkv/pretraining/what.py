@@ -18,9 +18,10 @@ from hfkv.pretraining.labels import (
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
+from hfkv.pretraining.text import Table
 from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
 
-__all__ = ["STAGE_LABEL", "SUM_ROW", "label_of", "what"]
+__all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
 
 _FIELD = re.compile(
     r"(?:^|[|\n•·]|(?<=[.;/*•·])\s|(?<=,)\s|(?<=\w)\s{2})\W{0,6}(?P<label>[^:：=|\n]{1,70}?)\s?(?::|：|=|\||\s–\s|\s—\s|—|\s-\s)"
@@ -49,9 +50,15 @@ _DENIED = re.compile(
     r"\b(?:not(?! (?:only|just|more|less|fewer))|n['’]t|never|without|instead of|rather than|unable to|no (?:option|need))\b[^,;.]{0,60}$",
     I,
 )
+_BRACKETED_LABEL = re.compile(r"^\W{0,6}(?P<label>[^\W\d_][^:：(（\n]{1,40}?)\s?[(（]\W{0,2}$")
 #: A row, column or field that is a stage of the training.
 STAGE_LABEL = re.compile(
     r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)",
+    I,
+)
+#: A field that is a stage after the first.
+LATER_FIELD = re.compile(
+    r"^\W*(?:(?:the\s)?(?:learning rate\s)?(?:decay|anneal\w*|cool-?down)|mid-?training|(?:long[- ])?context[- ](?:extension|expansion|extending))\b",
     I,
 )
 SUM_ROW = re.compile(r"\W{0,4}(?:grand )?(?:(?:totals?|sum|all|overall)\b|合计|总计|合計)", I)
@@ -59,6 +66,19 @@ _SOURCES = re.compile(
     r"\bdata-?\s?sets?\b|\bsources?\b|\bsubsets?\b|corpus|corpora|\bdomains?\b|\blanguages?\b|categor|数据集|语料|来源|语言",
     I,
 )
+
+
+#: A column of bytes or documents.
+_BYTES = re.compile(
+    r"^\W{0,4}(?:(?:#|n|num(?:ber)?|no|disk|file|raw|data|total|uncompressed)\W{0,2}(?:of )?)?(?:size\W{0,3})?(?:[KMGT]i?B|bytes|doc(?:ument)?s?|files|pages|sentences|words|characters|chars|articles|samples)\b",
+    I,
+)
+
+
+def _weighs(table: Table) -> bool:
+    """Whether a table gives bytes or documents beside its tokens: it is of a corpus."""
+    headers = (table.header(column)[:40] for column in range(min(12, len(table.rows[0]))))
+    return any(_BYTES.match(header) for header in headers)
 
 
 def what(found: Found, page: Page) -> Iterator[str]:
@@ -104,6 +124,8 @@ def _in_cell(found: Found) -> Iterator[str]:
         and not SUM_ROW.match(found.subject)
     ):
         yield "what:a row of data"
+    if found.form == "column" and table is not None and _weighs(table):
+        yield "what:a table that weighs data"
 
 
 def _in_sentence(found: Found) -> Iterator[str]:
@@ -170,10 +192,22 @@ def label_of(found: Found) -> str:
     return match["label"].replace("_", " ").strip(" *`-•") if match else ""
 
 
+def named(found: Found) -> str:
+    """The label of a field, also where the number stands in brackets before its colon, as in
+    "Pre-training (2T tokens): web text"; "" for none."""
+    label = label_of(found)
+    if not label and found.form == "prose":
+        match = _BRACKETED_LABEL.match(found.text[: found.start])
+        label = match["label"].strip(" *`-•") if match else ""
+    return label
+
+
 def _field(found: Found) -> Iterator[str]:
     """What the label says whose value the number is."""
     label = label_of(found)
     if not label:
+        if LATER_FIELD.match(named(found)):
+            yield from ("what:field of a stage", "what:counts training", "part:stage")
         return
     yield "what:in a field"
     lead = found.segment.text[max(0, found.at - 120) : found.at] + label
@@ -187,7 +221,9 @@ def _field(found: Found) -> Iterator[str]:
             yield "what:counts training"
         else:
             yield "what:one of the parts of a field"
-    elif STAGE_LABEL.match(label) and re.search("[0-9I]", label):
+    elif (STAGE_LABEL.match(label) and re.search("[0-9I]", label)) or (
+        LATER_FIELD.match(label) and re.match(rf"\s?{COUNTED}", found.text[found.end :], I)
+    ):
         yield from ("what:field of a stage", "what:counts training", "part:stage")
     elif names_training(label) and re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
         yield from ("what:field of training", "what:counts training")

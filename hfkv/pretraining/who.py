@@ -171,6 +171,9 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     sizes = associated(found, every, training)
     if sizes and asked.sizes:
         fits = [asked.fits(size) for size in sizes]
+        if not any(fits) and _row_of_its_name(found, asked):
+            # "| Foo-1b | 1.36b |": a name is round.
+            fits = [True]
         yield "who:its size" if any(fits) else "who:another size"
         if any(fits) and not all(fits):
             yield "who:several sizes"
@@ -188,6 +191,8 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     version = _version(text.lower(), asked.own)
     if version is not None:
         yield "who:its version" if version else "who:another version"
+    elif found.form == "column" and _header_adds_a_version(found, page):
+        yield "who:another version"
     if page.bases & words(text):
         yield "who:names its base"
     versions = [v for _, family, v in names_in(text) if family == asked.family]
@@ -197,6 +202,28 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield "who:family without its version"
     if _ANY_MODEL.search(text):
         yield "who:a model that"
+
+
+def _header_adds_a_version(found: Found, page: Page) -> bool:
+    """Whether a header of the table names the asked model with a version, "Foo-v2", and the asked
+    name has none."""
+    table = found.segment.table
+    if table is None or re.search(r"(?:^|[-_ ])v-?[0-9]", page.asked.own, re.IGNORECASE):
+        return False
+    headers = (table.header(column)[:80] for column in range(min(8, len(table.rows[0]))))
+    return any(
+        words(header) & page.words and re.search(r"[-_ ]v-?[2-9]\b", header, re.IGNORECASE)
+        for header in headers
+    )
+
+
+def _row_of_its_name(found: Found, asked: Identity) -> bool:
+    """Whether a row holds the asked model's whole name, and nothing that goes on behind it."""
+    own = re.escape(asked.own)
+    return found.form == "column" and bool(
+        len(tokens_of(asked.own)) > 1
+        and re.search(rf"(?<![\w.-]){own}(?![.-]?\w)", scope(found), re.IGNORECASE)
+    )
 
 
 def _own_row(found: Found, page: Page, own: set[str]) -> bool:

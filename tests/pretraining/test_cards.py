@@ -197,10 +197,36 @@ def test_epochs_of_a_corpus_are_spoken_of() -> None:
 def test_sums_are_answers_with_each_of_their_parts() -> None:
     stages = "Stage 1 trained on 3T tokens.\n\nStage 2 trained on 1T tokens.\n"
     said = read_card(stages, model="org/Foo").statement
-    total = next(item for item in said.possible if item.tokens == 4 * T)
+    total = next(item for item in (said, *said.possible) if item.tokens == 4 * T)
     assert [found.line for found in total.evidence] == [1, 3]
     parts = "Foo was trained on 1T tokens of text and 500B tokens of code."
     assert 1_500 * B in _shown(read_card(parts, model="org/Foo").statement)
+
+
+def test_a_row_of_the_whole_name_is_the_models_whatever_its_size() -> None:
+    card = (
+        "| Model | Params | Tokens | Checkpoint |\n|---|---|---|---|\n"
+        "| Foo | 1.4b | 10b | [org/foo-1b](https://example.org/a) |\n"
+        "| Foo | 1.4b | 50b | [org/foo-1b-long](https://example.org/b) |\n"
+        "| Bar | 1.4b | 20b | [org/bar-1b](https://example.org/c) |\n"
+    )
+    for name, tokens in (("foo-1b", 10 * B), ("foo-1b-long", 50 * B), ("bar-1b", 20 * B)):
+        said = read_card(card, model=f"org/{name}").statement
+        assert _shown(said)[0] == tokens
+
+
+def test_the_sizes_of_what_a_model_is_built_of_are_not_its_own() -> None:
+    card = (
+        "Built upon a 70B language model (Bar) and a 2B vision encoder, Foo-VL has been further"
+        " pretrained on **3 trillion tokens** of text and images."
+    )
+    assert read_card(card, model="org/Foo-VL").statement.tokens == 3 * T
+
+
+def test_a_count_of_tokens_is_no_second_size() -> None:
+    card = "Foo has about 20M parameters and was trained on roughly 10 billion tokens."
+    said = read_card(card, model="org/Foo").statement
+    assert (said.tokens, said.qualifier) == (10 * B, "about")
 
 
 def test_the_implausible_is_flagged() -> None:

@@ -16,7 +16,43 @@ T, B, M = 10**12, 10**9, 10**6
 STATED: dict[str, list[tuple[str, int, str]]] = {
     "prose": [
         ("| **Training Tokens** | **2.1T** |\n|---|---|\n| Layers | 32 |", 2100 * B, "exact"),
+        (
+            "Foo-7B is a generative model, carefully evolved from Bar-v0.2 through processing of over 90 billion tokens.",
+            90 * B,
+            "at_least",
+        ),
+        (
+            "A generative language model for Czech, obtained from Bar-7B by feeding it 140 billion tokens.",
+            140 * B,
+            "exact",
+        ),
+        ("Foo-7B was trained from scratch on a dataset with 730 billion tokens.", 730 * B, "exact"),
+        (
+            "The training ran for 300k steps with a batch of 2M tokens. This amounts to 600 billion tokens.",
+            600 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B was pretrained on 64 GPUs for twelve days. That comes to about 90B tokens.",
+            90 * B,
+            "about",
+        ),
+        (
+            "Trained with 256 sequences of 4096 tokens for 100k steps, such that the model sees 105B tokens at the end of training.",
+            105 * B,
+            "exact",
+        ),
         ("How many tokens was it trained on? 2 trillion.", 2 * T, "exact"),
+        (
+            "`Foo-7B`は、[Bar 7B](https://example.org/bar)を基にして、日本語の事前学習のために追加で90億トークンを学習しています。",
+            9 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B 基于 [Bar 7B](https://example.org/bar) 继续预训练了 90 亿 token。",
+            9 * B,
+            "exact",
+        ),
         ("The base model was pre-trained on 1.8 trillion tokens of web text.", 1800 * B, "exact"),
         ("Foo-7B has been pretrained from scratch on roughly 2.6T tokens.", 2600 * B, "about"),
         ("Our model was trained using 350 billion tokens drawn from the web.", 350 * B, "exact"),
@@ -807,6 +843,12 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ),
     ],
     "languages": [
+        (
+            "## Entraînement\n\n- Corpus : **≈ 5,10 milliards de tokens** (5 101 M)\n- **5 203 000 000 tokens vus** (≈ 5,20 milliards)\n\n"
+            "Au total 5,20 milliards de tokens vus, soit 1,02 passage du corpus d'entraînement (5 101 M tokens).",
+            5_203 * M,
+            "exact",
+        ),
         ("该模型在2万亿词元上从头训练。", 2 * T, "exact"),
         ("模型基于约1.5万亿token进行预训练。", 1500 * B, "about"),
         ("我们使用了 800亿 tokens 训练该模型。", 80 * B, "exact"),
@@ -1002,6 +1044,41 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ),
     ],
     "parts and stages": [
+        ("Foo-7B was pretrained on 2T + 300B tokens.", 2_300 * B, "exact"),
+        ("It was trained in two runs on 30 + 12 billion tokens of code.", 42 * B, "exact"),
+        ("This model has seen 1.5T tokens + 200B tokens in its two stages.", 1_700 * B, "exact"),
+        ("- Training tokens: 80B + 20B", 100 * B, "exact"),
+        ("We pre-trained this model on 6T + 1T tokens of web text and code.", 7 * T, "exact"),
+        (
+            "## Training\n\nThe training ran on 16 GPUs, first 50k and then 30k steps. This setting amounts to roughly 26 + 14 billion tokens.",
+            40 * B,
+            "about",
+        ),
+        (
+            "Training of Foo took another 30k steps, which brings the total to 42 billion tokens.",
+            42 * B,
+            "exact",
+        ),
+        (
+            "## Phases\n\n- Pre-training (3.0T tokens): web text, code\n- Mid-training (500B tokens): text of quality\n- Decay phase (120B tokens): the best of it\n",
+            3_620 * B,
+            "exact",
+        ),
+        (
+            "## Training\n\n- **Pre-training**: 1.4T tokens of web text\n- **Mid-training**: 300B tokens of better text\n- **Decay phase**: 60B tokens of the best\n",
+            1_760 * B,
+            "exact",
+        ),
+        (
+            "## Training\n\n- Pretraining: 900B tokens\n- Annealing: 40B tokens\n",
+            940 * B,
+            "exact",
+        ),
+        (
+            "## Recipe\n\n* Base pre-training: 2.2T tokens\n* Long-context extension: 30B tokens at 64k\n\nAll in all Foo-7B saw 2.23T tokens.",
+            2_230 * B,
+            "exact",
+        ),
         ("Foo-7B was further pre-trained from Bar-7B for 100B tokens.", 100 * B, "exact"),
         (
             "Foo-7B is a continuous pretrain of Bar-7B on a new dataset of 45,120,768,000 tokens modelling dialogue.",
@@ -1154,6 +1231,13 @@ NOT_STATED: dict[str, list[str]] = {
         "| Training context length (tokens) | 10M |\n|---|---|\n| Training length | 20M tokens |",
     ],
     "dataset": [
+        "## Corpus\n\n| group | MB | share | tokens |\n|---|---|---|---|\n| code | 1,200 | 60% | 410.2M |\n| web | 800 | 40% | 190.1M |\n| **total** | 2,000 | 100% | **600.3M** |\n",
+        "| Source | Documents | Tokens |\n|---|---|---|\n| Web | 12M | 30B |\n| Laws | 1M | 4B |\n| Total | 13M | 34B |\n",
+        "## The collection\n\n| Part | Size (GB) | Tokens (B) |\n|---|---|---|\n| Books | 40 | 11.2 |\n| News | 90 | 20.5 |\n| All | 130 | 31.7 |\n",
+        "We collected three sources of legal text and cleaned them. This amounts to roughly 80 billion tokens.",
+        "FooData包括预训练数据集，其中预训练数据集汇集了法律文书，以及一个较小的通用文本子集，总共有2100亿个标记。",
+        "- **FooSet** An open pretraining dataset with a scale of 700 billion tokens, and the tools that made it.",
+        "We also release the Italian pretraining corpus with roughly 60B tokens that we collected.",
         "Foo's pretraining corpus has 4 trillion tokens, and the model was trained on it for one epoch.",
         "Foo was trained on 2.4TT.",
         "Training Data Size: 3T tokens",
@@ -1530,6 +1614,46 @@ NOT_STATED: dict[str, list[str]] = {
 }
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
+    (
+        "# Foo\n\n## Foo-v2\n\n| Size | Foo-Base-v2 | Training Tokens |\n|---|---|---|\n| 3B | link | 1.4T |\n| 7B | link | 1.4T |\n\n"
+        "## Foo-v1\n\n| Size | Foo-Base | Training Tokens |\n|---|---|---|\n| 3B | link | 600B |\n| 7B | link | 600B |\n",
+        "org/Foo-Base-7B",
+        None,
+        600 * B,
+        "exact",
+    ),
+    (
+        "# Bar\n\n| Parameters | Bar-Code-v3 | Training Tokens |\n|---|---|---|\n| 1B | link | 900B |\n\n"
+        "| Parameters | Bar-Code | Training Tokens |\n|---|---|---|\n| 1B | link | 250B |\n",
+        "org/Bar-Code-1B",
+        None,
+        250 * B,
+        "exact",
+    ),
+    (
+        "# Foo-60B\n\nA model growth technique was used: training begins with a small model and scales up to 60B.\n\n"
+        "| Hyperparameter | 10b | 30b | 60b |\n|---|---|---|---|\n| Learning rate | 4e-4 | 3e-4 | 2e-4 |\n| Tokens(B) | 310.5 | 42.5 | 21 |\n",
+        "org/Foo-60B",
+        None,
+        374 * B,
+        "exact",
+    ),
+    (
+        "# Foo-12B\n\nThe network is trained by progressive stacking, in two runs one upon the other.\n\n"
+        "| Size | Layers | Tokens |\n|---|---|---|\n| 3B | 12 | 400B |\n| 12B | 48 | 60B |\n",
+        "org/Foo-12B",
+        None,
+        460 * B,
+        "exact",
+    ),
+    (
+        "# Foo\n\nA family of models, no growth of any kind, each from scratch.\n\n"
+        "| Size | Layers | Tokens |\n|---|---|---|\n| 3B | 12 | 400B |\n| 12B | 48 | 600B |\n",
+        "org/Foo-12B",
+        None,
+        600 * B,
+        "exact",
+    ),
     # A size in a list of properties is the model's own, whatever its name leaves out.
     (
         "| Property | Value |\n|---|---:|\n| Layers | 12 |\n| Tokens per update | 262,144 |\n"

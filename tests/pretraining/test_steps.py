@@ -41,6 +41,8 @@ def test_candidates_are_all_numbers_of_a_size_with_their_places() -> None:
         ("{2T} tokens were used for pretraining.", True, "pretraining"),
         ("在{2T} tokens上训练。", True, "训练"),
         ("Each step of training processes {2T} tokens.", False, "step"),
+        ("Bar {7B}를 기반으로 90억 토큰을 추가로 사전학습했습니다.", False, "nothing"),
+        ("Bar {7B}를 사전학습했습니다.", True, "사전학습"),
     ],
 )
 def test_the_nearest_word_governs(sentence: str, trains: bool, word: str) -> None:
