@@ -354,7 +354,7 @@ class Space:
         made = put(dict(values), path, count)
         at = value_at(made, outer) if outer else made
         for key, value in at.items():
-            if isinstance(value, list) and len(value) == before:
+            if isinstance(value, list) and value and len(value) == before:
                 at[key] = [chance.choice(value) for _ in range(count)]
         return made
 

@@ -38,6 +38,10 @@ def _config(kind: str, **keys: Any) -> tuple[Any, str]:
             **keys,
         )
         return config, "BartForConditionalGeneration"
+    if kind == "seamless":
+        layers = dict.fromkeys(("encoder_layers", "decoder_layers", "speech_encoder_layers"), 1)
+        config = transformers.SeamlessM4TConfig(vocab_size=50, hidden_size=16, **layers, **keys)
+        return config, "SeamlessM4TForTextToText"
     config = transformers.BertConfig(
         **{k: v for k, v in _SIZES.items() if k != "num_key_value_heads"}, is_decoder=True, **keys
     )
@@ -84,6 +88,20 @@ def test_what_hangs_on_the_order_of_a_set_is_refused() -> None:
     }
     mine, _ = both(config, name, options)
     assert "changes from run to run" in mine
+
+
+def test_an_embedding_that_is_tied_itself_has_no_copy_to_tie_to() -> None:
+    config, name = _config("seamless")
+    options = {
+        "r": 4,
+        "ensure_weight_tying": True,
+        "target_modules": ["q_proj"],
+        "modules_to_save": ["text_decoder.embed_tokens"],
+    }
+    mine, theirs = both(config, name, options)
+    assert mine.startswith("TargetError")
+    assert "leaves it out" in mine
+    assert theirs.startswith("AttributeError")
 
 
 @pytest.mark.parametrize("keys", _TIES, ids=["tied", "free"])

@@ -148,7 +148,7 @@ def inject(built: Built, options: LoraOptions, *, where: str, half: bool = False
     taken = {item.name for item in adapted}
     saved: dict[str, int] = {}
     idle = written = 0
-    if draft.saved:
+    if draft.saved or draft.copied:
         from hfkv.peft.modules_to_save import saved_modules
 
         copies = saved_modules(built, draft, taken)
