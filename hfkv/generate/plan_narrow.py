@@ -42,9 +42,9 @@ def narrowed(
         view = View.of(space, plan, values)
         if model is None or view is None or not says_of(space, plan, values):
             continue
+        borne = [v for item in good if (v := View.of(space, plan, item))]
         for place, index in itertools.islice(_faults(made, held_by(model), view), _TRIED):
             other = copy.deepcopy(made)
-            borne = [v for item in good if (v := View.of(space, plan, item))]
             if _mark(space, other, place, view, index, borne) and all(
                 says_of(space, _plan(space, other), config) for config in usual
             ):
