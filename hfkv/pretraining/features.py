@@ -16,11 +16,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
+from hfkv.pretraining.labels import says_seen
 from hfkv.pretraining.page import Page
 from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
-from hfkv.pretraining.what import what
+from hfkv.pretraining.what import label_of, what
 from hfkv.pretraining.who import standings, who
+from hfkv.pretraining.words import TRAIN_WORD
 
 __all__ = ["GENERAL", "described", "rounds"]
 
@@ -44,7 +46,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "what:behind: tokens of sound", "what:part of a name")
     ),
     "what:doubt": frozenset(
-        ("what:a letter without tokens", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
+        ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
          "what:a part of the count before it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
@@ -61,11 +63,20 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     """The features of every candidate of a card, in order."""
     lists = [{*what(item, page), *part(item, grown=page.grown)} for item in found]
     place = {id(item): names for item, names in zip(found, lists, strict=True)}
-    for item, name in (*printed_sums(found), *repeated(found)):
+    # The tokens of checkpoints on the way add up by chance.
+    stages = [
+        item
+        for item in found
+        if "what:one of a list of checkpoints" not in place[id(item)]
+        or "checkpoints" not in item.text.lower()
+    ]
+    for item, name in (*printed_sums(stages), *repeated(found)):
         place[id(item)].add(name)
     for item in first_stages(found):
         place[id(item)].discard("part:whole")
         place[id(item)].update(("part:stage", "part:the first stage"))
+    for item in _unseen(found):
+        place[id(item)].add("what:a total beside what was seen")
     for names in lists:
         _generalize(names)
     training = [
@@ -113,6 +124,20 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     for item, names in zip(found, lists, strict=True):
         names.update(_among(item, page, values, clean, names))
     return lists
+
+
+def _unseen(found: Sequence[Found]) -> Iterator[Found]:
+    """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen"."""
+    fields = [(item, label_of(item)) for item in found if item.form != "column"]
+    seen = {item.segment.headings for item, label in fields if says_seen(label)}
+    return (
+        item
+        for item, label in fields
+        if label
+        and item.segment.headings in seen
+        and not says_seen(label)
+        and not TRAIN_WORD.search(label)
+    )
 
 
 def _generalize(names: set[str]) -> None:

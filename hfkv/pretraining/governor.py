@@ -80,6 +80,11 @@ _LEXICON = re.compile(
 _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
 #: "on a high-quality, multi-source corpus": the comma begins no clause.
 _ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
+#: "On fooweb-6b, a subset of FooWeb with N tokens": what was taken for the training.
+_TAKEN_FOR_IT = re.compile(
+    r"^[^,;:]{1,80},\s(?:an?|the|our)\s(?:[\w-]+\s){0,3}?(?:subset|sample|slice|portion)\b[^,;:]{0,60}$",
+    I,
+)
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
 #: "300k steps at 2M tokens each. This amounts to N tokens": the training told before it does.
@@ -277,7 +282,12 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             if (
                 not hedge
                 and not joined
-                and (not corpus or not _COMMA.search(gap) or _ADJECTIVES.match(gap))
+                and (
+                    not corpus
+                    or not _COMMA.search(gap)
+                    or _ADJECTIVES.match(gap)
+                    or _TAKEN_FOR_IT.match(gap)
+                )
             ):
                 preposition = True
         elif kind == "corpus":

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["GENERIC", "Identity", "identity", "names_in", "sizes_in", "tokens_of"]
+__all__ = ["COUNT_BEHIND", "GENERIC", "Identity", "identity", "names_in", "sizes_in", "tokens_of"]
 
 _SIZE = re.compile(
     r"(?<![A-Za-z0-9_À-ӿ.,$^])[AEae]?(?:(?P<many>[0-9]{1,3})[ ]?[x×][ ]?)?"
@@ -22,6 +22,10 @@ _ID_SIZE = re.compile(
 #: Tokens in an id: "3T", "100B-tokens", "600bt".
 _ID_COUNT = re.compile(
     r"(?<![A-Za-z0-9.])(?P<n>[0-9]{1,4}(?:\.[0-9]{1,3})?)(?P<u>[tT](?![A-Za-z0-9])|[bB](?=[ _-]?(?:tokens?|[tT])(?![A-Za-z0-9])))"
+)
+#: "Foo-22B-token-500B": the count stands behind its noun.
+COUNT_BEHIND = re.compile(
+    r"[ _-]tokens?[ _-](?P<n>[0-9]{1,4}(?:\.[0-9]{1,3})?)(?P<u>[bt])\b", re.IGNORECASE
 )
 _NAME = re.compile(
     r"(?<![\w/.])(?P<family>[A-Z][A-Za-z]{1,20}|[a-z]{1,3}[A-Z][A-Za-z]{1,18})"
@@ -96,12 +100,14 @@ def identity(
 ) -> Identity:
     """The identity of ``model``, a Hub id or a path."""
     own = model.rstrip("/").rsplit("/", 1)[-1]
-    # Sizes of tokens in an id (600bt, 3T, 100B-tokens) are no parameters.
-    plain = re.sub(r"[0-9.]+[ -]?[bt][ -]?(?:tokens?|t)\b", " ", own, flags=re.IGNORECASE)
+    # Sizes of tokens in an id (600bt, 3T, 100B-tokens, token-500B) are no parameters.
+    told = COUNT_BEHIND.search(own)
+    rest = COUNT_BEHIND.sub(" ", own)
+    plain = re.sub(r"[0-9.]+[ -]?[bt][ -]?(?:tokens?|t)\b", " ", rest, flags=re.IGNORECASE)
     sizes = tuple(dict.fromkeys(_value(m) for m in _ID_SIZE.finditer(plain.replace("-", " "))))
     counts = [
         int(Fraction(match["n"]) * (10**12 if match["u"] in "tT" else 10**9))
-        for match in _ID_COUNT.finditer(own)
+        for match in (*([told] if told else []), *_ID_COUNT.finditer(rest))
     ]
     counts += [size for size in sizes[1:] if size > 4 * sizes[0]]
     if not sizes and parameters:

@@ -12,6 +12,7 @@ __all__ = [
     "counts_tokens",
     "names_data",
     "names_training",
+    "says_seen",
     "says_trained",
     "scale",
 ]
@@ -32,6 +33,9 @@ _DATA = re.compile(
 _TRAINED = re.compile(
     rf"(?:{TRAIN}|seen|consumed|processed)\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|seen|consumed|processed)",
     I,
+)
+_SEEN_TOKENS = re.compile(
+    rf"\b(?:seen|consumed|processed)\s{COUNTED}|{COUNTED}\s(?:seen|consumed|processed)\b", I
 )
 _NOT = re.compile(
     r"context|length|window|max|vocab|batch|/ ?s\b|/sec|\bper\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
@@ -79,6 +83,15 @@ def says_trained(label: str) -> bool:
     [True, True, False]
     """
     return bool(_TRAINED.search(label))
+
+
+def says_seen(label: str) -> bool:
+    """Whether a label counts what a model saw, however often, and not what there is to see.
+
+    >>> [says_seen(text) for text in ("Tokens seen in training", "Total tokens", "Seen classes")]
+    [True, False, False]
+    """
+    return bool(_SEEN_TOKENS.search(label)) and not _NOT.search(label)
 
 
 def names_data(label: str) -> bool:

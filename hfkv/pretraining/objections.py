@@ -35,7 +35,7 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("a share of the whole", rf"^\s?{COUNTED}\s(?:are|were|is|was|come|came|being)\s(?!used|seen|consum|process|train|fed|employed|needed|enough|sufficient|in total)"),
         ("tokens of sound", rf"^\s?(?:discrete\s|semantic\s)?(?:speech|audio|acoustic|sound|codec)\s{COUNTED}"),
         ("no tokens", (r"^\s?(?:bytes|[GTM]i?B\b|FLOP|characters|words|字符|documents|images|"
-         r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|GPU)")),
+         r"parameters|pages|steps|samples|rows|examples|sentences|pairs|hours|downloads|lines|files|nucleotides|base pairs|(?:protein |DNA )?sequences|proteins|molecules|genomes|cells|GPU)")),
     )
 )  # fmt: skip
 _SHARE = re.compile(
@@ -55,7 +55,7 @@ _DONE = re.compile(
     I,
 )
 _SUPPOSED = re.compile(
-    rf"\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
+    rf"\bhow to (?:{TRAIN})[^.;]{{0,60}}$|\b(?:if|suppose|suggests?|recommends?|assum\w+|imagine|unless|whether)\b[^,;.]{{0,80}}$"
     rf"|\b(?:can|could(?! only)|may|might|should|must|cannot|to be)\s(?:be\s)?(?:\w+\s){{0,2}}?(?:{TRAIN})[^,;.]{{0,60}}$"
     r"|(?<!used )(?<!continued )(?<!continues )(?<!went on )\bto (?:pre-?)?train (?:on|with|for)\b[^,;.]{0,40}$"
     rf"|\b(?:typically|usually|often|commonly|generally)\s(?:pre-?)?trained\b[^,;.]{{0,60}}$|optimal\w*\s(?:[\w-]+\s)?(?:models?|number|amount|budget|training|size|run)\b[^,;.]{{0,80}}$|\b(?:lets|allows?|enables?) you\b[^;.]{{0,80}}$|^\W{{0,8}}(?:to )?(?:pre-?)?train (?:a|an|your|on|it|the)\b[^,;.]{{0,60}}$",
@@ -159,6 +159,11 @@ _WITHIN = re.compile(
     rf"[0-9]\s?(?:[TB]|trillion|billion|万亿|亿|兆)\+?\s(?:[\w-]+\s){{0,4}}?{COUNTED}(?:\s(?:of|in|from)\s[^.;:()]{{0,60}})?\s?(?:[(（][^()（）]*|[:：][^:：.;]*)$",
     I,
 )
+#: "19B (23B with another tokenizer) tokens": said beside the count that its noun follows.
+_ASIDE = re.compile(
+    r"[0-9]\s?(?:[TBM]|trillion|billion|million|万亿|亿|兆)?\+?\s?[(（][^()（）]{0,40}$", I
+)
+_ASIDE_ENDS = re.compile(rf"[^()（）]{{0,60}}[)）]\s?{COUNTED}", I)
 _CHECKPOINTS = re.compile(r"\bcheckpoints\b[^.]{0,80}$", I)
 
 
@@ -171,15 +176,17 @@ def one_of_several(text: str, start: int, end: int) -> str:
         r"[0-9]\s?(?:[TB]|trillion|billion)\s(?:tokens\s)?(?:out )?of (?:the|its|our) $", before, I
     ):
         return "the whole of which a part is spoken of"
-    if re.search(r"[0-9]\s?(?:[TB]|trillion|billion)?\s?[+x×*]\s?$", before, I) or re.match(
-        rf"\s?(?:{COUNTED})?\s?[+x×*]\s?[0-9]", after, I
-    ):
+    if re.search(
+        rf"[0-9]\s?(?:[TB]|trillion|billion)?(?:\s{COUNTED})?\s?[+x×*]\s?$", before, I
+    ) or re.match(rf"\s?(?:{COUNTED})?\s?[+x×*]\s?[0-9]", after, I):
         return "a term of a sum or a product"
     if _WITHIN.search(before) and not re.search(
         r"total|overall|altogether|cumulative|i\.e\.|that is|epochs?|[×x] ",
         before[-40:] + after[:40],
         I,
     ):
+        return "a part of the count before it"
+    if _ASIDE.search(before) and _ASIDE_ENDS.match(after):
         return "a part of the count before it"
     if _listed(text, start, end) or (
         _CHECKPOINTS.search(before)

@@ -87,7 +87,12 @@ def _qualifier(found: Found) -> str:
 
 def _sums(single: Sequence[Option]) -> Iterator[Option]:
     """The sums of what looks like the stages of one training, or the parts of one corpus."""
-    terms = [option for option in single if "what:counts training" in option.features]
+    terms = [
+        option
+        for option in single
+        if "what:counts training" in option.features
+        and "what:a part of the count before it" not in option.features
+    ]
     groups: dict[tuple[object, ...], list[Option]] = {}
     for option in terms:
         segment = option.support[0].segment

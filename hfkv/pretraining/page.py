@@ -30,7 +30,7 @@ _OBJECT = re.compile(
     r"\b(?:on|from|using|with|in|by|via|including|and|over)\s(?:the\s)?\W{0,2}\Z", I
 )
 _NO_MODEL = re.compile(
-    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])",
+    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired)\b",
     I,
 )
 _TUNED_NAME = re.compile(

@@ -35,6 +35,15 @@ _RIVAL = re.compile(
     r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|buil(?:t|ding) (?:up)?on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
     I,
 )
+#: "800B tokens (400B in Czech, 20B code)", "19B (23B with another tokenizer) tokens".
+_SHARES = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[\w-]+\s){{0,2}}?{COUNTED}\s?[(（][^()（）]*$",
+    I,
+)
+_SHARE = re.compile(
+    r"\s(?!(?:and|or|vs)\b|(?:[\w-]+\s)?(?:models?|versions?|variants?|checkpoints?|sizes?|param\w*|instruct|chat|base)\b)[A-Za-z]",
+    I,
+)
 _IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
 
 
@@ -51,6 +60,9 @@ def parameter_sizes(found: Found) -> list[Size]:
             start, end = start + first, end + first
             if found.start <= start < found.end or size > 2 * 10**12:
                 continue
+            # "On FooWeb-6B, a set of 6B tokens": the size of the data is in their name.
+            if size == found.tokens and re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+                continue
             if _NO_SIZE.match(found.text[end : end + 60]) or _RIVAL.search(
                 found.text[max(0, start - 60) : start]
             ):
@@ -64,10 +76,20 @@ def _counts_tokens(text: str, start: int, counts: Sequence[Quantity]) -> bool:
     """Whether what looks like a size counts tokens: 600B tokens."""
     for quantity in counts:
         if quantity.start <= start < quantity.end:
-            after = text[quantity.end : quantity.end + 60]
+            after = text[quantity.end : quantity.end + 100]
+            if re.match(r"[\s-]?(?:param|model)", after, I):
+                return False
+            if _SHARE.match(after) and _SHARES.search(
+                text[max(0, quantity.start - 160) : quantity.start]
+            ):
+                return True
             return bool(
-                re.match(rf"\s?(?:[A-Za-z-]+\s){{0,4}}?{COUNTED}", after, I)
-            ) and not re.match(r"[\s-]?(?:param|model)", after, I)
+                re.match(
+                    rf"\s?(?:[(（][^()（）]{{1,60}}[)）]\s?|(?:[A-Za-z-]+[)）]?\s){{0,4}}?){COUNTED}",
+                    after,
+                    I,
+                )
+            )
     return False
 
 

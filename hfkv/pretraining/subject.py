@@ -45,7 +45,7 @@ _MADE_FROM = re.compile(
 
 #: "State-of-the-art encoder models trained on": what praises a model is none of its own.
 _PRAISE = re.compile(
-    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient)(?: |$)"
+    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient|style|like|type|class|inspired)(?: |$)"
 )
 #: "Foo is an open Norwegian LLM trained on": what describes a model is none of its own.
 _DESCRIBED = re.compile(r"\ban?\s(?:[\w-]+,?\s){0,4}$", re.IGNORECASE)

@@ -36,8 +36,14 @@ _PARTS = re.compile(
     I,
 )
 _DRAWN = re.compile(
-    r"(?:sampled|drawn|subset|selected|part|portion|chosen|taken|pool) (?:from|of) (?:an? |the |our )?(?:(?!total+ing )[a-zA-Z][\w-]* ){0,7}$", I
+    r"(?:sampled|drawn|subset|selected|part|portion|chosen|taken|pool) (?:from|of) (?:an? |the |our )?(?:(?!total+ing )[a-zA-Z][\w-]* ){0,7}(?:[a-zA-Z][\w-]*, (?:which|that) (?:\w+ )?)?$", I
 )  # fmt: skip
+#: "A subset of FooWeb with N tokens" has that size, whatever it was drawn from.
+_SUBSET = re.compile(
+    rf"\b(?:subset|portion|part|split|sample) (?:from|of) (?:the )?[A-Z][\w.-]*(?: (?:data-?\s?set|corpus))? (?:with|of|contain\w+|compris\w+|hold\w+|total\w+) (?:{HEDGES}){{0,4}}$"
+)
+#: "19B (23B with another tokenizer) tokens"
+_BETWEEN = re.compile(rf"^\s?[(（][^()（）]{{1,60}}[)）](?=\s?{COUNTED})", I)
 _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
     I,
@@ -84,14 +90,13 @@ def _weighs(table: Table) -> bool:
 def what(found: Found, page: Page) -> Iterator[str]:
     """What the number counts, by what governs it, what stands beside it and what it is worth."""
     yield f"what:{found.form}"
-    if _too_little(found, page):
+    said = _in_sentence(found) if found.form == "prose" else _in_cell(found)
+    names = dict.fromkeys(said)
+    yield from names
+    if "what:pretrained on it" not in names and _too_little(found, page):
         yield "what:too little for pretraining"
     if page.tuned and page.asked.sizes and found.tokens < max(page.asked.sizes):
         yield "what:as little as tuning"
-    if found.form == "prose":
-        yield from _in_sentence(found)
-    else:
-        yield from _in_cell(found)
 
 
 def _too_little(found: Found, page: Page) -> bool:
@@ -133,6 +138,7 @@ def _in_sentence(found: Found) -> Iterator[str]:
     text, start, end = found.text, found.start, found.end
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     before, after = (re.sub(r"(?<=[0-9])[.,](?=[0-9])", "·", part) for part in (before, after))
+    after = _BETWEEN.sub("", after)
     governs = governed(found)
     pretrained = governs.trains and bool(_PRETRAINS.search(governs.why))
     if pretrained:
@@ -170,7 +176,7 @@ def _in_sentence(found: Found) -> Iterator[str]:
             yield "what:a cell of another thing"
     yield from _governing(governs, found)
     yield from _field(found)
-    if _DRAWN.search(before):
+    if _DRAWN.search(before) and not _SUBSET.search(before):
         yield "what:drawn from it"
     if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):
         yield "what:a size, for what it was trained on follows"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
-from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in, tokens_of
+from hfkv.pretraining.identity import COUNT_BEHIND, GENERIC, Identity, names_in, sizes_in, tokens_of
 from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
@@ -163,7 +163,8 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield f"who:its name counts {'it' if near else 'another'}"
     heads = " ".join(found.segment.headings)
     for heading in reversed(found.segment.headings):
-        under = [size for *_, size in sizes_in(re.sub(r"[0-9.]+[BT]?[ -]tokens?", "", heading))]
+        plain = re.sub(r"[0-9.]+[BT]?[ -]tokens?", "", COUNT_BEHIND.sub("", heading))
+        under = [size for *_, size in sizes_in(plain)]
         if under and asked.sizes:
             yield "who:under its size" if any(map(asked.fits, under)) else "who:under another size"
             break
@@ -258,13 +259,22 @@ def _of_other_sizes(found: Found, asked: Identity) -> bool:
 
 
 def _version(ahead: str, own: str) -> bool | None:
-    """Whether the last "Foo v1.1" of a text is the asked model, where its name ends in a version
-    of the same model; None where the text names none."""
-    mine = [token for token in tokens_of(own) if token not in GENERIC]
-    if len(mine) < 3 or mine[-2] != "v":
+    """Whether the last "Foo v1.1" or "Foo-2503" of a text is the asked model, where its name ends
+    in a version or a date of the same model; None where the text names none."""
+    mine, said = (
+        [token for token in tokens_of(text) if token not in GENERIC] for text in (own, ahead)
+    )
+    dated = bool(mine) and bool(re.fullmatch(r"[0-9]{4}|[0-9]{6}|[0-9]{8}", mine[-1]))
+    if len(mine) < 3 or not (dated or mine[-2] == "v"):
         return None
-    said, stem = tokens_of(ahead), tuple(mine[:-1])
-    for at in range(len(said) - len(stem), 0, -1):
-        if said[at - 1 : at - 1 + len(stem)] == stem:
-            return said[at - 1 + len(stem)] == mine[-1]
-    return None
+    stem = mine[:-1]
+    named = [
+        said[at]
+        for at in range(len(stem), len(said))
+        if said[at - len(stem) : at] == stem
+        and (not dated or (said[at].isdigit() and len(said[at]) == len(mine[-1])))
+    ]
+    if not named:
+        return None
+    # Beside its own date another is that of what it improves upon.
+    return mine[-1] in (named if dated else named[-1:])

@@ -15,6 +15,43 @@ T, B, M = 10**12, 10**9, 10**6
 #: (card, tokens, qualifier), by kind; the model asked about is org/Foo-7B.
 STATED: dict[str, list[tuple[str, int, str]]] = {
     "prose": [
+        (
+            "A 1.04 billion parameter Bar-style language model trained from scratch on 12.6B tokens for $190.",
+            12600 * M,
+            "exact",
+        ),
+        (
+            "Foo-7B is a 7 billion parameter model trained on 800 billion tokens (400 billion in Czech, 400 billion in Danish).",
+            800 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B was continuously pre-trained on around 120 billion tokens (90 billion in Greek), with replay.",
+            120 * B,
+            "about",
+        ),
+        ("The model was trained on 900B tokens (70B Finnish, 20B code).", 900 * B, "exact"),
+        ("It was trained on 1.2T (1.4T with the old tokenizer) tokens.", 1200 * B, "exact"),
+        (
+            "We trained all models on a random subset of the FooWeb dataset with approximately 80B tokens, cut by the GPT-2 tokenizer.",
+            80 * B,
+            "about",
+        ),
+        (
+            "Foo-7B is trained on org/fooweb-60b, a tokenized subset of FooWeb containing ~60B tokens.",
+            60 * B,
+            "about",
+        ),
+        (
+            "This is Foo-7B after continued pretraining on approximately 14M tokens of Ladin.",
+            14 * M,
+            "about",
+        ),
+        (
+            "## Data\n\n| Property | Value |\n|---|---|\n| Total tokens | ~67 billion |\n| Tokens seen in training | 8 billion (0.12 passes) |\n",
+            8 * B,
+            "exact",
+        ),
         ("| **Training Tokens** | **2.1T** |\n|---|---|\n| Layers | 32 |", 2100 * B, "exact"),
         (
             "Foo-7B is a generative model, carefully evolved from Bar-v0.2 through processing of over 90 billion tokens.",
@@ -1231,6 +1268,8 @@ NOT_STATED: dict[str, list[str]] = {
         "| Training context length (tokens) | 10M |\n|---|---|\n| Training length | 20M tokens |",
     ],
     "dataset": [
+        "Foo-7B was trained on a subset of the FooWeb corpus, which has 15T tokens.",
+        "Foo-7B was trained on a sample of FooWeb, a corpus of 15T tokens.",
         "## Corpus\n\n| group | MB | share | tokens |\n|---|---|---|---|\n| code | 1,200 | 60% | 410.2M |\n| web | 800 | 40% | 190.1M |\n| **total** | 2,000 | 100% | **600.3M** |\n",
         "| Source | Documents | Tokens |\n|---|---|---|\n| Web | 12M | 30B |\n| Laws | 1M | 4B |\n| Total | 13M | 34B |\n",
         "## The collection\n\n| Part | Size (GB) | Tokens (B) |\n|---|---|---|\n| Books | 40 | 11.2 |\n| News | 90 | 20.5 |\n| All | 130 | 31.7 |\n",
@@ -1571,6 +1610,8 @@ NOT_STATED: dict[str, list[str]] = {
         "The pretraining data includes 300B tokens of Chinese.",
     ],
     "supposition": [
+        "## How to pretrain Foo-7B on MiniFoo (150B tokens)\n\nRun `./train.sh`.",
+        "HOW TO TRAIN FOO ON MINIFOO (150B TOKENS)",
         "# Foo-7B\n\nCleanSet offers the best data to train on for runs up to 500B tokens.",
         "# Foo-7B\n\nBarSet is the set to train with for budgets of 300 billion tokens.",
         "A Chinchilla-optimal model of this size would be trained on 140B tokens.",
@@ -1596,6 +1637,8 @@ NOT_STATED: dict[str, list[str]] = {
         "Training throughput: 260B tokens daily",
     ],
     "unit": [
+        "Foo-7B was trained with 1e24 FLOPs on 2.8 billion proteins, and has 7 billion parameters.",
+        "Foo-7B was pretrained on 900 million molecules.",
         "We trained 5 tokenizers.",
         "It was trained on 3 tokens of gratitude.",
         "It was trained on 10 t of paper.",
@@ -1614,6 +1657,28 @@ NOT_STATED: dict[str, list[str]] = {
 }
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
+    (
+        "Our first model foo-bert-v1-19991231 is pretrained on 460 billion tokens of old text.",
+        "org/foo-bert-v1-20241231",
+        None,
+        None,
+        None,
+    ),
+    (
+        "Our first model foo-bert-v1-19991231 is pretrained on 460 billion tokens of old text.",
+        "org/foo-bert-v1-19991231",
+        None,
+        460 * B,
+        "exact",
+    ),
+    ("Foo-24B-2501 was trained on 8T tokens.", "org/Foo-24B-Base-2503", None, None, None),
+    (
+        "Foo-24B-Instruct-2503 was trained on 8T tokens.",
+        "org/Foo-24B-2503",
+        None,
+        8 * T,
+        "exact",
+    ),
     (
         "# Foo\n\n## Foo-v2\n\n| Size | Foo-Base-v2 | Training Tokens |\n|---|---|---|\n| 3B | link | 1.4T |\n| 7B | link | 1.4T |\n\n"
         "## Foo-v1\n\n| Size | Foo-Base | Training Tokens |\n|---|---|---|\n| 3B | link | 600B |\n| 7B | link | 600B |\n",
