@@ -193,7 +193,7 @@ def _telling(
 ) -> tuple[Any, ...] | None:
     """A test of the keys that a tree depends on which tells a wrong config from all good ones."""
     words = set(re.findall(r"[\w.]+", json.dumps(tree)))
-    filled = [made for key, made in content["filled"].items() if key in words]
+    filled = [made for key, made in content.get("filled", {}).items() if key in words]
     words |= set(re.findall(r"[\w.]+", json.dumps(filled)))
     for test in Tests(space, [wrong, *good]).about(words) if good else ():
         said = holds(test, wrong.read, ())
