@@ -28,14 +28,14 @@ Index = tuple[int, ...]
 NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
-def pattern_of(name: str) -> str:
+def pattern_of(name: str, number: re.Pattern[str] = NUMBER) -> str:
     """A name with ``{}`` for each number in it."""
-    return NUMBER.sub("{}", name)
+    return number.sub("{}", name)
 
 
-def index_of(name: str) -> Index:
+def index_of(name: str, number: re.Pattern[str] = NUMBER) -> Index:
     """The numbers in a name."""
-    return tuple(int(number) for number in NUMBER.findall(name))
+    return tuple(int(found) for found in number.findall(name))
 
 
 class Rows:

@@ -67,11 +67,9 @@ def again(
         changed: whether the class's module table is another one than that plan was made with. Why
             it has no plan is asked anew only then: it takes the longest to find out.
     """
-    if stored is None:
-        return plan_for(model_type, name), "learned"
-    if "refused" in stored:
-        if not changed:
-            return dict(stored), "no plan, as before"
+    if stored is not None and "refused" in stored and not changed:
+        return dict(stored), "no plan, as before"
+    if stored is None or "refused" in stored:
         return plan_for(model_type, name), "learned"
     left, why = held(model_type, name, stored)
     if not why:

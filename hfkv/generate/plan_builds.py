@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.facts.config import Config
-from hfkv.generate.module_rows import kind_and_marks
+from hfkv.generate.module_rows import index_of, kind_and_marks, pattern_of
 from hfkv.generate.plan_configs import Space, is_numbers, put, symbols_in, value_at, watched
 from hfkv.generate.plan_keys import is_size
 from hfkv.generate.symbols import Int, Items, expression, recorded, symbolic
@@ -168,8 +168,8 @@ def sample(space: Space, values: dict[str, Any], *, known: Formulas | None = Non
 def _explained(model: Any, read: Any, known: Formulas) -> bool:
     """Whether known formulas give each parameter's sizes."""
     for name, parameter in _parameters(model):
-        shape, index = tuple(parameter.shape), _index_of(name)
-        for texts in known.get(_pattern_of(name), ()):
+        shape, index = tuple(parameter.shape), index_of(name, _NUMBER)
+        for texts in known.get(pattern_of(name, _NUMBER), ()):
             if shape == tuple(size_of(text, read, index) for text in texts):
                 break
         else:
@@ -253,7 +253,7 @@ def _look(found: Sample, model: Any, marked: Any) -> None:
             groups[name] = kind_and_marks(module)[1].get("groups", 1)
     first: dict[int, str] = {}
     for name, parameter in _parameters(model):
-        pattern, index = _pattern_of(name), _index_of(name)
+        pattern, index = pattern_of(name, _NUMBER), index_of(name, _NUMBER)
         found.sizes.setdefault(pattern, {})[index] = (tuple(parameter.shape), texts.get(name))
         kept = first.setdefault(id(parameter), name)
         if kept != name:
@@ -265,7 +265,7 @@ def _look(found: Sample, model: Any, marked: Any) -> None:
         kind, marks = kind_and_marks(module)
         held = int(module.groups) if "groups" in marks else 1
         group = groups.get(name, held) if "groups" in marks else 1
-        found.modules.setdefault(_pattern_of(name), {})[_index_of(name)] = [
+        found.modules.setdefault(pattern_of(name, _NUMBER), {})[index_of(name, _NUMBER)] = [
             kind,
             bool(marks.get("transposed")),
             group,
@@ -284,19 +284,9 @@ def _parameters(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name}.{short}" if name else short, parameter
 
 
-def _pattern_of(name: str) -> str:
-    """A name with ``{}`` for each number in it."""
-    return _NUMBER.sub("{}", name)
-
-
-def _index_of(name: str) -> Index:
-    """The numbers in a name."""
-    return tuple(int(number) for number in _NUMBER.findall(name))
-
-
 def _count(lengths: dict[str, dict[Index, int]], name: str) -> None:
     for place in _NUMBER.finditer(name):
         container = name[: place.start()].removesuffix(".")
-        own = lengths.setdefault(_pattern_of(container), {})
-        index = _index_of(container)
+        own = lengths.setdefault(pattern_of(container, _NUMBER), {})
+        index = index_of(container, _NUMBER)
         own[index] = max(own.get(index, 0), int(place.group()) + 1)

@@ -103,7 +103,7 @@ class Tests:
             else self._about_index(depth, observed, stage, inside)
         )
         for test in made:
-            mask = self._passing(test, stem, observed, depth, hole=None if stage == 1 else test[1])
+            mask = self._passing(test, stem, observed, depth)
             if mask and mask != whole and mask not in known:
                 known.add(mask)
                 found[test] = mask
@@ -115,14 +115,12 @@ class Tests:
         known = self.single.setdefault((stem, depth, len(observed)), {})
         key = tuple(test)
         if key not in known:
-            hole = test[1] if type(test[1]) is int else None
-            known[key] = self._passing(test, stem, observed, depth, hole)
+            known[key] = self._passing(test, stem, observed, depth)
         return known[key]
 
-    def _passing(
-        self, test: Any, stem: str, observed: list[Observation], depth: int, hole: int | None
-    ) -> int:
-        """What passes a test that asks the config, and of the indices the one in that hole."""
+    def _passing(self, test: Any, stem: str, observed: list[Observation], depth: int) -> int:
+        """What passes a test, which asks the config and at most one of the indices."""
+        hole = test[1] if type(test[1]) is int else None
         passed = 0
         for (number, index), bits in self._alike(stem, observed, depth, hole).items():
             if holds(test, self.samples[number].read, index):

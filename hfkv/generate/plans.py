@@ -42,21 +42,24 @@ def smallest(space: Space) -> list[dict[str, Any]]:
     """Configs that the class takes, of few layers where it can have few."""
     first = space.first()
     pool = [first] if plain(space, first) is not None else []
+    many = [
+        path
+        for path, key in space.keys.items()
+        if type(key.default) is int and key.default > 8 and _LAYERED.search(path)
+    ]
     for count in (4, 6, 8, 2):
         values = copy.deepcopy(first)
-        for path, key in space.keys.items():
-            if type(key.default) is int and key.default > 8 and _LAYERED.search(path):
-                values = put(values, path, count)
+        for path in many:
+            values = put(values, path, count)
         if values != first and plain(space, values) is not None:
             pool.insert(0, values)
             break
     else:
         # Not all can be as few: of some layers there may be no more than of others.
         values = copy.deepcopy(first)
-        for path, key in space.keys.items():
-            if type(key.default) is int and key.default > 8 and _LAYERED.search(path):
-                fewer = put(values, path, 4)
-                values = fewer if plain(space, fewer) is not None else values
+        for path in many:
+            fewer = put(values, path, 4)
+            values = fewer if plain(space, fewer) is not None else values
         pool[:0] = [values] if pool and values != first else []
     # What needs several keys at once chance may never come to.
     more = copy.deepcopy(pool[0]) if pool else {}
