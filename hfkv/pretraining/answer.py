@@ -18,6 +18,7 @@ from hfkv.pretraining.dimensions import alike
 from hfkv.pretraining.metadata import base_models
 from hfkv.pretraining.statement import Alternative, Evidence, Possible, Pretraining
 from hfkv.pretraining.statements import Line, line_named, line_of, sentence_of
+from hfkv.source.old_names import name_now
 
 if TYPE_CHECKING:
     from hfkv.pretraining.reading import Reading
@@ -122,7 +123,7 @@ def _named(facts: Facts) -> Iterator[tuple[str, Pretraining]]:
         counts = {line.tokens if line else None for line in lines}
         names = names[:1] if len(counts) == 1 else []
     path = (facts.config or {}).get("_name_or_path")
-    if isinstance(path, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", path):
+    if isinstance(path, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name_now(path)):
         names.append(path)
     for base in facts.lineage[-1:]:
         names += [name for name, _ in base_models(base.card)][:1]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hfkv.source.old_names import name_now
+
 __all__ = ["base_models", "split"]
 
 #: A hundred names of bases are more than any merge has.
@@ -60,8 +62,9 @@ def base_models(card: str) -> tuple[tuple[str, str], ...]:
     """The models that the card's metadata names as its bases, each with the relation.
 
     Returns:
-        ``(model id, relation)`` in the card's order; the relation is the metadata's
-        ``base_model_relation`` where it is one that the Hub knows, else ``"base_model"``.
+        ``(model id, relation)`` in the card's order, an old id as the Hub has it today; the
+        relation is the metadata's ``base_model_relation`` where it is one that the Hub knows, else
+        ``"base_model"``.
 
     >>> base_models("---\\nbase_model: a/b\\nbase_model_relation: finetune\\n---\\n")
     (('a/b', 'finetune'),)
@@ -73,6 +76,7 @@ def base_models(card: str) -> tuple[tuple[str, str], ...]:
     names = named if isinstance(named, list) else [named]
     found: dict[str, str] = {}
     for name in names[:100]:
-        if isinstance(name, str) and _REPOSITORY.fullmatch(name.strip()):
-            found.setdefault(name.strip(), kind)
+        now = name_now(name.strip()) if isinstance(name, str) else ""
+        if _REPOSITORY.fullmatch(now):
+            found.setdefault(now, kind)
     return tuple(found.items())

@@ -17,6 +17,7 @@ from typing import Any
 
 from hfkv.data import read_text
 from hfkv.pretraining.statement import Evidence
+from hfkv.source.old_names import names_of
 
 __all__ = ["Line", "fingerprint", "line_named", "line_of", "sentence_of", "words_of"]
 
@@ -88,15 +89,17 @@ def _lines(needle: str) -> Iterator[Line]:
 
 
 def line_of(model: str) -> Line | None:
-    """The line of a Hub id, if there is one.
+    """The line of a Hub id, or of another that the repository has had, if there is one.
 
     >>> line_of("huggyllama/llama-7b").tokens, line_of("nobody/no-such-model")
     (1000000000000, None)
+    >>> line_of("t5-small").ids[0]
+    'google-t5/t5-small'
     """
-    key = model.lower()
-    for line in _lines(json.dumps(key, ensure_ascii=False)):
-        if key in (name.lower() for name in line.ids):
-            return line
+    for key in map(str.lower, names_of(model)):
+        for line in _lines(json.dumps(key, ensure_ascii=False)):
+            if key in map(str.lower, line.ids):
+                return line
     return None
 
 

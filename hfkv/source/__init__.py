@@ -73,6 +73,13 @@ def fetch(
     try:
         return _of_id(model, revision, source, token)
     except (NotFoundError, NetworkError) as error:
+        from hfkv.source.old_names import name_now
+
+        # The Hub itself leads from an old id to today's; without it that is left to do.
+        if (now := name_now(model)) != model:
+            with suppress(NotFoundError, NetworkError):
+                files = _of_id(now, revision, source, token)
+                return replace(files, notes=(*files.notes, f"{model} is called {now} today"))
         from hfkv.source.near_names import known_models, near_name
 
         meant = near_name(split_rendering(model)[0], known_models())
