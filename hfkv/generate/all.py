@@ -30,6 +30,7 @@ from hfkv.generate.pins import ROOT, pins, told
 from hfkv.generate.report import report
 from hfkv.generate.step import Step, Wanted
 from hfkv.generate.steps import STEPS
+from hfkv.generate.warm import warm
 from hfkv.generate.work import Made, Outcome, Shelf, applied, mark_of, run, sources
 
 __all__ = ["Asked", "folder_of", "main", "make_all", "one_step"]
@@ -179,6 +180,7 @@ def _inside(text: str) -> None:
         )
         sys.exit(_REFUSED)
     (step,) = (step for step in STEPS if step.name in asked.steps)
+    warm(step.source)
     outcome = one_step(step, asked)
     path = folder_of(asked) / f"{step.name}.json"
     path.write_text(json.dumps(dataclasses.asdict(outcome)), encoding="utf-8")

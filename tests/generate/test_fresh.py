@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("hfkv.generate", reason="not part of the wheel")
 pytest.importorskip("torch", reason="needs the pinned torch")
 from hfkv.errors import NetworkError
+from hfkv.generate.environment import variables
 from hfkv.generate.pins import newer, pins
 from hfkv.versions import release
 
@@ -192,3 +193,23 @@ def test_a_type_that_there_is_not_is_one_error(tmp_path: Path) -> None:
     )
     said = f"Error: transformers {pins()['transformers']} generates text with no type lama\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_what_parts_build_with_is_imported_before_they_are_forked() -> None:
+    """Of the modules that a part of a step needs only those of its own type are left to import."""
+    script = (
+        "import json, sys\n"
+        "from hfkv.generate.steps import STEPS\n"
+        "from hfkv.generate.warm import warm\n"
+        "(step,) = (step for step in STEPS if step.name == 'caches')\n"
+        "warm(step.source)\n"
+        "before = set(sys.modules)\n"
+        "step.make('qwen3')\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=variables(), capture_output=True, check=True
+    )
+    left = json.loads(told.stdout.splitlines()[-1])
+    assert "transformers.models.qwen3.modeling_qwen3" in left
+    assert len(left) < 100
