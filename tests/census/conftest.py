@@ -12,6 +12,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     torch."""
     if item.get_closest_marker("oracle"):
         pytest.importorskip("torch")
+        from hfkv.generate.meta_kernels import compiled_shapes
+
+        # Models are run without values here, thousands of times.
+        compiled_shapes()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
