@@ -18,6 +18,7 @@ from typing import Any
 from hfkv.generate.plan_builds import timed, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at, watched
 from hfkv.generate.plan_keys import Key
+from tests.census.runnable import RUNNABLE, stand_in_for_timm
 
 __all__ = ["ENCODER", "FEW_LENGTHS", "Class", "Held", "Trial"]
 
@@ -102,6 +103,7 @@ class Class:
     pool: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        stand_in_for_timm()
         self.space = space_of(self.model_type, self.name)
         self.base = {}
         self.bare = {}
@@ -127,7 +129,8 @@ class Class:
             alone: keys that plans read, also if the class does not.
         """
         # A few classes run under no default of theirs; what was published stands in for it.
-        for start in (self.space.first(), *(self.space.inside(raw) for raw in real)):
+        runs = [RUNNABLE[key] for key in (self.name, self.model_type) if key in RUNNABLE]
+        for start in (self.space.first(), *map(self.space.inside, (*runs, *real))):
             yield from self._defaults(start)
             if self.base:
                 break

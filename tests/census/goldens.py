@@ -14,25 +14,32 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.census.published import DECODERS, MORE_LENGTHS
-from tests.census.towers import COMPOSITES, stand_in_for_timm
+from tests.census.runnable import RUNNABLE, stand_in_for_timm
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "cache_goldens"
 
-#: Defaults that are inconsistent, with the smallest change that makes the class run.
-OVERRIDES: dict[str, dict[str, Any]] = {
-    # The class computes a scale from head_dim, which only its published configs state.
-    "ministral": {"head_dim": 128},
-    "ministral3": {},
-    **DECODERS,
-    **COMPOSITES,
-    # The class reads it, but its config does not define it, so a file has to state it: as many as
-    # heads, the only number that the class runs with.
-    "moonshine_streaming": {"num_key_value_heads": 8},
-    # The class makes a cache of encoder_layers (2) and then fills decoder_layers (24), which fails,
-    # so the defaults are refused; with as many encoder layers it runs.
-    "BlenderbotForCausalLM": {"encoder_layers": 24},
+#: Lengths to record beside the usual ones: windows and rates under other keys, and some thousands.
+MORE_LENGTHS: dict[str, tuple[int, ...]] = {
+    "deepseek_v4": (3, 4, 5, 8, 129, 255, 256, 257, 3000),
+    "dots3_note": (511, 512, 513),
+    "flint": (3000,),
+    "gemma4_text": (3000,),
+    "glm_moe_dsa": (3000,),
+    "hrm_text": (2000,),
+    "inkling2_text": (1023, 1024, 1025),
+    "inkling_text": (511, 512, 513),
+    "kimi_linear": (3000,),
+    "lfm2": (3000,),
+    "longcat_flash": (3000,),
+    "mimo_v2_flash": (3000,),
+    "minimax": (3000,),
+    "mistral_large4": (3000,),
+    "nemotron_h": (3000,),
+    "recurrent_gemma": (2047, 2049),
+    "reformer": (63, 64, 65, 66, 67),
+    "xlnet": (511, 512, 513),
 }
+
 #: Types whose defaults keep no cache: as a decoder, and as a decoder beside an encoder.
 _BERT = """bert bert-generation camembert data2vec-text electra ernie rembert roberta
 roberta-prelayernorm roc_bert roformer xlm-roberta xlm-roberta-xl xmod""".split()
@@ -104,7 +111,7 @@ def record(
     from hfkv.live.filled_cache import read_cache, run
 
     stand_in_for_timm()
-    overrides = {**OVERRIDES.get(model_type, {}), **OVERRIDES.get(name or "", {})}
+    overrides = {**RUNNABLE.get(model_type, {}), **RUNNABLE.get(name or "", {})}
     overrides |= VARIANTS[model_type][variant] if variant else {}
     config = transformers().CONFIG_MAPPING[model_type](**overrides)
     raw = json.loads(config.to_json_string(use_diff=False))

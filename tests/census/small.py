@@ -10,7 +10,7 @@ from typing import Any
 from hfkv.cache import plan
 from hfkv.facts.config import Config
 from tests.census.goldens import compact
-from tests.census.towers import stand_in_for_timm
+from tests.census.runnable import stand_in_for_timm
 
 __all__ = ["Live", "running", "shrink"]
 

@@ -13,8 +13,9 @@ from hfkv.errors import HfkvError
 from hfkv.facts.classes import config_class
 from hfkv.facts.config import Config
 from tests.cache.test_goldens import planned
-from tests.census.goldens import OVERRIDES, load, title
+from tests.census.goldens import load, title
 from tests.census.mutations import changes
+from tests.census.runnable import RUNNABLE
 from tests.census.small import Live, running
 
 pytestmark = pytest.mark.oracle
@@ -39,7 +40,7 @@ def disagreements(golden: dict[str, Any]) -> tuple[list[str], Counter[str]]:
     found = config_class(kind)
     assert found is not None
     # Recordings leave out the towers; some only run with another than the default.
-    towers = {key: OVERRIDES[kind][key] for key in _TOWERS if key in OVERRIDES.get(kind, {})}
+    towers = {key: RUNNABLE[kind][key] for key in _TOWERS if key in RUNNABLE.get(kind, {})}
     whole = {**towers, **golden["config"], "architectures": [golden["class"]]}
     seen = Config(whole, where="test")
     plan(seen)

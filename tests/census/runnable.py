@@ -1,13 +1,15 @@
-"""Defaults of decoders that are inconsistent, with the smallest change that makes the class run.
+"""Classes whose defaults are inconsistent, with the smallest change that makes them run.
 
-Values are those of a published config of the type where one is known; the comment says which.
+Values are those of a published config of the type where one is known; the comment says which. What
+is said of composites does not reach the decoder, so that their cache is the same.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-__all__ = ["DECODERS", "MORE_LENGTHS"]
+__all__ = ["RUNNABLE", "stand_in_for_timm"]
 
 #: A rotary embedding of three axes, as the vision-language classes want it.
 _THREE_AXES = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
@@ -24,7 +26,7 @@ _QWEN_4 = {
     "eos_token_id": 2,
 }
 
-DECODERS: dict[str, dict[str, Any]] = {
+_DECODERS: dict[str, dict[str, Any]] = {
     # Bamba 9B: at least one layer must attend, for the cache to know its length.
     "bamba": {"attn_layer_indices": [9, 18, 27]},
     # The class wants rotary parameters for each type of layer and has none.
@@ -110,24 +112,47 @@ DECODERS: dict[str, dict[str, Any]] = {
     "step3p7": {"text_config": {"sliding_window": 512}},
 }
 
-#: Lengths to record beside the usual ones: windows and rates under other keys, and some thousands.
-MORE_LENGTHS: dict[str, tuple[int, ...]] = {
-    "deepseek_v4": (3, 4, 5, 8, 129, 255, 256, 257, 3000),
-    "dots3_note": (511, 512, 513),
-    "flint": (3000,),
-    "gemma4_text": (3000,),
-    "glm_moe_dsa": (3000,),
-    "hrm_text": (2000,),
-    "inkling2_text": (1023, 1024, 1025),
-    "inkling_text": (511, 512, 513),
-    "kimi_linear": (3000,),
-    "lfm2": (3000,),
-    "longcat_flash": (3000,),
-    "mimo_v2_flash": (3000,),
-    "minimax": (3000,),
-    "mistral_large4": (3000,),
-    "nemotron_h": (3000,),
-    "recurrent_gemma": (2047, 2049),
-    "reformer": (63, 64, 65, 66, 67),
-    "xlnet": (511, 512, 513),
+_COMPOSITES: dict[str, dict[str, Any]] = {
+    # SigLIP so400m has 16 heads; the default has 14, which do not divide its 1152 channels.
+    "aya_vision": {"vision_config": {"model_type": "siglip_vision_model"}},
+    "cohere_compass": {"text_config": _DECODERS["cohere_compass_text"]},
+    # GLM-4.6V has the decoder of GLM-4.5V, and the same rotary sections.
+    "glm46v": _DECODERS["glm4v"],
+    "glmga": _DECODERS["glm4v"],
+    # Perception-LM 1B: the width of its tower, which the projector reads.
+    "perception_lm": {
+        "vision_config": {"model_type": "timm_wrapper", "model_args": {"embed_dim": 1024}}
+    },
+    # The default talker lacks keys that its class reads; without speech only the thinker is built.
+    "qwen3_omni_moe": {
+        "enable_audio_output": False,
+        "thinker_config": _DECODERS["qwen3_omni_moe_thinker"],
+    },
 }
+
+
+#: By type, or by class.
+RUNNABLE: dict[str, dict[str, Any]] = {
+    # The class computes a scale from head_dim, which only its published configs state.
+    "ministral": {"head_dim": 128},
+    **_DECODERS,
+    **_COMPOSITES,
+    # The class reads it, but its config does not define it, so a file has to state it: as many as
+    # heads, the only number that the class runs with.
+    "moonshine_streaming": {"num_key_value_heads": 8},
+    # The class makes a cache of encoder_layers (2) and then fills decoder_layers (24), which fails,
+    # so the defaults are refused; with as many encoder layers it runs.
+    "BlenderbotForCausalLM": {"encoder_layers": 24},
+}
+
+
+@cache
+def stand_in_for_timm() -> None:
+    """Let an empty tower stand in for those of timm, which is not among the references."""
+    from transformers import AutoModel, PreTrainedModel
+    from transformers.models.gemma3n.configuration_gemma3n import Gemma3nVisionConfig
+    from transformers.models.timm_wrapper.configuration_timm_wrapper import TimmWrapperConfig
+
+    for config_class in (TimmWrapperConfig, Gemma3nVisionConfig):
+        tower = type("Tower", (PreTrainedModel,), {"config_class": config_class})
+        AutoModel.register(config_class, tower, exist_ok=True)
