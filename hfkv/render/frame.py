@@ -38,8 +38,8 @@ def to_frame(items: Iterable[Any], *, library: Library | None = None) -> Any:
     """A tidy data frame of figures of one kind: the columns that ``--format csv`` has.
 
     Args:
-        items: comparisons (and the errors among them), one row each; or models, or caches, one row
-            each; or LoRA adapters, one row a target; or ranks, one row a rank.
+        items: comparisons, models or caches, one row each; or LoRA adapters, one row a target; or
+            ranks, one row a rank; and the errors among them, one row each.
         library: ``pandas`` or ``polars``; by default the one that is imported already, else the
             first of them that is installed.
 
@@ -111,24 +111,28 @@ def _rows(kind: type[Any], items: list[Any]) -> tuple[list[Mapping[str, Any]], l
     ]
     rows: list[Mapping[str, Any]]
     if kind is Model:
-        columns = "model source revision commit model_type parameters stored_elements weight_bytes"
+        columns = (
+            "model source revision commit model_type parameters stored_elements weight_bytes error"
+        ).split()
         rows = [item.to_json() for item in figures]
-        return [*rows, *failed], [*columns.split(), "error"]
-    if kind is KVCache:
+    elif kind is KVCache:
         rows = [pick(item.to_json(), kv.COLUMNS) for item in figures]
         known = {"source", "revision", "commit", "fit.budget_bytes", "fit.tokens"}
-        return rows, [column.name for column in kv.COLUMNS if column.name not in known]
-    if kind is Lora:
+        columns = [column.name for column in kv.COLUMNS if column.name not in known]
+    elif kind is Lora:
         rows = [row for item in figures for row in lora.targets(item)]
         known = {"source", "revision", "commit"}
-        return rows, [column.name for column in lora.COLUMNS if column.name not in known]
-    rows = [
-        {"model": item.model, "tokens": item.tokens, "dtype": item.dtype, "basis": item.basis}
-        | row.to_json()
-        for item in figures
-        for row in item.rows
-    ]
-    return rows, list(rows[0]) if rows else []
+        columns = [column.name for column in lora.COLUMNS if column.name not in known]
+    else:
+        rows = [
+            {"model": item.model, "tokens": item.tokens, "dtype": item.dtype, "basis": item.basis}
+            | row.to_json()
+            for item in figures
+            for row in item.rows
+        ]
+        columns = list(rows[0]) if rows else []
+    # Their own tables have no column for what failed: in them one model is asked for.
+    return [*rows, *failed], list(dict.fromkeys([*columns, *(["error"] if failed else [])]))
 
 
 def _name(item: Any) -> str:

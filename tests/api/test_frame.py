@@ -76,6 +76,16 @@ def test_a_row_a_model_a_target_a_rank(polars: None) -> None:
     assert all(isinstance(value, int) for value in ranks["bytes"])
 
 
+def test_errors_among_figures_keep_their_rows(polars: None) -> None:
+    model = package.load(LLAMA, source="snapshot")
+    failed = package.NotFoundError("there is no snapshot of it", where="nobody/nothing")
+    for figure in (model, model.kv_cache(tokens=1000), model.lora(r=8), model.rank()):
+        frame = package.to_frame([figure, failed])
+        assert (frame["model"][-1], frame["error"][0]) == ("nobody/nothing", None)
+        assert "no snapshot" in frame["error"][-1]
+        assert "error" not in package.to_frame([figure]) or figure is model
+
+
 def test_what_is_no_figure_is_refused(polars: None) -> None:
     model = package.load(LLAMA, source="snapshot")
     for items in (LLAMA, 5, [5], [model.pretraining]):
