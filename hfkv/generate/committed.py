@@ -13,7 +13,7 @@ from pathlib import Path
 from hfkv.errors import HfkvError
 from hfkv.generate.pins import ROOT
 
-__all__ = ["blob_of", "committed", "unpack"]
+__all__ = ["blob_of", "committed", "text_of", "unpack"]
 
 #: Where tables and recordings are.
 _FOLDERS = ("hfkv/data", "tests/fixtures")
@@ -44,6 +44,11 @@ def committed() -> Mapping[str, str]:
         if path:
             found[path] = described.split()[2]
     return found
+
+
+def text_of(path: str) -> str:
+    """What is committed under a path of :func:`committed`."""
+    return _git("cat-file", "blob", committed()[path]).decode("utf-8")
 
 
 def blob_of(path: Path) -> str:

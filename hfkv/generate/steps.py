@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hfkv.generate.committed import blob_of, committed
+from hfkv.generate.committed import blob_of, committed, text_of
 from hfkv.generate.pins import ROOT
 from hfkv.generate.step import (
     DATA,
@@ -167,16 +168,26 @@ _BORNE_AGAIN = 6
 
 
 def _parts_of(model_type: str) -> Made:
-    """What a class's parts may be: what they could be before, and types that are new."""
+    """What a class's parts may be: what they could be before, and what is new of the two."""
     from hfkv.generate.plan_parts import TARGET, generate, held
 
-    old, known = stored(TARGET.name), committed()
+    old, tried = stored(TARGET.name), _tried_before()
 
-    def wanted(name: str, path: str, other: str) -> bool:
-        is_new = path_of("modules", f"{other}.json") not in known
-        return is_new or other in old.get(name, {}).get(path, ())
+    def of_old(name: str, path: str, other: str) -> bool:
+        return other in old.get(name, {}).get(path, ())
 
-    return Made(piece=held(generate({model_type}, wanted=wanted, borne=_BORNE_AGAIN)))
+    def of_new(name: str, path: str, other: str) -> bool:
+        return not {model_type, other} <= tried
+
+    again = generate({model_type}, wanted=of_old, borne=_BORNE_AGAIN)
+    return Made(piece=held([*again, *generate({model_type}, wanted=of_new)]))
+
+
+@cache
+def _tried_before() -> frozenset[str]:
+    """Types that were tried as parts, or around them, of the release before."""
+    index = json.loads(text_of(path_of("modules", "INDEX.json")))
+    return frozenset({*index["types"], *index["parts"]})
 
 
 def _parts(pieces: Pieces, complete: bool) -> dict[str, str | None]:
