@@ -220,7 +220,11 @@ def _of_card(card: _Card) -> Pretraining:
             return replace(
                 said, alternatives=(other, *said.alternatives), notes=(*said.notes, note)
             )
-    return _of_line(line, None)
+    result = _of_line(line, None)
+    if card.card is None:
+        return result
+    note = "its card was not seen to state it; it was read elsewhere"
+    return replace(result, notes=(note, *result.notes))
 
 
 def _said(line: Line) -> str:
@@ -234,9 +238,7 @@ def _said(line: Line) -> str:
 def _of_line(line: Line, found: Evidence | None) -> Pretraining:
     """A line as a statement: quoted from the card where its sentence stands there, else cited."""
     assert line.tokens is not None
-    notes = []
-    if found is None:
-        notes.append("its card was not seen to state it; it was read elsewhere")
+    notes = [line.note] if line.note else []
     if line.scope == "stage":
         notes.append("a stage of the training: the whole is not stated")
     evidence = found or Evidence(quote=_said(line), file=line.citation, model=line.ids[0])

@@ -17,7 +17,7 @@ from hfkv.units import format_bytes
 if TYPE_CHECKING:
     from hfkv.model import Model
     from hfkv.pretraining import Pretraining
-    from hfkv.pretraining.statement import Evidence
+    from hfkv.pretraining.statement import Alternative, Evidence
 
 __all__ = ["CANDIDATE_COLUMNS", "COLUMNS", "sheets", "tidy"]
 
@@ -70,6 +70,9 @@ def sheets(
     """What the card says, its sentence, and with ``candidates`` everything that was weighed."""
     quotes = [_quote(found, model.model) for found in statement.evidence]
     facts = [("" if place else "says", quote) for place, quote in enumerate(quotes)]
+    # What was added to a base's count is quoted above, with that count.
+    others = [item for item in statement.alternatives if item.evidence not in statement.evidence]
+    facts += [("" if place else "also said", _other(item)) for place, item in enumerate(others)]
     facts += _possible(statement)
     if statement.tokens is not None and model.weight_bytes is not None:
         per_token = Fraction(model.weight_bytes, statement.tokens)
@@ -107,6 +110,17 @@ def _quote(found: Evidence, model: str) -> str:
     where = f"{found.file}:{found.line}" if found.line else found.file
     whose = f"{found.model} " if found.model and found.model != model else ""
     return f'"{printable(found.quote, 400)}" ({printable(whose + where, 500)})'
+
+
+def _other(item: Alternative) -> str:
+    found = item.evidence
+    said = f"{SAID[item.qualifier]}{item.tokens:,}"
+    if found.line:
+        return f'{said}: "{printable(found.quote, 300)}" ({printable(found.file)}:{found.line})'
+    # Of what was read elsewhere, in the words of who read it.
+    return f"{said}: {printable(found.quote, 300)} ({printable(found.file, 300)})".replace(
+        ": (", " ("
+    )
 
 
 def _possible(statement: Pretraining) -> list[tuple[str, str]]:
