@@ -150,6 +150,7 @@ class Class:
         for start in (self.base, self.bare):
             for path in (path for path in alone if path in self.space.keys):
                 yield from self._alone(path, chance, start)
+        yield from self._beside_null(chance)
         for _ in range(count):
             values = self.guess(chance)
             found = list(self.tried(values, "together"))
@@ -159,6 +160,23 @@ class Class:
         # What many other changes go with may hide what this one does.
         for path in sorted(self._own - self.alone):
             yield from self._alone(path, chance, self.base)
+
+    def _beside_null(self, chance: random.Random) -> Iterator[Trial]:
+        """Each key varied where a file leaves null what it may: that a class takes from other keys,
+        of which it read nothing before (Moonshine's heads are its encoder's)."""
+        start = self.base
+        for path in sorted(self._own):
+            if self.space.keys[path].nullable and value_at(self.base, path) not in (..., None):
+                found = list(self.tried(put(self.base, path, None), "alone"))
+                start = put(start, path, None) if found else start
+                yield from found
+        if start is self.base or not (found := list(self.tried(start, "together"))):
+            return
+        yield from found
+        self.pool.append(start)
+        for path in sorted(self._own):
+            values = _short(self.space.change(start, [path], chance), self.space)
+            yield from self.tried(values, "together")
 
     def guess(self, chance: random.Random) -> dict[str, Any]:
         """A random config near one that the class took, which it need not take."""
