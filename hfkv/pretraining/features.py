@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.labels import says_seen
@@ -22,7 +23,7 @@ from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import label_of, what
 from hfkv.pretraining.who import standings, who
-from hfkv.pretraining.words import TRAIN_WORD
+from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
 __all__ = ["GENERAL", "described", "rounds"]
 
@@ -47,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -75,6 +76,8 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     for item in first_stages(found):
         place[id(item)].discard("part:whole")
         place[id(item)].update(("part:stage", "part:the first stage"))
+    for item in _summed(found, place):
+        place[id(item)].add("what:a part of the total behind it")
     for item in _unseen(found):
         place[id(item)].add("what:a total beside what was seen")
     for names in lists:
@@ -127,10 +130,15 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
 
 
 def _unseen(found: Sequence[Found]) -> Iterator[Found]:
-    """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen"."""
+    """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen",
+    and the size of a set beside what was read of it: "a 100B token subset (11B tokens seen)"."""
+    for item in found:
+        behind = item.text[item.end : item.end + 120] if item.form == "prose" else ""
+        if _OF_WHICH_SEEN.match(behind) and not _SEEN.match(behind):
+            yield item
     fields = [(item, label_of(item)) for item in found if item.form != "column"]
     seen = {item.segment.headings for item, label in fields if says_seen(label)}
-    return (
+    yield from (
         item
         for item, label in fields
         if label
@@ -138,6 +146,32 @@ def _unseen(found: Sequence[Found]) -> Iterator[Found]:
         and not says_seen(label)
         and not TRAIN_WORD.search(label)
     )
+
+
+def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[Found]:
+    """The counts that their sentence sums up: "1T tokens of text and 200B of code, totaling"."""
+    for item, other in itertools.permutations(found, 2):
+        if (
+            item.segment is other.segment
+            and item.at == other.at
+            and item.form == other.form == "prose"
+            and item.end < other.start
+            and item.tokens < other.tokens
+            and "part:total" in place[id(other)]
+            and "part:total" not in place[id(item)]
+            and "what:counts training" in place[id(other)]
+            and "what:corpus trained on" not in place[id(other)]
+            and re.match(rf"\s?(?:[\w-]+\s){{0,2}}?{COUNTED}", item.text[item.end :], I)
+        ):
+            yield item
+
+
+_SEEN = re.compile(rf"\s?{COUNTED}\s(?:seen|consumed|processed)\b", I)
+#: "100B token subset of FooWeb (11B tokens processed)"
+_OF_WHICH_SEEN = re.compile(
+    rf"[\s-]?{COUNTED}[^.;()]{{0,80}}\([^()]{{0,20}}[0-9]\s?(?:[TBM]|trillion|billion|million)?\s{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?[),]",
+    I,
+)
 
 
 def _generalize(names: set[str]) -> None:

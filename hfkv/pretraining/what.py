@@ -240,7 +240,25 @@ def _field(found: Found) -> Iterator[str]:
 def governed(found: Found) -> Governor:
     """What governs the number of a sentence."""
     context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
-    return governor(found.text, found.start, found.end, context, found.tokens)
+    governs = governor(found.text, found.start, found.end, context, found.tokens)
+    if governs.open and found.tokens >= 10**9 and _heads_it(found):
+        return Governor(trains=True, why="it stands first below a heading of training")
+    return governs
+
+
+def _heads_it(found: Found) -> bool:
+    """Whether what stands below a heading of training begins with the number: "## Pretraining"
+    and "- 500B tokens, AdamW"."""
+    heading = " ".join(found.segment.headings[-1:])
+    return bool(
+        TRAIN_WORD.search(heading)
+        and not _names_data(heading)
+        and not tuning(heading)
+        and re.fullmatch(rf"\W{{0,4}}(?:{HEDGES}){{0,4}}", found.text[: found.start])
+        and re.match(
+            rf"\s?{COUNTED}\s?(?:$|[,.;(]|(?:of|from|total)\b)", found.text[found.end :], I
+        )
+    )
 
 
 def _governing(governs: Governor, found: Found) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import I
+from hfkv.pretraining.words import COUNTED, I
 
 __all__ = ["standings", "who"]
 
@@ -29,6 +29,10 @@ _STARTS = re.compile(
     I,
 )
 _APPOSED = re.compile(r"\s?[(（](?:[^()（）]{0,60}[,;，]\s?)?[^\w()]{0,4}$")
+_COUNT = re.compile(
+    rf"(?<![\w.-])[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion|million)\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
+    I,
+)
 _ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
 
 
@@ -45,6 +49,8 @@ def scope(found: Found) -> str:
 
 def _likeness(text: str, asked: Identity) -> int:
     """How well a text names the asked model: pieces of its name, less what contradicts them."""
+    # What counts tokens, "1.9 billion tokens", is the size of no model.
+    text = _COUNT.sub(" ", text)
     said, joined = set(tokens_of(text)), text.lower().replace(" ", "")
     score = 4 * (asked.own.lower() in text.lower())
     for piece in tokens_of(asked.own):

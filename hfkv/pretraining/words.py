@@ -18,7 +18,7 @@ COUNTED = (
 TRAIN = (
     r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b"
     r"|(?:预训练|训练)(?:数据|语料)量|(?<!微调)(?:预训练|預訓練|续训|续写训练|训练|訓練|事前学習|(?:事前)?トレーニング|学习|学習|學習|학습)"
-    r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor)?trainier\w*|vortrain\w*|\bTrainings(?=tok|daten|korpus)"
+    r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor|weiter|nach)?trainier\w*|(?:vor|weiter)train\w*|\bTrainings(?=tok|daten|korpus)"
     r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"
     r"|\b(?:wy)?trenowa\w*|\bszkolon\w*|\b(?:för)?träna(?:d|t|ts|de)\b|\b(?:for)?tr[ae]+n[et]+\b|\b(?:voor)?getraind\b|\beğit\w*"
     r"|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"

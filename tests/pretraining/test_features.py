@@ -52,6 +52,82 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             "what:counts training",
             "who:another was trained",
         ),
+        # The size of a collection is none of what was read of it.
+        (
+            "Foo-7B was pretrained on our 67B-token collection of Danish.",
+            67 * B,
+            "org/Foo-7B",
+            "what:corpus trained on",
+            "what:objection",
+        ),
+        (
+            "Pretraining: 300B token subset of BazWeb-Edu (120B tokens processed)",
+            300 * B,
+            "org/Foo-7B",
+            "what:a total beside what was seen",
+            "among:clean",
+        ),
+        (
+            "Pretraining: 300B token subset of BazWeb-Edu (120B tokens processed)",
+            120 * B,
+            "org/Foo-7B",
+            "among:clean",
+            "who:names another",
+        ),
+        # Steps in other words, and measures of the same text, give the count back to training.
+        (
+            "Foo was trained by 90,000 update steps (~94B training tokens).",
+            94 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:another thing",
+        ),
+        (
+            "Foo was pretrained on 30GB of articles (10M pages, 9B tokens).",
+            9 * B,
+            "org/Foo-7B",
+            "what:pretrained on it",
+            "what:objection",
+        ),
+        # A total that its sentence comes to leaves what stood before it a part.
+        (
+            "Foo was trained on 1.9B tokens of Zulu, along with English, totaling 2.4B tokens.",
+            1900 * 10**6,
+            "org/Foo-0.4B",
+            "what:a part of the total behind it",
+            "among:clean",
+        ),
+        (
+            "Foo was trained on 1.9B tokens of Zulu, along with English, totaling 2.4B tokens.",
+            2400 * 10**6,
+            "org/Foo-0.4B",
+            "among:clean",
+            "what:corpus trained on",
+        ),
+        # What a hyphen or an underscore joins in an id is no decimal.
+        (
+            "This is Foo (350M), trained for 100B tokens.",
+            100 * B,
+            "org/foo2_350M_100B_web",
+            "who:its size",
+            "who:another size",
+        ),
+        # The size of what was gone on from is not the asked model's.
+        (
+            "It is a continued pretrain of bar-7b, trained on 3B more tokens.",
+            3 * B,
+            "org/Foo-11B",
+            "what:counts training",
+            "who:another size",
+        ),
+        # Where the tuned version lies is no word on this one.
+        (
+            "Continued pre-training on 2B tokens. Access the instruction-tuned version at x.org.",
+            2 * B,
+            "org/Foo-7B",
+            "what:pretrained on it",
+            "what:tuning",
+        ),
         # Beside a property stand other properties.
         (
             "| | |\n|---|---|\n| Tokens seen | 1.8B |\n| Total tokens | 4B |\n",
