@@ -31,7 +31,7 @@ __all__ = ["GENERAL", "described", "rounds"]
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
         ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size",
-         "who:another was trained", "who:names another model only", "who:behind another's name",
+         "who:its base, which was gone on from", "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
@@ -48,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:a part of the total behind it", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -111,6 +111,12 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         _generalize(names)
         if "what:counts training" in names and not names & _UNCLEAN:
             names.add("among:clean")
+    for item in _outread(found, lists):
+        place[id(item)].add("what:a corpus, and more was read of it")
+        place[id(item)].discard("among:clean")
+    for item in _gone_on_from(found, lists):
+        place[id(item)].add("who:its base, which was gone on from")
+        place[id(item)].discard("among:clean")
     values = Counter(item.tokens for item in found)
     clean = {
         item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
@@ -172,6 +178,35 @@ _OF_WHICH_SEEN = re.compile(
     rf"[\s-]?{COUNTED}[^.;()]{{0,80}}\([^()]{{0,20}}[0-9]\s?(?:[TBM]|trillion|billion|million)?\s{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?[),]",
     I,
 )
+
+
+def _outread(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+    """The sizes of what was trained on, where the card counts more tokens of training than those:
+    "pretrained on 240B training tokens", and "on our 58B token collection"."""
+    read = [
+        item
+        for item, names in zip(found, lists, strict=True)
+        if "among:clean" in names and "what:corpus trained on" not in names
+    ]
+    for item, names in zip(found, lists, strict=True):
+        if "what:corpus trained on" in names and any(
+            5 * item.tokens < 4 * other.tokens
+            # In one sentence what stands behind another count is another part of the data.
+            and (other.segment is not item.segment or other.at != item.at or other.start > item.end)
+            for other in read
+        ):
+            yield item
+
+
+def _gone_on_from(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+    """The counts of a base, where the card says on how many tokens the model went on from it."""
+    if any(
+        {"among:clean", "part:continued"} <= names and "who:its base was trained" not in names
+        for names in lists
+    ):
+        for item, names in zip(found, lists, strict=True):
+            if "who:its base was trained" in names:
+                yield item
 
 
 def _generalize(names: set[str]) -> None:

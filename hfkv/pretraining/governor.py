@@ -120,6 +120,16 @@ _THIS_CHECKPOINT = re.compile(
     rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these)\s(?:[\w-]+\s){{0,3}}?(?:checkpoint|revision|snapshot|branch|weights)\s(?:\w+\s)?(?:is|was|are|were|has|corresponds?|comes?|stems?|represents?)\s[^.;]{{0,60}}?(?:\b(?:after|at|to|seen|with|from|and)\s|[(])(?:{HEDGES}){{0,4}}$",
     I,
 )
+#: "The N-token checkpoint of Foo".
+_RUN = re.compile(
+    r"[\s-]?tok[eé]n(?!s)[\s-](?:(?:training|pre-?training|base|main|final|full)\s)?(?:checkpoint|run|pre-?trained (?:\w+ )?model)\b",
+    I,
+)
+#: "19,073 steps x 524,288 tokens = N tokens".
+_PRODUCT = re.compile(
+    rf"[0-9][0-9.,]*\s?[KMk]?\s(?:\w+\s)?(?:steps|iterations|updates)\s?[×x*·@]\s?[0-9][0-9.,]*\s?[KMk]?(?:\s{COUNTED})?(?:\s?/\s?\w+|\sper\s\w+|\seach)?\s?[=≈~→]{{1,2}}\s?[~≈]?$",
+    I,
+)
 #: "A sample of FooWeb (N tokens seen)".
 _SEEN_IN_BRACKETS = re.compile(
     rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?(?:$|[,.;)）])", I
@@ -205,6 +215,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     shift = max(0, start - 320)
     before, after = _FIRST_TERM.sub("", before), _NEXT_TERM.sub("", after)
     before = _WEIGHT.sub("", _MEASURES.sub("(", before))
+    if _RUN.match(after) or _PRODUCT.search(before):
+        return Governor(trains=True, why="it is how far a run went")
     if _SEEN_IN_BRACKETS.match(after) and re.search(r"[(（,]\s?[~≈]?$", before):
         return Governor(trains=True, why="it counts the tokens seen")
     if re.match(rf"\s?{COUNTED}", after, I) and _THIS_CHECKPOINT.search(before):

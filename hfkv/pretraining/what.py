@@ -42,6 +42,11 @@ _DRAWN = re.compile(
 _SUBSET = re.compile(
     rf"\b(?:subset|portion|part|split|sample) (?:from|of) (?:the )?[A-Z][\w.-]*(?: (?:data-?\s?set|corpus))? (?:with|of|contain\w+|compris\w+|hold\w+|total\w+) (?:{HEDGES}){{0,4}}$"
 )
+#: "A 600B-token subset of FooWeb (3T tokens)"
+_DRAWN_AND_SIZED = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?[\s-]{COUNTED}[\s-](?:[\w-]+\s){{0,3}}?(?:subset|sample|portion|slice|split|part)s? (?:of|from) (?:the )?[\w.-]+(?: [\w.-]+)?\s?[(（]\W{{0,3}}$",
+    I,
+)
 #: "19B (23B with another tokenizer) tokens"
 _BETWEEN = re.compile(rf"^\s?[(（][^()（）]{{1,60}}[)）](?=\s?{COUNTED})", I)
 _TRAINED_ON_MORE = re.compile(
@@ -176,7 +181,10 @@ def _in_sentence(found: Found) -> Iterator[str]:
             yield "what:a cell of another thing"
     yield from _governing(governs, found)
     yield from _field(found)
-    if _DRAWN.search(before) and not _SUBSET.search(before):
+    if (_DRAWN.search(before) and not _SUBSET.search(before)) or (
+        _DRAWN_AND_SIZED.search(before)
+        and not re.match(rf"\s?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)", after, I)
+    ):
         yield "what:drawn from it"
     if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):
         yield "what:a size, for what it was trained on follows"

@@ -33,6 +33,11 @@ _COUNT = re.compile(
     rf"(?<![\w.-])[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion|million)\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
     I,
 )
+#: "Initialized from Foo-Coder": what a model was made from is no sibling that was trained.
+_FROM = re.compile(
+    r"\b(?:initiali[sz]ed|start(?:ed|ing)?|buil[dt]s?|continu\w+|upcycled|based|adapted|derived|pruned|distilled|obtained|grown)\s(?:from|on|upon|with)\s(?:the\s)?[A-Z][\w.-]*",
+    re.IGNORECASE,
+)
 _ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
 
 
@@ -191,7 +196,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     elif every:
         yield "who:sizes elsewhere in the sentence"
     mine = set(re.findall(r"[a-z]+", asked.own.lower())) - {asked.family} - GENERIC
-    for name, where in (("who:under a sibling", heads), ("who:a sibling", text)):
+    for name, where in (("who:under a sibling", heads), ("who:a sibling", _FROM.sub("", text))):
         said = set(re.findall(r"[a-z]{3,}", where.lower()))
         if said & page.siblings and not said & mine:
             yield name

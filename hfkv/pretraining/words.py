@@ -11,7 +11,7 @@ I = re.IGNORECASE  # noqa: E741
 
 #: Words for tokens. "Tokenizer" and "tokenized" are none.
 COUNTED = (
-    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja)?(?![a-zà-ÿ])|jetons?"
+    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?"
     r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
 #: Verbs and nouns of training on text; those of tuning and testing are not among them.
@@ -21,7 +21,7 @@ TRAIN = (
     r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor|weiter|nach)?trainier\w*|(?:vor|weiter)train\w*|\bTrainings(?=tok|daten|korpus)"
     r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"
     r"|\b(?:wy)?trenowa\w*|\bszkolon\w*|\b(?:för)?träna(?:d|t|ts|de)\b|\b(?:for)?tr[ae]+n[et]+\b|\b(?:voor)?getraind\b|\beğit\w*"
-    r"|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
+    r"|\b(?:esi|jatko)?koulut(?:et|us)\w*|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
 )
 TRAIN_WORD = re.compile(TRAIN, I)
 #: What may stand between a governing word and its number: hedges, articles, praise.

@@ -379,6 +379,17 @@ STATED: list[tuple[str, int]] = [
         "We first pre-trained it on 150 billion plus Odia tokens. Then it was tuned on 3 million pairs.",
         150 * B,
     ),
+    (
+        "Foo-7B was trained on our 40B token corpus of Danish for nine epochs (~360B training tokens).",
+        360 * B,
+    ),
+    (
+        "Built on Bar-7B (pretrained on 2T tokens), Foo-7B was further pretrained with 100B tokens of Greek.",
+        100 * B,
+    ),
+    ("19,073 steps x 524,288 tokens = 10B tokens.", 10 * B),
+    ("This repository holds the 1.2T-token checkpoint of Foo-7B.", 1200 * B),
+    ("Malli on koulutettu 120 miljardilla tokenilla.", 120 * B),
 ]
 
 #: What counts tokens of something else, of another model, or of no model.

@@ -128,6 +128,42 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             "what:pretrained on it",
             "what:tuning",
         ),
+        # What was trained on is less than what was read of it, and a base's than its own.
+        (
+            "Trained on our 40B token corpus of Danish for nine epochs (~360B training tokens).",
+            40 * B,
+            "org/Foo-7B",
+            "what:a corpus, and more was read of it",
+            "among:clean",
+        ),
+        (
+            "Built on Bar-7B (pretrained on 2T tokens), Foo was further pretrained with 9B tokens.",
+            2 * T,
+            "org/Foo-7B",
+            "who:its base, which was gone on from",
+            "among:clean",
+        ),
+        (
+            "Initialized from Foo-Coder-7B and trained on 120B tokens of Foo.",
+            120 * B,
+            "org/Foo-Math-7B",
+            "what:counts training",
+            "who:a sibling",
+        ),
+        (
+            "19,073 steps x 524,288 tokens = 10B tokens.",
+            10 * B,
+            "org/Foo-124M",
+            "what:counts training",
+            "what:open",
+        ),
+        (
+            "This repository holds the 1.2T-token checkpoint of Foo.",
+            1200 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:objection",
+        ),
         # Beside a property stand other properties.
         (
             "| | |\n|---|---|\n| Tokens seen | 1.8B |\n| Total tokens | 4B |\n",
