@@ -48,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:a part of the total behind it", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -78,6 +78,8 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         place[id(item)].update(("part:stage", "part:the first stage"))
     for item in _summed(found, place):
         place[id(item)].add("what:a part of the total behind it")
+    for item in _parts_of_what_was_seen(found):
+        place[id(item)].add("what:a part of the total seen")
     for item in _unseen(found):
         place[id(item)].add("what:a total beside what was seen")
     for names in lists:
@@ -170,6 +172,26 @@ def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[F
             and re.match(rf"\s?(?:[\w-]+\s){{0,2}}?{COUNTED}", item.text[item.end :], I)
         ):
             yield item
+
+
+def _parts_of_what_was_seen(found: Sequence[Found]) -> Iterator[Found]:
+    """The counts of a text that make up, roundly, what a field gives as the total seen: "on 360B
+    tokens, then on 41B more", and "Total tokens seen: 400B"."""
+    prose = [item for item in found if item.form == "prose"]
+    labels = [(item, label_of(item)) for item in found if item.form != "column"]
+    for total in {item.tokens for item, label in labels if _totals_what_was_seen(label)}:
+        lesser = sorted({item.tokens for item in prose if item.tokens < total})[-12:]
+        terms = {
+            term
+            for pair in itertools.combinations(lesser, 2)
+            if 50 * abs(sum(pair) - total) <= total and 50 * min(pair) > total
+            for term in pair
+        }
+        yield from (item for item in prose if item.tokens in terms)
+
+
+def _totals_what_was_seen(label: str) -> bool:
+    return says_seen(label) and bool(re.search(r"\btotal\b", label, I))
 
 
 _SEEN = re.compile(rf"\s?{COUNTED}\s(?:seen|consumed|processed)\b", I)

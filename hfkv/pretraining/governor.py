@@ -181,7 +181,7 @@ _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 _BEHIND = re.compile(
     rf"^[^.;:,。，；0-9]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
-    rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
+    rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial|continu(?:ed|al|ous)|further|subsequent)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"

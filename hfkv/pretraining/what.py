@@ -14,12 +14,13 @@ from hfkv.pretraining.labels import (
     counts_tokens,
     names_data,
     names_training,
+    says_seen,
     says_trained,
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
 
 __all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
 
@@ -51,6 +52,11 @@ _DRAWN_AND_SIZED = re.compile(
 _BETWEEN = re.compile(rf"^\s?[(（][^()（）]{{1,60}}[)）](?=\s?{COUNTED})", I)
 _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
+    I,
+)
+#: "This model was pretrained on:"
+_LEADS = re.compile(
+    rf"\b(?:was|were|is|are|been)\s(?:\w+\s){{0,2}}?{TRAIN}(?:\sfrom scratch)?\s(?:on|with|for|using)\s?[:：]$",
     I,
 )
 #: The word that governs speaks of pretraining and of nothing else.
@@ -251,7 +257,24 @@ def governed(found: Found) -> Governor:
     governs = governor(found.text, found.start, found.end, context, found.tokens)
     if governs.open and found.tokens >= 10**9 and _heads_it(found):
         return Governor(trains=True, why="it stands first below a heading of training")
+    if governs.open and _led_to(found):
+        return Governor(trains=True, why="the line above its list says so")
+    label = label_of(found)
+    if governs.open and counts_tokens(label) and (says_trained(label) or says_seen(label)):
+        return Governor(trains=True, why="its label says so")
     return governs
+
+
+def _led_to(found: Found) -> bool:
+    """Whether the number begins an item of a list of what a model was trained on: "The model was
+    pretrained on:" and "- 40B tokens"."""
+    lead = found.segment.lead
+    return bool(
+        _LEADS.search(lead)
+        and not tuning(lead)
+        and re.fullmatch(rf"\W{{0,4}}(?:{HEDGES}){{0,4}}", found.text[: found.start])
+        and re.match(rf"\s?(?:{COUNTED})\s?(?:$|[,.;(])", found.text[found.end :], I)
+    )
 
 
 def _heads_it(found: Found) -> bool:

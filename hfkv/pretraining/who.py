@@ -191,7 +191,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:several sizes"
         if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
             yield "who:a table of other sizes"
-    elif sizes and page.sizes and not _own_row(found, page, own):
+    elif sizes and page.sizes and not _own_row(found, page, own) and not _opens(found, sizes):
         yield "who:a size, its own not known"
     elif every:
         yield "who:sizes elsewhere in the sentence"
@@ -244,6 +244,23 @@ def _own_row(found: Found, page: Page, own: set[str]) -> bool:
     table = found.segment.table
     return table is not None and (
         _in_a_list(found) or (bool(words(page.asked.own)) and words(page.asked.own) <= own)
+    )
+
+
+def _opens(found: Found, sizes: Sequence[int]) -> bool:
+    """Whether a card opens with the number's sentence, and that with one size: "A 450M parameter
+    transformer trained on". It is the size of the card's model."""
+    first = sizes_in(found.text[:40])
+    return bool(
+        found.form == "prose"
+        and found.segment.kind == "prose"
+        and found.at == 0
+        and len(found.segment.headings) <= 1
+        and 10 * max(sizes) <= 13 * min(sizes)
+        and first
+        and re.fullmatch(
+            r"\W{0,4}(?:an?\s|this\s(?:is\s)?(?:an?\s)?)?", found.text[: first[0][0]], I
+        )
     )
 
 

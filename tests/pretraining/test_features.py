@@ -164,6 +164,64 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             "what:counts training",
             "what:objection",
         ),
+        # What was trained, the line above a list says, and a label of what was seen.
+        (
+            "The weights were pretrained on:\n\n- web pages\n- 3.5B tokens\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        (
+            "The model was pretrained on the following:\n\n- 3.5B tokens of books\n- news\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:nothing says that a model was trained on",
+            "what:verb behind",
+        ),
+        (
+            "The weights were fine-tuned after they were trained on:\n\n- 3.5B tokens\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:nothing says that a model was trained on",
+            "what:verb behind",
+        ),
+        (
+            "# Foo\n\n- **Total seen tokens:** 400B\n",
+            400 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        (
+            "Trained on 360B tokens, then on 41B tokens.\n\n- Total tokens seen: 400B\n",
+            360 * B,
+            "org/Foo-7B",
+            "what:a part of the total seen",
+            "among:clean",
+        ),
+        (
+            "Trained on 360B tokens, then on 41B tokens.\n\n- Total tokens seen: 900B\n",
+            360 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:a part of the total seen",
+        ),
+        (
+            "We used 2B tokens for pruning and 70B tokens for continued pretraining of the model.",
+            70 * B,
+            "org/Foo-1B",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        # The size that a card opens with is its model's.
+        (
+            "620M parameter model trained on 14B tokens.\n\n| Bar | 70B |\n|---|---|\n| C | 9B |\n",
+            14 * B,
+            "org/decoder-from-scratch",
+            "among:clean",
+            "who:a size, its own not known",
+        ),
         # Beside a property stand other properties.
         (
             "| | |\n|---|---|\n| Tokens seen | 1.8B |\n| Total tokens | 4B |\n",
