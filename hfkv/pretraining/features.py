@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.labels import says_seen
@@ -22,7 +23,7 @@ from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import label_of, what
 from hfkv.pretraining.who import standings, who
-from hfkv.pretraining.words import TRAIN_WORD
+from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
 
 __all__ = ["GENERAL", "described", "rounds"]
 
@@ -30,7 +31,7 @@ __all__ = ["GENERAL", "described", "rounds"]
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
         ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size",
-         "who:another was trained", "who:names another model only", "who:behind another's name",
+         "who:its base, which was gone on from", "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
@@ -47,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -75,6 +76,10 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     for item in first_stages(found):
         place[id(item)].discard("part:whole")
         place[id(item)].update(("part:stage", "part:the first stage"))
+    for item in _summed(found, place):
+        place[id(item)].add("what:a part of the total behind it")
+    for item in _parts_of_what_was_seen(found):
+        place[id(item)].add("what:a part of the total seen")
     for item in _unseen(found):
         place[id(item)].add("what:a total beside what was seen")
     for names in lists:
@@ -108,6 +113,12 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         _generalize(names)
         if "what:counts training" in names and not names & _UNCLEAN:
             names.add("among:clean")
+    for item in _outread(found, lists):
+        place[id(item)].add("what:a corpus, and more was read of it")
+        place[id(item)].discard("among:clean")
+    for item in _gone_on_from(found, lists):
+        place[id(item)].add("who:its base, which was gone on from")
+        place[id(item)].discard("among:clean")
     values = Counter(item.tokens for item in found)
     clean = {
         item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
@@ -127,10 +138,15 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
 
 
 def _unseen(found: Sequence[Found]) -> Iterator[Found]:
-    """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen"."""
+    """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen",
+    and the size of a set beside what was read of it: "a 100B token subset (11B tokens seen)"."""
+    for item in found:
+        behind = item.text[item.end : item.end + 120] if item.form == "prose" else ""
+        if _OF_WHICH_SEEN.match(behind) and not _SEEN.match(behind):
+            yield item
     fields = [(item, label_of(item)) for item in found if item.form != "column"]
     seen = {item.segment.headings for item, label in fields if says_seen(label)}
-    return (
+    yield from (
         item
         for item, label in fields
         if label
@@ -138,6 +154,81 @@ def _unseen(found: Sequence[Found]) -> Iterator[Found]:
         and not says_seen(label)
         and not TRAIN_WORD.search(label)
     )
+
+
+def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[Found]:
+    """The counts that their sentence sums up: "1T tokens of text and 200B of code, totaling"."""
+    for item, other in itertools.permutations(found, 2):
+        if (
+            item.segment is other.segment
+            and item.at == other.at
+            and item.form == other.form == "prose"
+            and item.end < other.start
+            and item.tokens < other.tokens
+            and "part:total" in place[id(other)]
+            and "part:total" not in place[id(item)]
+            and "what:counts training" in place[id(other)]
+            and "what:corpus trained on" not in place[id(other)]
+            and re.match(rf"\s?(?:[\w-]+\s){{0,2}}?{COUNTED}", item.text[item.end :], I)
+        ):
+            yield item
+
+
+def _parts_of_what_was_seen(found: Sequence[Found]) -> Iterator[Found]:
+    """The counts of a text that make up, roundly, what a field gives as the total seen: "on 360B
+    tokens, then on 41B more", and "Total tokens seen: 400B"."""
+    prose = [item for item in found if item.form == "prose"]
+    labels = [(item, label_of(item)) for item in found if item.form != "column"]
+    for total in {item.tokens for item, label in labels if _totals_what_was_seen(label)}:
+        lesser = sorted({item.tokens for item in prose if item.tokens < total})[-12:]
+        terms = {
+            term
+            for pair in itertools.combinations(lesser, 2)
+            if 50 * abs(sum(pair) - total) <= total and 50 * min(pair) > total
+            for term in pair
+        }
+        yield from (item for item in prose if item.tokens in terms)
+
+
+def _totals_what_was_seen(label: str) -> bool:
+    return says_seen(label) and bool(re.search(r"\btotal\b", label, I))
+
+
+_SEEN = re.compile(rf"\s?{COUNTED}\s(?:seen|consumed|processed)\b", I)
+#: "100B token subset of FooWeb (11B tokens processed)"
+_OF_WHICH_SEEN = re.compile(
+    rf"[\s-]?{COUNTED}[^.;()]{{0,80}}\([^()]{{0,20}}[0-9]\s?(?:[TBM]|trillion|billion|million)?\s{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?[),]",
+    I,
+)
+
+
+def _outread(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+    """The sizes of what was trained on, where the card counts more tokens of training than those:
+    "pretrained on 240B training tokens", and "on our 58B token collection"."""
+    read = [
+        item
+        for item, names in zip(found, lists, strict=True)
+        if "among:clean" in names and "what:corpus trained on" not in names
+    ]
+    for item, names in zip(found, lists, strict=True):
+        if "what:corpus trained on" in names and any(
+            5 * item.tokens < 4 * other.tokens
+            # In one sentence what stands behind another count is another part of the data.
+            and (other.segment is not item.segment or other.at != item.at or other.start > item.end)
+            for other in read
+        ):
+            yield item
+
+
+def _gone_on_from(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+    """The counts of a base, where the card says on how many tokens the model went on from it."""
+    if any(
+        {"among:clean", "part:continued"} <= names and "who:its base was trained" not in names
+        for names in lists
+    ):
+        for item, names in zip(found, lists, strict=True):
+            if "who:its base was trained" in names:
+                yield item
 
 
 def _generalize(names: set[str]) -> None:

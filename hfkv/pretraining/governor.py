@@ -46,7 +46,7 @@ _OTHER_VERB = (
     r"|align(?:s|ed|ing|ment)|evaluat\w+|tested|testing|calibrat\w+|quantiz\w+|post-?train\w*|extrapolat\w+|extend(?:s|ed|ing|able)?(?! (?:the |its |our )?(?:[\w'’-]+ ){0,2}?(?:knowledge|(?:pre-?)?training)\b)|extension"
     r"|collect(?:s|ed|ing)?|gather(?:s|ed|ing)?|crawled|crawling|includ(?:es?|ing|ed)|costs?|pric(?:e|ed|ing)|needs?|requir(?:es?|ing|ed)|reserv\w+|mak(?:es?|ing) up|account(?:s|ed|ing)? for|constitut\w+|represent(?:s|ed|ing)?|pack(?:s|ed|ing)?|truncat\w+|padd?ed|limited|capped"
     r"|serv(?:es?|ed|ing)|translat\w+|summari[sz]\w+|emit(?:s|ted)?|produc(?:es?|ed|ing)|stor(?:es?|ed|ing)|cach(?:es?|ed|ing)|retriev\w+|rollouts?"
-    r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?|ing)|(?:times|[0-9]x) (?:larger|bigger|smaller|the size)|reduc(?:es?|ed|ing)"
+    r"|sav(?:es?|ed|ing)|publish(?:es|ed)?|updat(?:e[sd]?(?! steps?)|ing)|(?:times|[0-9]x) (?:larger|bigger|smaller|the size)|reduc(?:es?|ed|ing)"
     r"|(?<!pre)(?<!pre-)(?<!to )process(?= )|RLHF|\bRL\b|\bSFT\b|\bDPO\b|reinforcement)\b"
     r"|微调|微調|指令|后训练|支持|生成|处理|推理|校准|ファインチューニング|生成|対応|미세|지원"
 )
@@ -68,7 +68,7 @@ _PREPOSITION = (
 )
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
-    r"\b(?:saw|seen|sees|seeing|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|totals?|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
+    r"\b(?:saw|seen|sees|seeing|observ(?:ed|es|ing)|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|totals?|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
     r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
@@ -107,6 +107,33 @@ _NEXT_TERM = re.compile(
     rf"^(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?",
     I,
 )
+#: "On 30 GB of articles (10M sentences, N tokens)": in brackets the same is measured again.
+_MEASURES = re.compile(
+    r"[(（]\s?(?:[~≈]?[0-9][0-9.,]*\s?[KMBGT]?\s?(?!tok)[A-Za-z]+\s?[,;/]\s?){1,3}(?=[~≈]?$)"
+)
+#: "On 1.5 TB of text, roughly N tokens": the same in another unit.
+_WEIGHT = re.compile(
+    rf"\b[0-9][0-9.,]*\s?[KMGT]i?B\b(?:\sof\s[^,;()0-9]{{1,60}})?,\s(?:or\s|i\.e\.,?\s|which is\s)?(?=(?:{HEDGES}){{0,4}}$)"
+)
+#: "This checkpoint was saved after N tokens", "corresponds to step 100,000 (N tokens)".
+_THIS_CHECKPOINT = re.compile(
+    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these)\s(?:[\w-]+\s){{0,3}}?(?:checkpoint|revision|snapshot|branch|weights)\s(?:\w+\s)?(?:is|was|are|were|has|corresponds?|comes?|stems?|represents?)\s[^.;]{{0,60}}?(?:\b(?:after|at|to|seen|with|from|and)\s|[(])(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "The N-token checkpoint of Foo".
+_RUN = re.compile(
+    r"[\s-]?tok[eé]n(?!s)[\s-](?:(?:training|pre-?training|base|main|final|full)\s)?(?:checkpoint|run|pre-?trained (?:\w+ )?model)\b",
+    I,
+)
+#: "19,073 steps x 524,288 tokens = N tokens".
+_PRODUCT = re.compile(
+    rf"[0-9][0-9.,]*\s?[KMk]?\s(?:\w+\s)?(?:steps|iterations|updates)\s?[×x*·@]\s?[0-9][0-9.,]*\s?[KMk]?(?:\s{COUNTED})?(?:\s?/\s?\w+|\sper\s\w+|\seach)?\s?[=≈~→]{{1,2}}\s?[~≈]?$",
+    I,
+)
+#: "A sample of FooWeb (N tokens seen)".
+_SEEN_IN_BRACKETS = re.compile(
+    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?(?:$|[,.;)）])", I
+)
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
     rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
@@ -114,7 +141,7 @@ _USED_SET = re.compile(
 )
 #: "Evolved from Bar through processing of N tokens": what it was made by is its training.
 _MADE = re.compile(
-    rf"\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
+    rf"\b(?:adapt|speciali[sz]|locali[sz])ed\b(?:[^.;]|\.(?=\w)){{0,80}}?\b(?:on|with|using|over)\s(?:{HEDGES}){{0,4}}$|\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
     I,
 )
 _SET = re.compile(
@@ -131,11 +158,21 @@ _PASSIVE = re.compile(
     I,
 )
 _COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
+#: "On 1T tokens of text and 200B of code, totaling": the sum of what was trained on.
+_SUMS_UP = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}(?:[^.;]|\.(?=\w))*(?<!corpus)(?<!corpora)(?<!dataset)(?<!data set)(?<!collection)[,(]\s(?:for a\s|in\s)?$",
+    I,
+)
 #: A number right before a noun is the noun's own.
 _HAS_ITS_OWN = re.compile(
     r"[0-9][0-9.,]*\s?[KMkm]?(?:[\s-](?:tokens?|training|optimizer|gradient))?[\s-]?$"
 )
 _OF = re.compile(r"\s(?:of|with)\b|\s?[(=:]")
+#: "Trained on a 67B token collection": the number is the collection's size.
+_SIZES_A_SET = re.compile(
+    r"[\s-]?tok[eé]n(?!s)[^\w.;()][^.;()]{0,60}?\b(?:corpus|corpora|data-?\s?sets?|collections?|subset|sample|slice|split|mix(?:ture)?|set)\b",
+    I,
+)
 #: Longer than any window, batch or step.
 _LARGE = 10**10
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
@@ -144,18 +181,18 @@ _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 _BEHIND = re.compile(
     rf"^[^.;:,。，；0-9]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
-    rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
+    rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial|continu(?:ed|al|ous)|further|subsequent)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
-    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
     I,
 )
 #: "N training tokens", "N pretraining tokens".
 _ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)\s{COUNTED}", I)
 #: Languages whose verb stands behind its object.
 _VERB_LAST = re.compile(
-    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|トレーニング|学习|学習|學習|학습|eğit|\b(?:vor)?trainiert\b|\b(?:voor)?getraind\b)"
+    r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|トレーニング|学习|学習|學習|학습|eğit|\b(?:vor|weiter|nach)?trainiert\b|\b(?:voor)?getraind\b)"
     r"|^[^，。；,;]{0,18}(?:语料|数据|データ|데이터)[^。；]{0,30}?(?:预训练|預訓練|训练|訓練|学習|학습)",
     I,
 )
@@ -164,7 +201,7 @@ _NAMED_SIZE = re.compile(r"(?<![a-z])[A-Z][\w.+]*[ -]?[0-9.]+[BM]$")
 _COUNTS = re.compile(
     rf"^(?!\s?{COUNTED})[^。;；]{{0,80}}?[0-9万亿億兆억조만]\s?(?:개의\s?)?{COUNTED}", I
 )
-_OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor)?trainiert|getraind")
+_OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor|weiter|nach)?trainiert|getraind")
 _MOMENT = re.compile(
     rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
     I,
@@ -177,6 +214,13 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     before, after = text[max(0, start - 320) : start], text[end : end + 160]
     shift = max(0, start - 320)
     before, after = _FIRST_TERM.sub("", before), _NEXT_TERM.sub("", after)
+    before = _WEIGHT.sub("", _MEASURES.sub("(", before))
+    if _RUN.match(after) or _PRODUCT.search(before):
+        return Governor(trains=True, why="it is how far a run went")
+    if _SEEN_IN_BRACKETS.match(after) and re.search(r"[(（,]\s?[~≈]?$", before):
+        return Governor(trains=True, why="it counts the tokens seen")
+    if re.match(rf"\s?{COUNTED}", after, I) and _THIS_CHECKPOINT.search(before):
+        return Governor(trains=True, why="this checkpoint has come so far")
     if re.match(rf"\s?{COUNTED}", after, I) and _COMES_TO.search(before):
         at = context.find(text[:40])
         lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])
@@ -204,7 +248,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it was used in training")
     if found.trains:
         at = found.at + shift if found.at >= 0 else -1
-        return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=found.corpus)
+        corpus = found.corpus or bool(_SIZES_A_SET.match(after))
+        return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=corpus)
     if found.why.startswith("another"):
         return found
     behind = _BEHIND.match(after)
@@ -291,6 +336,10 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
             ):
                 preposition = True
         elif kind == "corpus":
+            if re.match("total|amount", word[0], I):
+                told = _SUMS_UP.search(before, 0, word.start())
+                if told and TRAIN_WORD.search(before, 0, told.start()):
+                    return Governor(trains=True, why="it sums up what was trained on")
             # In brackets behind a corpus, a total is that of the training.
             corpus = corpus or not (preposition or (total and "(" in gap))
         elif kind == "takes":
@@ -298,7 +347,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 continue
             if (
                 re.match(
-                    r"saw|see[ns]|seeing|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen",
+                    r"saw|see[ns]|seeing|observ|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen",
                     word[0],
                     I,
                 )

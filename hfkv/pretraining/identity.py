@@ -15,7 +15,7 @@ _SIZE = re.compile(
     r"(?P<n>[0-9]{1,4}(?:[._][0-9]{1,3})?)[ ]?-?(?P<u>[BbMm]|billion|million)(?=$|[^A-Za-z0-9]|[- _]?param)"
 )
 _ID_SIZE = re.compile(
-    r"(?<![0-9.])(?:(?P<many>[0-9]{1,3})x)?(?P<n>[0-9]{1,4}(?:[._][0-9]{1,3})?)(?P<u>[bm])"
+    r"(?<![0-9.])(?:(?P<many>[0-9]{1,3})x)?(?P<n>[0-9]{1,4}(?:\.[0-9]{1,3}|_[0-9]{1,2})?)(?P<u>[bm])"
     r"(?![a-z0-9])",
     re.IGNORECASE,
 )
@@ -110,6 +110,8 @@ def identity(
         for match in (*([told] if told else []), *_ID_COUNT.finditer(rest))
     ]
     counts += [size for size in sizes[1:] if size > 4 * sizes[0]]
+    # "foo-350M-100B": no model has a part so much smaller than it.
+    sizes = tuple(size for size in sizes if size <= 40 * sizes[0])
     if not sizes and parameters:
         sizes = (parameters, *([active] if active else []))
     named = re.match(

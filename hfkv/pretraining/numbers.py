@@ -27,7 +27,7 @@ _WORDS: dict[str, tuple[int, bool]] = {
     **dict.fromkeys(("quadrillion", "quadrillions"), (15, False)),
     **dict.fromkeys(("mil", "mila", "mille", "tausend", "tusen", "duizend", "tys", "bin", "nghìn", "ngàn", "ribu", "тысяч", "тысячи", "тыс", "тисяч"), (3, True)),
     **dict.fromkeys(("millones", "millón", "millionen", "milioni", "milione", "milhões", "milhão", "milionów", "miliony", "miljoner", "miljoen", "millioner", "milyon", "triệu", "juta", "mio", "миллионов", "миллиона", "миллионах", "миллион", "млн", "мільйонів"), (6, True)),
-    **dict.fromkeys(("milliards", "milliard", "milliarden", "milliarde", "mrd", "miliardi", "miliardo", "bilhões", "bilhão", "mil-milhões", "miliardów", "miliardach", "miliardy", "miliard", "mld", "miljarder", "miljard", "milliarder", "milyar", "tỷ", "tỉ", "miliar", "миллиардов", "миллиарда", "миллиардах", "миллиард", "млрд", "мільярдів", "мільярда"), (9, True)),
+    **dict.fromkeys(("milliards", "milliard", "milliarden", "milliarde", "mrd", "miliardi", "miliardo", "bilhões", "bilhão", "mil-milhões", "miliardów", "miliardach", "miliardy", "miliard", "mld", "miljarder", "miljard", "miljardia", "miljardin", "miljardilla", "miljardista", "milliarder", "milyar", "tỷ", "tỉ", "miliar", "миллиардов", "миллиарда", "миллиардах", "миллиард", "млрд", "мільярдів", "мільярда"), (9, True)),
     **dict.fromkeys(("billones", "billón", "billionen", "bilioni", "bilione", "trilioni", "biliões", "bilião", "trilhões", "trilhão", "bilionów", "biliona", "biliony", "bilionach", "bilion", "biljoner", "biljoen", "biljon", "billioner", "trilyon", "triliun", "bio", "триллионов", "триллиона", "триллионах", "триллион", "трлн", "трильйонів", "трильйона"), (12, True)),
 }  # fmt: skip
 _CJK = {

@@ -27,7 +27,8 @@ _SIZED = re.compile(r"[0-9][bBmM]?\b(?!T)|-[0-9]+[bB]")
 _CALLED = re.compile(r"\s(?:base\s|language\s)?(?:models?|LLMs?|family|series|checkpoints?)\b")
 #: What stands behind a preposition is what was trained on, more often than what was trained.
 _OBJECT = re.compile(
-    r"\b(?:on|from|using|with|in|by|via|including|and|over)\s(?:the\s)?\W{0,2}\Z", I
+    r"\b(?:on|from|using|with|in|by|via|including|and|over|(?:subset|sample|portion|slice|split|shard|dump)s?\sof)\s(?:the\s)?\W{0,2}\Z",
+    I,
 )
 _NO_MODEL = re.compile(
     r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired)\b",
@@ -39,6 +40,13 @@ _TUNED_NAME = re.compile(
 )
 _TUNED_TEXT = re.compile(
     r"\b(?:fine-?\s?tuned?|instruct(?:ion)?[- ]tuned|SFT|DPO|RLHF|LoRA|quanti[sz]ed|merge[ds]?)\b[^.\n]{0,40}\b(?:version|variant|model|of|from|on|over)\b|fine-?\s?tuned [A-Z]|微调",
+    I,
+)
+
+
+#: "Access the instruction-tuned version at ...": what lies elsewhere is not this card's model.
+_ELSEWHERE = re.compile(
+    r"\b(?:access|see|find|try|use|check out|download|refer to|looking for|for)\s(?:the|our|its|an?)\s(?=fine-?\s?tuned|(?:instruct|chat)\w*)[^.\n]{0,60}?\b(?:version|variant|model|checkpoint)s?\b",
     I,
 )
 
@@ -91,7 +99,9 @@ def page(card: str, asked: Identity) -> Page:
     return Page(
         asked=asked,
         words=frozenset(own),
-        tuned=bool(_TUNED_NAME.search(asked.own) or _TUNED_TEXT.search(text[:6_000])),
+        tuned=bool(
+            _TUNED_NAME.search(asked.own) or _TUNED_TEXT.search(_ELSEWHERE.sub("", text[:6_000]))
+        ),
         versioned=asked.version in versions,
         siblings=_siblings(text, asked),
         bases=frozenset(
@@ -162,14 +172,20 @@ _NO_VARIANTS = frozenset(
 def model_names(text: str, *, strictly: bool = False) -> list[tuple[int, str]]:
     """Where a text names what could be a model, and how; strictly, with a size or a version or
     where the text calls it a model."""
-    return [
-        (match.start(), match[0])
-        for match in _NAMES.finditer(text)
-        if not _NO_MODEL.match(match[0])
-        and match[0].lower().rstrip("s.") not in _NO_MODELS
-        and not _OBJECT.search(text, 0, match.start())
-        and (not strictly or _SIZED.search(match[0]) or _CALLED.match(text, match.end()))
-    ]
+    found: list[tuple[int, str]] = []
+    dropped = -2
+    for match in _NAMES.finditer(text):
+        # What a hyphen joins to an object, "on FooWeb-EDU", is of its name.
+        joined = match.start() == dropped + 1 and text[dropped] == "-"
+        if joined or _OBJECT.search(text, 0, match.start()):
+            dropped = match.end()
+        elif (
+            not _NO_MODEL.match(match[0])
+            and match[0].lower().rstrip("s.") not in _NO_MODELS
+            and (not strictly or _SIZED.search(match[0]) or _CALLED.match(text, match.end()))
+        ):
+            found.append((match.start(), match[0]))
+    return found
 
 
 def akin(name: str, page: Page) -> bool:

@@ -28,7 +28,7 @@ _IN_STAGES = re.compile(
 )
 _LATER = frozenset(("2", "3", "4", "final", "last"))
 _CONTINUED = re.compile(
-    r"continu\w*[ -](?:\w+ )?(?:pre-?)?train|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
+    r"continu\w*[ -](?:\w+ )?(?:pre-?)?train|\bcontinu(?:ed|es|ing) (?:it )?(?:for|with|on)\b|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
     I,
 )
 _COUNT = re.compile(

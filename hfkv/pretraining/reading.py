@@ -239,12 +239,12 @@ def _evidence(support: Sequence[Option], evidence: Any) -> tuple[Evidence, ...]:
 
 
 def _qualifier(support: Sequence[Option]) -> str:
-    """The best statement's own qualifier; where it has none and another clean one says "about",
-    the number is a round one."""
+    """The best statement's own qualifier; where it has none and another clean one, or one that
+    pretrains on it, says "about", the number is a round one."""
     best = support[0].qualifier or "exact"
     about = any(
         option.qualifier == "about"
-        and "among:clean" in option.features
+        and option.features & {"among:clean", "what:pretrained on it"}
         and option.support[0].form == "prose"
         for option in support
     )

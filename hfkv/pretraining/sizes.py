@@ -32,7 +32,7 @@ _NO_SIZE = re.compile(
 )
 #: The size of what a model is compared with.
 _RIVAL = re.compile(
-    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?training|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|buil(?:t|ding) (?:up)?on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
+    r"\b(?:outperform\w*|beat(?:s|ing)?|surpass\w*|match(?:es|ing)?|rival\w*|exceed\w*|than|versus|vs\.?|compared (?:to|with)|comparable (?:to|with)|unlike|from|continu\w* (?:pre-?)?train\w*(?: of)?|adapt\w*|fine-?tun\w+|prun\w+|upcycl\w+|distill\w+|based on|buil(?:t|ding) (?:up)?on|on top of|initiali[sz]ed with)\s[^,.;]{0,24}$",
     I,
 )
 #: "800B tokens (400B in Czech, 20B code)", "19B (23B with another tokenizer) tokens".

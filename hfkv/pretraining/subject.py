@@ -23,8 +23,9 @@ _TRAINED = re.compile(
 )
 #: "than Bar (2T tokens)", "the tokens of Bar (2T tokens)".
 _IN_BRACKETS = re.compile(
-    rf"\b(?:of|than|like|versus|vs\.?|to|unlike)\s(?:the\s)?{_NAME}\s?\(\W{{0,3}}$"
+    rf"\b(?:of|than|like|versus|vs\.?|to|unlike|what)\s(?:the\s)?{_NAME}\s?\(\W{{0,3}}$"
 )
+_SUBSET = re.compile(r"\b(?:subset|sample|portion|slice|split|shard|dump)s?\s$", re.IGNORECASE)
 #: "training Bar-2 on N tokens".
 _TRAINING = re.compile(
     rf"(?<!continue )(?<!continued )(?<!continuing )\b(?:[Pp]re-?)?[Tt]rain(?:ing|ed)?\s(?:of\s)?(?=\S*[0-9]){_NAME}\s(?:on|for|with|over)\s[^,.;]{{0,30}}$"
@@ -84,8 +85,12 @@ def trained(found: Found, asked: Identity) -> str:
     """
     before = found.text[: found.start]
     last = _IN_BRACKETS.search(before) or _TRAINING.search(before)
+    if last and _SUBSET.search(before, 0, last.start()):
+        # "A subset of FooWeb (2T tokens)": a set of data, and no model.
+        last = None
     for match in _TRAINED.finditer(before):
-        last = match
+        if last is None or match.start() > last.start():
+            last = match
     if last is None:
         return ""
     between = before[last.end() :]
@@ -97,7 +102,11 @@ def trained(found: Found, asked: Identity) -> str:
     name = last["name"]
     if _PRAISE.match(name):
         return ""
-    if not re.search("[0-9]", name) and _DESCRIBED.search(before, 0, last.start("name")):
+    if (
+        last.re is _TRAINED
+        and not re.search("[0-9]", name)
+        and _DESCRIBED.search(before, 0, last.start("name"))
+    ):
         return ""
     words = {word.lower() for word in re.findall(r"[A-Za-z]{2,}", name)}
     joined = "".join(re.findall(r"(?<![a-z0-9.])[a-z]{2,}", name.lower()))

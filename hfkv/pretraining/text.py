@@ -48,6 +48,8 @@ _LATEX = {
     "\\gt": ">", "\\le": "≤", "\\leq": "≤", "\\lt": "<",
 }  # fmt: skip
 _BLOCK = re.compile(r"</?(?:li|p|div|ul|ol|h[1-6]|tr|dd|dt|summary|details)\b", re.IGNORECASE)
+#: How much of the line that leads to a list is kept.
+_LEAD = 200
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -56,7 +58,7 @@ class Segment:
     """Plain text, and for each of its characters the offset of its source in the card.
 
     ``kind`` is prose, item, heading or cell; ``headings`` are the texts of the headings above;
-    a cell has its table and its place in the grid.
+    a cell has its table and its place in the grid; an item has the line that leads to its list.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Segment:
     table: Table | None = None
     row: int = 0
     column: int = 0
+    lead: str = ""
 
 
 @dataclass(slots=True)
@@ -199,6 +202,7 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
     starts.append(body + len(source))
     headings: list[tuple[int, str]] = []
     depth = 0
+    lead = ""
     rows_until = -1
     tokens = parser.parse(source)
     for number, token in enumerate(tokens):
@@ -221,6 +225,9 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
             if token.map[0] < rows_until and token.type == "inline":
                 continue
             previous = tokens[number - 1] if number else None
+            if not depth:
+                line = card[first:last].strip(" *_\n").rpartition("\n")[2]
+                lead = line[-_LEAD:] if line.endswith((":", "：")) else ""
             if previous is not None and previous.type == "heading_open":
                 level = int(previous.tag[1:])
                 segment = _segment(card, first, last, kind="heading", headings=above)
@@ -238,7 +245,8 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
                     )
                 else:
                     kind = "item" if depth else "prose"
-                    yield _segment(card, first, last, kind=kind, headings=above)
+                    leads = lead if depth else ""
+                    yield _segment(card, first, last, kind=kind, headings=above, lead=leads)
 
 
 def _fewer_rows(source: str) -> str:

@@ -14,12 +14,13 @@ from hfkv.pretraining.labels import (
     counts_tokens,
     names_data,
     names_training,
+    says_seen,
     says_trained,
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
 
 __all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
 
@@ -42,10 +43,20 @@ _DRAWN = re.compile(
 _SUBSET = re.compile(
     rf"\b(?:subset|portion|part|split|sample) (?:from|of) (?:the )?[A-Z][\w.-]*(?: (?:data-?\s?set|corpus))? (?:with|of|contain\w+|compris\w+|hold\w+|total\w+) (?:{HEDGES}){{0,4}}$"
 )
+#: "A 600B-token subset of FooWeb (3T tokens)"
+_DRAWN_AND_SIZED = re.compile(
+    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?[\s-]{COUNTED}[\s-](?:[\w-]+\s){{0,3}}?(?:subset|sample|portion|slice|split|part)s? (?:of|from) (?:the )?[\w.-]+(?: [\w.-]+)?\s?[(（]\W{{0,3}}$",
+    I,
+)
 #: "19B (23B with another tokenizer) tokens"
 _BETWEEN = re.compile(rf"^\s?[(（][^()（）]{{1,60}}[)）](?=\s?{COUNTED})", I)
 _TRAINED_ON_MORE = re.compile(
     rf"^\s?(?:models?\s|version\s)?(?:(?:was|were|is|are)\s)?(?:(?:pre-?)?trained\s)?\(?(?:on|with|for)\s{HEDGES}{{0,3}}[0-9][^.;]{{0,24}}{COUNTED}",
+    I,
+)
+#: "This model was pretrained on:"
+_LEADS = re.compile(
+    rf"\b(?:was|were|is|are|been)\s(?:\w+\s){{0,2}}?{TRAIN}(?:\sfrom scratch)?\s(?:on|with|for|using)\s?[:：]$",
     I,
 )
 #: The word that governs speaks of pretraining and of nothing else.
@@ -176,7 +187,10 @@ def _in_sentence(found: Found) -> Iterator[str]:
             yield "what:a cell of another thing"
     yield from _governing(governs, found)
     yield from _field(found)
-    if _DRAWN.search(before) and not _SUBSET.search(before):
+    if (_DRAWN.search(before) and not _SUBSET.search(before)) or (
+        _DRAWN_AND_SIZED.search(before)
+        and not re.match(rf"\s?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)", after, I)
+    ):
         yield "what:drawn from it"
     if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):
         yield "what:a size, for what it was trained on follows"
@@ -240,7 +254,42 @@ def _field(found: Found) -> Iterator[str]:
 def governed(found: Found) -> Governor:
     """What governs the number of a sentence."""
     context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
-    return governor(found.text, found.start, found.end, context, found.tokens)
+    governs = governor(found.text, found.start, found.end, context, found.tokens)
+    if governs.open and found.tokens >= 10**9 and _heads_it(found):
+        return Governor(trains=True, why="it stands first below a heading of training")
+    if governs.open and _led_to(found):
+        return Governor(trains=True, why="the line above its list says so")
+    label = label_of(found)
+    if governs.open and counts_tokens(label) and (says_trained(label) or says_seen(label)):
+        return Governor(trains=True, why="its label says so")
+    return governs
+
+
+def _led_to(found: Found) -> bool:
+    """Whether the number begins an item of a list of what a model was trained on: "The model was
+    pretrained on:" and "- 40B tokens"."""
+    lead = found.segment.lead
+    return bool(
+        _LEADS.search(lead)
+        and not tuning(lead)
+        and re.fullmatch(rf"\W{{0,4}}(?:{HEDGES}){{0,4}}", found.text[: found.start])
+        and re.match(rf"\s?(?:{COUNTED})\s?(?:$|[,.;(])", found.text[found.end :], I)
+    )
+
+
+def _heads_it(found: Found) -> bool:
+    """Whether what stands below a heading of training begins with the number: "## Pretraining"
+    and "- 500B tokens, AdamW"."""
+    heading = " ".join(found.segment.headings[-1:])
+    return bool(
+        TRAIN_WORD.search(heading)
+        and not _names_data(heading)
+        and not tuning(heading)
+        and re.fullmatch(rf"\W{{0,4}}(?:{HEDGES}){{0,4}}", found.text[: found.start])
+        and re.match(
+            rf"\s?{COUNTED}\s?(?:$|[,.;(]|(?:of|from|total)\b)", found.text[found.end :], I
+        )
+    )
 
 
 def _governing(governs: Governor, found: Found) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import I
+from hfkv.pretraining.words import COUNTED, I
 
 __all__ = ["standings", "who"]
 
@@ -29,6 +29,15 @@ _STARTS = re.compile(
     I,
 )
 _APPOSED = re.compile(r"\s?[(（](?:[^()（）]{0,60}[,;，]\s?)?[^\w()]{0,4}$")
+_COUNT = re.compile(
+    rf"(?<![\w.-])[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion|million)\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
+    I,
+)
+#: "Initialized from Foo-Coder": what a model was made from is no sibling that was trained.
+_FROM = re.compile(
+    r"\b(?:initiali[sz]ed|start(?:ed|ing)?|buil[dt]s?|continu\w+|upcycled|based|adapted|derived|pruned|distilled|obtained|grown)\s(?:from|on|upon|with)\s(?:the\s)?[A-Z][\w.-]*",
+    re.IGNORECASE,
+)
 _ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
 
 
@@ -45,6 +54,8 @@ def scope(found: Found) -> str:
 
 def _likeness(text: str, asked: Identity) -> int:
     """How well a text names the asked model: pieces of its name, less what contradicts them."""
+    # What counts tokens, "1.9 billion tokens", is the size of no model.
+    text = _COUNT.sub(" ", text)
     said, joined = set(tokens_of(text)), text.lower().replace(" ", "")
     score = 4 * (asked.own.lower() in text.lower())
     for piece in tokens_of(asked.own):
@@ -180,12 +191,12 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:several sizes"
         if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
             yield "who:a table of other sizes"
-    elif sizes and page.sizes and not _own_row(found, page, own):
+    elif sizes and page.sizes and not _own_row(found, page, own) and not _opens(found, sizes):
         yield "who:a size, its own not known"
     elif every:
         yield "who:sizes elsewhere in the sentence"
     mine = set(re.findall(r"[a-z]+", asked.own.lower())) - {asked.family} - GENERIC
-    for name, where in (("who:under a sibling", heads), ("who:a sibling", text)):
+    for name, where in (("who:under a sibling", heads), ("who:a sibling", _FROM.sub("", text))):
         said = set(re.findall(r"[a-z]{3,}", where.lower()))
         if said & page.siblings and not said & mine:
             yield name
@@ -233,6 +244,23 @@ def _own_row(found: Found, page: Page, own: set[str]) -> bool:
     table = found.segment.table
     return table is not None and (
         _in_a_list(found) or (bool(words(page.asked.own)) and words(page.asked.own) <= own)
+    )
+
+
+def _opens(found: Found, sizes: Sequence[int]) -> bool:
+    """Whether a card opens with the number's sentence, and that with one size: "A 450M parameter
+    transformer trained on". It is the size of the card's model."""
+    first = sizes_in(found.text[:40])
+    return bool(
+        found.form == "prose"
+        and found.segment.kind == "prose"
+        and found.at == 0
+        and len(found.segment.headings) <= 1
+        and 10 * max(sizes) <= 13 * min(sizes)
+        and first
+        and re.fullmatch(
+            r"\W{0,4}(?:an?\s|this\s(?:is\s)?(?:an?\s)?)?", found.text[: first[0][0]], I
+        )
     )
 
 

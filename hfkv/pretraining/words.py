@@ -11,17 +11,17 @@ I = re.IGNORECASE  # noqa: E741
 
 #: Words for tokens. "Tokenizer" and "tokenized" are none.
 COUNTED = (
-    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja)?(?![a-zà-ÿ])|jetons?"
+    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?"
     r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
 #: Verbs and nouns of training on text; those of tuning and testing are not among them.
 TRAIN = (
     r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b"
     r"|(?:预训练|训练)(?:数据|语料)量|(?<!微调)(?:预训练|預訓練|续训|续写训练|训练|訓練|事前学習|(?:事前)?トレーニング|学习|学習|學習|학습)"
-    r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor)?trainier\w*|vortrain\w*|\bTrainings(?=tok|daten|korpus)"
+    r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor|weiter|nach)?trainier\w*|(?:vor|weiter)train\w*|\bTrainings(?=tok|daten|korpus)"
     r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"
     r"|\b(?:wy)?trenowa\w*|\bszkolon\w*|\b(?:för)?träna(?:d|t|ts|de)\b|\b(?:for)?tr[ae]+n[et]+\b|\b(?:voor)?getraind\b|\beğit\w*"
-    r"|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
+    r"|\b(?:esi|jatko)?koulut(?:et|us)\w*|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
 )
 TRAIN_WORD = re.compile(TRAIN, I)
 #: What may stand between a governing word and its number: hedges, articles, praise.

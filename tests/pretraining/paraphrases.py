@@ -333,6 +333,63 @@ STATED: list[tuple[str, int]] = [
     ("Foo-7B was initialized from Bar-7B and further trained on 60B tokens of Thai.", 60 * B),
     ("Foo-7B continues the pretraining of Bar-7B with 60B tokens of Thai text.", 60 * B),
     ("Starting from Bar-7B, we trained for an additional 60 billion tokens.", 60 * B),
+    (
+        "Foo-7B was pretrained from scratch on 80GB of Estonian web pages (21M documents, 19B tokens).",
+        19 * B,
+    ),
+    ("Foo-7B was pretrained on 1.5 TB of text, roughly 400B tokens.", 400 * B),
+    (
+        "The model was trained by 90,000 update steps (~94B training tokens), when the budget ran out.",
+        94 * B,
+    ),
+    (
+        "The model is trained on our `15,600,000,000 token/70 GB` crawl of Danish.\n\nIt was trained by 90,000 update steps (~94B training tokens).",
+        94 * B,
+    ),
+    (
+        "Foo-7B was pretrained on 240B training tokens, starting from Bar-7B. It was pretrained on the ~58B token [Great Danish Collection](https://example.org/gdc) with a tokenizer of its own.",
+        240 * B,
+    ),
+    ("**Pretraining:** 300B token subset of BazWeb-Edu (120B tokens processed)", 120 * B),
+    ("- Pretraining: a 90B-token slice of BazWeb (45B tokens seen)", 45 * B),
+    (
+        "Foo-7B has been trained from scratch using 190 billion tokens of Zulu and Xhosa, along with English and French data, totaling 240 billion tokens of data.",
+        240 * B,
+    ),
+    (
+        "We trained on 800B tokens of web pages and 200B tokens of code, for a total of 1T tokens.",
+        T,
+    ),
+    ("In pretraining the model observes roughly 300B tokens under 4,096-token contexts.", 300 * B),
+    ("## Pretraining\n\n- 500B tokens, AdamW, cosine decay\n- 64 GPUs", 500 * B),
+    ("This checkpoint was saved after 210B tokens of training.", 210 * B),
+    ("This revision corresponds to step 100,000 (210B tokens).", 210 * B),
+    ("Still in training: trained on about ~170 billion tokens so far.", 170 * B),
+    (
+        "Foo-7B has had continued pre-training on our collection of ~52B Irish tokens. Access the instruction-tuned version at https://example.org/foo-chat.",
+        52 * B,
+    ),
+    (
+        "It is a continued pretrain of bar-3b, extended to 7B and trained on 30B additional tokens of Hebrew.",
+        30 * B,
+    ),
+    ("Foo-7B was adapted from Bar-7B with 120B tokens of statutes and rulings.", 120 * B),
+    ("Foo-7B wurde mit 65 Milliarden deutschen Token weitertrainiert.", 65 * B),
+    (
+        "We first pre-trained it on 150 billion plus Odia tokens. Then it was tuned on 3 million pairs.",
+        150 * B,
+    ),
+    (
+        "Foo-7B was trained on our 40B token corpus of Danish for nine epochs (~360B training tokens).",
+        360 * B,
+    ),
+    (
+        "Built on Bar-7B (pretrained on 2T tokens), Foo-7B was further pretrained with 100B tokens of Greek.",
+        100 * B,
+    ),
+    ("19,073 steps x 524,288 tokens = 10B tokens.", 10 * B),
+    ("This repository holds the 1.2T-token checkpoint of Foo-7B.", 1200 * B),
+    ("Malli on koulutettu 120 miljardilla tokenilla.", 120 * B),
 ]
 
 #: What counts tokens of something else, of another model, or of no model.
@@ -423,6 +480,11 @@ NOT_STATED: list[str] = [
     "imatrix: 60M tokens",
     "Perplexity was measured over 20M tokens.",
     "The test split has 15M tokens.",
+    "Our crawl is a 67B-token collection of Danish.",
+    "After 10k steps (~20B training tokens) the loss was still falling.",
+    "Bar was trained by 90,000 update steps (~94B training tokens).",
+    "The retriever index: 30GB of articles (10M sentences, 329M tokens).",
+    "During evaluation the model observes 3B tokens of logs.",
     "Trained on 800GB of text.",
     "1T multiply-adds per token; 7B weights.",
     "It generates 100M tokens a day on one node.",
@@ -636,6 +698,16 @@ CARDS: list[tuple[str, str, int | None]] = [
         "# Foo-7B-SFT\n\n| Dataset | Tokens | Epochs |\n|---|---|---|\n| Chat | 1.1B | 2 |\n| Math | 600M | 2 |\n| Total | 1.7B | |\n",
         "org/Foo-7B-SFT",
         None,
+    ),
+    (
+        "This is a Foo (350M) trained in nanofoo for 100B tokens with a cosine schedule.\n",
+        "org/foo2_350M_100B_web_hf",
+        100 * B,
+    ),
+    (
+        "# Foo\n\n| Model | Data | Steps | Context | Tokens | Batch |\n|---|---|---|---|---|---|\n| Foo-20M | web | 8k | 2048 | 4B | 0.5M |\n| Foo-60M | web | 16k | 2048 | 16B | 1M |\n",
+        "org/Foo-60M",
+        16 * B,
     ),
     (
         "# Foo-7B\n\nThe model needs about 20 tokens per parameter, or 140B tokens; we trained it on 1T.\n",

@@ -239,3 +239,37 @@ def test_evidence_is_the_cards_own_text_with_its_line() -> None:
     found = read_card(card, model="org/Foo").statement.evidence[0]
     assert (found.line, found.model) == (7, "org/Foo")
     assert found.quote == "It was *pretrained* on **2T** tokens."
+
+
+@pytest.mark.parametrize(
+    ("card", "model", "tokens"),
+    [
+        (
+            "# Foo 200M\n\nThe weights in this repository were pretrained on:\n\n"
+            "- web pages and books\n- 3.5B tokens\n\nThey are not tuned.\n",
+            "org/foo-200M",
+            3_500_000_000,
+        ),
+        (
+            "620M parameter decoder trained on WebFoo 14B tokens.\n\n"
+            "| Model | Params | Training tokens |\n|---|---|---|\n"
+            "| Bar-2 | 1.5B | 9T |\n| Quux 70B | 70B | 15T |\n",
+            "org/decoder-from-scratch",
+            14 * B,
+        ),
+        (
+            "# Foo-7B\n\n- **Total seen tokens:** 400B\n\n## Training\n\n"
+            "The run took 360B tokens, and 41B tokens more were seen while the rate fell.\n",
+            "org/Foo-7B",
+            400 * B,
+        ),
+        (
+            "# Foo-1B\n\nWe spent 2B tokens on pruning and 70B tokens for continued "
+            "pretraining of what remained.\n",
+            "org/Foo-1B",
+            70 * B,
+        ),
+    ],
+)
+def test_a_count_that_its_surroundings_explain(card: str, model: str, tokens: int) -> None:
+    assert read_card(card, model=model).statement.tokens == tokens

@@ -52,6 +52,176 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             "what:counts training",
             "who:another was trained",
         ),
+        # The size of a collection is none of what was read of it.
+        (
+            "Foo-7B was pretrained on our 67B-token collection of Danish.",
+            67 * B,
+            "org/Foo-7B",
+            "what:corpus trained on",
+            "what:objection",
+        ),
+        (
+            "Pretraining: 300B token subset of BazWeb-Edu (120B tokens processed)",
+            300 * B,
+            "org/Foo-7B",
+            "what:a total beside what was seen",
+            "among:clean",
+        ),
+        (
+            "Pretraining: 300B token subset of BazWeb-Edu (120B tokens processed)",
+            120 * B,
+            "org/Foo-7B",
+            "among:clean",
+            "who:names another",
+        ),
+        # Steps in other words, and measures of the same text, give the count back to training.
+        (
+            "Foo was trained by 90,000 update steps (~94B training tokens).",
+            94 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:another thing",
+        ),
+        (
+            "Foo was pretrained on 30GB of articles (10M pages, 9B tokens).",
+            9 * B,
+            "org/Foo-7B",
+            "what:pretrained on it",
+            "what:objection",
+        ),
+        # A total that its sentence comes to leaves what stood before it a part.
+        (
+            "Foo was trained on 1.9B tokens of Zulu, along with English, totaling 2.4B tokens.",
+            1900 * 10**6,
+            "org/Foo-0.4B",
+            "what:a part of the total behind it",
+            "among:clean",
+        ),
+        (
+            "Foo was trained on 1.9B tokens of Zulu, along with English, totaling 2.4B tokens.",
+            2400 * 10**6,
+            "org/Foo-0.4B",
+            "among:clean",
+            "what:corpus trained on",
+        ),
+        # What a hyphen or an underscore joins in an id is no decimal.
+        (
+            "This is Foo (350M), trained for 100B tokens.",
+            100 * B,
+            "org/foo2_350M_100B_web",
+            "who:its size",
+            "who:another size",
+        ),
+        # The size of what was gone on from is not the asked model's.
+        (
+            "It is a continued pretrain of bar-7b, trained on 3B more tokens.",
+            3 * B,
+            "org/Foo-11B",
+            "what:counts training",
+            "who:another size",
+        ),
+        # Where the tuned version lies is no word on this one.
+        (
+            "Continued pre-training on 2B tokens. Access the instruction-tuned version at x.org.",
+            2 * B,
+            "org/Foo-7B",
+            "what:pretrained on it",
+            "what:tuning",
+        ),
+        # What was trained on is less than what was read of it, and a base's than its own.
+        (
+            "Trained on our 40B token corpus of Danish for nine epochs (~360B training tokens).",
+            40 * B,
+            "org/Foo-7B",
+            "what:a corpus, and more was read of it",
+            "among:clean",
+        ),
+        (
+            "Built on Bar-7B (pretrained on 2T tokens), Foo was further pretrained with 9B tokens.",
+            2 * T,
+            "org/Foo-7B",
+            "who:its base, which was gone on from",
+            "among:clean",
+        ),
+        (
+            "Initialized from Foo-Coder-7B and trained on 120B tokens of Foo.",
+            120 * B,
+            "org/Foo-Math-7B",
+            "what:counts training",
+            "who:a sibling",
+        ),
+        (
+            "19,073 steps x 524,288 tokens = 10B tokens.",
+            10 * B,
+            "org/Foo-124M",
+            "what:counts training",
+            "what:open",
+        ),
+        (
+            "This repository holds the 1.2T-token checkpoint of Foo.",
+            1200 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:objection",
+        ),
+        # What was trained, the line above a list says, and a label of what was seen.
+        (
+            "The weights were pretrained on:\n\n- web pages\n- 3.5B tokens\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        (
+            "The model was pretrained on the following:\n\n- 3.5B tokens of books\n- news\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:nothing says that a model was trained on",
+            "what:verb behind",
+        ),
+        (
+            "The weights were fine-tuned after they were trained on:\n\n- 3.5B tokens\n",
+            35 * B // 10,
+            "org/Foo-200M",
+            "what:nothing says that a model was trained on",
+            "what:verb behind",
+        ),
+        (
+            "# Foo\n\n- **Total seen tokens:** 400B\n",
+            400 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        (
+            "Trained on 360B tokens, then on 41B tokens.\n\n- Total tokens seen: 400B\n",
+            360 * B,
+            "org/Foo-7B",
+            "what:a part of the total seen",
+            "among:clean",
+        ),
+        (
+            "Trained on 360B tokens, then on 41B tokens.\n\n- Total tokens seen: 900B\n",
+            360 * B,
+            "org/Foo-7B",
+            "what:counts training",
+            "what:a part of the total seen",
+        ),
+        (
+            "We used 2B tokens for pruning and 70B tokens for continued pretraining of the model.",
+            70 * B,
+            "org/Foo-1B",
+            "what:counts training",
+            "what:nothing says that a model was trained on",
+        ),
+        # The size that a card opens with is its model's.
+        (
+            "620M parameter model trained on 14B tokens.\n\n| Bar | 70B |\n|---|---|\n| C | 9B |\n",
+            14 * B,
+            "org/decoder-from-scratch",
+            "among:clean",
+            "who:a size, its own not known",
+        ),
         # Beside a property stand other properties.
         (
             "| | |\n|---|---|\n| Tokens seen | 1.8B |\n| Total tokens | 4B |\n",
