@@ -31,5 +31,10 @@ def texts(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         name: {key: value for key, value in row.items() if key != "like"}
         for name, row in rows.items()
     }
-    made = (json.dumps(item, indent=0, sort_keys=True) + "\n" for item in (likes, proofs))
-    return dict(zip(_FILES, made, strict=True))
+    return dict(zip(_FILES, map(_lines, (likes, proofs)), strict=True))
+
+
+def _lines(by_type: Mapping[str, Any]) -> str:
+    """JSON with a line for each type."""
+    rows = (f"{json.dumps(name)}: {json.dumps(by_type[name], sort_keys=True)}" for name in by_type)
+    return "{\n" + ",\n".join(sorted(rows)) + "\n}\n"

@@ -163,7 +163,7 @@ def _blt(config: Config) -> Plan:
 
 ROWS: dict[str, Row] = table(
     (
-        "bitnet glm_ocr_text granite_docling_text llama olmoe paddleocr_vl_text phi",
+        "bitnet glm_ocr_text granite_docling_text llama olmoe paddleocr_vl_text",
         Row(layered(grouped)),
     ),
     (
@@ -175,12 +175,12 @@ ROWS: dict[str, Row] = table(
         Row(layered(unfilled)),
     ),
     ("stablelm glm4v_text deepseek_ocr2_text", Row(layered(grouped_split))),
-    ("kyutai_speech_to_text moshi voxtral_realtime_text", Row(layered(_EITHER))),
+    ("moshi voxtral_realtime_text", Row(layered(_EITHER))),
     ("nemotron qwen3_vl_moe_text", Row(layered(_STATED_EITHER))),
     ("chameleon", Row(layered(_STATED_SPLIT))),
     ("gpt_neox", Row(_MULTI_HEAD)),
-    ("gpt2 gpt-sw3 xglm", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
-    ("laguna mellum", Row(layered(grouped, all_full))),
+    ("gpt2", Row(attends_if("add_cross_attention", _MULTI_HEAD, multi_head))),
+    ("laguna", Row(layered(grouped, all_full))),
     # A window of its own comes to nothing where no layer is said to slide.
     ("cohere_compass_text", Row(layered(grouped_stated, all_full))),
     ("gpt_bigcode", Row(layered(one_if("multi_query")))),

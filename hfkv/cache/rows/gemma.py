@@ -72,14 +72,14 @@ def _drafter(config: Config) -> Plan:
 
 
 ROWS: dict[str, Row] = table(
-    ("gemma2 vaultgemma", Row(layered(grouped, one_full_in(2)))),
+    ("gemma2", Row(layered(grouped, one_full_in(2)))),
     (
         "gemma3_text",
         Row(layered(grouped, one_full_in("sliding_window_pattern"), window=window_if_causal)),
     ),
     ("gemma3n_text", Row(last_layers_share(layered(unfilled, one_full_in(5))))),
     ("diffusion_gemma_text", Row(_GEMMA_4)),
-    ("gemma4_text gemma4_unified_text", Row(last_layers_share(_GEMMA_4))),
+    ("gemma4_text", Row(last_layers_share(_GEMMA_4))),
     # The pinned class refuses its own config: all layers share, so none is left to share with.
     (
         "gemma4_assistant",

@@ -130,7 +130,7 @@ def _zaya(sliding: bool) -> Callable[[Config], Kind]:
 
 
 ROWS: dict[str, Row] = table(
-    ("inkling2_text inkling_text", Row(_INKLING)),
+    ("inkling_text", Row(_INKLING)),
     ("inkling2_loop_text", Row(_inkling_loop)),
     ("lfm2", Row(with_attention(layered(unfilled, _lfm2_types, kinds=_CONVOLUTION)))),
     ("lfm2_moe", Row(with_attention(layered(unfilled, _no_default, kinds=_CONVOLUTION)))),

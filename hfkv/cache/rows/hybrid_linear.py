@@ -237,7 +237,7 @@ ROWS: dict[str, Row] = table(
         Row(with_attention(layered(grouped_stated, _olmo_types, kinds={LINEAR: _olmo_delta}))),
     ),
     (
-        "qwen3_next qwen3_5_text qwen3_5_moe_text",
+        "qwen3_next",
         Row(layered(grouped, linear_but_one_in(), kinds={LINEAR: gated_delta})),
     ),
     ("qwen4_exp_text", Row(_qwen4)),

@@ -88,7 +88,7 @@ def _multiple_of_64(size: float) -> int:
 
 
 ROWS: dict[str, Row] = table(
-    ("falcon_mamba mamba", Row(_recurrent(mamba1))),
+    ("mamba", Row(_recurrent(mamba1))),
     ("mamba2", Row(_recurrent(mamba2))),
     ("rwkv", Row(_rwkv)),
     ("xlstm", Row(_xlstm)),

@@ -175,7 +175,7 @@ ROWS: dict[str, Row] = table(
     ("cwm", Row(layered(grouped, first_full(4)))),
     ("dots1", Row(layered(grouped_stated, window_from))),
     ("dory", Row(_dory)),
-    ("exaone4 exaone_moe", Row(layered(grouped, one_full_in("sliding_window_pattern")))),
+    ("exaone4", Row(layered(grouped, one_full_in("sliding_window_pattern")))),
     (
         "flint",
         Row(

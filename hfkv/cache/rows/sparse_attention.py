@@ -278,7 +278,7 @@ def _rates(config: Config) -> dict[str, int]:
 
 ROWS: dict[str, Row] = table(
     (
-        "axk2 deepseek_v32",
+        "deepseek_v32",
         Row(layered(latent, every_layer(_INDEXED), kinds={_INDEXED: indexed_latent})),
     ),
     ("deepseek_v4", Row(_deepseek_v4)),
