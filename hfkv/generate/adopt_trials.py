@@ -194,6 +194,7 @@ class Class:
             yield from self._tried(self.space.wrap(left_out), "alone", (path,))
             if self.space.keys[path].nullable:
                 yield from self._tried(self.space.wrap(put(left_out, path, None)), "alone", (path,))
+        yield from self._by_layer(path, start)
         for _ in range(_WAYS):
             values = _short(self.space.change(start, [path], chance), self.space)
             changed = self._changed(values)
@@ -203,20 +204,27 @@ class Class:
             yield from found
             if found:
                 return
-        if path.rpartition(".")[2] == "layer_types":
-            yield from self._layer_types(path, start)
 
-    def _layer_types(self, path: str, start: Mapping[str, Any]) -> Iterator[Trial]:
-        """Layers that the class may know nothing of, of a length that few tokens exceed."""
-        inside = path.rpartition(".")[0]
+    def _by_layer(self, path: str, start: Mapping[str, Any]) -> Iterator[Trial]:
+        """Every word of the class in a list of words by layer, for all layers and for some; and
+        layers that slide, of which it may know nothing, over a length that few tokens exceed."""
+        inside, _, name = path.rpartition(".")
         part = value_at(start, inside) if inside else start
         if not isinstance(part, Mapping):
             return
         count = next((part[key] for key in _COUNTS if type(part.get(key)) is int), 0)
-        for words in _LAYER_TYPES:
+        known = part.get(name)
+        tried: list[tuple[str, ...]] = []
+        if isinstance(known, list) and known and all(type(word) is str for word in known):
+            count = len(known)
+            tried += [pair for word in self.space.words for pair in ((word,), (known[0], word))]
+        if name == "layer_types":
+            tried += _LAYER_TYPES
+        for words in dict.fromkeys(tried):
             kinds = [words[number % len(words)] for number in range(count)]
             values = put(dict(start), path, kinds)
-            values = put(values, f"{inside}.sliding_window".strip("."), _WINDOW)
+            if words in _LAYER_TYPES:
+                values = put(values, f"{inside}.sliding_window".strip("."), _WINDOW)
             yield from self._tried(self.space.wrap(values), "alone", self._changed(values))
 
     def _defaults(self, start: Mapping[str, Any]) -> Iterator[Trial]:
