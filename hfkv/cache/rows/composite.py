@@ -13,10 +13,7 @@ __all__ = ["ROWS"]
 
 ROWS: dict[str, Row] = table(
     # Of most others the generator found that theirs is the same (``hfkv/data/adopted.json``).
-    (
-        "llava fast_vlm inkling2_loop perception_lm qwen3_omni_moe_thinker step3p7",
-        Row(inner=TEXT),
-    ),
+    ("llava fast_vlm inkling2_loop", Row(inner=TEXT)),
     (
         "qwen2_5_omni qwen3_omni_moe",
         Row(
