@@ -167,7 +167,9 @@ class Class:
         start = self.base
         for path in sorted(self._own):
             if self.space.keys[path].nullable and value_at(self.base, path) not in (..., None):
-                found = list(self.tried(put(self.base, path, None), "alone"))
+                # Null is not the only other value that each is to have alone.
+                raw = self.space.wrap(put(self.base, path, None))
+                found = list(self._tried(raw, "together", ()))
                 start = put(start, path, None) if found else start
                 yield from found
         if start is self.base or not (found := list(self.tried(start, "together"))):
@@ -195,8 +197,12 @@ class Class:
             if self.space.keys[path].nullable:
                 yield from self._tried(self.space.wrap(put(left_out, path, None)), "alone", (path,))
         yield from self._by_layer(path, start)
-        for _ in range(_WAYS):
-            values = _short(self.space.change(start, [path], chance), self.space)
+        is_set = value_at(start, path)
+        for way in range(_WAYS):
+            if way == 0 and type(is_set) is bool:
+                values = put(dict(start), path, not is_set)
+            else:
+                values = _short(self.space.change(start, [path], chance), self.space)
             changed = self._changed(values)
             if not changed or value_at(values, path) in (..., None):
                 continue
