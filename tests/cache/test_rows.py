@@ -102,6 +102,16 @@ def test_xlm_keeps_the_mask_token_of_its_step() -> None:
             planned("xlm", **wrong)
 
 
+def test_pix2structs_heads_are_those_of_its_hidden_size() -> None:
+    # One bias is for all heads; of another number it fails to be added.
+    text = {"hidden_size": 768, "d_kv": 64}
+    layer = first("pix2struct", text_config={**text, "num_heads": 1})
+    assert layer.tensors[0].shape == (1, 12, 20, 64)
+    for wrong in ({"num_heads": 2}, {"num_heads": 1, "d_kv": 100}):
+        with pytest.raises(UnsupportedError, match="its class then fails"):
+            planned("pix2struct", text_config={**text, **wrong})
+
+
 def test_gpt_sw3_attends_to_an_encoder_as_gpt_2_does() -> None:
     asked = {"add_cross_attention": True, "n_layer": 1}
     (sw3,), (gpt2,) = (planned(name, **asked).kinds for name in ("gpt-sw3", "gpt2"))

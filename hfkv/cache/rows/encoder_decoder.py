@@ -66,17 +66,18 @@ def _kv(dim: str, names: tuple[str, ...] = ("SelfAttention", "EncDecAttention"))
 
 
 def _pix2struct(config: Config) -> Heads:
-    """The class splits its hidden size by ``d_kv`` and counts on ``num_heads`` coming out."""
+    """The class splits its hidden size by ``d_kv``, and adds a bias of ``num_heads`` to what comes
+    out, which must be as many, or one for all of them."""
     shape = _kv("d_kv", ())(config)
     size = config.int("hidden_size")
-    if shape.count * shape.k_dim != size:
+    if size % shape.k_dim or shape.count not in (1, size // shape.k_dim):
         raise UnsupportedError(
             f"{shape.count} heads of {shape.k_dim} do not make up its hidden size, and its class "
             "then fails",
             where=config.place("hidden_size"),
             expected=f"{shape.count * shape.k_dim}, found {size}",
         )
-    return shape
+    return replace(shape, count=size // shape.k_dim)
 
 
 def _t5_layers(config: Config) -> int:
