@@ -19,6 +19,9 @@ _PLACE = "_meta_lib_dont_use_me_use_register_meta"
 def compiled_shapes() -> int:
     """Take away the rules in Python of operators that have a compiled kernel; in this process.
 
+    Not where sizes are numbers that know their names (:mod:`hfkv.generate.symbols`): the rules
+    carry some of them on, and the kernels others.
+
     Returns:
         How many; 0 where this torch keeps its rules otherwise, and all stays as it is.
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hfkv.generate.committed import blob_of, committed, text_of
+from hfkv.generate.meta_kernels import compiled_shapes
 from hfkv.generate.pins import ROOT
 from hfkv.generate.step import (
     DATA,
@@ -226,6 +227,7 @@ def _adopted(model_type: str) -> Made:
     from hfkv.generate.adopted import stored_rows
     from hfkv.live.build import transformers
 
+    compiled_shapes()
     real = published(CONFIGS if CONFIGS.is_dir() else None, model_type)
     names, row = generating_types()[model_type], stored_rows().get(model_type)
     # What proved it first is as good as what proved it again.
@@ -276,6 +278,7 @@ def _releases(_: str) -> Made:
 def _recorded_caches(model_type: str) -> Made:
     from tests.census.goldens import made
 
+    compiled_shapes()
     files: dict[str, str | None] = {}
     notes = []
     for name, found in made([model_type]):

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-from hfkv.generate.meta_kernels import compiled_shapes
-
 __all__ = ["warm"]
 
 _SMALL = {
@@ -30,7 +28,6 @@ def warm(modules: Iterable[str]) -> None:
     from hfkv.live.filled_cache import read_cache, run
     from hfkv.live.lora import live_lora
 
-    compiled_shapes()
     for name in modules:
         import_module(name)
     read_cache(run(build(config_of(dict(_SMALL))), 3))
