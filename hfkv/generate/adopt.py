@@ -35,7 +35,6 @@ from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.facts.config import Config
 from hfkv.generate.adopt_trials import ENCODER, FEW_LENGTHS, Class, Held, Trial
 from hfkv.generate.adopted import DATA, stored_rows, texts
-from hfkv.generate.meta_kernels import compiled_shapes
 from hfkv.release_lines import stated_at
 
 __all__ = [
@@ -395,7 +394,6 @@ def main() -> None:
     parser.add_argument("--configs", type=Path, help="a folder of published configs")
     parser.add_argument("--seconds", type=float, help="begin with no class after so many")
     asked = parser.parse_args(sys.argv[2:])
-    compiled_shapes()
     start, version = time.monotonic(), transformers().__version__
     verdicts: dict[str, list[Verdict]] = {}
     found = tried = wrong = 0

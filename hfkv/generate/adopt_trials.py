@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hfkv.generate.meta_kernels import compiled_shapes
 from hfkv.generate.plan_builds import timed, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at, watched
 from hfkv.generate.plan_keys import Key
@@ -103,6 +104,7 @@ class Class:
     pool: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        compiled_shapes()
         stand_in_for_timm()
         self.space = space_of(self.model_type, self.name)
         self.base = {}

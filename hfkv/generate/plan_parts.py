@@ -26,12 +26,12 @@ from hfkv.modules.class_plan import ClassPlan, plan_of
 from hfkv.modules.plan_parts import Donor, donor_of, exchanged
 from hfkv.modules.table import part_place, possible_parts, tables_of
 
-__all__ = ["TARGET", "Trial", "generate", "held", "main", "text", "trials"]
+__all__ = ["BORNE", "TARGET", "Trial", "generate", "held", "main", "text", "trials"]
 
 TARGET = Path(__file__).parent.parent / "data" / "plan_parts.json"
 #: Random configs that must bear a part out, how many are tried for them, and after how many that
 #: the class took none of no more are.
-_BORNE, _TRIED, _PATIENCE = 20, 120, 8
+BORNE, _TRIED, _PATIENCE = 20, 120, 8
 
 
 class Trial:
@@ -89,7 +89,7 @@ class Trial:
         except HfkvError as error:
             return str(error)
 
-    def borne_out(self, chance: random.Random, wanted: int = _BORNE, tried: int = _TRIED) -> str:
+    def borne_out(self, chance: random.Random, wanted: int = BORNE, tried: int = _TRIED) -> str:
         """What was wrong; "" where as many configs as wanted bore it out."""
         good = 0
         for values in self._tied():
@@ -169,26 +169,25 @@ def _plan(model_type: str, name: str) -> ClassPlan | None:
 def generate(
     types: set[str] | None = None,
     *,
-    wanted: Callable[[str, str, str], bool] = lambda *_: True,
-    borne: int = _BORNE,
+    borne: Callable[[str, str, str], int] = lambda *_: BORNE,
 ) -> Iterator[tuple[str, str, str, str]]:
     """Class, path and type of each part that was tried, and what was wrong.
 
     Args:
         types: of the composites.
-        wanted: whether a class, path and type are to be tried.
-        borne: how many configs must bear a part out.
+        borne: how many configs must bear a class, path and type out; 0 where it is not tried.
     """
     with without_values():
         for model_type, name, place, path, other in trials(types):
-            if not wanted(name, path, other):
+            wanted = borne(name, path, other)
+            if not wanted:
                 continue
             try:
                 trial = Trial(model_type, name, place, path, donor_of(other))
             except UnsupportedError:
                 continue
             chance = random.Random(f"{name} {path} {other}")
-            yield name, path, other, trial.borne_out(chance, borne)
+            yield name, path, other, trial.borne_out(chance, wanted)
 
 
 def held(found: Iterable[tuple[str, str, str, str]]) -> dict[str, dict[str, list[str]]]:
@@ -213,11 +212,11 @@ def main() -> None:
     transformers()
     names = {name for model_type, name in pairs() if not types or model_type in types}
 
-    def wanted(name: str, path: str, other: str) -> bool:
-        return not around or other in around
+    def borne(name: str, path: str, other: str) -> int:
+        return BORNE if not around or other in around else 0
 
     def told() -> Iterator[tuple[str, str, str, str]]:
-        for name, path, other, wrong in generate(types or None, wanted=wanted):
+        for name, path, other, wrong in generate(types or None, borne=borne):
             print(name, path, other, wrong or "holds", flush=True)
             yield name, path, other, wrong
 
@@ -225,7 +224,7 @@ def main() -> None:
     for name, parts in json.loads(TARGET.read_text(encoding="utf-8")).items():
         for path, kept in parts.items():
             tried = found.setdefault(name, {}).setdefault(path, [])
-            tried += [other for other in kept if name not in names or not wanted(name, path, other)]
+            tried += [other for other in kept if name not in names or not borne(name, path, other)]
             tried.sort()
     TARGET.write_text(text(found), encoding="utf-8")
 

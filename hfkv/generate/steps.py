@@ -170,18 +170,16 @@ _BORNE_AGAIN = 6
 
 def _parts_of(model_type: str) -> Made:
     """What a class's parts may be: what they could be before, and what is new of the two."""
-    from hfkv.generate.plan_parts import TARGET, generate, held
+    from hfkv.generate.plan_parts import BORNE, TARGET, generate, held
 
     old, tried = stored(TARGET.name), _tried_before()
 
-    def of_old(name: str, path: str, other: str) -> bool:
-        return other in old.get(name, {}).get(path, ())
+    def borne(name: str, path: str, other: str) -> int:
+        if not {model_type, other} <= tried:
+            return BORNE
+        return _BORNE_AGAIN if other in old.get(name, {}).get(path, ()) else 0
 
-    def of_new(name: str, path: str, other: str) -> bool:
-        return not {model_type, other} <= tried
-
-    again = generate({model_type}, wanted=of_old, borne=_BORNE_AGAIN)
-    return Made(piece=held([*again, *generate({model_type}, wanted=of_new)]))
+    return Made(piece=held(generate({model_type}, borne=borne)))
 
 
 @cache
@@ -227,7 +225,6 @@ def _adopted(model_type: str) -> Made:
     from hfkv.generate.adopted import stored_rows
     from hfkv.live.build import transformers
 
-    compiled_shapes()
     real = published(CONFIGS if CONFIGS.is_dir() else None, model_type)
     names, row = generating_types()[model_type], stored_rows().get(model_type)
     # What proved it first is as good as what proved it again.

@@ -188,10 +188,12 @@ def _prophetnet_alone(config: Config) -> Plan:
     return Plan(kinds=kinds)
 
 
-_BART_LIKE = "bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart"
 #: Types with two classes: encoder and decoder, and the decoder alone.
 _WHOLE: dict[str, PlanFunction] = {
-    **dict.fromkeys(_BART_LIKE.split(), whole(_BART)),
+    **dict.fromkeys(
+        "bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart".split(),
+        whole(_BART),
+    ),
     "prophetnet": whole(_PROPHET, layers="num_decoder_layers", slots="num_encoder_layers"),
     "whisper": whole(_BART, length=_whisper_length),
 }
@@ -288,9 +290,10 @@ def _bridged(config: Config) -> Plan | Delegated:
 
 
 ROWS: dict[str, Row] = table(
-    ("bart", Row(one_or_other(_WHOLE["bart"], _ALONE["bart"]))),
-    ("prophetnet", Row(one_or_other(_WHOLE["prophetnet"], _ALONE["prophetnet"]))),
-    ("whisper", Row(one_or_other(_WHOLE["whisper"], _ALONE["whisper"]))),
+    *(
+        (name, Row(one_or_other(_WHOLE[name], _ALONE[name])))
+        for name in ("bart", "prophetnet", "whisper")
+    ),
     ("trocr", Row(_ALONE["trocr"])),
     ("led m2m_100", Row(whole(_BART))),
     ("seamless_m4t", Row(whole(_SEAMLESS))),
