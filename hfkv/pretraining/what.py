@@ -255,12 +255,14 @@ def governed(found: Found) -> Governor:
     """What governs the number of a sentence."""
     context = " ".join((*found.segment.headings[-2:], found.segment.text[:1_000]))
     governs = governor(found.text, found.start, found.end, context, found.tokens)
-    if governs.open and found.tokens >= 10**9 and _heads_it(found):
+    if not governs.open:
+        return governs
+    if found.tokens >= 10**9 and _heads_it(found):
         return Governor(trains=True, why="it stands first below a heading of training")
-    if governs.open and _led_to(found):
+    if _led_to(found):
         return Governor(trains=True, why="the line above its list says so")
     label = label_of(found)
-    if governs.open and counts_tokens(label) and (says_trained(label) or says_seen(label)):
+    if counts_tokens(label) and (says_trained(label) or says_seen(label)):
         return Governor(trains=True, why="its label says so")
     return governs
 

@@ -132,7 +132,9 @@ def _rows(kind: type[Any], items: list[Any]) -> tuple[list[Mapping[str, Any]], l
         ]
         columns = list(rows[0]) if rows else []
     # Their own tables have no column for what failed: in them one model is asked for.
-    return [*rows, *failed], list(dict.fromkeys([*columns, *(["error"] if failed else [])]))
+    if failed and "error" not in columns:
+        columns.append("error")
+    return [*rows, *failed], columns
 
 
 def _name(item: Any) -> str:

@@ -118,9 +118,8 @@ def _other(item: Alternative) -> str:
     if found.line:
         return f'{said}: "{printable(found.quote, 300)}" ({printable(found.file)}:{found.line})'
     # Of what was read elsewhere, in the words of who read it.
-    return f"{said}: {printable(found.quote, 300)} ({printable(found.file, 300)})".replace(
-        ": (", " ("
-    )
+    words = f": {printable(found.quote, 300)}" if found.quote else ""
+    return f"{said}{words} ({printable(found.file, 300)})"
 
 
 def _possible(statement: Pretraining) -> list[tuple[str, str]]:
