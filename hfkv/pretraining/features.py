@@ -23,7 +23,7 @@ from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import label_of, what
 from hfkv.pretraining.who import standings, who
-from hfkv.pretraining.words import COUNTED, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, SCALE, SEEN, TRAIN_WORD, I
 
 __all__ = ["GENERAL", "described", "rounds"]
 
@@ -78,9 +78,10 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         place[id(item)].update(("part:stage", "part:the first stage"))
     for item in _summed(found, place):
         place[id(item)].add("what:a part of the total behind it")
-    for item in _parts_of_what_was_seen(found):
+    labels = [(item, label_of(item)) for item in found if item.form != "column"]
+    for item in _parts_of_what_was_seen(found, labels):
         place[id(item)].add("what:a part of the total seen")
-    for item in _unseen(found):
+    for item in _unseen(found, labels):
         place[id(item)].add("what:a total beside what was seen")
     for names in lists:
         _generalize(names)
@@ -137,18 +138,17 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     return lists
 
 
-def _unseen(found: Sequence[Found]) -> Iterator[Found]:
+def _unseen(found: Sequence[Found], labels: Sequence[tuple[Found, str]]) -> Iterator[Found]:
     """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen",
     and the size of a set beside what was read of it: "a 100B token subset (11B tokens seen)"."""
     for item in found:
         behind = item.text[item.end : item.end + 120] if item.form == "prose" else ""
         if _OF_WHICH_SEEN.match(behind) and not _SEEN.match(behind):
             yield item
-    fields = [(item, label_of(item)) for item in found if item.form != "column"]
-    seen = {item.segment.headings for item, label in fields if says_seen(label)}
+    seen = {item.segment.headings for item, label in labels if says_seen(label)}
     yield from (
         item
-        for item, label in fields
+        for item, label in labels
         if label
         and item.segment.headings in seen
         and not says_seen(label)
@@ -174,11 +174,12 @@ def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[F
             yield item
 
 
-def _parts_of_what_was_seen(found: Sequence[Found]) -> Iterator[Found]:
+def _parts_of_what_was_seen(
+    found: Sequence[Found], labels: Sequence[tuple[Found, str]]
+) -> Iterator[Found]:
     """The counts of a text that make up, roundly, what a field gives as the total seen: "on 360B
     tokens, then on 41B more", and "Total tokens seen: 400B"."""
     prose = [item for item in found if item.form == "prose"]
-    labels = [(item, label_of(item)) for item in found if item.form != "column"]
     for total in {item.tokens for item, label in labels if _totals_what_was_seen(label)}:
         lesser = sorted({item.tokens for item in prose if item.tokens < total})[-12:]
         terms = {
@@ -194,10 +195,10 @@ def _totals_what_was_seen(label: str) -> bool:
     return says_seen(label) and bool(re.search(r"\btotal\b", label, I))
 
 
-_SEEN = re.compile(rf"\s?{COUNTED}\s(?:seen|consumed|processed)\b", I)
+_SEEN = re.compile(rf"\s?{COUNTED}\s{SEEN}\b", I)
 #: "100B token subset of FooWeb (11B tokens processed)"
 _OF_WHICH_SEEN = re.compile(
-    rf"[\s-]?{COUNTED}[^.;()]{{0,80}}\([^()]{{0,20}}[0-9]\s?(?:[TBM]|trillion|billion|million)?\s{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?[),]",
+    rf"[\s-]?{COUNTED}[^.;()]{{0,80}}\([^()]{{0,20}}[0-9]\s?{SCALE}?\s{COUNTED}\s(?:were\s)?{SEEN}\s?[),]",
     I,
 )
 

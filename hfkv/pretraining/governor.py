@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
 
 __all__ = ["Governor", "governor"]
 
@@ -132,7 +132,7 @@ _PRODUCT = re.compile(
 )
 #: "A sample of FooWeb (N tokens seen)".
 _SEEN_IN_BRACKETS = re.compile(
-    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)\s?(?:$|[,.;)）])", I
+    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?{SEEN}\s?(?:$|[,.;)）])", I
 )
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
@@ -160,7 +160,7 @@ _PASSIVE = re.compile(
 _COUNT = re.compile(rf"{COUNTED}|[0-9]\s?(?:[TB]\b|trillion|billion|万亿|亿|兆)", I)
 #: "On 1T tokens of text and 200B of code, totaling": the sum of what was trained on.
 _SUMS_UP = re.compile(
-    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}(?:[^.;]|\.(?=\w))*(?<!corpus)(?<!corpora)(?<!dataset)(?<!data set)(?<!collection)[,(]\s(?:for a\s|in\s)?$",
+    rf"[0-9]\s?{SCALE}?\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}(?:[^.;]|\.(?=\w))*(?<!corpus)(?<!corpora)(?<!dataset)(?<!data set)(?<!collection)[,(]\s(?:for a\s|in\s)?$",
     I,
 )
 #: A number right before a noun is the noun's own.

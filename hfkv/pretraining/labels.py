@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from hfkv.pretraining.words import COUNTED, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, SEEN, TRAIN, TRAIN_WORD, I
 
 __all__ = [
     "counts_another",
@@ -31,12 +31,10 @@ _DATA = re.compile(
     I,
 )
 _TRAINED = re.compile(
-    rf"(?:{TRAIN}|seen|consumed|processed)\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|seen|consumed|processed)",
+    rf"(?:{TRAIN}|{SEEN})\W{{0,3}}{COUNTED}|{COUNTED}\s(?:{TRAIN}|{SEEN})",
     I,
 )
-_SEEN_TOKENS = re.compile(
-    rf"\b(?:seen|consumed|processed)\s{COUNTED}|{COUNTED}\s(?:seen|consumed|processed)\b", I
-)
+_SEEN_TOKENS = re.compile(rf"\b{SEEN}\s{COUNTED}|{COUNTED}\s{SEEN}\b", I)
 _NOT = re.compile(
     r"context|length|window|max|vocab|batch|/ ?s\b|/sec|\bper\b|second|input|output|fine-?tun|\bsft\b|unique|dedup|raw\b|"
     r"throughput|speed|latency|generat|上下文|窗口|长度|微调|词表|批|price|cost|embed|speech|image|video|audio|visual|instruct|dpo|rlhf|"

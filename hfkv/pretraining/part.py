@@ -11,7 +11,7 @@ from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.stages import numbered
 from hfkv.pretraining.what import LATER_FIELD, STAGE_LABEL, SUM_ROW, named
-from hfkv.pretraining.words import COUNTED, I
+from hfkv.pretraining.words import COUNTED, SCALE, I
 
 __all__ = ["first_stages", "part", "printed_sums"]
 
@@ -31,9 +31,7 @@ _CONTINUED = re.compile(
     r"continu\w*[ -](?:\w+ )?(?:pre-?)?train|\bcontinu(?:ed|es|ing) (?:it )?(?:for|with|on)\b|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
     I,
 )
-_COUNT = re.compile(
-    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[\w-]+\s){{0,3}}?{COUNTED}", I
-)
+_COUNT = re.compile(rf"[0-9]\s?{SCALE}?\+?\s(?:[\w-]+\s){{0,3}}?{COUNTED}", I)
 _TOTAL = re.compile(
     r"\b(?:total(?:l?ing|s|l?ed)?|i\.e|that is|amounting to|overall|altogether|cumulative\w*|in all|headline|combined|across (?:all|both))\b|训练总|总\s?(?:token|词元)|累计|总共|共计|合计|総計|合計|总",
     I,

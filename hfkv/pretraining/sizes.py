@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.numbers import Quantity
-from hfkv.pretraining.words import COUNTED, I
+from hfkv.pretraining.words import COUNTED, SCALE, I
 
 __all__ = ["associated", "parameter_sizes"]
 
@@ -37,7 +37,7 @@ _RIVAL = re.compile(
 )
 #: "800B tokens (400B in Czech, 20B code)", "19B (23B with another tokenizer) tokens".
 _SHARES = re.compile(
-    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?\+?\s(?:[\w-]+\s){{0,2}}?{COUNTED}\s?[(（][^()（）]*$",
+    rf"[0-9]\s?{SCALE}?\+?\s(?:[\w-]+\s){{0,2}}?{COUNTED}\s?[(（][^()（）]*$",
     I,
 )
 _SHARE = re.compile(

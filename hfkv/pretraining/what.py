@@ -20,7 +20,7 @@ from hfkv.pretraining.labels import (
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
 
 __all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
 
@@ -45,7 +45,7 @@ _SUBSET = re.compile(
 )
 #: "A 600B-token subset of FooWeb (3T tokens)"
 _DRAWN_AND_SIZED = re.compile(
-    rf"[0-9]\s?(?:[TBM]|trillion|billion|million)?[\s-]{COUNTED}[\s-](?:[\w-]+\s){{0,3}}?(?:subset|sample|portion|slice|split|part)s? (?:of|from) (?:the )?[\w.-]+(?: [\w.-]+)?\s?[(（]\W{{0,3}}$",
+    rf"[0-9]\s?{SCALE}?[\s-]{COUNTED}[\s-](?:[\w-]+\s){{0,3}}?(?:subset|sample|portion|slice|split|part)s? (?:of|from) (?:the )?[\w.-]+(?: [\w.-]+)?\s?[(（]\W{{0,3}}$",
     I,
 )
 #: "19B (23B with another tokenizer) tokens"
@@ -189,7 +189,7 @@ def _in_sentence(found: Found) -> Iterator[str]:
     yield from _field(found)
     if (_DRAWN.search(before) and not _SUBSET.search(before)) or (
         _DRAWN_AND_SIZED.search(before)
-        and not re.match(rf"\s?{COUNTED}\s(?:were\s)?(?:seen|consumed|processed)", after, I)
+        and not re.match(rf"\s?{COUNTED}\s(?:were\s)?{SEEN}", after, I)
     ):
         yield "what:drawn from it"
     if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):

@@ -12,7 +12,7 @@ from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import COUNTED, I
+from hfkv.pretraining.words import COUNTED, SCALE, I
 
 __all__ = ["standings", "who"]
 
@@ -30,7 +30,7 @@ _STARTS = re.compile(
 )
 _APPOSED = re.compile(r"\s?[(（](?:[^()（）]{0,60}[,;，]\s?)?[^\w()]{0,4}$")
 _COUNT = re.compile(
-    rf"(?<![\w.-])[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion|million)\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
+    rf"(?<![\w.-])[0-9][0-9.,]*\s?{SCALE}\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
     I,
 )
 #: "Initialized from Foo-Coder": what a model was made from is no sibling that was trained.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["COUNTED", "HEDGES", "TRAIN", "TRAIN_WORD", "I"]
+__all__ = ["COUNTED", "HEDGES", "SCALE", "SEEN", "TRAIN", "TRAIN_WORD", "I"]
 
 I = re.IGNORECASE  # noqa: E741
 
@@ -31,3 +31,7 @@ HEDGES = (
     r"|~|≈|∼|～|>|≥|<|≤|=|约|約|超过|超過|近|达|到|了|共|plus de|más de|mehr als|rund|etwa|environ|circa|oltre|più di|mais de"
     r"|cerca de|около|более|примерно|ponad|około|ongeveer|meer dan|omkring|över|yaklaşık|hơn|khoảng|sekitar|lebih dari)\s?)"
 )
+#: What stands behind the digits of a count, where that is not written out.
+SCALE = r"(?:[TBM]|trillion|billion|million)"
+#: That tokens went through a model, however often each.
+SEEN = r"(?:seen|consumed|processed)"
