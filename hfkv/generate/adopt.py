@@ -17,42 +17,44 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import random
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hfkv.cache.conventions import Sequences
-from hfkv.cache.conventions.transformers import TRANSFORMERS
-from hfkv.cache.plan import Plan
-from hfkv.cache.registry import ADOPTED, FAMILIES, ROWS, plan
-from hfkv.cache.row import Delegated, Row
-from hfkv.dtypes import torch_name
-from hfkv.errors import HfkvError, UnsupportedError
+from hfkv.cache.registry import FAMILIES, ROWS
+from hfkv.cache.row import Row
+from hfkv.errors import HfkvError, InputError
 from hfkv.facts.config import Config
-from hfkv.generate.adopt_trials import ENCODER, FEW_LENGTHS, Class, Held, Trial
-from hfkv.generate.adopted import DATA, stored_rows, texts
+from hfkv.generate.adopt_candidates import Candidate, answer, candidates
+from hfkv.generate.adopt_trials import ENCODER, FEW_LENGTHS, Class, Trial
+from hfkv.generate.adopted import stored_rows, texts
+from hfkv.generate.pins import ROOT
+from hfkv.generate.step import generating_types, path_of
+from hfkv.generate.warm import warm
+from hfkv.generate.work import Made, Shelf, applied, mark_of, run, sources
+from hfkv.live.build import transformers
 from hfkv.release_lines import stated_at
 
 __all__ = [
-    "Candidate",
     "Verdict",
     "adopt",
-    "again",
-    "candidates",
+    "adopted",
+    "contradiction",
     "main",
     "published",
     "read_by_plans",
-    "renewed",
     "row_of_all",
-    "tensors_of",
+    "rows_with",
+    "tell_apart",
 ]
 
-#: Fewer configs than these prove nothing, and fewer than those no row.
-_ENOUGH = 12
+#: Fewer configs than these prove no row.
 _EXACT = 40
 #: How many configs are looked at for one under which plans differ, and how many of these the class
 #: is asked about.
@@ -60,60 +62,6 @@ _LOOKED = 1500
 _ASKED = 60
 #: Random configs that a plan is held against once more under another release.
 _FEWER = 15
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A plan that may be a type's.
-
-    Attributes:
-        row: the row that makes it.
-        types: those whose row it is.
-        agreed, refused: how many configs it gave what the class kept, and how many it refused.
-        against: the first config that it contradicts; None where none does.
-        origins: of the configs that it agreed with.
-        fixed: keys that it reads and that no config varied.
-    """
-
-    row: Row
-    types: tuple[str, ...]
-    agreed: int = 0
-    refused: int = 0
-    against: Trial | None = None
-    origins: set[str] = field(default_factory=set)
-    fixed: tuple[str, ...] = ()
-
-    def hold(self, trial: Trial, model_type: str) -> None:
-        """Hold it against what the class kept."""
-        said = answer(self.row, trial, model_type, trial.held)
-        if said is None:
-            self.refused += 1
-        elif said == [_filled(layers) for layers in trial.held.values()]:
-            self.agreed += 1
-            self.origins.add(trial.origin)
-        elif self.against is None or len(trial.changed) < len(self.against.changed):
-            self.against = trial
-
-    @property
-    def proved(self) -> bool:
-        """Whether it may be adopted."""
-        enough = self.agreed >= max(_ENOUGH, self.refused)
-        return self.against is None and enough and {"default", "whole"} <= self.origins
-
-
-def answer(row: Row, trial: Trial, model_type: str, lengths: Iterable[int]) -> list[Held] | None:
-    """What a row says that a config's class keeps at each length; None where it refuses."""
-    try:
-        return [_filled(planned(row, trial, model_type, tokens)) for tokens in lengths]
-    except (HfkvError, RecursionError):
-        return None
-
-
-def _filled(layers: Held) -> Held:
-    """The layers up to the last that holds something: how many empty ones a class made room for is
-    nothing that it keeps."""
-    last = max((number for number, layer in enumerate(layers, 1) if layer), default=0)
-    return layers[:last]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,50 +118,6 @@ class Verdict:
                 raw = against.raw
                 said = {path: stated_at(raw, path) for path in against.changed} or dict(raw)
                 yield f"  against it ({against.origin}): {json.dumps(said)[:300]}"
-
-
-def candidates(without: str | None = None) -> list[Candidate]:
-    """Each distinct exact plan of the registry, the one that most types share first; of its types
-    those first for which it was written.
-
-    Args:
-        without: a type whose own row does not count.
-    """
-    found: dict[tuple[Any, ...], tuple[Row, list[str]]] = {}
-    for model_type in (*FAMILIES, *ADOPTED):
-        row = ROWS[model_type]
-        if row.basis != "exact" or model_type == without:
-            continue
-        key = (row.rule, row.inner, row.as_type)
-        found.setdefault(key, (row, []))[1].append(model_type)
-    by_number = sorted(found.values(), key=lambda item: -len(item[1]))
-    return [Candidate(row=row, types=tuple(types)) for row, types in by_number]
-
-
-def planned(row: Row, trial: Trial, model_type: str, tokens: int) -> Held:
-    """What a row says of a config.
-
-    Raises:
-        HfkvError: it does not know, or is of a model that does not attend as this one does.
-    """
-    made = row.made(Config(trial.raw, where="adopt", model_type=model_type))
-    if isinstance(made, Delegated):
-        if made.config.model_type == model_type:
-            # A decoder is no part of itself: its plan is what is looked for.
-            raise UnsupportedError("the config names no other", where="adopt")
-        inner = plan(made.config)
-        made = inner if made.then is None else made.then(inner)
-    return tensors_of(made, tokens, trial.encoder)
-
-
-def tensors_of(made: Plan, tokens: int, encoder: int | None) -> Held:
-    """What each layer of a plan holds, beside an encoder's output of that length."""
-    encoder = encoder if made.crosses else None
-    stored = Sequences(tokens=tokens, batch=1, dtype="BF16", encoder_tokens=encoder)
-    return [
-        [(item.name, item.shape, torch_name(item.dtype)) for item in layer.tensors]
-        for layer in TRANSFORMERS.layers(made, stored)
-    ]
 
 
 def adopt(
@@ -357,21 +261,6 @@ def contradiction(
     return None
 
 
-def renewed(
-    stored: Mapping[str, dict[str, Any]], verdicts: Mapping[str, Sequence[Verdict]], version: str
-) -> dict[str, dict[str, Any]]:
-    """The rows after the classes of some types were asked: of each the one that it had, if that
-    holds of them all, else the one that was found, and none where none was."""
-    rows = dict(stored)
-    for model_type, of_all in verdicts.items():
-        old = rows.pop(model_type, None)
-        holds = old is not None and all(old["like"] in verdict.plans for verdict in of_all)
-        row = old if holds else row_of_all(of_all, version)
-        if row is not None:
-            rows[model_type] = row
-    return rows
-
-
 def again(
     model_type: str, names: Iterable[str], like: str, real: Sequence[Mapping[str, Any]]
 ) -> bool:
@@ -383,44 +272,110 @@ def again(
     )
 
 
+def adopted(model_type: str, *, count: int, folder: Path | None) -> Made:
+    """The row of a type without a hand-written one; what proved it first is as good as what proved
+    it again.
+
+    Args:
+        count: random configs of each class.
+        folder: of published configs.
+    """
+    real = published(folder, model_type)
+    names, row = generating_types()[model_type], stored_rows().get(model_type)
+    if row is not None and again(model_type, names, row["like"], real):
+        return Made(piece=row)
+    verdicts = [
+        adopt(model_type, name, count=count, real=real, without=model_type) for name in names
+    ]
+    return Made(
+        piece=row_of_all(verdicts, transformers().__version__),
+        notes=[line for verdict in verdicts for line in verdict.lines()],
+    )
+
+
+def left_out(model_type: str, *, count: int, folder: Path | None) -> Made:
+    """What is found of a type with a row, as if it had none, and whether a larger proof of what is
+    found contradicts it: how many classes it has, how many found a plan, how many a wrong one."""
+    real = published(folder, model_type)
+    names = generating_types()[model_type]
+    lines: list[str] = []
+    found = wrong = 0
+    for name in names:
+        verdict = adopt(model_type, name, count=count, real=real, without=model_type)
+        lines += verdict.lines()
+        if verdict.candidate is None:
+            continue
+        found += 1
+        against = contradiction(verdict, count=3 * count, real=real)
+        if against is not None:
+            wrong += 1
+            said = {path: stated_at(against.raw, path) for path in against.changed}
+            lines.append(f"  WRONG ({against.origin}): {json.dumps(said)[:400]}")
+    return Made(piece=[len(names), found, wrong], notes=lines)
+
+
+def rows_with(pieces: Mapping[str, dict[str, Any] | None]) -> dict[str, str]:
+    """The files of adopted rows, with what was found of some types."""
+    rows = {**stored_rows(), **pieces}
+    kept = {name: row for name, row in rows.items() if row is not None}
+    return texts({name: row for name, row in kept.items() if name in generating_types()})
+
+
 def main() -> None:
     """Adopt what can be, and say of all what came of it."""
-    from hfkv.live.build import pairs, transformers
-
-    parser = argparse.ArgumentParser(prog="python -m hfkv.generate adopt", description=__doc__)
-    parser.add_argument("types", nargs="*", metavar="TYPE")
+    parser = argparse.ArgumentParser(
+        prog="python -m hfkv.generate adopt",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("types", nargs="*", metavar="TYPE", help="these alone")
     parser.add_argument("--leave-one-out", action="store_true")
-    parser.add_argument("--count", type=int, default=60, help="random configs of each class")
+    parser.add_argument("--count", type=int, default=60, help="random configs of a class (60)")
     parser.add_argument("--configs", type=Path, help="a folder of published configs")
-    parser.add_argument("--seconds", type=float, help="begin with no class after so many")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (2)")
+    parser.add_argument("--limit", type=float, default=900, help="seconds for one type (900)")
+    parser.add_argument(
+        "--within", type=float, default=math.inf, help="begin nothing after so many seconds"
+    )
     asked = parser.parse_args(sys.argv[2:])
-    start, version = time.monotonic(), transformers().__version__
-    verdicts: dict[str, list[Verdict]] = {}
-    found = tried = wrong = 0
     known = ROWS if asked.leave_one_out else FAMILIES
-    every = [pair for pair in pairs() if (pair[0] in known) is asked.leave_one_out]
-    if asked.types:
-        # In the order in which they were named, for time may end before all are done.
-        every = [pair for name in asked.types for pair in every if pair[0] == name]
-    for model_type, name in every:
-        if asked.seconds is not None and time.monotonic() - start > asked.seconds:
-            print(f"no time was left for {model_type} and what follows")
-            break
-        real = published(asked.configs, model_type)
-        verdict = adopt(model_type, name, count=asked.count, real=real, without=model_type)
-        print("\n".join(verdict.lines()), flush=True)
-        verdicts.setdefault(model_type, []).append(verdict)
-        tried += 1
-        found += verdict.candidate is not None
-        if asked.leave_one_out and verdict.candidate is not None:
-            against = contradiction(verdict, count=3 * asked.count, real=real)
-            if against is not None:
-                wrong += 1
-                said = {path: stated_at(against.raw, path) for path in against.changed}
-                print(f"  WRONG ({against.origin}): {json.dumps(said)[:400]}", flush=True)
-    print(f"{found} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
-    if not asked.leave_one_out:
-        names = [model_type for model_type, _ in every]
-        whole = {name: of for name, of in verdicts.items() if len(of) == names.count(name)}
-        for name, text in texts(renewed(stored_rows(), whole, version)).items():
-            (DATA / name).write_text(text, encoding="utf-8")
+    every = [name for name in generating_types() if (name in known) is asked.leave_one_out]
+    # In the order in which they were named, for time may end before all are done.
+    types = [name for name in asked.types or every if name in every]
+    if strange := sorted({*asked.types} - {*types}):
+        which = "a row" if asked.leave_one_out else "no row of its own"
+        raise InputError(f"{', '.join(strange)}: no type that generates text and has {which}")
+    warm([__name__])
+    made_from = [
+        [transformers().__version__, asked.count, sources(__name__)],
+        *sorted(asked.configs.glob("*.json") if asked.configs else ()),
+    ]
+    call = left_out if asked.leave_one_out else adopted
+    found: dict[str, Made] = {}
+
+    def say(name: str, said: str) -> None:
+        lines = found[name].notes if name in found else []
+        print("\n".join(lines or [f"{name}: {said}"]), flush=True)
+
+    outcome = run(
+        types,
+        partial(call, count=asked.count, folder=asked.configs),
+        shelf=Shelf(ROOT / "build" / call.__name__),
+        mark=lambda _: mark_of(*made_from),
+        jobs=asked.jobs,
+        limit=asked.limit,
+        until=time.monotonic() + asked.within,
+        found=found,
+        say=say,
+    )
+    for name in outcome.kept:
+        say(name, "as it was found before")
+    if outcome.left:
+        print(f"no time was left for {', '.join(outcome.left)}")
+    pieces = {name: made.piece for name, made in found.items()}
+    if asked.leave_one_out:
+        failed = sum(len(generating_types()[name]) for name in outcome.failed)
+        tried, fits, wrong = map(sum, zip(*pieces.values(), [failed, 0, 0], strict=True))
+        print(f"{fits} of {tried} classes found a plan; a larger proof contradicts {wrong} of them")
+        return
+    applied(ROOT, {path_of(name): text for name, text in rows_with(pieces).items()})

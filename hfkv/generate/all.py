@@ -133,7 +133,7 @@ def one_step(step: Step, asked: Asked, root: Path = ROOT) -> Outcome:
                 limit=asked.limit,
                 until=until,
                 found=found,
-                say=lambda line: print(f"{step.name}: {line}", flush=True),
+                say=lambda name, said: print(f"{step.name}: {name}: {said}", flush=True),
             )
             whole = _added(whole, came)
             pieces = [found[name].piece for name in waiting if name in found]

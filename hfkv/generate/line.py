@@ -27,7 +27,7 @@ from hfkv.cache.plan import Plan
 from hfkv.cache.registry import plan
 from hfkv.errors import HfkvError
 from hfkv.facts.config import Config
-from hfkv.generate.adopt import tensors_of
+from hfkv.generate.adopt_candidates import tensors_of
 from hfkv.generate.line_held import ADAPTERS
 from hfkv.generate.line_modules import alike, rule_of
 from hfkv.model import load

@@ -221,28 +221,15 @@ def _without_row(wanted: Wanted) -> list[str]:
 
 
 def _adopted(model_type: str) -> Made:
-    from hfkv.generate.adopt import adopt, again, published, row_of_all
-    from hfkv.generate.adopted import stored_rows
-    from hfkv.live.build import transformers
+    from hfkv.generate.adopt import adopted
 
-    real = published(CONFIGS if CONFIGS.is_dir() else None, model_type)
-    names, row = generating_types()[model_type], stored_rows().get(model_type)
-    # What proved it first is as good as what proved it again.
-    if row is not None and again(model_type, names, row["like"], real):
-        return Made(piece=row)
-    verdicts = [adopt(model_type, name, count=60, real=real, without=model_type) for name in names]
-    row = row_of_all(verdicts, transformers().__version__)
-    notes = [line for verdict in verdicts for line in verdict.lines()]
-    return Made(piece=row, notes=notes)
+    return adopted(model_type, count=60, folder=CONFIGS if CONFIGS.is_dir() else None)
 
 
 def _adoptions(pieces: Pieces, complete: bool) -> dict[str, str | None]:
-    from hfkv.generate.adopted import stored_rows, texts
+    from hfkv.generate.adopt import rows_with
 
-    old = stored_rows()
-    rows = {name: pieces.get(name, old.get(name)) for name in generating_types()}
-    made = texts({name: row for name, row in rows.items() if row is not None})
-    return {path_of(name): text for name, text in made.items()}
+    return {path_of(name): text for name, text in rows_with(pieces).items()}
 
 
 # What PEFT holds, and the releases.

@@ -105,7 +105,7 @@ def run(
     limit: float,
     until: float,
     found: dict[str, Made],
-    say: Callable[[str], None] = print,
+    say: Callable[[str, str], None],
 ) -> Outcome:
     """Make each part that is not on the shelf.
 
@@ -117,7 +117,7 @@ def run(
         limit: seconds after which the process of a part is ended.
         until: by the monotonic clock, when no further part is begun.
         found: gets what there is of each part, also where this is interrupted.
-        say: told of each part that was made or failed.
+        say: told of each part that was made or failed, and how that went.
     """
     start = time.monotonic()
     outcome, spent = Outcome(), 0.0
@@ -159,13 +159,13 @@ def run(
                     found[name] = held[0]
                     spent += held[1]
                     outcome.made.append(name)
-                    say(f"{name}: made in {now - begun:.0f} s")
+                    say(name, f"made in {now - begun:.0f} s")
                 else:
                     why = (
                         f"not done in {limit:.0f} s" if late else _last_words(shelf, name, process)
                     )
                     outcome.failed[name] = why
-                    say(f"{name}: FAILED, {why}")
+                    say(name, f"FAILED, {why}")
     finally:
         for _, _, process, _ in running.values():
             process.kill()

@@ -44,7 +44,7 @@ def _trial(golden: dict[str, Any]) -> Any:
     "golden", [item for item in GOLDENS if item["model_type"] in CHOSEN], ids=title
 )
 def test_a_plan_is_held_against_what_the_class_keeps(golden: dict[str, Any]) -> None:
-    from hfkv.generate.adopt import candidates
+    from hfkv.generate.adopt_candidates import candidates
 
     model_type, trial = golden["model_type"], _trial(golden)
     every = candidates()
@@ -64,7 +64,7 @@ def test_a_plan_is_held_against_what_the_class_keeps(golden: dict[str, Any]) -> 
 
 
 def test_a_type_without_its_row_is_tried_with_those_of_others() -> None:
-    from hfkv.generate.adopt import candidates
+    from hfkv.generate.adopt_candidates import candidates
 
     every, without = candidates(), candidates("llama")
     assert any("llama" in item.types for item in every)
@@ -75,7 +75,7 @@ def test_a_type_without_its_row_is_tried_with_those_of_others() -> None:
 
 
 def test_too_few_configs_prove_nothing() -> None:
-    from hfkv.generate.adopt import candidates
+    from hfkv.generate.adopt_candidates import candidates
 
     (golden,) = [item for item in GOLDENS if title(item) == "llama-LlamaForCausalLM"]
     trial = _trial(golden)
@@ -99,7 +99,8 @@ def test_too_few_configs_prove_nothing() -> None:
 
 
 def test_plans_are_told_apart_by_a_config_under_which_they_differ() -> None:
-    from hfkv.generate.adopt import Candidate, planned, tell_apart
+    from hfkv.generate.adopt import tell_apart
+    from hfkv.generate.adopt_candidates import Candidate, planned
     from hfkv.generate.adopt_trials import Trial
 
     plain = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
@@ -139,7 +140,8 @@ def test_plans_are_told_apart_by_a_config_under_which_they_differ() -> None:
 
 
 def test_a_row_is_that_of_all_classes_or_none() -> None:
-    from hfkv.generate.adopt import Verdict, candidates, renewed, row_of_all
+    from hfkv.generate.adopt import Verdict, row_of_all
+    from hfkv.generate.adopt_candidates import candidates
 
     one, two = candidates()[:2]
     one.agreed, two.agreed = 50, 60
@@ -162,17 +164,23 @@ def test_a_row_is_that_of_all_classes_or_none() -> None:
         "varied": ["a", "b"],
         "fixed": ["c"],
     }
-    old = {"like": two.types[0], "transformers": "9.9.8"}
-    stored = {"kept": old, "other": {"like": "elsewhere"}, "lost": {"like": one.types[0]}}
-    asked = {"kept": [first, second], "other": [first, second], "new": [second]}
-    two.agreed = 60
-    rows = renewed(stored, {**asked, "lost": [replace(second, candidate=None)]}, "9.9.9")
-    assert rows.keys() == {"kept", "other", "new"}
-    assert rows["kept"] is old
-    assert rows["other"] == found
     two.agreed = 30
     assert row_of_all([first, second], "9.9.9") is None
     assert json.loads(json.dumps(found)) == found
+
+
+def test_rows_are_those_that_were_found_and_the_old_ones_of_what_was_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from hfkv.generate import adopt
+
+    old = {name: {"like": "llama", "configs": 40} for name in ("kept", "lost", "gone")}
+    monkeypatch.setattr(adopt, "stored_rows", lambda: old)
+    monkeypatch.setattr(adopt, "generating_types", lambda: ["kept", "lost", "new"])
+    found = {"lost": None, "new": {"like": "gemma2", "configs": 50}}
+    files = adopt.rows_with(found)
+    assert json.loads(files["adopted.json"]) == {"kept": "llama", "new": "gemma2"}
+    assert json.loads(files["adopted_proofs.json"])["new"] == {"configs": 50}
 
 
 def test_an_adopted_type_has_the_plan_of_another(monkeypatch: pytest.MonkeyPatch) -> None:

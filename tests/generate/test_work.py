@@ -52,7 +52,7 @@ class Maker:
         limit: float = 30.0,
         jobs: int = 2,
         until: float = float("inf"),
-        say: Callable[[str], None] = lambda _: None,
+        say: Callable[[str, str], None] = lambda *_: None,
     ) -> tuple[Outcome, dict[str, Made]]:
         found: dict[str, Made] = {}
         outcome = run(
@@ -93,8 +93,8 @@ def test_another_mark_makes_it_again(maker: Maker) -> None:
 def test_an_interrupted_run_goes_on_where_it_was(maker: Maker) -> None:
     told: list[str] = []
 
-    def say(line: str) -> None:
-        told.append(line)
+    def say(name: str, said: str) -> None:
+        told.append(f"{name} {said}")
         if len(told) == 3:
             raise KeyboardInterrupt
 
