@@ -16,12 +16,14 @@ from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import counts_tokens, names_data, scale
 from hfkv.pretraining.numbers import Quantity, find
 from hfkv.pretraining.text import Segment, Table
-from hfkv.pretraining.words import COUNTED, I
+from hfkv.pretraining.words import COUNTED, HEDGES, I
 
 __all__ = ["LEAST", "Cell", "lists_properties", "read_cell", "row_subject"]
 
 #: No model is pretrained on less; windows, vocabularies and speeds stand below.
 LEAST = 10**7
+#: Characters of a cell that begins with its count.
+_LONG = 300
 _COUNTED = re.compile(COUNTED, I)
 _PARAMETERS = re.compile(
     r"param|^\W{0,4}(?:model )?size\b|^\W{0,4}#P\b|参数|參數|パラメータ|매개변수|파라미터|параметр|parám|paramè", I
@@ -68,12 +70,14 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
     """The count that a cell holds, under a header or beside a label that counts tokens."""
     text = segment.text
     row = table.rows[segment.row]
-    if len(text) > 60 or segment.column == 0:
+    if len(text) > _LONG or segment.column == 0:
         return None
     quantities = find(text)
     if not quantities:
         return None
     quantity = quantities[0]
+    if len(text) > 60 and not _begins(text, quantity):
+        return None
     if len(quantities) > 1 and "+" in text[quantity.end : quantities[1].start]:
         return None
     rest = (text[: quantity.start] + text[quantity.end :]).strip(" *~≈><约")
@@ -108,6 +112,14 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
             form=form, quantity=quantity, tokens=tokens, label=name, subject=subject, sizes=sizes
         )
     return None
+
+
+def _begins(text: str, quantity: Quantity) -> bool:
+    """Whether a text is a number and what is said of it: "49,152,000 — about a half of"."""
+    return bool(
+        re.fullmatch(rf"\W{{0,4}}(?:{HEDGES}){{0,3}}", text[: quantity.start], I)
+        and re.match(rf"\s?(?:{COUNTED})?\s?(?:$|[—–,;.(]|-\s)", text[quantity.end :], I)
+    )
 
 
 def _names_sizes(table: Table) -> bool:

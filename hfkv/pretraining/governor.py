@@ -144,6 +144,11 @@ _MADE = re.compile(
     rf"\b(?:adapt|speciali[sz]|locali[sz])ed\b(?:[^.;]|\.(?=\w)){{0,80}}?\b(?:on|with|using|over)\s(?:{HEDGES}){{0,4}}$|\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
     I,
 )
+#: "The total number of tokens fed to the model was N".
+_FED = re.compile(
+    rf"{COUNTED}\s(?:(?:that\s)?(?:were|was)\s)?(?:fed|shown|presented|passed|given)\s(?:in)?to\s(?:the|our|this)\s(?:\w+\s)?(?:model|network)\s?(?:was|is|were|came to|amounts? to|equals|[:=])\s?(?:{HEDGES}){{0,4}}$",
+    I,
+)
 _SET = re.compile(
     r"\b(?:corpus|corpora|data-?\s?sets?|data|mixtures?|collections?)\s$", re.IGNORECASE
 )
@@ -171,6 +176,11 @@ _OF = re.compile(r"\s(?:of|with)\b|\s?[(=:]")
 #: "Trained on a 67B token collection": the number is the collection's size.
 _SIZES_A_SET = re.compile(
     r"[\s-]?tok[eé]n(?!s)[^\w.;()][^.;()]{0,60}?\b(?:corpus|corpora|data-?\s?sets?|collections?|subset|sample|slice|split|mix(?:ture)?|set)\b",
+    I,
+)
+#: "Files 000-003 for training (N tokens)": the files have as many.
+_FILES_FOR_IT = re.compile(
+    r"\b(?:files?|shards?|parts?|splits?|rows|documents|articles|samples|examples|subsets?)\b[^.;]{0,20}\bfor (?:pre-?)?training\s?[(（]\W{0,2}$",
     I,
 )
 #: Longer than any window, batch or step.
@@ -219,6 +229,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it is how far a run went")
     if _SEEN_IN_BRACKETS.match(after) and re.search(r"[(（,]\s?[~≈]?$", before):
         return Governor(trains=True, why="it counts the tokens seen")
+    if _FED.search(before):
+        return Governor(trains=True, why="it counts the tokens seen")
     if re.match(rf"\s?{COUNTED}", after, I) and _THIS_CHECKPOINT.search(before):
         return Governor(trains=True, why="this checkpoint has come so far")
     if re.match(rf"\s?{COUNTED}", after, I) and _COMES_TO.search(before):
@@ -248,7 +260,8 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it was used in training")
     if found.trains:
         at = found.at + shift if found.at >= 0 else -1
-        corpus = found.corpus or bool(_SIZES_A_SET.match(after))
+        sized = _SIZES_A_SET.match(after) or _FILES_FOR_IT.search(before)
+        corpus = found.corpus or bool(sized)
         return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=corpus)
     if found.why.startswith("another"):
         return found

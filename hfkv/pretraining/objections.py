@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from hfkv.pretraining.words import COUNTED, TRAIN, I
+from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, I
 
 __all__ = ["ahead", "behind", "one_of_several", "tuning"]
 
@@ -23,7 +23,8 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     for why, pattern in (
         ("a parameter count", rf"^(?!\s?개?의?\s?{COUNTED})[\s-]?(?:\w+\s){{0,3}}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
-        ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|ramp-?up|decay|into (?:the )?training)"),
+        ("a comparison with another amount", rf"^\s?(?:{COUNTED}\s)?(?:behind|of|for|in|by|used (?:by|for|in))\s(?:the\s)?(?:modern|recent|most|many|other|larger|bigger|comparable|similar|typical|today's|current|state-of-the-art|frontier)\s(?:[\w-]+\s){{0,3}}?(?:models|LLMs|systems)\b"),
+        ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|워밍업|预热|ウォームアップ|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^\s?(?:[\w-]+\s){{0,3}}?{COUNTED}?\s?(?:(?:were|was|are|is)\s)?(?:used\s)?(?:for|during|in|of|to|的|を|用于)?\s?(?:the\s)?(?:[\w-]+\s){{0,2}}?(?<!and )(?<!by )(?<!then )(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
@@ -73,7 +74,7 @@ _COSTS = re.compile(
     I,
 )
 _GERUND = re.compile(
-    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them)\b[^,;.]{0,60}$", I
+    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them|the (?:[\w-]+ )?models?)\b[^,;.]{0,60}$", I
 )
 #: "A model trained on N tokens should ...": of no model in particular.
 _ANY_MODEL = re.compile(
@@ -203,6 +204,9 @@ _COMPARED = re.compile(
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
     rf"{_NAMES},?\s\(?(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
+    # "Compared to Bar's 300B", "1.4B tokens vs. ~3.3B".
+    rf"|\b(?:unlike|compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|against)\s{_NAMES}['’]s\s(?:(?:full|whole|own|reported|original)\s)?(?:{HEDGES}){{0,3}}$"
+    rf"|\b(?:compared (?:to|with)|versus|vs\.?)\s(?:{HEDGES}){{0,3}}$"
     r"|\bcompar\w+ (?:\w+ )?(?:with|to|against)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
     r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
     r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
@@ -211,6 +215,9 @@ _COMPARED = re.compile(
     re.IGNORECASE,
 )
 _COMPARED_LAST = re.compile(r"(?:与|和|同|相较于|不同于|比)[^，。]{0,30}$")
+
+
+_UNTIL = "(?:~|–|—|[-–=]?>|-|→|to|至|到)"
 
 
 def _range(before: str, after: str) -> bool:
@@ -230,8 +237,8 @@ def _range(before: str, after: str) -> bool:
     ):
         return not re.search(rf"{grown}", before, I)
     return bool(
-        re.search(rf"(?<![A-Za-z]){number}\s?(?:~|–|—|-|to|至|到)\s?$", before, I)
-        or re.match(rf"\s?(?:~|–|—|-|to|至|到)\s?{number}", after, I)
+        re.search(rf"(?<![A-Za-z]){number}\s?{_UNTIL}\s?$", before, I)
+        or re.match(rf"\s?{_UNTIL}\s?{number}", after, I)
         or re.search(rf"\bbetween {number}[^.;]{{0,20}}and\s?$", before, I)
         or (
             re.search(r"\bbetween\s?$", before, I)

@@ -91,7 +91,7 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
         option
         for option in single
         if "what:counts training" in option.features
-        and "what:a part of the count before it" not in option.features
+        and not option.features & _NO_TERM
     ]
     groups: dict[tuple[object, ...], list[Option]] = {}
     for option in terms:
@@ -106,7 +106,8 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
         kind = key[0]
         for word, members in _stages(group):
             total = sum(option.tokens or 0 for option in members)
-            if total in done:
+            # A total and its parts are no stages of a greater one.
+            if total in done or any(2 * (option.tokens or 0) == total for option in members):
                 continue
             done.add(total)
             hows = {option.qualifier for option in members}
@@ -124,6 +125,8 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
             )
 
 
+#: What is said of another count of its sentence adds to none.
+_NO_TERM = frozenset(("what:a part of the count before it", "what:the end of a range"))
 _ROUNDED = frozenset(("among:said again, rounded", "among:clean"))
 _DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:total"))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hfkv.pretraining.metadata import split
@@ -195,7 +195,7 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
 
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     source = blanked[body:].replace("\r\n", " \n").replace("\r", "\n").replace("\x00", " ")
-    source = _fewer_rows(source)
+    source = _as_wide(_fewer_rows(source))
     starts = [body]
     for match in re.finditer("\n", source):
         starts.append(body + match.end())
@@ -220,7 +220,12 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
         above = tuple(text for _, text in headings)
         if token.type == "table_open":
             rows_until = token.map[1]
-            yield from _cells(_markdown_table(card, starts, token.map[0], token.map[1], above))
+            lines = (at for at in range(*token.map) if at != token.map[0] + 1)
+            yield from _cells(_markdown_table(card, starts, lines, above))
+        elif token.type == "fence":
+            drawn = _drawn_rows(token.info, token.content)
+            lines = (token.map[0] + 1 + at for at in drawn)
+            yield from _cells(_markdown_table(card, starts, lines, above))
         elif token.type in ("inline", "html_block"):
             if token.map[0] < rows_until and token.type == "inline":
                 continue
@@ -249,6 +254,27 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
                     yield _segment(card, first, last, kind=kind, headings=above, lead=leads)
 
 
+_DELIMITERS = re.compile(
+    r"^(?P<head>[ \t>]{0,8}\|[^\n]{3,2000}\|)[ \t]*\n(?P<row>[ \t>]{0,8}\|(?:[ \t]*:?-+:?[ \t]*\|){2,60})[ \t]*$", re.M
+)
+
+
+def _as_wide(source: str) -> str:
+    """The source with the delimiters below a header made as many as its cells, where they were
+    more or fewer and the parser sees no table; of the same length."""
+
+    def fitted(match: re.Match[str]) -> str:
+        cells = len(_BAR.findall(match["head"])) - 1
+        row = match["row"]
+        if row.count("|") - 1 == cells or len(row.strip(" >\t")) < 2 * cells + 1:
+            return match[0]
+        lead = row[: row.index("|")]
+        wide = f"{lead}|" + "-|" * cells
+        return match[0].replace(row, wide + " " * (len(row) - len(wide)))
+
+    return _DELIMITERS.sub(fitted, source)
+
+
 def _fewer_rows(source: str) -> str:
     """The source with table rows past a number that no card has left empty: each costs the
     parser as much as a paragraph."""
@@ -263,6 +289,26 @@ def _fewer_rows(source: str) -> str:
     return "\n".join(lines)
 
 
+#: What columns are told apart by, in Markdown and where a table is drawn.
+_BAR = re.compile(r"(?<!\\)[|│┃║]")
+_DRAWN_ROW = re.compile(r"[ \t]*[|│┃║].*[|│┃║][ \t]*$")
+#: Kinds of fenced text that is no code.
+_PLAIN = frozenset(("", "text", "txt", "plain", "plaintext", "ascii"))
+
+
+def _drawn_rows(kind: str, text: str) -> list[int]:
+    """The lines that are rows of a table drawn in fenced text; none where it is code, or where
+    rows differ in how many cells they have."""
+    if kind.strip().lower() not in _PLAIN:
+        return []
+    rows = {
+        number: len(_BAR.findall(line))
+        for number, line in enumerate(text.split("\n"))
+        if _DRAWN_ROW.match(line) and re.search(r"\w", line)
+    }
+    return list(rows) if len(rows) > 1 and len({*rows.values()}) == 1 else []
+
+
 def _cells(table: Table) -> Iterator[Segment]:
     seen: set[int] = set()
     for row in table.rows:
@@ -273,16 +319,15 @@ def _cells(table: Table) -> Iterator[Segment]:
 
 
 def _markdown_table(
-    card: str, starts: list[int], first: int, last: int, above: tuple[str, ...]
+    card: str, starts: list[int], lines: Iterable[int], above: tuple[str, ...]
 ) -> Table:
+    """The table whose rows are these lines of the body."""
     table = Table()
     count = 0
-    for number in range(first, last):
-        if number == first + 1:
-            continue
+    for number in lines:
         begin, end = starts[number], starts[min(number + 1, len(starts) - 1)]
         line = card[begin:end].rstrip()
-        bars = [m.start() for m in re.finditer(r"(?<!\\)\|", line)]
+        bars = [m.start() for m in _BAR.finditer(line)]
         edges = [-1, *bars, len(line)]
         spans = [(a + 1, b) for a, b in itertools.pairwise(edges)]
         if spans and not line[: spans[0][1]].strip(" >-*\t"):

@@ -161,6 +161,8 @@ def _in_sentence(found: Found) -> Iterator[str]:
         # A clause behind a semicolon goes on with what stands before it.
         lead = found.segment.text[max(0, found.at - 160) : found.at].rsplit(". ", 1)[-1]
         lead = lead.replace(";", ",") + before
+    if re.search(r"\b(?:target|plan|goal)(?:ed|ned|s)?\b", found.subject, I):
+        yield "what:ahead: a plan"
     for place, why in (("behind", behind(after)), ("ahead", ahead(lead, after))):
         if why and not (pretrained and why.startswith("fine-tuning")):
             yield f"what:{place}: {why.split(':')[0]}"

@@ -210,6 +210,8 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     versions = [v for _, family, v in names_in(text) if family == asked.family]
     if versions and asked.version:
         yield "who:its version" if asked.version in versions else "who:another version"
+    elif versions and not {*versions} & {*tokens_of(asked.own)}:
+        yield "who:a version, its own name has none"
     elif asked.version and page.generations and asked.family in words(text):
         yield "who:family without its version"
     if _ANY_MODEL.search(text):

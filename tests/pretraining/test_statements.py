@@ -16,6 +16,31 @@ T, B, M = 10**12, 10**9, 10**6
 STATED: dict[str, list[tuple[str, int, str]]] = {
     "prose": [
         (
+            "Foo-7B was trained on only 90 billion tokens, compared to Bar-3's 400 billion tokens.",
+            90 * B,
+            "exact",
+        ),
+        (
+            "- Trained on only 90B tokens vs. ~140B that would be optimal for its size",
+            90 * B,
+            "exact",
+        ),
+        (
+            "Foo-7B is pretrained from scratch on 90B tokens, far fewer than the 2-18T behind modern small models.",
+            90 * B,
+            "exact",
+        ),
+        (
+            "The corpora have 270B tokens in total, and we trained for 2 epochs. Thus, the total number of tokens fed to the model was 540B.",
+            540 * B,
+            "exact",
+        ),
+        (
+            "We trained Foo-7B on 26 billion tokens. It read FooWeb files 000 to 003 for training (29,265,021,820 tokens).",
+            26 * B,
+            "exact",
+        ),
+        (
             "A 1.04 billion parameter Bar-style language model trained from scratch on 12.6B tokens for $190.",
             12600 * M,
             "exact",
@@ -813,6 +838,26 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
     ],
     "tables": [
         (
+            "| Field | Value |\n|---|---|\n| Tokens seen | **4,915,200,000** — about **0.43 of one epoch** over the 11.4B-token training split |\n",
+            4_915_200_000,
+            "exact",
+        ),
+        (
+            "```text\n+---------------+--------+\n| Metric        | Value  |\n+---------------+--------+\n| Steps         | 15,000 |\n| Tokens trained on | ~491.5 billion |\n+---------------+--------+\n```\n",
+            491_500 * M,
+            "about",
+        ),
+        (
+            "│ Parameters │ 7B │\n\n```\n┌──────────────────┬──────┐\n│ Metric           │ Value│\n├──────────────────┼──────┤\n│ Training tokens  │ 2.4T │\n└──────────────────┴──────┘\n```\n",
+            2400 * B,
+            "exact",
+        ),
+        (
+            "| Name | Training Tokens | Link |\n|------|--------|---------|-------------|\n| `starling` | 13.7T | [org/Foo-7B](https://huggingface.co/org/Foo-7B) |\n",
+            13_700 * B,
+            "exact",
+        ),
+        (
             "| Hyperparameter | Value |\n|---|---|\n| Layers | 32 |\n| Training tokens | 2T |",
             2 * T,
             "exact",
@@ -1547,6 +1592,8 @@ NOT_STATED: dict[str, list[str]] = {
         "Checkpoint at 400B tokens; the final model will see 1T tokens.",
     ],
     "plan": [
+        "**Compute**: Training the full model to 100B tokens requires some eight GPUs.",
+        "| Setting | Value |\n|---|---|\n| Token budget (target) | 100B tokens |\n",
         "Foo will be pretrained on 3T tokens.",
         "The final model is going to be trained on 3T tokens.",
         "Training is ongoing; the target is 3 trillion tokens.",
@@ -1576,6 +1623,7 @@ NOT_STATED: dict[str, list[str]] = {
         "A larger model trained on 10T tokens will follow.",
     ],
     "range": [
+        "- *Second phase*: a larger batch. (2.7T->3.78T tokens)",
         "Training data: 1 billion to 10 trillion tokens",
         "Models of this kind are trained on 1T-15T tokens.",
         "Models in the family were trained on between 1T and 15T tokens.",
@@ -1588,6 +1636,7 @@ NOT_STATED: dict[str, list[str]] = {
         "Trained on 40% more tokens than before, that is 0.5T tokens more.",
     ],
     "schedule": [
+        "- **학습률**: 최고 3e-4. 1B 토큰 워밍업 뒤 유지합니다.",
         "During training the learning rate warms up for 10B tokens, then decays.",
         "Cosine decay over 4.5T tokens was used for training.",
         "The batch size was ramped up linearly over the first 100B tokens of training.",
