@@ -47,7 +47,7 @@ LAST = 0
 #: Right among the numbers given, and right given or shown among the cards that have one, on folds.
 PRECISION, SHOWN = 0.988, 0.985
 #: A number less likely than this is not given, however well the folds come out.
-LEAST = 0.7
+LEAST = 0.72
 
 Row = dict[str, Any]
 

@@ -262,10 +262,7 @@ def _of_line(line: Line, found: Evidence | None) -> Pretraining:
         return result
     base = line_of(line.base) if line.base else None
     if base is None or base.tokens is None or line.apart:
-        known = f" of {line.base}" if line.base else ""
-        note = f"continued pretraining{known} alone: what the base saw before is not counted"
-        # In all it saw more, and no base so little that a rounded count would exceed the two.
-        return replace(result, qualifier="at_least", notes=(*notes, note))
+        return _alone(result, line.base or "")
     return _sum(result, _of_line(base, None), line.base or "")
 
 
@@ -275,12 +272,22 @@ def _with_base(reading: Reading, card: _Card) -> Pretraining:
     if said.tokens is None:
         return said
     chosen = [item for item in reading.candidates if item.verdict == "chosen"]
-    goes_on = "part:continued" in chosen[0].option.features
+    continued = "part:continued" in chosen[0].option.features
     bases = [name for name, _ in base_models(card.card or "")]
-    base = line_of(bases[0]) if goes_on and len(bases) == 1 else None
-    if base is None or base.tokens is None or base.tokens <= said.tokens or base.apart:
-        return said
-    return _sum(said, _of_line(base, None), bases[0])
+    base = line_of(bases[0]) if continued and len(bases) == 1 else None
+    if base is not None and base.tokens and base.tokens > said.tokens and not base.apart:
+        return _sum(said, _of_line(base, None), bases[0])
+    from hfkv.pretraining.part import goes_on
+
+    return _alone(said) if all(map(goes_on, chosen[0].support)) else said
+
+
+def _alone(said: Pretraining, of: str = "") -> Pretraining:
+    """What was trained on top of a base whose own count is not known."""
+    known = f" of {of}" if of else ""
+    note = f"continued pretraining{known} alone: what the base saw before is not counted"
+    # In all it saw more, and no base so little that a rounded count would exceed the two.
+    return replace(said, qualifier="at_least", notes=(*said.notes, note))
 
 
 def _sum(added: Pretraining, base: Pretraining, name: str) -> Pretraining:

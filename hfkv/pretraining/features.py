@@ -35,7 +35,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "what:a corpus, and less was read of it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
@@ -116,6 +116,9 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
             names.add("among:clean")
     for item in _outread(found, lists):
         place[id(item)].add("what:a corpus, and more was read of it")
+        place[id(item)].discard("among:clean")
+    for item in _less_was_read_of(found, lists, labels):
+        place[id(item)].add("what:a corpus, and less was read of it")
         place[id(item)].discard("among:clean")
     for item in _gone_on_from(found, lists):
         place[id(item)].add("who:its base, which was gone on from")
@@ -217,6 +220,22 @@ def _outread(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Foun
             # In one sentence what stands behind another count is another part of the data.
             and (other.segment is not item.segment or other.at != item.at or other.start > item.end)
             for other in read
+        ):
+            yield item
+
+
+def _less_was_read_of(
+    found: Sequence[Found], lists: Sequence[set[str]], labels: Sequence[tuple[Found, str]]
+) -> Iterator[Found]:
+    """The sizes of what was trained on, where a field or a sentence counts fewer tokens seen:
+    "Tokens consumed: 40M", and "trained on a 49B-token corpus"."""
+    seen = [item.tokens for item, label in labels if says_seen(label)]
+    seen += [
+        item.tokens for item in found if item.form == "prose" and _SEEN.match(item.text[item.end :])
+    ]
+    for item, names in zip(found, lists, strict=True):
+        if "what:corpus trained on" in names and any(
+            5 * tokens < 4 * item.tokens for tokens in seen
         ):
             yield item
 

@@ -132,7 +132,7 @@ _PRODUCT = re.compile(
 )
 #: "A sample of FooWeb (N tokens seen)".
 _SEEN_IN_BRACKETS = re.compile(
-    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?{SEEN}\s?(?:$|[,.;)）])", I
+    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?{SEEN}\s?(?:$|[,.;)）(（·|]|of\s|\sof\s)", I
 )
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
@@ -178,9 +178,9 @@ _SIZES_A_SET = re.compile(
     r"[\s-]?tok[eé]n(?!s)[^\w.;()][^.;()]{0,60}?\b(?:corpus|corpora|data-?\s?sets?|collections?|subset|sample|slice|split|mix(?:ture)?|set)\b",
     I,
 )
-#: "Files 000-003 for training (N tokens)": the files have as many.
-_FILES_FOR_IT = re.compile(
-    r"\b(?:files?|shards?|parts?|splits?|rows|documents|articles|samples|examples|subsets?)\b[^.;]{0,20}\bfor (?:pre-?)?training\s?[(（]\W{0,2}$",
+#: "Files 000-003 for training (N tokens)", "0.6 epochs of the N-token stream": these have as many.
+_SIZES_FILES = re.compile(
+    r"\bepochs?\s(?:of|over|on|through)\s(?:the|our|its|this)\s$|\b(?:files?|shards?|parts?|splits?|rows|documents|articles|samples|examples|subsets?)\b[^.;]{0,20}\bfor (?:pre-?)?training\s?[(（]\W{0,2}$",
     I,
 )
 #: Longer than any window, batch or step.
@@ -195,7 +195,7 @@ _BEHIND = re.compile(
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
-    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus|split|shard|subset|sample|portion|file|stream))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
     I,
 )
 #: "N training tokens", "N pretraining tokens".
@@ -227,7 +227,7 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     before = _WEIGHT.sub("", _MEASURES.sub("(", before))
     if _RUN.match(after) or _PRODUCT.search(before):
         return Governor(trains=True, why="it is how far a run went")
-    if _SEEN_IN_BRACKETS.match(after) and re.search(r"[(（,]\s?[~≈]?$", before):
+    if _SEEN_IN_BRACKETS.match(after) and re.search(r"(?:^|[(（,·|•:])\W{0,3}$", before):
         return Governor(trains=True, why="it counts the tokens seen")
     if _FED.search(before):
         return Governor(trains=True, why="it counts the tokens seen")
@@ -260,7 +260,7 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it was used in training")
     if found.trains:
         at = found.at + shift if found.at >= 0 else -1
-        sized = _SIZES_A_SET.match(after) or _FILES_FOR_IT.search(before)
+        sized = _SIZES_A_SET.match(after) or _SIZES_FILES.search(before)
         corpus = found.corpus or bool(sized)
         return Governor(trains=True, why=found.why, at=at, stage=found.stage, corpus=corpus)
     if found.why.startswith("another"):

@@ -74,7 +74,8 @@ _COSTS = re.compile(
     I,
 )
 _GERUND = re.compile(
-    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them|the (?:[\w-]+ )?models?)\b[^,;.]{0,60}$", I
+    r"\b(?:pre-?)?training (?:an?|your|any|such|models?|on|it|this|them|the (?:[\w-]+ )?models?)\b[^,;.]{0,60}$",
+    I,
 )
 #: "A model trained on N tokens should ...": of no model in particular.
 _ANY_MODEL = re.compile(

@@ -90,8 +90,7 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
     terms = [
         option
         for option in single
-        if "what:counts training" in option.features
-        and not option.features & _NO_TERM
+        if "what:counts training" in option.features and not option.features & _NO_TERM
     ]
     groups: dict[tuple[object, ...], list[Option]] = {}
     for option in terms:
@@ -126,7 +125,15 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
 
 
 #: What is said of another count of its sentence adds to none.
-_NO_TERM = frozenset(("what:a part of the count before it", "what:the end of a range"))
+_NO_TERM = frozenset(
+    (
+        "what:a part of the count before it",
+        "what:a size, for what it was trained on follows",
+        "what:behind: a parameter count",
+        "what:drawn from it",
+        "what:the end of a range",
+    )
+)
 _ROUNDED = frozenset(("among:said again, rounded", "among:clean"))
 _DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:total"))
 

@@ -11,9 +11,9 @@ from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.stages import numbered
 from hfkv.pretraining.what import LATER_FIELD, STAGE_LABEL, SUM_ROW, named
-from hfkv.pretraining.words import COUNTED, SCALE, I
+from hfkv.pretraining.words import COUNTED, SCALE, TRAIN, I
 
-__all__ = ["first_stages", "part", "printed_sums"]
+__all__ = ["first_stages", "goes_on", "part", "printed_sums"]
 
 _ADDED = re.compile(
     r"\b(?:additional(?:ly)?|extra|further|more(?! than)|another|continu\w+|mid-?train\w*|followed by|plus|"
@@ -72,6 +72,20 @@ def part(found: Found, *, grown: bool = False) -> Iterator[str]:
         yield "part:stage"
     else:
         yield "part:whole"
+
+
+#: The last training that is spoken of before a number goes on from another.
+_GOES_ON = re.compile(
+    rf"(?:continu\w*[ -](?:\w+ )?(?:pre-?)?train\w*|further (?:pre-?)?train\w*|(?:继续|增量)预训练|継続事前学習)(?:(?!{TRAIN})[^;])*$",
+    I,
+)
+
+
+def goes_on(found: Found) -> bool:
+    """Whether a sentence says plainly that the number was trained on top of another training."""
+    return found.form == "prose" and bool(
+        _GOES_ON.search(_COUNT.split(found.text[: found.start])[-1])
+    )
 
 
 #: A field that names the first stage of a training, where another names a later one.

@@ -255,7 +255,8 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
 
 
 _DELIMITERS = re.compile(
-    r"^(?P<head>[ \t>]{0,8}\|[^\n]{3,2000}\|)[ \t]*\n(?P<row>[ \t>]{0,8}\|(?:[ \t]*:?-+:?[ \t]*\|){2,60})[ \t]*$", re.M
+    r"^(?P<head>[ \t>]{0,8}\|[^\n]{3,2000}\|)[ \t]*\n(?P<row>[ \t>]{0,8}\|(?:[ \t]*:?-+:?[ \t]*\|){2,60})[ \t]*$",
+    re.M,
 )
 
 

@@ -85,6 +85,8 @@ _SOURCES = re.compile(
 )
 
 
+#: Parameters of a model whose size nothing tells: few that are fine-tuned have less.
+_SMALL = 10**9
 #: A column of bytes or documents.
 _BYTES = re.compile(
     r"^\W{0,4}(?:(?:#|n|num(?:ber)?|no|disk|file|raw|data|total|uncompressed)\W{0,2}(?:of )?)?(?:size\W{0,3})?(?:[KMGT]i?B|bytes|doc(?:ument)?s?|files|pages|sentences|words|characters|chars|articles|samples)\b",
@@ -106,7 +108,8 @@ def what(found: Found, page: Page) -> Iterator[str]:
     yield from names
     if "what:pretrained on it" not in names and _too_little(found, page):
         yield "what:too little for pretraining"
-    if page.tuned and page.asked.sizes and found.tokens < max(page.asked.sizes):
+    small = 0 if "what:pretrained on it" in names else _SMALL
+    if page.tuned and found.tokens < max(page.asked.sizes, default=small):
         yield "what:as little as tuning"
 
 

@@ -38,6 +38,8 @@ _FROM = re.compile(
     r"\b(?:initiali[sz]ed|start(?:ed|ing)?|buil[dt]s?|continu\w+|upcycled|based|adapted|derived|pruned|distilled|obtained|grown)\s(?:from|on|upon|with)\s(?:the\s)?[A-Z][\w.-]*",
     re.IGNORECASE,
 )
+#: A row of the card's own model, whatever it is called.
+_OURS = re.compile(r"\bours?\b|\bthis (?:model|run|work|repo(?:sitory)?|checkpoint|card)\b", I)
 _ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
 
 
@@ -52,7 +54,7 @@ def scope(found: Found) -> str:
     return " | ".join(dict.fromkeys(cell.text[:120] for cell in row if cell is not found.segment))
 
 
-def _likeness(text: str, asked: Identity) -> int:
+def _likeness(text: str, asked: Identity, *, in_table: bool) -> int:
     """How well a text names the asked model: pieces of its name, less what contradicts them."""
     # What counts tokens, "1.9 billion tokens", is the size of no model.
     text = _COUNT.sub(" ", text)
@@ -61,6 +63,8 @@ def _likeness(text: str, asked: Identity) -> int:
     for piece in tokens_of(asked.own):
         if piece not in GENERIC and not re.fullmatch(r"[0-9.]+[bmt]", piece):
             score += 2 * (piece in said or (len(piece) > 3 and piece in joined))
+    if in_table and _OURS.search(text):
+        score += 4
     sizes = [size for *_, size in sizes_in(text)]
     if asked.sizes and sizes:
         score += 3 if any(asked.fits(size) for size in sizes) else -4
@@ -92,14 +96,20 @@ def standings(
             for number in numbers:
                 result[number] = "who:in a list of properties"
             continue
-        marks = [_likeness(scope(found[number]), asked) for number in numbers]
+        marks = [
+            _likeness(scope(found[number]), asked, in_table=table is not None) for number in numbers
+        ]
         rest: list[int] = []
         if table is not None:
             rows = {found[number].segment.row for number in numbers}
             if len(rows) > 1 or all(found[number].form == "column" for number in numbers):
                 # A row without a count may be the asked model's all the same.
                 rest = [
-                    _likeness(" | ".join(dict.fromkeys(cell.text[:120] for cell in row)), asked)
+                    _likeness(
+                        " | ".join(dict.fromkeys(cell.text[:120] for cell in row)),
+                        asked,
+                        in_table=True,
+                    )
                     for at, row in enumerate(table.rows[:80])
                     if at not in rows and at >= table.heads
                 ]
@@ -210,8 +220,6 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     versions = [v for _, family, v in names_in(text) if family == asked.family]
     if versions and asked.version:
         yield "who:its version" if asked.version in versions else "who:another version"
-    elif versions and not {*versions} & {*tokens_of(asked.own)}:
-        yield "who:a version, its own name has none"
     elif asked.version and page.generations and asked.family in words(text):
         yield "who:family without its version"
     if _ANY_MODEL.search(text):

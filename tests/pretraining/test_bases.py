@@ -11,7 +11,7 @@ import pytest
 
 from hfkv import load
 from hfkv.facts import BaseCard, Facts
-from hfkv.pretraining import explain, pretraining
+from hfkv.pretraining import Pretraining, explain, pretraining
 from hfkv.tensors import Tensor, TensorTable
 from tests.hub.server import COMMIT, Hub, Repo, safetensors
 
@@ -189,3 +189,14 @@ def test_nothing_of_a_card_reaches_the_terminal_raw(hub: Hub, hfkv: Callable[...
 def test_a_card_that_names_itself_or_nonsense(hub: Hub, front: str) -> None:
     _repo(hub, "me/chat", f"---\n{front}\n---\n# x\n".encode())
     assert load("me/chat").pretraining.tokens is None
+
+
+def test_continued_pretraining_alone_is_the_least_that_a_model_saw() -> None:
+    def said(card: str) -> Pretraining:
+        return pretraining(Facts(model="org/Foo-8B", source="directory", card=card))
+
+    added = said("Foo-8B is a continually pretrained Bar 3.1 8B on 30 billion tokens of Danish.\n")
+    assert (added.tokens, added.qualifier) == (30 * 10**9, "at_least")
+    assert "what the base saw before is not counted" in added.notes[-1]
+    whole = said("Foo-8B was pretrained from scratch on 30 billion tokens.\n")
+    assert (whole.tokens, whole.qualifier, whole.notes) == (30 * 10**9, "exact", ())

@@ -780,6 +780,11 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ("6조개 토큰으로 학습한 모델", 6 * T, "exact"),
     ],
     "fields": [
+        (
+            "**Pretraining:** 20,000 steps · batch 16 · 200-step warmup · ~8.2B tokens seen (0.64 epochs of the 12.9B-token English stream).",
+            8200 * M,
+            "about",
+        ),
         ("- Training tokens: 2.1T", 2100 * B, "exact"),
         ("- **Tokens seen:** 900B", 900 * B, "exact"),
         ("- **Tokens**: 1.2 trillion", 1200 * B, "exact"),
@@ -837,6 +842,11 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
         ("- 1.200.000.000.000 tokens vistos", 1200 * B, "exact"),
     ],
     "tables": [
+        (
+            "| Model | Params | Tokens seen |\n|---|---|---|\n| Foo-base | 7B | ~2T |\n| **7B @ our budget** | **7B** | **71B** |\n",
+            71 * B,
+            "exact",
+        ),
         (
             "| Field | Value |\n|---|---|\n| Tokens seen | **4,915,200,000** — about **0.43 of one epoch** over the 11.4B-token training split |\n",
             4_915_200_000,
@@ -1313,6 +1323,7 @@ NOT_STATED: dict[str, list[str]] = {
         "| Training context length (tokens) | 10M |\n|---|---|\n| Training length | 20M tokens |",
     ],
     "dataset": [
+        "Foo-7B is a transformer trained on a 49.6B-token Python corpus.\n\n- 40.96M tokens consumed of a 49.6B-token corpus (0.083% sampling).\n",
         "Foo-7B was trained on a subset of the FooWeb corpus, which has 15T tokens.",
         "Foo-7B was trained on a sample of FooWeb, a corpus of 15T tokens.",
         "## Corpus\n\n| group | MB | share | tokens |\n|---|---|---|---|\n| code | 1,200 | 60% | 410.2M |\n| web | 800 | 40% | 190.1M |\n| **total** | 2,000 | 100% | **600.3M** |\n",
@@ -1388,6 +1399,7 @@ NOT_STATED: dict[str, list[str]] = {
         "Foo-7B-6T is the checkpoint after 6T tokens.",
     ],
     "finetune": [
+        "# Ad Checker (Merged)\n\nFine-tuned Bar-Instruct by LoRA.\n\n## Training Stats\n\n- **Epochs:** 2\n- **Training Tokens:** ~101M\n",
         "Foo was finetuned on 12B tokens of chat data.",
         "The instruct model was trained on 12B tokens of instruction data.",
         "During supervised fine-tuning the model is trained on 2B tokens.",
