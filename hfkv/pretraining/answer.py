@@ -31,17 +31,24 @@ _STEPS = 8
 _PLAINLY = 0.9
 #: What a quantized, converted or abliterated copy has behind the name of its model.
 _COPY = re.compile(
-    r"[-_.](?:i1|GGUF|GGML|AWQ|GPTQ|AutoRound|EXL[23]|HQQ|AQLM|QuIP|MLX|ONNX(?:-(?:web|cpu|cuda))?"
-    r"|ov|openvino|FP8(?:-KV)?|QAT|NVFP4|MXFP4|NF4|bf16|fp16|unsloth|bnb|quantized|torchao|dynamic"
-    r"|imatrix|sharded|abliterated(?:-v[0-9])?|(?:[2348]|1\.58)-?bits?|int[48]|w[48]a(?:16|8)|f16"
-    r"|q[2-8](?:_[01k][_a-z]*)?|[2348]b-[0-9]+g|(?:32|64|128)g|actorder|[2-8](?:\.[0-9]+)?bpw|h[68])$",
+    r"[-_.](?:i1|GGUF|GGML|AWQ|GPTQ|gptqmodel|vortex-v[0-9.]+|AutoRound|EXL[23]|HQQ|AQLM|QuIP"
+    r"|MLX|ONNX(?:-(?:web|cpu|cuda|GQA))?|ov|openvino|llamafile|litert(?:-lm)?|ct2|marlin"
+    r"|FP8(?:-KV)?|QAT|DWQ|DQ|(?:NV)?FP4(?:-v[0-9]|A16)?|MXFP4(?:_MOE|-Preview)?|NF4"
+    r"|b?f(?:loat)?(?:p?16|p?32)|unsloth|bnb|quantized|unquantized|torchao|dynamic|imatrix|sharded"
+    r"|smashed|(?:abliterated|heretic)(?:-v[0-9])?|(?:[2-68]|1\.58)-?bits?|int[48]|sym|inc|cw"
+    r"|w[48]a(?:16|8|4)|i?q[1-8](?:_[01kmsx][_a-z]*)?|[2348]b-[0-9]+g|(?:32|64|128)g"
+    r"|gs?(?:32|64|128)|actorder|[2-8](?:\.[0-9]+)?bpw|h[68])$",
     re.IGNORECASE,
 )
+#: What those who copy put there who stretch a model's context and train nothing.
+_LONGER = re.compile(r"-(?:128K|1M)$", re.IGNORECASE)
 #: Owners of copies under the name of the model itself.
 _COPIERS = frozenset(
     """unsloth thebloke bartowski lmstudio-community mlx-community quantfactory nousresearch
     mradermacher redhatai neuralmagic maziyarpanahi ggml-org second-state turboderp casperhansen
-    solidrust openvino onnx-community xenova""".split()
+    solidrust openvino onnx-community xenova hugging-quants richarderkhov devquasar tensorblock
+    prunaai sanctumai lonestriker ubergarm litert-community modelcloud cyankiwi cpatonn
+    quanttrio""".split()
 )
 
 
@@ -81,7 +88,9 @@ def pretraining(facts: Facts) -> Pretraining:
         of = None if own.reason else line_of_copy(facts.model)
         if of is not None and of.note:
             reason = f"of {of.ids[0]}, which it is a copy of by its name: {of.note}"
-        return replace(own, reason=reason)
+        # Numbers that were read and count something else are shown beside it.
+        also = own.alternatives or (_also(of) if of is not None else ())
+        return replace(own, reason=reason, alternatives=also)
     return replace(own, notes=(*own.notes, *_unread(facts)))
 
 
@@ -170,17 +179,35 @@ def line_of_copy(model: str) -> Line | None:
     if line is not None or "/" not in model:
         return line
     owner, name = model.split("/", 1)
-    bare, known = name, owner.lower() in _COPIERS
-    while (copy := _COPY.search(bare)) is not None:
-        bare, known = bare[: copy.start()], True
-    if not known:
+    copier = owner.lower() in _COPIERS
+    names = [name]
+    while (end := _COPY.search(names[-1])) is not None:
+        names.append(names[-1][: end.start()])
+    if copier and (longer := _LONGER.search(names[-1])) is not None:
+        # Some models of that name were trained to it.
+        names.insert(0, names[-1][: longer.start()])
+    elif not copier:
+        del names[0]
+    for bare in reversed(names):
+        line = _of_name(bare)
+        if line is not None:
+            break
+    return line
+
+
+def _of_name(bare: str) -> Line | None:
+    """The line of a name without its owner, who may stand before it in the name itself."""
+    # ``Qwen_Qwen3-8B``, ``meta-llama_-_Llama-3.2-1B``, ``Qwen.Qwen3-8B``
+    for mark in ("_-_", "_", "."):
+        first, _, rest = bare.partition(mark)
+        line = line_of(f"{first}/{rest}") if rest else None
+        if line is not None:
+            return line
+    if not re.search(r"[0-9]", bare):
         return None
-    # Some put the owner of the model before its name: ``Qwen_Qwen3-8B-GGUF``.
-    first, _, rest = bare.partition("_")
-    line = line_of(f"{first}/{rest}") if rest else None
-    if line is not None or not re.search(r"[0-9]", bare):
-        return line
-    return line_named(bare) or line_named(f"{bare}-hf")
+    # What the developer's name ends in and those of copies leave away.
+    found = (line_named(f"{bare}{end}") for end in ("", "-hf", "-BF16", "-PT"))
+    return next((line for line in found if line is not None), None)
 
 
 def _read(card: _Card) -> Reading:
@@ -199,7 +226,8 @@ def _of_card(card: _Card) -> Pretraining:
         if card.card is None:
             if line is None:
                 return Pretraining()
-            return Pretraining(reason=line.note or f"no count was found in {line.citation}")
+            reason = line.note or f"no count was found in {line.citation}"
+            return Pretraining(reason=reason, alternatives=_also(line))
         reading = _read(card)
         return _with_base(reading, card)
     if card.card is not None:
@@ -235,6 +263,19 @@ def _said(line: Line) -> str:
     return re.sub(r"(?<=[0-9])\s*([kmbt])\b", lambda found: found[1].upper(), number)
 
 
+def _also(line: Line) -> tuple[Alternative, ...]:
+    """Other numbers that were read of a model, each with what it counts."""
+    return tuple(
+        Alternative(
+            tokens=item["tokens"],
+            qualifier="exact",
+            evidence=Evidence(quote=item.get("note", ""), file=item.get("place", "")),
+        )
+        for item in line.also
+        if item["tokens"] != line.tokens
+    )
+
+
 def _of_line(line: Line, found: Evidence | None) -> Pretraining:
     """A line as a statement: quoted from the card where its sentence stands there, else cited."""
     assert line.tokens is not None
@@ -247,15 +288,7 @@ def _of_line(line: Line, found: Evidence | None) -> Pretraining:
         qualifier=line.qualifier,
         basis="published" if found is None else "stated",
         evidence=(evidence,),
-        alternatives=tuple(
-            Alternative(
-                tokens=item["tokens"],
-                qualifier="exact",
-                evidence=Evidence(quote=item.get("note", ""), file=item.get("place", "")),
-            )
-            for item in line.also
-            if item["tokens"] != line.tokens
-        ),
+        alternatives=_also(line),
         notes=tuple(notes),
     )
     if line.scope != "continued":

@@ -74,7 +74,8 @@ class Pretraining(Shown):
         basis: ``stated`` (a card), ``published`` (its developer, elsewhere), ``inferred``
             (of a base by its dimensions), ``given`` (by you), ``unclear`` or ``not stated``.
         evidence: where it stands; several where stages are added up.
-        alternatives: other counts the card gives for the same model, less well supported.
+        alternatives: other counts the card gives for the same model, less well supported; without
+            a count, numbers that were read and count something else.
         possible: where it is unclear, the one to three counts that the card may mean.
         notes: what a reader must know of it, one sentence each.
         reason: why there is no count; None where there is one.

@@ -72,7 +72,8 @@ def sheets(
     facts = [("" if place else "says", quote) for place, quote in enumerate(quotes)]
     # What was added to a base's count is quoted above, with that count.
     others = [item for item in statement.alternatives if item.evidence not in statement.evidence]
-    facts += [("" if place else "also said", _other(item)) for place, item in enumerate(others)]
+    beside = "other" if statement.tokens is None else "also said"
+    facts += [("" if place else beside, _other(item)) for place, item in enumerate(others)]
     facts += _possible(statement)
     if statement.tokens is not None and model.weight_bytes is not None:
         per_token = Fraction(model.weight_bytes, statement.tokens)

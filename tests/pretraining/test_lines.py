@@ -14,7 +14,8 @@ import pytest
 from hfkv import compare, load
 from hfkv.errors import InputError
 from hfkv.facts import Facts
-from hfkv.pretraining import pretraining
+from hfkv.pretraining import Pretraining, pretraining
+from hfkv.pretraining.answer import line_of_copy
 from hfkv.pretraining.statement import TURNED
 from hfkv.pretraining.statements import fingerprint, line_named, line_of, sentence_of
 from tests.hub.server import Hub
@@ -67,7 +68,27 @@ def test_every_bundled_model_has_a_line_or_a_recorded_statement() -> None:
         ("onnx-community/Qwen3-0.6B-ONNX", 36 * T, "published"),
         ("TheBloke/Llama-2-13B-GPTQ-4bit-128g-actorder", 2 * T, "published"),
         ("me/Qwen3-8B-abliterated-v2-GGUF", 36 * T, "published"),
+        ("me/Qwen3-8B-heretic", 36 * T, "published"),
+        ("nvidia/Llama-3.1-405B-Instruct-FP4", 15 * T, "published"),
+        ("me/Qwen3-30B-A3B-NVFP4A16", 36 * T, "published"),
+        ("mlx-community/Qwen3-30B-A3B-4bit-DWQ", 36 * T, "published"),
+        ("me/Qwen3-14B-5bit", 36 * T, "published"),
+        ("me/Qwen3-14B-mlx-8bit-gs32", 36 * T, "published"),
+        ("google/gemma-3-4b-it-qat-int4-unquantized", 4 * T, "published"),
+        ("OPEA/Qwen2.5-7B-Instruct-int4-sym-inc", 18 * T, "published"),
+        ("onnx-community/gemma-3-1b-it-ONNX-GQA", 2 * T, "published"),
+        ("me/Qwen3-8B-IQ4_XS-GGUF", 36 * T, "published"),
+        ("me/Llama-3.2-1B-Instruct-gptqmodel-4bit-vortex-v2.5", 9 * T, "published"),
+        ("RichardErkhov/meta-llama_-_Llama-3.2-1B-gguf", 9 * T, "published"),
+        ("DevQuasar/Qwen.Qwen3-8B-GGUF", 36 * T, "published"),
+        ("unsloth/Qwen3-8B-128K-GGUF", 36 * T, "published"),
+        ("unsloth/NVIDIA-Nemotron-3-Nano-30B-A3B-GGUF", 25 * T, "published"),
+        ("nobody/Qwen3-8B-128K", None, "not stated"),
+        ("nobody/Qwen3-8B-speculator.eagle3", None, "not stated"),
         ("huggyllama/llama-7b", T, "published"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", 19 * T, "published"),
+        ("bartowski/Qwen2.5-Math-7B-Instruct-GGUF", 19 * T, "published"),
+        ("llm-jp/llm-jp-3.1-13b-instruct4", 2_500 * B, "published"),
         ("mistralai/Mistral-7B-v0.1", None, "not stated"),
         ("nobody/no-such-model", None, "not stated"),
         ("nobody/Llama-2-7b-chat-ours", None, "not stated"),
@@ -77,6 +98,20 @@ def test_an_id_alone_is_answered(model: str, tokens: int | None, basis: str) -> 
     said = pretraining(Facts(model=model, source="hub"))
     assert (said.tokens, said.basis) == (tokens, basis)
     assert said.reason or said.evidence[0].file
+
+
+def test_a_name_that_is_a_model_of_its_own_is_no_stretched_copy() -> None:
+    longer, other = line_of_copy("unsloth/Qwen2.5-7B-Instruct-1M-GGUF"), line_of("Qwen/Qwen2.5-7B")
+    assert longer is not None
+    assert longer == line_of("Qwen/Qwen2.5-7B-Instruct-1M") != other
+
+
+def test_numbers_that_count_something_else_are_shown_where_there_is_no_count() -> None:
+    for model in ("zai-org/GLM-4.5-Air", "me/GLM-4.5-Air-FP8"):
+        said = pretraining(Facts(model=model, source="hub"))
+        assert said.tokens is None
+        assert [item.tokens for item in said.alternatives] == [23 * T]
+        assert Pretraining.from_json(said.to_json()) == said
 
 
 def test_a_sentence_is_found_again_whatever_its_markup() -> None:
