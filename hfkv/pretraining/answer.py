@@ -87,7 +87,7 @@ def pretraining(facts: Facts) -> Pretraining:
         reason = own.reason or facts.missing.get("README.md", "there is no model card")
         of = None if own.reason else line_of_copy(facts.model)
         if of is not None and of.note:
-            reason = f"of {of.ids[0]}, which it is a copy of by its name: {of.note}"
+            reason = f"of {of.ids[0]}, which it is a copy of by its name: {_why_not(of)}"
         # Numbers that were read and count something else are shown beside it.
         also = own.alternatives or (_also(of) if of is not None else ())
         return replace(own, reason=reason, alternatives=also)
@@ -226,8 +226,7 @@ def _of_card(card: _Card) -> Pretraining:
         if card.card is None:
             if line is None:
                 return Pretraining()
-            reason = line.note or f"no count was found in {line.citation}"
-            return Pretraining(reason=reason, alternatives=_also(line))
+            return Pretraining(reason=_why_not(line), alternatives=_also(line))
         reading = _read(card)
         return _with_base(reading, card)
     if card.card is not None:
@@ -261,6 +260,13 @@ def _said(line: Line) -> str:
     # Words are kept in small letters: the sign of a magnitude is a capital beside its number.
     number = " ".join(line.fingerprint["number"])
     return re.sub(r"(?<=[0-9])\s*([kmbt])\b", lambda found: found[1].upper(), number)
+
+
+def _why_not(line: Line) -> str:
+    """Why a line has no count."""
+    reason = line.note or f"no count was found in {line.citation}"
+    named = line.base and line.base.partition("/")[2] in reason
+    return reason if named or not line.base else f"{reason} (the base is {line.base})"
 
 
 def _also(line: Line) -> tuple[Alternative, ...]:
