@@ -11,8 +11,9 @@ from typing import Any
 
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space
-from hfkv.generate.plan_proof import Held, View, held_by, says_of
+from hfkv.generate.plan_held import Held, held_by, says_of
 from hfkv.generate.plan_tests import Tests
+from hfkv.generate.plan_views import View, leaf_at, way_to
 from hfkv.modules.class_plan import UNPROVED, ClassPlan, holds, size_of
 from hfkv.modules.conversion import Index
 
@@ -73,14 +74,14 @@ def _faults(content: Mapping[str, Any], held: Held, view: View) -> Iterator[_Fau
     for container, tree in content["lengths"].items():
         for index in indices.of(container):
             name = container.format(*index)
-            length = size_of(_leaf(tree, read, index), read, index) or 0
+            length = size_of(leaf_at(tree, read, index), read, index) or 0
             if length != members.get(name, 0) and name in {*held.modules, ""}:
                 off.append(f"{name}.")
                 yield ("lengths", container), index
     for row, (name, number, own) in enumerate(content["modules"]):
         for index in indices.of(name) if name else ():
             known = held.modules.get(name.format(*index))
-            kind = _leaf(content["trees"][number], read, index)
+            kind = leaf_at(content["trees"][number], read, index)
             groups = 1 if kind is None or kind[2] == 1 else size_of(kind[2], read, index) or 1
             said = None if kind is None else (kind[0], bool(kind[1]), groups)
             if said != (known and (known[0], known[2], known[3])):
@@ -89,17 +90,17 @@ def _faults(content: Mapping[str, Any], held: Held, view: View) -> Iterator[_Fau
             pattern = f"{name}.{short}" if name else short
             for index in indices.of(pattern):
                 full = pattern.format(*index)
-                sizes = _leaf(content["trees"][place], read, index)
+                sizes = leaf_at(content["trees"][place], read, index)
                 shape = sizes and tuple(size_of(size, read, index) for size in sizes)
                 if shape != _shape(held, full):
                     yield from _unless(off, full, (("modules", row, 2, short), index))
     for pattern, tree in content["tied"].items():
         for index in indices.of(pattern):
-            source = _leaf(tree, read, index)
+            source = leaf_at(tree, read, index)
             if (source and source.format(*index)) != held.tied.get(pattern.format(*index)):
                 yield ("tied", pattern), index
     for what, embedding in zip(("input", "output"), held.embeddings, strict=True):
-        if _leaf(content[what], read, ()) != embedding:
+        if leaf_at(content[what], read, ()) != embedding:
             yield (what,), ()
 
 
@@ -118,13 +119,6 @@ def _shape(held: Held, name: str) -> Any:
     return held.loose.get(name) if inside is None else inside[1].get(f"{first}.{short}")
 
 
-def _leaf(tree: Any, read: Any, index: Index) -> Any:
-    """What a tree comes to, also where that is unproved."""
-    while isinstance(tree, Mapping):
-        tree = tree["then"] if holds(tree["if"], read, index) else tree["else"]
-    return None if tree == UNPROVED else tree
-
-
 def _mark(
     space: Space,
     content: dict[str, Any],
@@ -141,16 +135,16 @@ def _mark(
         at = at[key]
     trees = content["trees"]
     tree = copy.deepcopy(trees[at[last]] if outer and outer[0] == "modules" else at[last])
-    way = _way(tree, view.read, index)
+    way = way_to(tree, view.read, index)
     node = None
     inner = tree
-    for passed in way:
-        node, inner = inner, inner["then" if passed else "else"]
+    for step in way:
+        node, inner = inner, inner["then" if step == "t" else "else"]
     pattern = _pattern(content, place)
     alike = [
         other
         for other in good
-        if any(_way(tree, other.read, i) == way for i in other.indices.of(pattern))
+        if any(way_to(tree, other.read, i) == way for i in other.indices.of(pattern))
     ]
     test = _telling(space, content, tree, view, alike)
     if test is None and node is None:
@@ -162,22 +156,13 @@ def _mark(
     if node is None:
         tree = marked
     else:
-        node["then" if way[-1] else "else"] = marked
+        node["then" if way[-1] == "t" else "else"] = marked
     if outer and outer[0] == "modules":
         trees.append(tree)
         at[last] = len(trees) - 1
     else:
         at[last] = tree
     return True
-
-
-def _way(tree: Any, read: Any, index: Index) -> tuple[bool, ...]:
-    """Which tests a tree's leaf is come to by."""
-    way = []
-    while isinstance(tree, Mapping):
-        way.append(holds(tree["if"], read, index))
-        tree = tree["then" if way[-1] else "else"]
-    return tuple(way)
 
 
 def _pattern(content: Mapping[str, Any], place: tuple[Any, ...]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.generate.plan_builds import plain, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
-from hfkv.generate.plan_proof import difference
+from hfkv.generate.plan_held import difference
 from hfkv.generate.plans import smallest
 from hfkv.live.build import pairs, transformers
 from hfkv.modules.class_plan import ClassPlan, plan_of

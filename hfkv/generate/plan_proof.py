@@ -1,148 +1,35 @@
-"""Whether a plan comes to what the class really has, module by module."""
+"""Trying to refute a plan: configs that are made so that each of its leaves is borne out."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import math
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hfkv.errors import HfkvError, UnsupportedError
-from hfkv.facts.config import Config
-from hfkv.generate.module_rows import kind_and_marks
 from hfkv.generate.plan_builds import plain
 from hfkv.generate.plan_configs import Space, near, put, value_at
+from hfkv.generate.plan_held import Held, differs, held_by
 from hfkv.generate.plan_keys import OTHER_WORD
-from hfkv.live.embeddings import name_of
+from hfkv.generate.plan_views import View, leaves_of, shape_of, tests_of, trees_of
 from hfkv.modules.class_plan import (
     ANY_WORD,
     UNPROVED,
     ClassPlan,
-    Indices,
     UnprovedError,
-    holds,
     kind_of,
-    planned,
     seen_as,
     words_of,
 )
-from hfkv.modules.table import own_config
 
-__all__ = [
-    "Held",
-    "Memory",
-    "Proof",
-    "View",
-    "difference",
-    "held_by",
-    "prove",
-    "pruned",
-    "says_of",
-    "seen_keys",
-]
+__all__ = ["Memory", "Proof", "prove", "pruned", "seen_keys"]
 
 Values = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What a built model holds, as far as a plan speaks of it.
-
-    Attributes:
-        model_type: of its config.
-        modules: name to kind, own parameters' shapes, whether transposed, and groups.
-        loose: its own parameters.
-        tied: parameter to the one whose storage it shares.
-        embeddings: names of the input and the output embedding.
-        total: elements of all parameters.
-    """
-
-    model_type: str
-    modules: Mapping[str, Any]
-    loose: Mapping[str, Any]
-    tied: Mapping[str, str]
-    embeddings: tuple[str | None, str | None]
-    total: int
-
-
-def held_by(model: Any) -> Held:
-    """What a model holds."""
-    theirs: dict[str, Any] = {}
-    loose: dict[str, Any] = {}
-    tied: dict[str, str] = {}
-    first: dict[int, str] = {}
-    for name, module in model.named_modules():
-        own = {key: tuple(p.shape) for key, p in module.named_parameters(recurse=False)}
-        if not name:
-            loose = own
-            continue
-        kind, marks = kind_and_marks(module)
-        groups = int(module.groups) if "groups" in marks else 1
-        theirs[name] = (kind, own, bool(marks.get("transposed")), groups)
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        kept = first.setdefault(id(parameter), name)
-        if kept != name:
-            tied[name] = kept
-    return Held(
-        model_type=model.config.model_type,
-        modules=theirs,
-        loose=loose,
-        tied=tied,
-        embeddings=(
-            name_of(model, model.get_input_embeddings),
-            name_of(model, model.get_output_embeddings),
-        ),
-        total=sum(math.prod(parameter.shape) for parameter in model.parameters()),
-    )
-
-
-def difference(raw: Mapping[str, Any], model: Any, plan: ClassPlan) -> str:
-    """What of the model differs from what the plan says of its config file; "" where nothing."""
-    return differs(raw, held_by(model), plan)
-
-
-def differs(raw: Mapping[str, Any], held: Held, plan: ClassPlan) -> str:
-    """The same of what a model was seen to hold."""
-    config = _as_read(raw)
-    built = planned(plan, config, model_type=held.model_type)
-    mine = {
-        item.name: (item.kind, dict(item.parameters), item.transposed, item.groups)
-        for item in built.modules
-    }
-    for name in [*held.modules, *mine]:
-        if mine.get(name) != held.modules.get(name):
-            return f"{name} is {held.modules.get(name)}, planned was {mine.get(name)}"
-    if dict(built.loose) != held.loose:
-        return f"the model itself holds {held.loose}, planned was {dict(built.loose)}"
-    if dict(built.tied) != held.tied:
-        return f"tied are {held.tied}, planned was {dict(built.tied)}"
-    for said, known in zip((built.input, built.output), held.embeddings, strict=True):
-        if said != known:
-            return f"an embedding is {known}, planned was {said}"
-    if sum(built.elements().values()) != held.total:
-        return f"it has {held.total:,} parameters, planned were {sum(built.elements().values()):,}"
-    return ""
-
-
-def _as_read(raw: Mapping[str, Any]) -> Config:
-    """The class's own config, as it is read from a file."""
-    return own_config(Config(json.loads(json.dumps(raw)), where="config.json"))
-
-
-def says_of(space: Space, plan: ClassPlan, values: Values) -> bool:
-    """Whether a plan says anything of a config."""
-    try:
-        planned(plan, _as_read(space.wrap(values)), model_type="")
-    except UnprovedError:
-        return False
-    except HfkvError:
-        return True
-    return True
 
 
 @dataclass(slots=True)
@@ -211,8 +98,6 @@ _HITS, _TRIES = 5, 300
 _DEEP = 7
 #: Tests of an index by the numbers of keys.
 _PLACED = ("every", "phase", "after", "below")
-#: Before a key that the class fills in, where a tree is not about a module's name.
-_FILLED = "filled "
 #: How often a word is shown beside all else that a tree reads.
 _BESIDE = 4
 #: How many of them are built.
@@ -314,9 +199,9 @@ def _aim(
     """Bear out each leaf of each tree by configs made for it, with all that it reads at random."""
     space = proof.space
     groups: dict[str, tuple[Any, set[str], set[str]]] = {}
-    for tree, pattern in _trees(content):
+    for tree, pattern in trees_of(content):
         if isinstance(tree, Mapping):
-            key = _shape_of(tree)
+            key = shape_of(tree)
             _, patterns, words = groups.setdefault(key, (tree, set(), set()))
             patterns.add(pattern)
             # What depends on an index is to be seen with more and with fewer of them.
@@ -330,13 +215,13 @@ def _aim(
     others: list[View] = []
     for key, (tree, patterns, words) in groups.items():
         paths = sorted(words & space.keys.keys())
-        tests = list(_tests(tree))
+        tests = list(tests_of(tree))
         _worded(proof, tests, paths, bases, chance)
         hits = proof.proved.setdefault(key, Counter())
 
         for view in aimed:
             hits.update(view.leaves(tree, patterns))
-        for leaf in _paths(tree):
+        for leaf in leaves_of(tree):
             tries = built = 0
             while hits[leaf] < _HITS and tries < _TRIES and built < _BUILT:
                 if len(proof.wrong) >= _ENOUGH:
@@ -406,100 +291,6 @@ def _aimed(
     return values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """A config as a plan reads it.
-
-    Attributes:
-        read, given: reads of it with what the class fills in, and without.
-        indices: those of the names.
-    """
-
-    read: Any
-    given: Any
-    indices: Indices
-
-    @classmethod
-    def of(cls, space: Space, plan: ClassPlan, values: Values) -> View | None:
-        """None where the plan cannot read it."""
-        try:
-            config = _as_read(space.wrap(values))
-        except HfkvError:
-            return None
-        read = plan.reader(config)
-        given = plan.given(config)
-        return cls(read=read, given=given, indices=Indices(plan, read))
-
-    def leaves(self, tree: Any, patterns: set[str]) -> set[str]:
-        """Paths of the leaves that a tree comes to for names of these patterns."""
-        reached: set[str] = set()
-        try:
-            for pattern in patterns:
-                if not pattern.startswith(_FILLED):
-                    places = self.indices.of(pattern)[:64]
-                    reached |= {_path(tree, self.read, index) for index in places}
-                    continue
-                what, key = pattern.removeprefix(_FILLED).split()
-                if self.given(key) is None:
-                    count = len(self.read(key) or ()) if what == "item" else 0
-                    items = [(place,) for place in range(count)] if what == "item" else [()]
-                    reached |= {_path(tree, self.given, place) for place in items[:64]}
-        except HfkvError:
-            return set()
-        return reached
-
-
-def _trees(content: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
-    """Every tree of a plan with a pattern that has the indices it is asked for."""
-    for key, made in content.get("filled", {}).items():
-        for what, tree in made.items():
-            yield tree, f"{_FILLED}{what} {key}"
-    for container, tree in content["lengths"].items():
-        yield tree, container
-    for name, tree in content["tied"].items():
-        yield tree, name
-    yield content["input"], ""
-    yield content["output"], ""
-    for name, number, own in content["modules"]:
-        yield content["trees"][number], name
-        for short, place in own.items():
-            yield content["trees"][place], f"{name}.{short}" if name else short
-
-
-def _tests(tree: Any) -> Iterator[list[Any]]:
-    if isinstance(tree, Mapping):
-        yield tree["if"]
-        yield from _tests(tree["then"])
-        yield from _tests(tree["else"])
-
-
-def _shape_of(tree: Any) -> str:
-    """A tree's tests and where they stand in it, whatever its leaves are."""
-
-    def shape(tree: Any) -> Any:
-        if not isinstance(tree, Mapping):
-            return None
-        return [tree["if"], shape(tree["then"]), shape(tree["else"])]
-
-    return json.dumps(shape(tree))
-
-
-def _paths(tree: Any, before: str = "") -> Iterator[str]:
-    if isinstance(tree, Mapping):
-        yield from _paths(tree["then"], before + "t")
-        yield from _paths(tree["else"], before + "e")
-    elif tree != UNPROVED:
-        yield before
-
-
-def _path(tree: Any, read: Any, index: Any) -> str:
-    path = ""
-    while isinstance(tree, Mapping):
-        passed = holds(tree["if"], read, index)
-        path, tree = path + "et"[passed], tree["then" if passed else "else"]
-    return path
-
-
 def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
     """The plan with the leaves that nothing bore out marked as such."""
 
@@ -515,7 +306,7 @@ def pruned(content: Mapping[str, Any], proof: Proof) -> dict[str, Any]:
     def done(tree: Any) -> Any:
         if not isinstance(tree, Mapping):
             return tree
-        return mark(tree, proof.proved[_shape_of(tree)])
+        return mark(tree, proof.proved[shape_of(tree)])
 
     return {
         **content,

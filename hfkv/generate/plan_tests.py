@@ -13,7 +13,7 @@ from hfkv.modules.conversion import Index
 
 if TYPE_CHECKING:
     from hfkv.generate.plan_builds import Sample
-    from hfkv.generate.plan_proof import View
+    from hfkv.generate.plan_views import View
 
 __all__ = ["Observation", "Tests", "patches_of"]
 

@@ -18,8 +18,8 @@ from typing import Any
 from hfkv.errors import HfkvError, UnsupportedError
 from hfkv.generate.plan_builds import plain, without_values
 from hfkv.generate.plan_configs import Space, near, put, space_of, value_at
+from hfkv.generate.plan_held import difference
 from hfkv.generate.plan_keys import OTHER_WORD
-from hfkv.generate.plan_proof import difference
 from hfkv.generate.plans import TARGET, smallest, text
 from hfkv.modules.class_plan import ClassPlan, seen_as, words_of
 

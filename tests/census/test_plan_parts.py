@@ -43,8 +43,8 @@ def test_a_class_around_two_other_parts_is_what_the_plans_say(name: str) -> None
     pytest.importorskip("torch")
     from hfkv.generate.plan_builds import plain, without_values
     from hfkv.generate.plan_configs import put, value_at
+    from hfkv.generate.plan_held import difference
     from hfkv.generate.plan_parts import Trial
-    from hfkv.generate.plan_proof import difference
     from hfkv.modules.plan_parts import donor_of, exchanged
 
     chance = random.Random(f"{name} {SEED} together")

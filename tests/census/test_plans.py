@@ -40,7 +40,7 @@ def test_a_plan_holds_under_other_configs(key: str) -> None:
     pytest.importorskip("torch")
     from hfkv.generate.plan_builds import plain, without_values
     from hfkv.generate.plan_configs import near, space_of
-    from hfkv.generate.plan_proof import difference
+    from hfkv.generate.plan_held import difference
     from hfkv.generate.plans import smallest
 
     model_type, _, name = key.rpartition("-")
@@ -71,7 +71,7 @@ def test_a_plan_holds_with_each_word_by_itself(key: str) -> None:
     pytest.importorskip("torch")
     from hfkv.generate.plan_builds import plain, without_values
     from hfkv.generate.plan_configs import put, space_of
-    from hfkv.generate.plan_proof import difference
+    from hfkv.generate.plan_held import difference
     from hfkv.generate.plans import smallest
 
     model_type, _, name = key.rpartition("-")
@@ -94,7 +94,7 @@ def test_a_plan_holds_with_each_word_by_itself(key: str) -> None:
 def test_a_real_config_is_answered_as_the_class_is_or_refused(path: Path) -> None:
     pytest.importorskip("torch")
     from hfkv.generate.plan_builds import without_values
-    from hfkv.generate.plan_proof import difference
+    from hfkv.generate.plan_held import difference
     from hfkv.live.build import config_of
     from hfkv.live.lora import build_for
 
