@@ -145,6 +145,9 @@ def _plan(model_type: str) -> Made:
     for name in generating_types()[model_type]:
         if name not in known:
             continue
+        if name not in held and not changed:
+            became[name] = "no plan, as before"  # none was found in all the time that was given
+            continue
         try:
             found[name], became[name] = again(model_type, name, held.get(name), changed=changed)
         except Exception as error:
@@ -155,9 +158,8 @@ def _plan(model_type: str) -> Made:
 
 
 def _differs(path: str) -> bool:
-    """Whether a file is another one than the committed one."""
-    there = committed().get(path)
-    return there is not None and blob_of(ROOT / path) != there
+    """Whether a file is another one than the committed one, or a new one."""
+    return blob_of(ROOT / path) != committed().get(path)
 
 
 def _plans(pieces: Pieces, complete: bool) -> dict[str, str | None]:
