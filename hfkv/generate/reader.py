@@ -31,6 +31,7 @@ from hfkv.pretraining.fitted import Fit
 from hfkv.pretraining.identity import identity
 from hfkv.pretraining.metadata import base_models
 from hfkv.pretraining.options import options
+from hfkv.pretraining.reading import said_how
 
 ROOT = Path(__file__).parents[2]
 LABELLED = ROOT.parent / "shared" / "data"
@@ -254,11 +255,14 @@ def crossfitted(rows: Sequence[Row]) -> list[tuple[Row, dict[str, float], str | 
             for answer, share in zip(row["answers"], shares, strict=True):
                 chances[_word(answer[0])] += share
             ranked = _likeliest(chances)
-            best: tuple[float, str | None] = (-1.0, None)
-            for answer, share in zip(row["answers"], shares, strict=True):
-                if ranked and _word(answer[0]) == ranked[0][1] and share > best[0]:
-                    best = (share, answer[1])
-            held.append((row, dict(chances), best[1]))
+            support = [
+                (share, how, features)
+                for (tokens, how, features), share in zip(row["answers"], shares, strict=True)
+                if ranked and _word(tokens) == ranked[0][1]
+            ]
+            support.sort(key=lambda item: -item[0])
+            how = said_how([item[1:] for item in support]) if support else None
+            held.append((row, dict(chances), how))
     return held
 
 

@@ -30,7 +30,7 @@ __all__ = ["GENERAL", "described", "rounds"]
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
-        ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size",
+        ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size", "who:one of its variants", "who:the finished model, and this is a checkpoint",
          "who:its base, which was gone on from", "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),
@@ -109,6 +109,16 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
                 if start < item.start
                 else "among:ahead of another"
             )
+    so_far = [
+        item for item, names in zip(found, lists, strict=True) if "who:this checkpoint" in names
+    ]
+    for item in so_far:
+        # What is told behind it, "and a final phase", comes on top.
+        place[id(item)] -= {"part:a later stage", "part:stage", "what:doubt"}
+        place[id(item)].add("part:whole")
+    for item in found if so_far else ():
+        if 20 * item.tokens > 21 * max(other.tokens for other in so_far):
+            place[id(item)].add("who:the finished model, and this is a checkpoint")
     for names, standing in zip(lists, standings(found, page.asked, lists), strict=True):
         names.add(standing)
         _generalize(names)

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
 
-__all__ = ["Governor", "governor"]
+__all__ = ["SO_FAR", "Governor", "governor"]
+
+#: Why the count of a checkpoint that is no finished model counts training.
+SO_FAR = "this checkpoint has come so far"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,20 @@ _WEIGHT = re.compile(
 _THIS_CHECKPOINT = re.compile(
     rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these)\s(?:[\w-]+\s){{0,3}}?(?:checkpoint|revision|snapshot|branch|weights)\s(?:\w+\s)?(?:is|was|are|were|has|corresponds?|comes?|stems?|represents?)\s[^.;]{{0,60}}?(?:\b(?:after|at|to|seen|with|from|and)\s|[(])(?:{HEDGES}){{0,4}}$",
     I,
+)
+#: "It corresponds to the checkpoint after 150k steps (N tokens)".
+_CHECKPOINT_AT = re.compile(
+    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these|it)\b[^.;]{{0,120}}?\b(?:is|was|are|corresponds? to|represents?)\s(?:the|an?)\s(?:[\w-]+\s){{0,2}}?(?:checkpoint|snapshot)\s(?:after|at|from|of|saved (?:after|at))\s[^.;]{{0,40}}?(?:[(]\s?)?(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "The number of tokens was N", behind a sentence on the training.
+_NUMBER_THEN = re.compile(
+    rf"(?:その際|このとき|この時|この際)の(?:総|学習)?トークン数は\s?(?:{HEDGES}){{0,2}}$|\b(?:the|with a|a) (?:total )?number of tokens (?:used |seen )?(?:was|is|were|of)\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "A 2 trillion token multilingual foundation model".
+_SO_MANY_TOKEN_MODEL = re.compile(
+    r"[\s-]tok[eé]n(?!s)\s(?:(?!context|window|input|long)[\w-]+\s){0,5}?(?:model|LLM)\b", I
 )
 #: "The N-token checkpoint of Foo".
 _RUN = re.compile(
@@ -231,12 +248,17 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it counts the tokens seen")
     if _FED.search(before):
         return Governor(trains=True, why="it counts the tokens seen")
-    if re.match(rf"\s?{COUNTED}", after, I) and _THIS_CHECKPOINT.search(before):
-        return Governor(trains=True, why="this checkpoint has come so far")
-    if re.match(rf"\s?{COUNTED}", after, I) and _COMES_TO.search(before):
+    if re.match(rf"\s?[)）]?\s?{COUNTED}", after, I) and (
+        _THIS_CHECKPOINT.search(before) or _CHECKPOINT_AT.search(before)
+    ):
+        return Governor(trains=True, why=SO_FAR)
+    if tokens >= _LARGE and _SO_MANY_TOKEN_MODEL.match(after) and re.search(r"\ban?\s$", before):
+        return Governor(trains=True, why="a model of so many tokens")
+    comes_to, then = _COMES_TO.search(before), _NUMBER_THEN.search(before)
+    if (comes_to and re.match(rf"\s?{COUNTED}", after, I)) or then:
         at = context.find(text[:40])
         lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])
-        if TRAIN_WORD.search(lead) and _EFFORT.search(lead):
+        if TRAIN_WORD.search(lead) and (then or _EFFORT.search(lead)):
             return Governor(trains=True, why="what was told of the training comes to it")
     if _MOMENT.search(before) and not (
         re.search(r"train\w* on the first (?:~|about )?$", before, I)

@@ -127,6 +127,7 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
 #: What is said of another count of its sentence adds to none.
 _NO_TERM = frozenset(
     (
+        "among:a rounding of another",
         "what:a part of the count before it",
         "what:a size, for what it was trained on follows",
         "what:behind: a parameter count",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from hfkv.pretraining.stages import epochs
 from hfkv.pretraining.statement import Alternative, Evidence, Possible, Pretraining
 from hfkv.pretraining.text import readable
 
-__all__ = ["Candidate", "Reading", "read_card"]
+__all__ = ["Candidate", "Reading", "read_card", "said_how"]
 
 #: More tokens than anyone has said to have trained on; more per parameter likewise.
 _MOST_TOKENS = 100 * 10**12
@@ -239,14 +239,19 @@ def _evidence(support: Sequence[Option], evidence: Any) -> tuple[Evidence, ...]:
 
 
 def _qualifier(support: Sequence[Option]) -> str:
-    """The best statement's own qualifier; where it has none and another clean one, or one that
-    pretrains on it, says "about", the number is a round one."""
-    best = support[0].qualifier or "exact"
+    return said_how([(option.qualifier, option.features) for option in support])
+
+
+def said_how(support: Sequence[tuple[str | None, Collection[str]]]) -> str:
+    """The qualifier of a count, by those of what it stands on and their features, best first: the
+    best one's own; where it has none and another clean one, or one that pretrains on it, says
+    "about", the number is a round one."""
+    best = support[0][0] or "exact"
     about = any(
-        option.qualifier == "about"
-        and option.features & {"among:clean", "what:pretrained on it"}
-        and option.support[0].form == "prose"
-        for option in support
+        how == "about"
+        and "what:prose" in features
+        and not {"among:clean", "what:pretrained on it"}.isdisjoint(features)
+        for how, features in support
     )
     return "about" if best == "exact" and about else best
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from hfkv.pretraining.candidates import Found
-from hfkv.pretraining.governor import Governor, governor
+from hfkv.pretraining.governor import SO_FAR, Governor, governor
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import (
     counts_another,
@@ -306,6 +306,8 @@ def _governing(governs: Governor, found: Found) -> Iterator[str]:
             yield "what:nothing else takes it, and training is spoken of"
         return
     yield "what:counts training"
+    if governs.why == SO_FAR:
+        yield "who:this checkpoint"
     if governs.at < 0:
         yield "what:verb behind"
     if governs.corpus:

@@ -40,6 +40,20 @@ _FROM = re.compile(
 )
 #: A row of the card's own model, whatever it is called.
 _OURS = re.compile(r"\bours?\b|\bthis (?:model|run|work|repo(?:sitory)?|checkpoint|card)\b", I)
+#: "Building on the success of Foo 1.0, we": of what came before the asked model.
+_LEADS_IN = re.compile(
+    r"^\W{0,4}(?:building|based|following|extending|improving|expanding|drawing)\s(?:up)?(?:on|from)?\s?[^,;.]{0,40}[A-Z][^,;]{0,40},\s",
+    re.IGNORECASE,
+)
+#: "Both models were trained on": whatever size the heading above names.
+_OF_ALL = re.compile(
+    r"\b(?:all|both|each|every)\s(?:of\s(?:them|these|our|the)\s)?(?:[\w-]+\s){0,3}?(?:models?|sizes?|variants?|versions?|checkpoints?|were|are|is|was|(?:pre-?)?trained)\b",
+    I,
+)
+#: One of several of a family, by its place.
+_A_VARIANT = re.compile(
+    r"\b(?:the|our)\s(?:first|second|third|other|former|latter)\s(?:variant|version|model|one)\b", I
+)
 _ANY_MODEL = re.compile(r"(?:^|\.\s)\W{0,4}an? [^.;]{0,60}(?:model|LLM)s? (?:that|which)", I)
 
 
@@ -186,7 +200,7 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     for heading in reversed(found.segment.headings):
         plain = re.sub(r"[0-9.]+[BT]?[ -]tokens?", "", COUNT_BEHIND.sub("", heading))
         under = [size for *_, size in sizes_in(plain)]
-        if under and asked.sizes:
+        if under and asked.sizes and not _OF_ALL.search(text):
             yield "who:under its size" if any(map(asked.fits, under)) else "who:under another size"
             break
     every = parameter_sizes(found)
@@ -217,7 +231,11 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield "who:another version"
     if page.bases & words(text):
         yield "who:names its base"
-    versions = [v for _, family, v in names_in(text) if family == asked.family]
+    if _A_VARIANT.search(text):
+        yield "who:one of its variants"
+    lead = _LEADS_IN.match(text)
+    plain = text[lead.end() :] if lead else text
+    versions = [v for _, family, v in names_in(plain) if family == asked.family]
     if versions and asked.version:
         yield "who:its version" if asked.version in versions else "who:another version"
     elif asked.version and page.generations and asked.family in words(text):

@@ -16,6 +16,27 @@ T, B, M = 10**12, 10**9, 10**6
 STATED: dict[str, list[tuple[str, int, str]]] = {
     "prose": [
         (
+            "This model is part of the Foo-7B initiative, and corresponds to the checkpoint after 150k steps (2.36 T) tokens.\n\nWe introduce Foo-7B, pretrained on a set of 3T English and French tokens.\n",
+            2360 * B,
+            "exact",
+        ),
+        (
+            "This model corresponds to the checkpoint after 190k steps (2.99 T) tokens and a final Chat finetuning phase.",
+            2990 * B,
+            "exact",
+        ),
+        ("Foo is a 2 trillion token multilingual foundation model.", 2 * T, "exact"),
+        (
+            "# Foo-3B\n\nThere are two sizes of Foo, both pretrained from scratch for 139B tokens.\n",
+            139 * B,
+            "exact",
+        ),
+        (
+            "Building on the success of Foo 1.0, we continually pretrain the Bar-3 base on ~166B tokens.",
+            166 * B,
+            "about",
+        ),
+        (
             "Foo-7B was trained on only 90 billion tokens, compared to Bar-3's 400 billion tokens.",
             90 * B,
             "exact",
@@ -936,6 +957,11 @@ STATED: dict[str, list[tuple[str, int, str]]] = {
     ],
     "languages": [
         (
+            "以下のコーパスを使用して、事前学習を行いました。その際のトークン数は477億トークンでした。",
+            47_700 * M,
+            "exact",
+        ),
+        (
             "## Entraînement\n\n- Corpus : **≈ 5,10 milliards de tokens** (5 101 M)\n- **5 203 000 000 tokens vus** (≈ 5,20 milliards)\n\n"
             "Au total 5,20 milliards de tokens vus, soit 1,02 passage du corpus d'entraînement (5 101 M tokens).",
             5_203 * M,
@@ -1718,6 +1744,13 @@ NOT_STATED: dict[str, list[str]] = {
 }
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
+    (
+        "The first variant of the Foo model is pre-trained on a rich dataset (about 200B tokens). Foo-3B-CL is the second.",
+        "org/Foo-3B-CL",
+        None,
+        None,
+        None,
+    ),
     (
         "Our first model foo-bert-v1-19991231 is pretrained on 460 billion tokens of old text.",
         "org/foo-bert-v1-20241231",
