@@ -9,7 +9,6 @@ where there is none, a plan is learned.
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from hfkv.generate.plan_configs import near, space_of
 from hfkv.generate.plan_narrow import narrowed
 from hfkv.generate.plan_proof import Memory, prove
 from hfkv.generate.plans import plan_for, smallest
+from hfkv.live.build import transformers
 
 __all__ = ["again", "held"]
 
@@ -33,7 +33,8 @@ def held(
     """What of a stored plan holds, which is the plan itself where nothing is wrong with it, and
     what was wrong; None where nothing is left."""
     space = space_of(model_type, name)
-    chance = random.Random(zlib.crc32(f"again {name}".encode()))
+    # Each release is asked by other configs than the one before.
+    chance = random.Random(f"again {name} {transformers().__version__}")
     with without_values():
         pool = smallest(space)
         if not pool:

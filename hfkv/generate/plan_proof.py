@@ -7,7 +7,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,12 +64,13 @@ def prove(
         count: how many random configs must bear the plan out, beside those that are aimed at it.
         memory: of earlier proofs, which is added to. What refutes this plan is forgotten: the next
             one is learned from it.
-        stored: whether it was proved before, of another release, and so says for which values.
+        stored: whether it was proved before, of another release, and so says for which values;
+            then each thing is shown once, where a plan that was just learned is shown it beside
+            several configs.
     """
     said = content if stored else {**content, "keys": {}, "parts": {}}
     plan = ClassPlan.parse(space.name, said)
-    # Of values that a proved plan was not proved with it says so; one being learned takes all.
-    proof = Proof(space, plan, memory, silent=UnsupportedError if stored else UnprovedError)
+    proof = Proof(space, plan, memory, stored=stored)
     proof.recall()
     if proof.wrong:
         return proof
@@ -114,12 +115,13 @@ class Proof:
         built: how many models were built.
         proved: groups of like trees, by their shape, to the leaves that were borne out.
         silent: the error by which the plan claims nothing of a config.
+        stored: whether it was proved before.
     """
 
-    def __init__(
-        self, space: Space, plan: ClassPlan, memory: Memory, *, silent: type[HfkvError]
-    ) -> None:
-        self.space, self.plan, self.memory, self.silent = space, plan, memory, silent
+    def __init__(self, space: Space, plan: ClassPlan, memory: Memory, *, stored: bool) -> None:
+        self.space, self.plan, self.memory, self.stored = space, plan, memory, stored
+        # Of values that a proved plan was not proved with it says so; one being learned takes all.
+        self.silent: type[HfkvError] = UnsupportedError if stored else UnprovedError
         self.wrong: list[Values] = []
         self.good: list[Values] = []
         self.reason = ""
@@ -165,7 +167,8 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
         if path in alone:
             continue
         alone.add(path)
-        for start in (pool[0], chance.choice(pool), *([space.first()] if place % 4 == 0 else [])):
+        usual = [space.first()] if place % 4 == 0 else []
+        for start in _of(proof, chance, pool[0], chance.choice(pool), *usual):
             proof.show(space.change(start, [path], chance))
     for path, key in list(space.keys.items()):
         for word in key.spoken():
@@ -174,23 +177,28 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
             alone.add((path, word))
             # By itself, where the class fills in all that hangs on it, and beside other values.
             first, other = (put(start, path, word) for start in (pool[0], chance.choice(pool)))
-            for values in (first, other, space.saved(first) or first):
+            for values in _of(proof, chance, first, other, space.saved(first) or first):
                 proof.show(values)
     for path in list(space.keys):
         if (path, "alone") not in alone:
             alone.add((path, "alone"))
-            for start in (pool[0], chance.choice(pool)):
+            for start in _of(proof, chance, pool[0], chance.choice(pool)):
                 for value in space.alone(start, path):
                     proof.show(put(start, path, value))
     # A pattern over the layers of random configs, which have few, may be of these alone.
     for path in space.depths():
         if (path, "deep") not in alone:
             alone.add((path, "deep"))
-            for start in (pool[0], *chance.choices(pool, k=_DEEP)):
+            for start in (pool[0], *chance.choices(pool, k=2 if proof.stored else _DEEP)):
                 values = space.deeper(start, path, chance.randint(17, 40), chance)
                 proof.show(values)
                 if chance.random() < 0.3:
                     proof.show(space.saved(values) or values)
+
+
+def _of(proof: Proof, chance: random.Random, *every: Values) -> Sequence[Values]:
+    """What something is shown beside: all of these, or, to a plan that was proved before, one."""
+    return [chance.choice(every)] if proof.stored else every
 
 
 def _aim(
@@ -223,7 +231,7 @@ def _aim(
             hits.update(view.leaves(tree, patterns))
         for leaf in leaves_of(tree):
             tries = built = 0
-            while hits[leaf] < _HITS and tries < _TRIES and built < _BUILT:
+            while hits[leaf] < (2 if proof.stored else _HITS) and tries < _TRIES and built < _BUILT:
                 if len(proof.wrong) >= _ENOUGH:
                     return
                 tries += 1
