@@ -86,7 +86,7 @@ _USUALLY = re.compile(
     r"^[^.;]{0,60}\b(?:should|would|usually|typically|tends?|often|generally|could|may|might)\b", I
 )
 _PART = re.compile(
-    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$|\b(?:epoch|pass)\s(?:is|was|has|had|contains?|covers?|corresponds to|equals|of)\s[^.;]{0,20}$",
+    r"\b(?:in|during|after|for) (?:the |its |our )?(?:first|second|third|each|every|last|one|an?) (?:epoch|pass|week|day|month|hour|half)\b[^.;]{0,50}$|\b(?:epoch|pass)\s(?:is|was|has|had|contains?|covers?|corresponds to|equals|of)\s[^.;]{0,20}$|\bin (?:the )?case of (?:the )?$",
     I,
 )
 _NEEDS = re.compile(

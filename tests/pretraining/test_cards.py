@@ -273,3 +273,11 @@ def test_evidence_is_the_cards_own_text_with_its_line() -> None:
 )
 def test_a_count_that_its_surroundings_explain(card: str, model: str, tokens: int) -> None:
     assert read_card(card, model=model).statement.tokens == tokens
+
+
+def test_one_case_of_several_is_no_answer() -> None:
+    card = (
+        "We pretrain Foo on smaller datasets (1M, 10M, 100M, 1B tokens). We release 3 models for "
+        "each data size out of 25 runs (or 10 in the case of 1B tokens).\n"
+    )
+    assert read_card(card, model="org/foo-base-100M-2").statement.tokens is None
