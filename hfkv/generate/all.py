@@ -36,7 +36,7 @@ from hfkv.generate.work import Made, Outcome, Shelf, applied, mark_of, run, sour
 __all__ = ["Asked", "folder_of", "main", "make_all", "one_step"]
 
 #: Seconds that one type may take in one step; the longest of a proof takes a third of it.
-LIMIT = 900
+LIMIT = 600
 NAMES = tuple(step.name for step in STEPS)
 #: What a step ends with that was asked for what there is not.
 _REFUSED = 64
@@ -204,7 +204,7 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     options.add_argument("--peft", metavar="VERSION", help="in place of the pinned one")
     options.add_argument("--step", action="append", choices=NAMES, help="this alone; repeatable")
     options.add_argument("--jobs", type=_count, default=2, help="processes at a time (2)")
-    options.add_argument("--limit", type=_count, default=LIMIT, help="seconds for one type (900)")
+    options.add_argument("--limit", type=_count, default=LIMIT, help="seconds for one type (600)")
     options.add_argument(
         "--within", type=float, default=float("inf"), help="begin nothing after so many seconds"
     )
