@@ -316,9 +316,9 @@ def left_out(model_type: str, *, count: int, folder: Path | None) -> Made:
 
 def rows_with(pieces: Mapping[str, dict[str, Any] | None]) -> dict[str, str]:
     """The files of adopted rows, with what was found of some types."""
+    there = generating_types()
     rows = {**stored_rows(), **pieces}
-    kept = {name: row for name, row in rows.items() if row is not None}
-    return texts({name: row for name, row in kept.items() if name in generating_types()})
+    return texts({name: row for name, row in rows.items() if row is not None and name in there})
 
 
 def main() -> None:
@@ -348,6 +348,7 @@ def main() -> None:
     warm([__name__])
     made_from = [
         [transformers().__version__, asked.count, sources(__name__)],
+        ROOT / path_of("adopted.json"),
         *sorted(asked.configs.glob("*.json") if asked.configs else ()),
     ]
     call = left_out if asked.leave_one_out else adopted
