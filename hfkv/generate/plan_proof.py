@@ -97,6 +97,8 @@ _ENOUGH = 40
 _HITS, _TRIES = 5, 300
 #: How many configs of many layers are shown for each key that says how many.
 _DEEP = 7
+#: How often, and how many, of a plan that was proved before.
+_HITS_AGAIN, _DEEP_AGAIN = 2, 2
 #: Tests of an index by the numbers of keys.
 _PLACED = ("every", "phase", "after", "below")
 #: How often a word is shown beside all else that a tree reads.
@@ -189,7 +191,7 @@ def _singly(proof: Proof, pool: list[Values], chance: random.Random) -> None:
     for path in space.depths():
         if (path, "deep") not in alone:
             alone.add((path, "deep"))
-            for start in (pool[0], *chance.choices(pool, k=2 if proof.stored else _DEEP)):
+            for start in (pool[0], *chance.choices(pool, k=_DEEP_AGAIN if proof.stored else _DEEP)):
                 values = space.deeper(start, path, chance.randint(17, 40), chance)
                 proof.show(values)
                 if chance.random() < 0.3:
@@ -231,7 +233,11 @@ def _aim(
             hits.update(view.leaves(tree, patterns))
         for leaf in leaves_of(tree):
             tries = built = 0
-            while hits[leaf] < (2 if proof.stored else _HITS) and tries < _TRIES and built < _BUILT:
+            while (
+                hits[leaf] < (_HITS_AGAIN if proof.stored else _HITS)
+                and tries < _TRIES
+                and built < _BUILT
+            ):
                 if len(proof.wrong) >= _ENOUGH:
                     return
                 tries += 1

@@ -116,8 +116,9 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         # What is told behind it, "and a final phase", comes on top.
         place[id(item)] -= {"part:a later stage", "part:stage", "what:doubt"}
         place[id(item)].add("part:whole")
-    for item in found if so_far else ():
-        if 20 * item.tokens > 21 * max(other.tokens for other in so_far):
+    reached = max((item.tokens for item in so_far), default=0)
+    for item in found:
+        if reached and 20 * item.tokens > 21 * reached:
             place[id(item)].add("who:the finished model, and this is a checkpoint")
     for names, standing in zip(lists, standings(found, page.asked, lists), strict=True):
         names.add(standing)
@@ -241,12 +242,11 @@ def _less_was_read_of(
     "Tokens consumed: 40M", and "trained on a 49B-token corpus"."""
     seen = [item.tokens for item, label in labels if says_seen(label)]
     seen += [
-        item.tokens for item in found if item.form == "prose" and _SEEN.match(item.text[item.end :])
+        item.tokens for item in found if item.form == "prose" and _SEEN.match(item.text, item.end)
     ]
+    fewest = min(seen, default=None)
     for item, names in zip(found, lists, strict=True):
-        if "what:corpus trained on" in names and any(
-            5 * tokens < 4 * item.tokens for tokens in seen
-        ):
+        if "what:corpus trained on" in names and fewest and 5 * fewest < 4 * item.tokens:
             yield item
 
 
