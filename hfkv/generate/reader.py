@@ -48,7 +48,10 @@ LAST = 0
 #: Right among the numbers given, and right given or shown among the cards that have one, on folds.
 PRECISION, SHOWN = 0.988, 0.985
 #: A number less likely than this is not given, however well the folds come out.
-LEAST = 0.72
+LEAST = 0.74
+#: That a card states nothing is said only where it is at least so likely; on cards of other owners
+#: more counts are hidden behind it than on the folds, whose words the features know.
+SILENT = 0.96
 
 Row = dict[str, Any]
 
@@ -287,7 +290,7 @@ def thresholds(held: Sequence[Any]) -> tuple[float, float]:
         if right / given >= PRECISION:
             least = share
     least = max(LEAST, math.ceil(1000 * least) / 1000)
-    for silent in (at / 100 for at in range(50, 100)):
+    for silent in (at / 1000 for at in range(int(1000 * SILENT), 1000, 5)):
         if figures(held, least, silent)["given or shown"] >= SHOWN:
             break
     return least, silent

@@ -30,12 +30,12 @@ __all__ = ["GENERAL", "described", "rounds"]
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
-        ("who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size", "who:one of its variants", "who:the finished model, and this is a checkpoint",
+        ("who:under a heading of others", "who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size", "who:one of its variants", "who:the finished model, and this is a checkpoint",
          "who:its base, which was gone on from", "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "what:a corpus, and less was read of it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "who:what it goes with was trained", "what:a corpus, and less was read of it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
@@ -48,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:a corpus, and the steps come to less", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -64,6 +64,27 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
     """The features of every candidate of a card, in order."""
     lists = [{*what(item, page), *part(item, grown=page.grown)} for item in found]
     place = {id(item): names for item, names in zip(found, lists, strict=True)}
+    labels = [(item, label_of(item)) for item in found if item.form != "column"]
+    _tell_parts(found, place, labels)
+    _tell_whose(found, place, page)
+    for names, standing in zip(lists, standings(found, page.asked, lists), strict=True):
+        names.add(standing)
+        _generalize(names)
+        if "what:counts training" in names and not names & _UNCLEAN:
+            names.add("among:clean")
+    _tell_corpora(found, place, labels, page)
+    _tell_places(found, place, page)
+    return lists
+
+
+#: The features of each candidate, by its identity.
+Place = Mapping[int, set[str]]
+#: Candidates that stand in a field or row, with its label.
+Labels = Sequence[tuple[Found, str]]
+
+
+def _tell_parts(found: Sequence[Found], place: Place, labels: Labels) -> None:
+    """Add which candidates are parts of others, or of a whole that the card sums up."""
     # The tokens of checkpoints on the way add up by chance.
     stages = [
         item
@@ -78,27 +99,28 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
         place[id(item)].update(("part:stage", "part:the first stage"))
     for item in _summed(found, place):
         place[id(item)].add("what:a part of the total behind it")
-    labels = [(item, label_of(item)) for item in found if item.form != "column"]
     for item in _parts_of_what_was_seen(found, labels):
         place[id(item)].add("what:a part of the total seen")
     for item in _unseen(found, labels):
         place[id(item)].add("what:a total beside what was seen")
-    for names in lists:
-        _generalize(names)
+    for item in found:
+        _generalize(place[id(item)])
+
+
+def _tell_whose(found: Sequence[Found], place: Place, page: Page) -> None:
+    """Add whose each candidate is, beside what else of training its sentence counts."""
     training = [
         item
-        for item, names in zip(found, lists, strict=True)
-        if "what:counts training" in names and not names & _SIZES
+        for item in found
+        if "what:counts training" in place[id(item)] and not place[id(item)] & _SIZES
     ]
     first: dict[tuple[int, int], int] = {}
     for item in training:
         if item.form == "prose":
             first.setdefault((id(item.segment), item.at), item.start)
-    tuned = max(
-        (item.tokens for item, names in zip(found, lists, strict=True) if "what:tuning" in names),
-        default=0,
-    )
-    for item, names in zip(found, lists, strict=True):
+    tuned = max((item.tokens for item in found if "what:tuning" in place[id(item)]), default=0)
+    for item in found:
+        names = place[id(item)]
         names.update(who(item, page, training))
         if "what:tuning" not in names and item.tokens <= tuned < 10**12:
             names.add("what:no more than the tuning")
@@ -109,50 +131,55 @@ def described(found: Sequence[Found], page: Page) -> list[set[str]]:
                 if start < item.start
                 else "among:ahead of another"
             )
-    so_far = [
-        item for item, names in zip(found, lists, strict=True) if "who:this checkpoint" in names
-    ]
+    so_far = [item for item in found if "who:this checkpoint" in place[id(item)]]
     for item in so_far:
         # What is told behind it, "and a final phase", comes on top.
-        place[id(item)] -= {"part:a later stage", "part:stage", "what:doubt"}
+        place[id(item)].difference_update(("part:a later stage", "part:stage", "what:doubt"))
         place[id(item)].add("part:whole")
     reached = max((item.tokens for item in so_far), default=0)
     for item in found:
         if reached and 20 * item.tokens > 21 * reached:
             place[id(item)].add("who:the finished model, and this is a checkpoint")
-    for names, standing in zip(lists, standings(found, page.asked, lists), strict=True):
-        names.add(standing)
+
+
+def _tell_corpora(found: Sequence[Found], place: Place, labels: Labels, page: Page) -> None:
+    """Add which candidates are sizes of a corpus, or a base's count, by what others tell."""
+    for items, name in (
+        (_outread(found, place), "what:a corpus, and more was read of it"),
+        (_outnumbers(found, place, page), "what:a corpus, and the steps come to less"),
+        (_less_was_read_of(found, place, labels), "what:a corpus, and less was read of it"),
+        (_gone_on_from(found, place), "who:its base, which was gone on from"),
+    ):
+        # Said again elsewhere, a size of a corpus is as much one.
+        sizes = {item.tokens for item in items}
+        for item in found:
+            if item.tokens in sizes:
+                place[id(item)].add(name)
+    for item in found:
+        names = place[id(item)]
         _generalize(names)
-        if "what:counts training" in names and not names & _UNCLEAN:
-            names.add("among:clean")
-    for item in _outread(found, lists):
-        place[id(item)].add("what:a corpus, and more was read of it")
-        place[id(item)].discard("among:clean")
-    for item in _less_was_read_of(found, lists, labels):
-        place[id(item)].add("what:a corpus, and less was read of it")
-        place[id(item)].discard("among:clean")
-    for item in _gone_on_from(found, lists):
-        place[id(item)].add("who:its base, which was gone on from")
-        place[id(item)].discard("among:clean")
+        if names & _UNCLEAN:
+            names.discard("among:clean")
+
+
+def _tell_places(found: Sequence[Found], place: Place, page: Page) -> None:
+    """Add how each candidate stands among the card's other numbers."""
     values = Counter(item.tokens for item in found)
-    clean = {
-        item.tokens for item, names in zip(found, lists, strict=True) if "among:clean" in names
-    }
+    clean = {item.tokens for item in found if "among:clean" in place[id(item)]}
     # "393,216,000 (393.2M)" is one count, and the one written out is it.
     rounded = list(_roundings(values))
     short, long = {a for a, _ in rounded}, {b for _, b in rounded}
     clean -= {a for a, b in rounded if b in clean}
-    for item, names in zip(found, lists, strict=True):
+    for item in found:
         if item.tokens in short:
-            names.add("among:a rounding of another")
+            place[id(item)].add("among:a rounding of another")
         elif item.tokens in long:
-            names.add("among:said again, rounded")
-    for item, names in zip(found, lists, strict=True):
-        names.update(_among(item, page, values, clean, names))
-    return lists
+            place[id(item)].add("among:said again, rounded")
+    for item in found:
+        place[id(item)].update(_among(item, page, values, clean, place[id(item)]))
 
 
-def _unseen(found: Sequence[Found], labels: Sequence[tuple[Found, str]]) -> Iterator[Found]:
+def _unseen(found: Sequence[Found], labels: Labels) -> Iterator[Found]:
     """The counts that a list gives beside the tokens seen, as "Total tokens" and "Tokens seen",
     and the size of a set beside what was read of it: "a 100B token subset (11B tokens seen)"."""
     for item in found:
@@ -170,7 +197,7 @@ def _unseen(found: Sequence[Found], labels: Sequence[tuple[Found, str]]) -> Iter
     )
 
 
-def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[Found]:
+def _summed(found: Sequence[Found], place: Place) -> Iterator[Found]:
     """The counts that their sentence sums up: "1T tokens of text and 200B of code, totaling"."""
     for item, other in itertools.permutations(found, 2):
         if (
@@ -188,9 +215,7 @@ def _summed(found: Sequence[Found], place: Mapping[int, set[str]]) -> Iterator[F
             yield item
 
 
-def _parts_of_what_was_seen(
-    found: Sequence[Found], labels: Sequence[tuple[Found, str]]
-) -> Iterator[Found]:
+def _parts_of_what_was_seen(found: Sequence[Found], labels: Labels) -> Iterator[Found]:
     """The counts of a text that make up, roundly, what a field gives as the total seen: "on 360B
     tokens, then on 41B more", and "Total tokens seen: 400B"."""
     prose = [item for item in found if item.form == "prose"]
@@ -217,16 +242,24 @@ _OF_WHICH_SEEN = re.compile(
 )
 
 
-def _outread(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+def _outnumbers(found: Sequence[Found], place: Place, page: Page) -> Iterator[Found]:
+    """The sizes of what was trained on, where the steps that the card tells come to less."""
+    most = max(page.steps, default=0)
+    for item in found:
+        if "what:corpus trained on" in place[id(item)] and 5 * most < 4 * item.tokens < 200 * most:
+            yield item
+
+
+def _outread(found: Sequence[Found], place: Place) -> Iterator[Found]:
     """The sizes of what was trained on, where the card counts more tokens of training than those:
     "pretrained on 240B training tokens", and "on our 58B token collection"."""
     read = [
         item
-        for item, names in zip(found, lists, strict=True)
-        if "among:clean" in names and "what:corpus trained on" not in names
+        for item in found
+        if "among:clean" in place[id(item)] and "what:corpus trained on" not in place[id(item)]
     ]
-    for item, names in zip(found, lists, strict=True):
-        if "what:corpus trained on" in names and any(
+    for item in found:
+        if "what:corpus trained on" in place[id(item)] and any(
             5 * item.tokens < 4 * other.tokens
             # In one sentence what stands behind another count is another part of the data.
             and (other.segment is not item.segment or other.at != item.at or other.start > item.end)
@@ -235,9 +268,7 @@ def _outread(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Foun
             yield item
 
 
-def _less_was_read_of(
-    found: Sequence[Found], lists: Sequence[set[str]], labels: Sequence[tuple[Found, str]]
-) -> Iterator[Found]:
+def _less_was_read_of(found: Sequence[Found], place: Place, labels: Labels) -> Iterator[Found]:
     """The sizes of what was trained on, where a field or a sentence counts fewer tokens seen:
     "Tokens consumed: 40M", and "trained on a 49B-token corpus"."""
     seen = [item.tokens for item, label in labels if says_seen(label)]
@@ -245,20 +276,18 @@ def _less_was_read_of(
         item.tokens for item in found if item.form == "prose" and _SEEN.match(item.text, item.end)
     ]
     fewest = min(seen, default=None)
-    for item, names in zip(found, lists, strict=True):
-        if "what:corpus trained on" in names and fewest and 5 * fewest < 4 * item.tokens:
+    for item in found:
+        if "what:corpus trained on" in place[id(item)] and fewest and 5 * fewest < 4 * item.tokens:
             yield item
 
 
-def _gone_on_from(found: Sequence[Found], lists: Sequence[set[str]]) -> Iterator[Found]:
+def _gone_on_from(found: Sequence[Found], place: Place) -> Iterator[Found]:
     """The counts of a base, where the card says on how many tokens the model went on from it."""
     if any(
         {"among:clean", "part:continued"} <= names and "who:its base was trained" not in names
-        for names in lists
+        for names in place.values()
     ):
-        for item, names in zip(found, lists, strict=True):
-            if "who:its base was trained" in names:
-                yield item
+        yield from (item for item in found if "who:its base was trained" in place[id(item)])
 
 
 def _generalize(names: set[str]) -> None:

@@ -72,7 +72,7 @@ _PREPOSITION = (
 #: Verbs that take the tokens themselves; without a word of training near, of anything at all.
 _TAKES = (
     r"\b(?:saw|seen|sees|seeing|observ(?:ed|es|ing)|fed|shown|consum(?:ed|es|ing)|process(?:ed|es|ing)|ingest(?:ed|s|ing)|cover(?:ed|s|ing)|us(?:ed|es|e)|utiliz\w+|spann?(?:ed|s|ing)|totals?|learn(?:ed|t|s|ing)|exposed|took|takes|ran|runs|reach(?:ed|es|ing)"
-    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
+    r"|distill(?:ed|ation|ing)|anneal(?:ed|ing)|pruned|vu|vio|visto|gesehen|(?:har |hadde |hade |blev )(?:\w+ ){0,3}?(?:sett|läst|læst|bearbetat)|bearbetades|processou|consumiu|consumió|procesó)\b|(?<!\w)(?:у?видел\w*)|消耗了?|累计|经过了?|使った|見た"
 )
 _STAGE_NOUN = r"(?:stage|phase|anneal\w*|cool-?down|mid-?training|decay stage)"
 _LEXICON = re.compile(
@@ -140,6 +140,39 @@ _SO_MANY_TOKEN_MODEL = re.compile(
 #: "The N-token checkpoint of Foo".
 _RUN = re.compile(
     r"[\s-]?tok[eé]n(?!s)[\s-](?:(?:training|pre-?training|base|main|final|full)\s)?(?:checkpoint|run|pre-?trained (?:\w+ )?model)\b",
+    I,
+)
+#: "The run was stopped after N tokens", "it quit at N": how far it went.
+_ENDED = re.compile(
+    rf"\b(?:run|training|we|it|model|which)\s(?:(?:was|were|is|had been|finally|then|only)\s){{0,2}}?(?:stopped|halted|ended|ends|finished|finishes|quit|terminated|concluded|ran out)\s(?:[\w-]+\s){{0,2}}?(?:after|at)\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "402 billion tokens over 383,500 steps".
+_OVER_STEPS = re.compile(
+    rf"^\s?{COUNTED}\s(?:over|in|across)\s(?:a total of\s)?[0-9][0-9.,]*\s?[kKM]?\s(?:\w+\s)?(?:steps|iterations|updates)\b",
+    I,
+)
+#: "From scratch, N tokens".
+_FROM_SCRATCH = re.compile(
+    rf"^\W{{0,4}}(?:(?:pre-?)?trained\s)?from scratch[,:]?\s(?:on\s)?(?:{HEDGES}){{0,4}}$", I
+)
+#: "The model had read N tokens", "it got through N", "Foo was shown N".
+_WENT_THROUGH = re.compile(
+    rf"\b(?:(?:has|have|had|having)\s(?:now\s|already\s|then\s)?read|(?:got|went|gone|chewed|worked|passed|waded|ran)\sthrough|(?:was|were|been)\s(?:shown|fed|given))\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "Thus the run covered N tokens".
+_RUN_COVERED = re.compile(
+    rf"\b(?:run|schedule)\s(?:covered|covers|spanned|spans|comprised|totall?ed|took)\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: "Foo (0.4B params, N tokens)".
+_BESIDE_ITS_SIZE = re.compile(
+    rf"[(（]\s?[~≈]?[0-9.]+\s?[BM]\s(?:params?|parameters)\s?[,;/]\s(?:{HEDGES}){{0,2}}$", I
+)
+#: "N tokens pass through the model".
+_PASS_THROUGH = re.compile(
+    rf"^\s?(?:[\w-]+\s){{0,2}}?{COUNTED}\W{{0,3}}\s(?:have\s|had\s)?(?:pass(?:ed)?|went|gone|ran|run|flow(?:ed)?)\s(?:through|into)\s(?:it\b|(?:the|this|our)\s(?:\w+\s)?(?:model|network)\b)",
     I,
 )
 #: "19,073 steps x 524,288 tokens = N tokens".
@@ -212,7 +245,7 @@ _BEHIND = re.compile(
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
-    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus|split|shard|subset|sample|portion|file|stream))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|просмотрено)\b(?! (?:per|by|in each)))",
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus|split|shard|subset|sample|portion|file|stream))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|verarbeitet|просмотрено)\b(?! (?:per|by|in each)))",
     I,
 )
 #: "N training tokens", "N pretraining tokens".
@@ -228,6 +261,7 @@ _NAMED_SIZE = re.compile(r"(?<![a-z])[A-Z][\w.+]*[ -]?[0-9.]+[BM]$")
 _COUNTS = re.compile(
     rf"^(?!\s?{COUNTED})[^。;；]{{0,80}}?[0-9万亿億兆억조만]\s?(?:개의\s?)?{COUNTED}", I
 )
+_POINT = re.compile(r"(?<=[0-9])[.,](?=[0-9])")
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor|weiter|nach)?trainiert|getraind")
 _MOMENT = re.compile(
     rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
@@ -246,8 +280,18 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it is how far a run went")
     if _SEEN_IN_BRACKETS.match(after) and re.search(r"(?:^|[(（,·|•:])\W{0,3}$", before):
         return Governor(trains=True, why="it counts the tokens seen")
-    if _FED.search(before):
+    if _FED.search(before) or _PASS_THROUGH.match(after):
         return Governor(trains=True, why="it counts the tokens seen")
+    if re.match(rf"\s?(?:[\w-]+\s){{0,2}}?{COUNTED}", after, I):
+        if _FROM_SCRATCH.search(before) or _RUN_COVERED.search(before):
+            return Governor(trains=True, why="it is how far a run went")
+        through = _WENT_THROUGH.search(before)
+        if through and not _machine(before[: through.start()]):
+            return Governor(trains=True, why="it counts the tokens seen")
+    if _BESIDE_ITS_SIZE.search(before) and re.match(rf"\s?{COUNTED}\s?[),;]", after, I):
+        return Governor(trains=True, why="it stands beside the model's size")
+    if tokens >= _LARGE // 10 and (_ENDED.search(before) or _OVER_STEPS.match(after)):
+        return Governor(trains=True, why="it is how far a run went")
     if re.match(rf"\s?[)）]?\s?{COUNTED}", after, I) and (
         _THIS_CHECKPOINT.search(before) or _CHECKPOINT_AT.search(before)
     ):
@@ -289,7 +333,9 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return found
     behind = _BEHIND.match(after)
     if behind is None and (_OWN_WORD.search(after[:80]) or _OWN_WORD.search(before[-40:])):
-        behind = _VERB_LAST.match(after)
+        # Behind a count its verb may stand after the next one: "1B: 1T tokens, 7B: 1.5T tokens".
+        counted = re.match(rf"\s?{COUNTED}", after, I)
+        behind = _VERB_LAST.match(_POINT.sub("·", after) if counted else after)
         if behind is not None and (
             _corpus_only(before, behind[0])
             or (_NAMED_SIZE.search(before[-60:] + text[start:end]) and _COUNTS.search(after))
@@ -382,7 +428,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 continue
             if (
                 re.match(
-                    r"saw|see[ns]|seeing|observ|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen",
+                    r"saw|see[ns]|seeing|observ|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen|sett\b|l[äæ]st\b|bearbeta|verarbeit|process?ou|consumiu|consumió|procesó",
                     word[0],
                     I,
                 )

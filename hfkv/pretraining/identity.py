@@ -114,6 +114,14 @@ def identity(
     sizes = tuple(size for size in sizes if size <= 40 * sizes[0])
     if not sizes and parameters:
         sizes = (parameters, *([active] if active else []))
+    if not sizes:
+        # What is trained on keeps its size.
+        based = {
+            _value(match)
+            for base in bases
+            for match in _ID_SIZE.finditer(base.rsplit("/", 1)[-1].replace("-", " "))
+        }
+        sizes = tuple(based) if len(based) == 1 else ()
     named = re.match(
         r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?(?![0-9._]+[bBmM](?![a-z]))v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])",
         own,

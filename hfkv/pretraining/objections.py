@@ -21,14 +21,14 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
-        ("a parameter count", rf"^(?!\s?개?의?\s?{COUNTED})[\s-]?(?:\w+\s){{0,3}}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
+        ("a parameter count", rf"^(?!\s?개?의?\s?{COUNTED})[\s-]?(?:\w+\s){{0,3}}?[一-鿿]{{0,6}}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
         ("a comparison with another amount", rf"^\s?(?:{COUNTED}\s)?(?:behind|of|for|in|by|used (?:by|for|in))\s(?:the\s)?(?:modern|recent|most|many|other|larger|bigger|comparable|similar|typical|today's|current|state-of-the-art|frontier)\s(?:[\w-]+\s){{0,3}}?(?:models|LLMs|systems)\b"),
         ("a part of the training", rf"^\s?(?:{COUNTED})?\s?(?:of\s)?(?:(?:linear|cosine)\s)?(?:warm-?up|워밍업|预热|ウォームアップ|ramp-?up|decay|into (?:the )?training)"),
         ("fine-tuning", rf"^\s?(?:[\w-]+\s){{0,3}}?{COUNTED}?\s?(?:(?:were|was|are|is)\s)?(?:used\s)?(?:for|during|in|of|to|的|を|用于)?\s?(?:the\s)?(?:[\w-]+\s){{0,2}}?(?<!and )(?<!by )(?<!then )(?:\bSFT\b|fine-? ?tun\w+|instruction[- ]tun\w+|RLHF|\bDPO\b|微调|微調)"),
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
-        ("a plan", rf"^\s?{COUNTED}\s(?:planned|scheduled|remaining|to go|left)\b"),
+        ("a plan", rf"^\s?(?:{COUNTED})?\s?(?:planned|scheduled|remaining|to go|left|[(（]\s?(?:goal|target|planned|aim|projected|expected)\b)"),
         ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
@@ -135,8 +135,13 @@ def ahead(before: str, after: str) -> str:
         or (_ANY_MODEL.search(before) and _USUALLY.search(after))
     ):
         return "a supposition: nothing says that it was done"
-    if _COMPARED.search(before) or (
-        _COMPARED_LAST.search(before) and re.match(r"[^，。]{0,40}(?:相比|不同|类似|那样)", after)
+    if (
+        _COMPARED.search(before)
+        or _FOR_COMPARISON.search(before)
+        or (
+            _COMPARED_LAST.search(before)
+            and re.match(r"[^，。]{0,40}(?:相比|不同|类似|那样)", after)
+        )
     ):
         return "another model in a comparison: the words before it say so"
     if _NEEDS.search(before):
@@ -198,7 +203,7 @@ def one_of_several(text: str, start: int, end: int) -> str:
     return ""
 
 
-_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and|with|is|was|it|we|this|our|they)\b)[^,.;()]){1,60}"
+_NAMES = r"(?:(?!\b(?:while|despite|although|though|when|by|after|being|even|yet|but|and(?! [A-Z])|with|is|was|it|we|this|our|they)\b)[^,.;()]){1,60}"
 #: Whose training it is, where a comparison brings another model in.
 _COMPARED = re.compile(
     r"\b(?:unlike|(?:when )?compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|outperform\w*|beat(?:s|ing)?|surpass(?:es|ing)|match(?:es|ing)?|"
@@ -213,6 +218,12 @@ _COMPARED = re.compile(
     r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
     r"|\b(?:quality|performance|level|scores?|accuracy|results) of (?:[\w-]+ ){0,3}?(?:models?|LLMs)\b[^,.;]{0,40}$"
     r"|\b(?:most|many|some|typical\w*|modern|other|larger|similar|comparable|today's|current) (?:[\w-]+ ){0,2}?(?:models?|LLMs|systems) (?:which |that )?(?:of [^,.;]{0,30} )?(?:is |are |were |have been )?(?:usually |typically |often )?(?:pre-?)?trained\b[^,.;]{0,40}$",
+    re.IGNORECASE,
+)
+#: "For comparison, Bar was trained on N tokens", in the languages of cards.
+_FOR_COMPARISON = re.compile(
+    r"(?:^|[.:;(]\s)\W{0,4}(?:(?:for|by|in|as a)(?: the sake of)? (?:comparison|perspective|contrast)|для сравнения|zum vergleich|à titre de comparaison|(?:a modo de|en|para) comparación|(?:para|em) comparação|(?:per|a titolo di) confronto|ter vergelijking|til sammenligning|som jämförelse|dla porównania|参考までに|比較として|作为对比|作为比较|相比之下|참고로|비교하자면)\b"
+    r"(?:(?!\b(?:ours?|this model|this one|we|it)\b)[^;])*$",
     re.IGNORECASE,
 )
 _COMPARED_LAST = re.compile(r"(?:与|和|同|相较于|不同于|比)[^，。]{0,30}$")

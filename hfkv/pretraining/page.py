@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hfkv.pretraining.identity import GENERIC, Identity, names_in, sizes_in
 from hfkv.pretraining.metadata import base_models, split
 from hfkv.pretraining.numbers import find
+from hfkv.pretraining.schedule import products
 from hfkv.pretraining.words import COUNTED, I
 
 __all__ = ["Page", "akin", "model_names", "page", "words"]
@@ -31,11 +32,11 @@ _OBJECT = re.compile(
     I,
 )
 _NO_MODEL = re.compile(
-    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired)\b",
+    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired|compatible|derived)\b",
     I,
 )
 _TUNED_NAME = re.compile(
-    r"chat|instruct|sft|dpo|rlhf|assistant|-it\b|tuned|gguf|awq|gptq|fp8|int4|quant|lora|adapter|merge",
+    r"chat|instruct|sft|dpo|rlhf|assistant|-it\b|reward|-rm\b|tuned|gguf|awq|gptq|fp8|int4|quant|lora|adapter|merge",
     I,
 )
 _TUNED_TEXT = re.compile(
@@ -63,6 +64,8 @@ class Page:
         sizes: whether the card speaks of models of several sizes.
         generations: whether it speaks of another version of the asked model's family.
         grown: whether the model grew from smaller ones, so that their training is part of its own.
+        steps: the tokens that the steps of its training come to, by the card's own numbers.
+        attached: whether what the repository holds is no model of its own, and goes with another.
         siblings: words that the card puts behind the family's name, and the asked name lacks.
     """
 
@@ -75,6 +78,8 @@ class Page:
     sizes: bool
     generations: bool
     grown: bool
+    attached: bool
+    steps: frozenset[int]
 
 
 def page(card: str, asked: Identity) -> Page:
@@ -110,7 +115,16 @@ def page(card: str, asked: Identity) -> Page:
         sizes=bool(sizes) and 10 * max(sizes) > 13 * min(sizes),
         generations=bool(versions - {asked.version}),
         grown=bool(_GROWN.search(text)),
+        steps=products(text),
+        attached=bool(_ATTACHED.search(re.sub("[-_]", " ", asked.own)) or _ATTACHED.search(title)),
     )
+
+
+#: "EAGLE-style draft head", "Sparse autoencoders for": what is trained on or beside a model.
+_ATTACHED = re.compile(
+    r"\b(?:EAGLE[ -]?[1-3]?[ -](?:style|draft|head|speculat\w*)|EAGLE-?[1-3](?![.\w])|medusa (?:head|draft|choices)|draft (?:head|model)|speculators?|SAEs?|sparse auto-? ?encoders?|transcoders?|(?:steering|control) vectors?|(?:tuned|logit|jacobian) lens|linear probes?)\b",
+    I,
+)
 
 
 #: "10 billion tokens": no size of a model.
@@ -124,9 +138,10 @@ _GROWN = re.compile(
 )
 
 
-#: "| Total parameters | 1.2B |", "* Parameters: 124770816".
+#: "| Total parameters | 1.2B |", "* Parameters: 124770816", "参数量1.4b".
 _PARAMETERS = re.compile(
-    r"^[^\w\n]{0,8}(?:(?:total|model|trainable|number of)[ -]){0,2}param(?:eter)?s?(?: count| size)?[^\w\n]{1,8}([~≈]?[0-9][^\n]{0,80})$",
+    r"^[^\w\n]{0,8}(?:(?:total|model|trainable|number of)[ -]){0,2}param(?:eter)?s?(?: count| size)?[^\w\n]{1,8}([~≈]?[0-9][^\n]{0,80})$"
+    r"|参数量(?:为|约为|约|是|[:：])?\s?([0-9][0-9.]*\s?(?:[BbMm](?![A-Za-z])|亿))",
     re.M | I,
 )
 
@@ -136,7 +151,7 @@ def _parameters(text: str) -> set[int]:
     sizes = [
         number.value
         for match in _PARAMETERS.finditer(text)
-        for number in find(match[1])
+        for number in find(match[1] or match[2])
         if number.value >= 10**6
     ]
     return {sizes[0]} if sizes and 10 * max(sizes) <= 11 * min(sizes) else set()
@@ -165,7 +180,7 @@ def _siblings(text: str, asked: Identity) -> frozenset[str]:
 
 _NO_VARIANTS = frozenset(
     """has was are were uses used trained models model series family with and the this from for base chat team technical
-    report paper license tokenizer architecture""".split()
+    report paper license tokenizer architecture gpt bert llm""".split()
 )
 
 

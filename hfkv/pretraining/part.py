@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
+from hfkv.pretraining.sizes import in_turn
 from hfkv.pretraining.stages import numbered
 from hfkv.pretraining.what import LATER_FIELD, STAGE_LABEL, SUM_ROW, named
 from hfkv.pretraining.words import COUNTED, SCALE, TRAIN, I
@@ -116,7 +117,8 @@ def printed_sums(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
         several = [
             item
             for item in items
-            if item.form == "prose" or (not item.sizes and not sizes_in(item.subject))
+            if (item.form == "prose" and not in_turn(item.text))
+            or (item.form != "prose" and not item.sizes and not sizes_in(item.subject))
         ][:10]
         for count in (2, 3, 4):
             for terms in itertools.combinations(several, count):

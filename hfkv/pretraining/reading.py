@@ -123,7 +123,7 @@ def read_card(
     ranked = sorted(values, key=lambda tokens: -values[tokens][0])
     silent = shares[-1]
     best = ranked[0] if ranked else 0
-    if ranked and values[best][0] >= fit().given:
+    if ranked and values[best][0] >= fit().given and not _objected(values[best][1]):
         statement = _given(best, values, evidence, notes, asked.sizes)
         kept = {best}
     elif not ranked or silent >= fit().silent:
@@ -184,6 +184,12 @@ def _values(
         tokens: (-sum(share for share, _ in items), [answers[at] for _, at in sorted(items)])
         for tokens, items in found.items()
     }
+
+
+def _objected(support: Sequence[Option]) -> bool:
+    """Whether each place that says a count says with it that it is another thing: however likely
+    it is beside the others, no such count has been right."""
+    return all("what:objection" in option.features for option in support)
 
 
 def _given(

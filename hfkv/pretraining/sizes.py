@@ -11,7 +11,7 @@ from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.numbers import Quantity
 from hfkv.pretraining.words import COUNTED, SCALE, I
 
-__all__ = ["associated", "parameter_sizes"]
+__all__ = ["associated", "in_turn", "parameter_sizes"]
 
 #: A size is found at ``(start, end, parameters)``; one in a cell's labels stands at -1.
 Size = tuple[int, int, int]
@@ -23,7 +23,7 @@ _SAID_OF = re.compile(
 )
 #: "13T tokens for the 27B", "8T (9B)": the size behind binds closer than any before.
 _BOUND = re.compile(
-    rf"^\s?(?:\+\s?)?(?:{COUNTED})?\s?(?:(?:of \w+ )?(?:for|to train|in)\s(?:the |our )?|[(（])(?P<size>{_SIZE})",
+    rf"^\s?(?:\+\s?)?(?:(?:d[ei]\s|d['’])?{COUNTED})?\s?(?:(?:of \w+ )?(?:for|to train|in)\s(?:the |our )?|(?:per (?:il|la|lo)|pour (?:le|la)|para (?:el|la|o|a)|für (?:das|die|den)|voor (?:de|het)|för|för den|til|for den|для)\s|[(（])(?P<size>{_SIZE})",
     I,
 )
 _NO_SIZE = re.compile(
@@ -45,6 +45,11 @@ _SHARE = re.compile(
     I,
 )
 _IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
+
+
+def in_turn(text: str) -> bool:
+    """Whether a sentence gives a number for each of several models, in their order."""
+    return bool(_IN_TURN.search(text))
 
 
 def parameter_sizes(found: Found) -> list[Size]:
@@ -115,10 +120,10 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
                 return near
     ordered = [size for _, _, size in sizes]
     apart = [size for size in sizes if size[0] >= 0]
-    in_turn = _IN_TURN.search(found.text) or (
+    ordered_so = in_turn(found.text) or (
         len(rivals) > 1 and apart and max(end for _, end, _ in apart) < rivals[0]
     )
-    if len(ordered) == len(rivals) and found.start in rivals and in_turn:
+    if len(ordered) == len(rivals) and found.start in rivals and ordered_so:
         return [ordered[rivals.index(found.start)]]
     if len(rivals) <= 1:
         ahead = [size for start, _, size in sizes if start < found.start]

@@ -38,6 +38,12 @@ _TIMES = re.compile(
     r"|\b(?P<word>two|three|four|five) (?:epochs|passes)",
     I,
 )
+#: "N tokens each", "N tokens, two passes": what one pass reads.
+_OF_EACH = re.compile(
+    rf"\s?{COUNTED}(?:\s(?:each|per (?:epoch|pass))\b"
+    r"|,\s(?:for\s|over\s)?(?:two|three|four|five|[2-9])\s(?:full\s)?(?:passes|epochs)\b)",
+    I,
+)
 _SPELLED = {"two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0}
 
 
@@ -103,6 +109,8 @@ def epochs(found: Found) -> str:
 def repeated(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
     """The numbers that another one is a printed number of epochs of."""
     for item in found:
+        if item.form == "prose" and _OF_EACH.match(item.text[item.end :]):
+            yield item, "part:one of several epochs"
         near = item.text[max(0, item.start - 80) : item.end + 80]
         for match in _TIMES.finditer(near):
             word = match["word"]

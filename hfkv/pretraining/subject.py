@@ -34,7 +34,9 @@ _PRONOUNS = frozenset(
     """the this our these model models it we both all each base despite although while after once
     when having they and pretraining family language its training every data then first is new in for
     as with on trained overview stage phase to token tokens total number parameters details
-    parameter billion million trillion an""".split()
+    parameter billion million trillion an small tiny large mini nano compact open bilingual
+    multilingual monolingual decoder encoder transformer causal generative neural network
+    foundation""".split()
 )
 #: "a fine-tune of X, which was trained": X is the base, and its count is this model's too.
 _MADE_FROM = re.compile(
@@ -44,9 +46,14 @@ _MADE_FROM = re.compile(
 )
 
 
+#: "A reproduction of Bar, pretrained on N tokens": not Bar was.
+_AFTER_ITS_PATTERN = re.compile(
+    r"\b(?:reproduction|replica(?:tion)?|re-?implementation|re-?creation|clone|version|take|re-?run)\s(?:of|on)\s(?:the\s)?\W{0,3}$",
+    re.IGNORECASE,
+)
 #: "State-of-the-art encoder models trained on": what praises a model is none of its own.
 _PRAISE = re.compile(
-    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient|style|like|type|class|inspired)(?: |$)"
+    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient|style|like|type|class|inspired|compatible|derived)(?: |$)"
 )
 #: "Foo is an open Norwegian LLM trained on": what describes a model is none of its own.
 _DESCRIBED = re.compile(r"\ban?\s(?:[\w-]+,?\s){0,4}$", re.IGNORECASE)
@@ -100,6 +107,8 @@ def trained(found: Found, asked: Identity) -> str:
         # Another verb of training, with a subject of its own, stands nearer.
         return ""
     name = last["name"]
+    if last.re is _TRAINED and _AFTER_ITS_PATTERN.search(before, 0, last.start("name")):
+        return ""
     if _PRAISE.match(name):
         return ""
     if (

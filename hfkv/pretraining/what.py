@@ -19,6 +19,7 @@ from hfkv.pretraining.labels import (
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
+from hfkv.pretraining.schedule import comes_to
 from hfkv.pretraining.text import Table
 from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
 
@@ -59,15 +60,29 @@ _LEADS = re.compile(
     rf"\b(?:was|were|is|are|been)\s(?:\w+\s){{0,2}}?{TRAIN}(?:\sfrom scratch)?\s(?:on|with|for|using)\s?[:：]$",
     I,
 )
+#: "This 1B for a single pass", "a 3B control saw": the size of the model is its noun, or before it.
+_A_SIZED = re.compile(
+    r"\b(?:this|the|an?|our|each|its|that|both)\s(?:(?!budget|total)[a-z-]+\s){0,3}$", re.IGNORECASE
+)
+_SIZED_ONE = re.compile(
+    r"^\s?(?:$|[.,;:)]|(?:for|in|was|were|is|has|had|saw|got|on|at|dense|control|models?|network|version|variant|base|one|baseline|transformer|decoder|encoder|LLM|student|teacher|that|which)\b)",
+    I,
+)
 #: The word that governs speaks of pretraining and of nothing else.
 _PRETRAINS = re.compile(
     r"pre-?train|pr[eé]-?entr[ae]|from scratch|预训练|預訓練|事前学習|사전|vortrain|предобуч", I
 )
+_OF_THIS = re.compile(r"\b(?:this|our)(?:\s\w+)?(?:['’]s)?\s$", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(?:not(?! (?:only|just|more|less|fewer))|n['’]t|never|without|instead of|rather than|unable to|no (?:option|need))\b[^,;.]{0,60}$",
     I,
 )
 _BRACKETED_LABEL = re.compile(r"^\W{0,6}(?P<label>[^\W\d_][^:：(（\n]{1,40}?)\s?[(（]\W{0,2}$")
+#: What stands below such a heading is yet to be done.
+_OF_PLANS = re.compile(
+    r"^\W*(?:\d[\d.]*\s)?(?:(?:future|next|upcoming|planned|further)\s(?:ideas?|work|plans?|steps?|directions?|releases?|versions?|improvements?)|road-?map|to-?do|what['’]?s next|plans?\W*$)\b",
+    I,
+)
 #: A row, column or field that is a stage of the training.
 STAGE_LABEL = re.compile(
     r"\W{0,4}(?:(?:pre-?training )?(?:stage|phase)|第?[一二三四1-9]?阶段|ステージ|第[一二三四1-9]段階)",
@@ -103,9 +118,12 @@ def _weighs(table: Table) -> bool:
 def what(found: Found, page: Page) -> Iterator[str]:
     """What the number counts, by what governs it, what stands beside it and what it is worth."""
     yield f"what:{found.form}"
-    said = _in_sentence(found) if found.form == "prose" else _in_cell(found)
+    by_steps = comes_to(found.tokens, page.steps)
+    said = _in_sentence(found, by_steps=by_steps) if found.form == "prose" else _in_cell(found)
     names = dict.fromkeys(said)
     yield from names
+    if by_steps and "what:behind: a parameter count" not in names:
+        yield "what:the steps come to it"
     if "what:pretrained on it" not in names and _too_little(found, page):
         yield "what:too little for pretraining"
     small = 0 if "what:pretrained on it" in names else _SMALL
@@ -147,13 +165,15 @@ def _in_cell(found: Found) -> Iterator[str]:
         yield "what:a table that weighs data"
 
 
-def _in_sentence(found: Found) -> Iterator[str]:
+def _in_sentence(found: Found, *, by_steps: bool) -> Iterator[str]:
     """What the words of its sentence say that a number counts."""
     text, start, end = found.text, found.start, found.end
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
     before, after = (re.sub(r"(?<=[0-9])[.,](?=[0-9])", "·", part) for part in (before, after))
     after = _BETWEEN.sub("", after)
     governs = governed(found)
+    if by_steps and not governs.trains and re.match(rf"\s?{COUNTED}", after, I):
+        governs = Governor(trains=True, why="the steps come to it")
     pretrained = governs.trains and bool(_PRETRAINS.search(governs.why))
     if pretrained:
         yield "what:pretrained on it"
@@ -164,11 +184,20 @@ def _in_sentence(found: Found) -> Iterator[str]:
         # A clause behind a semicolon goes on with what stands before it.
         lead = found.segment.text[max(0, found.at - 160) : found.at].rsplit(". ", 1)[-1]
         lead = lead.replace(";", ",") + before
-    if re.search(r"\b(?:target|plan|goal)(?:ed|ned|s)?\b", found.subject, I):
+    if re.search(r"\b(?:target|plan|goal)(?:ed|ned|s)?\b", found.subject, I) or any(
+        map(_OF_PLANS.match, found.segment.headings[-2:])
+    ):
         yield "what:ahead: a plan"
     for place, why in (("behind", behind(after)), ("ahead", ahead(lead, after))):
         if why and not (pretrained and why.startswith("fine-tuning")):
             yield f"what:{place}: {why.split(':')[0]}"
+    if (
+        found.quantity.unit in ("b", "m")
+        and found.tokens < 200 * 10**9
+        and _A_SIZED.search(before)
+        and _SIZED_ONE.match(after)
+    ):
+        yield "what:behind: a parameter count"
     if re.search(r"[A-Za-z0-9]-$|/$", before):
         yield "what:part of a name"
     several = one_of_several(text, start, end)
@@ -199,7 +228,7 @@ def _in_sentence(found: Found) -> Iterator[str]:
         yield "what:drawn from it"
     if found.tokens < 2 * 10**12 and _TRAINED_ON_MORE.match(after):
         yield "what:a size, for what it was trained on follows"
-    if _DENIED.search(before):
+    if _DENIED.search(before) and not _OF_THIS.search(before):
         yield "what:denied"
     if found.quantity.unit in ("t", "b") and not re.search(
         COUNTED, text[max(0, start - 60) : end + 60], I

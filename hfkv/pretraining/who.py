@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import COUNT_BEHIND, GENERIC, Identity, names_in, sizes_in, tokens_of
+from hfkv.pretraining.labels import names_data
 from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
-from hfkv.pretraining.text import Table
+from hfkv.pretraining.what import label_of
 from hfkv.pretraining.words import COUNTED, SCALE, I
 
 __all__ = ["standings", "who"]
@@ -37,6 +38,22 @@ _COUNT = re.compile(
 _FROM = re.compile(
     r"\b(?:initiali[sz]ed|start(?:ed|ing)?|buil[dt]s?|continu\w+|upcycled|based|adapted|derived|pruned|distilled|obtained|grown)\s(?:from|on|upon|with)\s(?:the\s)?[A-Z][\w.-]*",
     re.IGNORECASE,
+)
+#: "TinyBar 3T, Bar 300B", "Bar — on 80B": a count directly behind a name is the name's.
+_BESIDE = re.compile(r"(?P<name>\S+)\s(?:[-–—]\s(?:on\s|with\s|mit\s|на\s|à\s|con\s)?)?[~≈]?$")
+#: "Drawn from the mixture of Bar-L (itself a 1.4T-token model)".
+_ITSELF = re.compile(
+    r"\w\s?[(,]\s?(?:itself|themselves|which (?:itself|was itself))\b[^()]{0,60}$", I
+)
+#: "An Instruct sibling trained on N tokens", "the subject model saw N".
+_RELATIVE = re.compile(
+    r"\b(?:siblings?|sisters?|cousins?|brothers?|twin|predecessors?|successors?|(?:subject|target|host|teacher)(?: model)?)\b(?![^.;]*\b(?:this|ours?|it|we)\b)[^.;,]{0,80}$",
+    I,
+)
+#: What stands below such a heading is of other models.
+_OF_OTHERS = re.compile(
+    r"^\W*(?:\d[\d.]*\s)?(?:related (?:work|models|projects)|prior work|previous work|acknowledge?ments?|acknowledgments?|thanks|credits|references|bibliography|citations?)\b",
+    I,
 )
 #: A row of the card's own model, whatever it is called.
 _OURS = re.compile(r"\bours?\b|\bthis (?:model|run|work|repo(?:sitory)?|checkpoint|card)\b", I)
@@ -105,18 +122,20 @@ def standings(
     }
     for key, numbers in groups.items():
         table = found[numbers[0]].segment.table
-        if table is not None and _has_one_value_a_row(table, [found[at] for at in numbers]):
+        if table is not None and (rows := [at for at in numbers if _in_a_list(found[at])]):
             # What stands beside a property are other properties, and no other models.
-            for number in numbers:
+            for number in rows:
                 result[number] = "who:in a list of properties"
-            continue
+            numbers = [at for at in numbers if at not in rows]
+            if not numbers:
+                continue
         marks = [
             _likeness(scope(found[number]), asked, in_table=table is not None) for number in numbers
         ]
         rest: list[int] = []
         if table is not None:
-            rows = {found[number].segment.row for number in numbers}
-            if len(rows) > 1 or all(found[number].form == "column" for number in numbers):
+            said = {found[number].segment.row for number in numbers}
+            if len(said) > 1 or all(found[number].form == "column" for number in numbers):
                 # A row without a count may be the asked model's all the same.
                 rest = [
                     _likeness(
@@ -125,7 +144,7 @@ def standings(
                         in_table=True,
                     )
                     for at, row in enumerate(table.rows[:80])
-                    if at not in rows and at >= table.heads
+                    if at not in said and at >= table.heads
                 ]
         best = max(marks + rest)
         values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
@@ -145,12 +164,7 @@ def standings(
 def _in_a_list(found: Found) -> bool:
     """Whether a number is the value of one of a list of properties."""
     table = found.segment.table
-    return table is not None and _has_one_value_a_row(table, [found])
-
-
-def _has_one_value_a_row(table: Table, found: Sequence[Found]) -> bool:
-    """Whether a table has one value in each row, beside what it is."""
-    return len(table.rows[0]) <= 2 and all(item.form == "row" for item in found)
+    return table is not None and len(table.rows[0]) <= 2 and found.form == "row"
 
 
 def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
@@ -170,8 +184,14 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:names another model only"
     if found.form == "prose":
         yield from _apposed(found, page)
-        if another_thing(text):
+        if another_thing(text) or _RELATIVE.search(text):
             yield "who:another thing was trained"
+        if _adds_a_version(text, asked.own):
+            yield "who:another version"
+    if page.attached:
+        yield "who:what it goes with was trained"
+    if any(map(_OF_OTHERS.match, found.segment.headings)):
+        yield "who:under a heading of others"
     if own:
         yield "who:names it"
         if own == page.words:
@@ -244,6 +264,12 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield "who:a model that"
 
 
+def _adds_a_version(text: str, own: str) -> bool:
+    """Whether the last that a text names of the asked model is a later version: "Foo-1B-v2"."""
+    last = text.lower().rfind(own.lower())
+    return last >= 0 and bool(re.match(r"[-_ ]?v-?[2-9]\b", text[last + len(own) :], re.I))
+
+
 def _header_adds_a_version(found: Found, page: Page) -> bool:
     """Whether a header of the table names the asked model with a version, "Foo-v2", and the asked
     name has none."""
@@ -294,8 +320,27 @@ def _opens(found: Found, sizes: Sequence[int]) -> bool:
 
 def _apposed(found: Found, page: Page) -> Iterator[str]:
     """Whose name the number stands behind in brackets: "Foo-7B (32 layers, 2T tokens)"."""
+    before = found.text[: found.start]
+    if _ITSELF.search(before):
+        yield "who:behind another's name"
+        return
+    beside = _BESIDE.search(before)
+    if (
+        beside
+        and found.quantity.unit in ("t", "b")
+        and not re.match(rf"[\s-]?(?:[\w-]+\s){{0,2}}?{COUNTED}", found.text[found.end :], I)
+        and not sizes_in(before[beside.start() :] + " ")
+    ):
+        rival = next(iter(model_names(before[beside.start() :])), None)
+        if rival and not akin(rival[1], page):
+            yield "who:behind another's name"
+            return
     match = _APPOSED.search(found.text, 0, found.start)
     if match is None or not re.match(r"[^()]{0,60}[)]", found.text[found.end :]):
+        return
+    label = label_of(found)
+    if names_data(label) or re.search(r"\b(?:data-?\s?sets?|corp(?:us|ora))\b", label, I):
+        # "Dataset: FooWeb (N tokens)": no model.
         return
     names = [
         name

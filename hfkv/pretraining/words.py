@@ -11,7 +11,7 @@ I = re.IGNORECASE  # noqa: E741
 
 #: Words for tokens. "Tokenizer" and "tokenized" are none.
 COUNTED = (
-    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?"
+    r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?|sub-?words|word-?\s?pieces|toks?(?![\w.-])"
     r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
 #: Verbs and nouns of training on text; those of tuning and testing are not among them.
