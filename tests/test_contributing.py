@@ -17,7 +17,7 @@ DOCUMENTS = (
     *sorted(path.relative_to(ROOT).as_posix() for path in GITHUB),
 )
 #: Folders at the root; only a path that begins with one of them is a path of this repository.
-TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir())
+TOP = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "build")
 
 
 def _paths(text: str) -> set[str]:
