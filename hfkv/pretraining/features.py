@@ -30,7 +30,7 @@ __all__ = ["GENERAL", "described", "rounds"]
 #: What a rare feature is a kind of; the kind holds too, and is what a few cards can teach.
 GENERAL: dict[str, frozenset[str]] = {
     "who:contradicted": frozenset(
-        ("who:under a heading of others", "who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size", "who:one of its variants", "who:the finished model, and this is a checkpoint",
+        ("who:under a heading of others", "who:its name counts another number of the card", "who:another version", "who:another size", "who:family without its version", "who:a model that", "who:a size, its own not known", "who:a sibling", "who:under another size", "who:one of its variants", "who:the finished model, and this is a checkpoint",
          "who:its base, which was gone on from", "who:another was trained", "who:names another model only", "who:behind another's name",
          "who:another thing was trained", "who:a table of other sizes")
     ),
@@ -48,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:a corpus, and the steps come to less", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:a corpus, and the steps come to another count", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")
@@ -131,6 +131,10 @@ def _tell_whose(found: Sequence[Found], place: Place, page: Page) -> None:
                 if start < item.start
                 else "among:ahead of another"
             )
+    if any(names >= _TOLD_BY_NAME and not names & _SIZES for names in place.values()):
+        for item in found:
+            if "who:its name counts another" in place[id(item)]:
+                place[id(item)].add("who:its name counts another number of the card")
     so_far = [item for item in found if "who:this checkpoint" in place[id(item)]]
     for item in so_far:
         # What is told behind it, "and a final phase", comes on top.
@@ -146,7 +150,7 @@ def _tell_corpora(found: Sequence[Found], place: Place, labels: Labels, page: Pa
     """Add which candidates are sizes of a corpus, or a base's count, by what others tell."""
     for items, name in (
         (_outread(found, place), "what:a corpus, and more was read of it"),
-        (_outnumbers(found, place, page), "what:a corpus, and the steps come to less"),
+        (_outnumbers(found, place, page), "what:a corpus, and the steps come to another count"),
         (_less_was_read_of(found, place, labels), "what:a corpus, and less was read of it"),
         (_gone_on_from(found, place), "who:its base, which was gone on from"),
     ):
@@ -243,10 +247,14 @@ _OF_WHICH_SEEN = re.compile(
 
 
 def _outnumbers(found: Sequence[Found], place: Place, page: Page) -> Iterator[Found]:
-    """The sizes of what was trained on, where the steps that the card tells come to less."""
+    """The sizes of what was trained on, where the steps that the card tells come to less; and the
+    sums of tables of data, where they come to more, for it was read again."""
     most = max(page.steps, default=0)
     for item in found:
-        if "what:corpus trained on" in place[id(item)] and 5 * most < 4 * item.tokens < 200 * most:
+        names, tokens = place[id(item)], item.tokens
+        if ("what:corpus trained on" in names and 5 * most < 4 * tokens < 200 * most) or (
+            "part:row of a sum" in names and 5 * tokens < 4 * most < 200 * tokens
+        ):
             yield item
 
 
@@ -299,6 +307,10 @@ _UNCLEAN = frozenset(
     ("what:objection", "what:doubt", "what:under tuning", "what:as little as tuning", "what:no more than the tuning", "what:field of tuning", "who:contradicted", "who:table worse +", "who:table worse 0", "who:table worse -")
 )  # fmt: skip
 
+#: What the name of the model counts, and its card as tokens.
+_TOLD_BY_NAME = frozenset(
+    ("who:its name counts it", "what:counts training", "what:tokens right behind")
+)
 #: What is the size of a model, and no count of tokens at all.
 _SIZES = frozenset(
     ("what:behind: a parameter count", "what:a size, for what it was trained on follows")

@@ -82,7 +82,7 @@ _LEXICON = re.compile(
 )
 _COMMA = re.compile(r"[,，、;；:：](?!\s?(?:about|around|approximately|roughly|nearly|~|约)\s)")
 #: "on a high-quality, multi-source corpus": the comma begins no clause.
-_ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[a-z][\w-]*,?){1,5}\s?$")
+_ADJECTIVES = re.compile(r"^\s?(?:an?|the|our)?(?:\s?(?!an?\b|the\b)[A-Za-z][\w-]*,?){1,5}\s?$")
 #: "On fooweb-6b, a subset of FooWeb with N tokens": what was taken for the training.
 _TAKEN_FOR_IT = re.compile(
     r"^[^,;:]{1,80},\s(?:an?|the|our)\s(?:[\w-]+\s){0,3}?(?:subset|sample|slice|portion)\b[^,;:]{0,60}$",

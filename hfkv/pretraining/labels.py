@@ -17,7 +17,7 @@ __all__ = [
     "scale",
 ]
 
-_SEEN = r"seen|saw|total|consumed|processed|累计|总|合计"
+_SEEN = r"seen|saw|total|consumed|processed|actual|累计|总|合计"
 _NUMBER = r"num(?:ber)?\.?|no\.?|n|count|amount|#|n[º°]|数量?|數量?|개수|수|nombre|anzahl|número|numero|liczba|число|количество"
 _COUNTS = re.compile(
     rf"(?:{TRAIN}|{_SEEN}|budget).{{0,40}}?{COUNTED}|{COUNTED}.{{0,24}}?(?:{TRAIN}|{_SEEN}|budget)"

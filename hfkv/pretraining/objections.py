@@ -29,7 +29,8 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", rf"^\s?(?:{COUNTED})?\s?(?:planned|scheduled|remaining|to go|left|[(（]\s?(?:goal|target|planned|aim|projected|expected)\b)"),
-        ("a plan", r"^[^.;]{0,70}\b(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)\b"),
+        ("a plan", r"^[^.;]{0,70}\b(?:(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)|will (?:follow|be (?:uploaded|released|published|added)))\b"),
+        ("a comparison with another amount", rf"^\s?(?:{COUNTED})?[^.;]{{0,12}}\bfor (?:comparison|reference)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
         ("a comparison with another amount", rf"^\s?(?:\w+\s){{0,2}}?(?:more|fewer|less)\s(?:\w+\s)?{COUNTED}\s(?:than|compared)|^\s?{COUNTED}\s(?:more|fewer|less)\b"),
         ("a share of the whole", r"^\s(?:out )?of (?:the|its|our|these|all)\s(?![0-9~])"),
@@ -64,7 +65,7 @@ _SUPPOSED = re.compile(
 )
 #: "Such a model", "models of this size": of no model in particular.
 _ANY_SUCH = re.compile(
-    r"\b(?:such (?!that\b)(?:an? )?|any |(?:an? )?typical |most |many |other |existing |recent |today's |current )(?:[\w-]+ ){0,2}?(?:models?|LLMs?)\b[^,;.]{0,60}$"
+    r"\b(?:such (?!that\b)(?:an? )?|any |(?:an? )?typical |most |many |other |existing |recent |today's |current |production |modern |frontier |commercial |comparable |competing |rival |bigger |larger )(?:[\w-]+ ){0,2}?(?:models?|LLMs?|efforts|systems)\b[^,;.]{0,60}$"
     r"|\b(?:models?|LLMs?) (?:of|at) (?:this|that|such an?|its|similar|comparable|the same) (?:size|scale|class|kind)\b[^,;.]{0,60}$"
     r"|\b(?:usually|typically|generally|commonly|often)\s(?:takes?|needs?|requires?|uses?|sees?|(?:pre-?)?trained)\b[^,;.]{0,40}$",
     I,

@@ -32,7 +32,7 @@ _OBJECT = re.compile(
     I,
 )
 _NO_MODEL = re.compile(
-    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired|compatible|derived)\b",
+    r"(?:the|this|these|our|an?|diese[rs]?|das|die|der|eine?|este|esta|el|la|le|ce|cette|il|questo|deze|dit|stage|phase|step|table|figure|section|pre|pré|mid|post|over|about|around|trained|pretrained|training|total|stages?|data|model|models|version|part)\b(?!-[0-9])|[\w.]+-(?:style|like|type|class|inspired|compatible|derived|optimal)\b",
     I,
 )
 _TUNED_NAME = re.compile(
@@ -65,6 +65,7 @@ class Page:
         generations: whether it speaks of another version of the asked model's family.
         grown: whether the model grew from smaller ones, so that their training is part of its own.
         steps: the tokens that the steps of its training come to, by the card's own numbers.
+        on_the_way: whether it is of a checkpoint of a run that went on.
         attached: whether what the repository holds is no model of its own, and goes with another.
         siblings: words that the card puts behind the family's name, and the asked name lacks.
     """
@@ -78,6 +79,7 @@ class Page:
     sizes: bool
     generations: bool
     grown: bool
+    on_the_way: bool
     attached: bool
     steps: frozenset[int]
 
@@ -116,10 +118,16 @@ def page(card: str, asked: Identity) -> Page:
         generations=bool(versions - {asked.version}),
         grown=bool(_GROWN.search(text)),
         steps=products(text),
+        on_the_way=bool(_ON_THE_WAY.search(asked.own) or _INTERMEDIATE.search(text[:1_000])),
         attached=bool(_ATTACHED.search(re.sub("[-_]", " ", asked.own)) or _ATTACHED.search(title)),
     )
 
 
+#: "foo-1b-step450000", "Intermediate checkpoint of Foo".
+_ON_THE_WAY = re.compile(
+    r"(?:step|stage|iter|ckpt|checkpoint)[-_]?[0-9]|intermediate|(?:^|[-_])preview", I
+)
+_INTERMEDIATE = re.compile(r"\bintermediate (?:training )?(?:checkpoint|snapshot)\b(?!s)", I)
 #: "EAGLE-style draft head", "Sparse autoencoders for": what is trained on or beside a model.
 _ATTACHED = re.compile(
     r"\b(?:EAGLE[ -]?[1-3]?[ -](?:style|draft|head|speculat\w*)|EAGLE-?[1-3](?![.\w])|medusa (?:head|draft|choices)|draft (?:head|model)|speculators?|SAEs?|sparse auto-? ?encoders?|transcoders?|(?:steering|control) vectors?|(?:tuned|logit|jacobian) lens|linear probes?)\b",

@@ -48,12 +48,14 @@ _MADE_FROM = re.compile(
 
 #: "A reproduction of Bar, pretrained on N tokens": not Bar was.
 _AFTER_ITS_PATTERN = re.compile(
-    r"\b(?:reproduction|replica(?:tion)?|re-?implementation|re-?creation|clone|version|take|re-?run)\s(?:of|on)\s(?:the\s)?\W{0,3}$",
+    r"\b(?:reproduction|replica(?:tion)?|re-?implementation|re-?creation|clone|re-?run)\s(?:of|on)\s(?:the\s)?\W{0,3}$",
     re.IGNORECASE,
 )
+#: "1.8B parameter Bar, trained on N tokens": what it is built as.
+_OF_SIZE = re.compile(r"[0-9]\s?(?:[BM]|billion|million)?[\s-]param\w*\s$", re.IGNORECASE)
 #: "State-of-the-art encoder models trained on": what praises a model is none of its own.
 _PRAISE = re.compile(
-    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient|style|like|type|class|inspired|compatible|derived)(?: |$)"
+    r"[A-Z][a-z]+(?:-[a-z]+)*-(?:art|only|source|scale|quality|weights?|trained|domain|purpose|specific|based|sized?|level|lingual|performing|parameter|context|friendly|efficient|style|like|type|class|inspired|compatible|derived|optimal)(?: |$)"
 )
 #: "Foo is an open Norwegian LLM trained on": what describes a model is none of its own.
 _DESCRIBED = re.compile(r"\ban?\s(?:[\w-]+,?\s){0,4}$", re.IGNORECASE)
@@ -107,7 +109,10 @@ def trained(found: Found, asked: Identity) -> str:
         # Another verb of training, with a subject of its own, stands nearer.
         return ""
     name = last["name"]
-    if last.re is _TRAINED and _AFTER_ITS_PATTERN.search(before, 0, last.start("name")):
+    if last.re is _TRAINED and (
+        _AFTER_ITS_PATTERN.search(before, 0, last.start("name"))
+        or _OF_SIZE.search(before, 0, last.start("name"))
+    ):
         return ""
     if _PRAISE.match(name):
         return ""

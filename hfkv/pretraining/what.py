@@ -29,7 +29,7 @@ _FIELD = re.compile(
     r"(?:^|[|\n•·]|(?<=[.;/*•·])\s|(?<=,)\s|(?<=\w)\s{2})\W{0,6}(?P<label>[^:：=|\n]{1,70}?)\s?(?::|：|=|\||\s–\s|\s—\s|—|\s-\s)"
     rf"\s?(?:[0-9][0-9.,]*[KMk]?(?:\s?[×x*·]\s?[0-9][0-9.,]*[KMk]?){{1,5}}\s?[=≈~]\s?)?"
     rf"(?:{HEDGES}?[0-9][0-9.,]*\s?(?:[TBM]|trillion|billion)\+?(?:\s{COUNTED})?\s?(?:\([^()]{{1,40}}\)|for [^,;()]{{1,30}})(?:[,;/]| and|, and)\s?){{0,6}}"
-    rf"(?:>=|<=|{HEDGES}){{0,4}}$",
+    rf"[(（]?(?:>=|<=|{HEDGES}){{0,4}}$",
     I,
 )
 #: "300B tokens of code and 2T tokens of text": the value of the field is neither.
@@ -80,7 +80,7 @@ _DENIED = re.compile(
 _BRACKETED_LABEL = re.compile(r"^\W{0,6}(?P<label>[^\W\d_][^:：(（\n]{1,40}?)\s?[(（]\W{0,2}$")
 #: What stands below such a heading is yet to be done.
 _OF_PLANS = re.compile(
-    r"^\W*(?:\d[\d.]*\s)?(?:(?:future|next|upcoming|planned|further)\s(?:ideas?|work|plans?|steps?|directions?|releases?|versions?|improvements?)|road-?map|to-?do|what['’]?s next|plans?\W*$)\b",
+    r"^\W*(?:\d[\d.]*\s)?(?:(?:(?:future|next|upcoming|planned|further)\s(?:ideas?|work|plans?|steps?|directions?|releases?|versions?|improvements?)|road-?map|to-?do|what['’]?s next)\b|plans?\W*$)",
     I,
 )
 #: A row, column or field that is a stage of the training.
@@ -135,7 +135,12 @@ def _too_little(found: Found, page: Page) -> bool:
     """Whether nobody pretrains a model of this size on so few tokens, and no label says that
     somebody did."""
     few = found.tokens < max([*page.asked.sizes, 10**9]) // 20
-    return few and not says_trained(label_of(found))
+    label = label_of(found)
+    return few and not (says_trained(label) or _BUDGET.search(label))
+
+
+#: "Training budget: 49,152,000 tokens": spent, however few they are.
+_BUDGET = re.compile(r"train\w* budget", re.IGNORECASE)
 
 
 def _names_data(heading: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import COUNT_BEHIND, GENERIC, Identity, names_in, sizes_in, tokens_of
-from hfkv.pretraining.labels import names_data
+from hfkv.pretraining.labels import names_data, says_seen
 from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
@@ -50,9 +50,23 @@ _RELATIVE = re.compile(
     r"\b(?:siblings?|sisters?|cousins?|brothers?|twin|predecessors?|successors?|(?:subject|target|host|teacher)(?: model)?)\b(?![^.;]*\b(?:this|ours?|it|we)\b)[^.;,]{0,80}$",
     I,
 )
+#: "They trained on N tokens": others did.
+_THEY = re.compile(
+    r"\bthey\s(?:have\s|had\s|only\s)?(?:pre-?)?trained\s(?:it\s|theirs\s)?(?:on|for|with)\b[^.;]{0,40}$",
+    I,
+)
+#: "The final model was trained for N tokens", and "it has seen N tokens", on the card of a checkpoint.
+_FINISHED = re.compile(
+    r"\b(?:final|finished|full|complete|fully trained)\s(?:model|run|version|checkpoint|training)\b|\bat the end\b",
+    I,
+)
+_SO_FAR = re.compile(
+    r"\b(?:it|this (?:repo(?:sitory)?|checkpoint|model|snapshot|branch))\b[^.;]{0,40}?\s(?:has\s|had\s)?(?:seen|saw)\s[^.;]{0,16}$",
+    I,
+)
 #: What stands below such a heading is of other models.
 _OF_OTHERS = re.compile(
-    r"^\W*(?:\d[\d.]*\s)?(?:related (?:work|models|projects)|prior work|previous work|acknowledge?ments?|acknowledgments?|thanks|credits|references|bibliography|citations?)\b",
+    r"^\W*(?:\d[\d.]*\s)?(?:(?:related|other) (?:work|models|versions|variants|checkpoints|projects)|(?:andere|weitere) (?:versionen|modelle)|autres (?:versions|modèles)|otr[ao]s (?:versiones|modelos)|outros modelos|altri modelli|prior work|previous work|acknowledge?ments?|acknowledgments?|thanks|credits|references|bibliography|citations?)\b",
     I,
 )
 #: A row of the card's own model, whatever it is called.
@@ -184,10 +198,16 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:names another model only"
     if found.form == "prose":
         yield from _apposed(found, page)
-        if another_thing(text) or _RELATIVE.search(text):
+        if another_thing(text) or _RELATIVE.search(text) or _THEY.search(text):
             yield "who:another thing was trained"
         if _adds_a_version(text, asked.own):
             yield "who:another version"
+    if page.on_the_way:
+        seen = found.form == "row" and says_seen(found.label)
+        if seen or (found.form == "prose" and _SO_FAR.search(text)):
+            yield "who:this checkpoint"
+        elif _FINISHED.search(text):
+            yield "who:the finished model, and this is a checkpoint"
     if page.attached:
         yield "who:what it goes with was trained"
     if any(map(_OF_OTHERS.match, found.segment.headings)):
