@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from hfkv.pretraining.labels import counts_tokens
 from hfkv.pretraining.metadata import split
 
 __all__ = ["LARGEST", "LINES", "Segment", "Table", "normalise", "readable", "segments"]
@@ -226,6 +227,9 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
             drawn = _drawn_rows(token.info, token.content)
             lines = (token.map[0] + 1 + at for at in drawn)
             yield from _cells(_markdown_table(card, starts, lines, above))
+            for at in _fields(token.info, token.content):
+                line = token.map[0] + 1 + at
+                yield _segment(card, starts[line], starts[line + 1], kind="item", headings=above)
         elif token.type in ("inline", "html_block"):
             if token.map[0] < rows_until and token.type == "inline":
                 continue
@@ -308,6 +312,21 @@ def _drawn_rows(kind: str, text: str) -> list[int]:
         if _DRAWN_ROW.match(line) and re.search(r"\w", line)
     }
     return list(rows) if len(rows) > 1 and len({*rows.values()}) == 1 else []
+
+
+#: "Number of training tokens: 11,219,763,200"
+_REPORTED = re.compile(
+    r"[ \t]{0,8}(?P<label>[A-Za-z#][\w #()./-]{2,60}?)[ \t]{0,20}[:=][ \t]{0,20}[~≈]?[0-9][0-9.,_]{0,30}[ \t]?(?:[TBM]|trillion|billion|million)?(?:[ \t]?tokens)?[ \t]{0,20}"
+)
+
+
+def _fields(kind: str, text: str) -> list[int]:
+    """The lines of fenced text, as of a report or a log, that are fields of a count of tokens."""
+    if kind.strip().lower() not in _PLAIN:
+        return []
+    lines = text.split("\n")[:2_000]
+    fields = ((at, _REPORTED.fullmatch(line)) for at, line in enumerate(lines) if len(line) < 200)
+    return [at for at, field in fields if field and counts_tokens(field["label"])]
 
 
 def _cells(table: Table) -> Iterator[Segment]:

@@ -1784,6 +1784,20 @@ NOT_STATED: dict[str, list[str]] = {
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
     (
+        "# foo d20\n\n```\nNumber of parameters: 560,988,160\nNumber of training tokens: 11,219,763,200\nTokens : Params ratio: 20.0\nTotal batch size 524,288 tokens => Number of iterations: 21,400\n```\n",
+        "org/foo-d20",
+        None,
+        11_219_763_200,
+        "exact",
+    ),
+    (
+        "# foo\n\n```python\nmax_tokens = 4_000_000_000\ntokens = 3_000_000_000\n```\n",
+        "org/foo",
+        None,
+        None,
+        None,
+    ),
+    (
         "1.82B parameter Bar, trained on 28B tokens of text.\n\n## Other models\n\nWe also trained the best two for 350B tokens, these will be uploaded later.\n",
         "org/foo-1b-28B",
         None,
