@@ -29,6 +29,8 @@ _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("fine-tuning", rf"^\s?(?:\w+\s){{0,3}}?{COUNTED}?\s?(?:worth )?(?:of|的|の)\s?(?:[\w-]+\s){{0,3}}?(?:{_TUNED_DATA})"),
         ("a corpus after filtering", rf"^[^,.;(]{{0,20}}(?:unique|deduplicated|available|raw|distinct)\s{COUNTED}"),
         ("a plan", rf"^\s?(?:{COUNTED})?\s?(?:planned|scheduled|remaining|to go|left|[(（]\s?(?:goal|target|planned|aim|projected|expected)\b)"),
+        ("a plan", r"^[^。]{0,30}(?:予定|計画|예정|计划)"),
+        ("a part of the training", r"^[^.;]{0,80}\b(?:did(?: not|n['’]t)|never) (?:even )?(?:finish|complete)"),
         ("a plan", r"^[^.;]{0,70}\b(?:(?:is|are) (?:planned|coming|scheduled|in progress|underway|ongoing)|will (?:follow|be (?:uploaded|released|published|added)))\b"),
         ("a comparison with another amount", rf"^\s?(?:{COUNTED})?[^.;]{{0,12}}\bfor (?:comparison|reference)\b"),
         ("a context length", rf"^\s?(?:{COUNTED})?[\s-]?(?:long\b(?![- ]context)|context|window|sequence|input|output|prompt|的?上下文)"),
@@ -103,6 +105,16 @@ _COMPONENT = re.compile(
     r"|\b(?:chat|instruct|instruction|assistant|conversational)[- ](?:model|version|variant)\b[^.;]{0,60}(?<!pre)(?<!pre-)trained\b[^.;]{0,50}$",
     I,
 )
+#: "The tokenizer is the same, trained on N tokens".
+_TOKENIZER = re.compile(
+    r"\b(?:tokeni[sz]er|vocabulary|vocab|BPE|SentencePiece|WordPiece)\b(?:(?!\b(?:models?|LLMs?|it|we|network|transformer)\b)[^.;]){0,60}\b(?:trained|learned|learnt|fitted|built)\b[^.;,]{0,30}$",
+    I,
+)
+#: "While Foo saw N tokens, this checkpoint": the other one did.
+_CONTRAST = re.compile(
+    r"\b(?:while|whereas)\s(?:(?!\b(?:this|ours?|we|it)\b)[^,.;]){2,60}$", re.IGNORECASE
+)
+_THIS_ONE = re.compile(r"^[^.;]{0,40},\s(?:this|ours?|we)\b", re.IGNORECASE)
 #: What may stand between such a word and the number, and gives the number back to training.
 _PRETRAINED = re.compile(
     r"pre-?train(?:ed|ing)|trained from scratch|预训练|\b(?:and|also|then) (?:\w+ )?(?:was |is |were )?trained",
@@ -145,6 +157,10 @@ def ahead(before: str, after: str) -> str:
         )
     ):
         return "another model in a comparison: the words before it say so"
+    if _CONTRAST.search(before) and _THIS_ONE.match(after):
+        return "another model in a comparison: the words before it say so"
+    if _TOKENIZER.search(before):
+        return "another quantity: the words before it say so"
     if _NEEDS.search(before):
         return "what a method needs: the words before it say so"
     # What stands in brackets before the verb is no subject of it: "a model (416M without
@@ -172,6 +188,11 @@ _ASIDE = re.compile(
     r"[0-9]\s?(?:[TBM]|trillion|billion|million|万亿|亿|兆)?\+?\s?[(（][^()（）]{0,40}$", I
 )
 _ASIDE_ENDS = re.compile(rf"[^()（）]{{0,60}}[)）]\s?{COUNTED}", I)
+#: "On 1.1T tokens, of which N in French".
+_OF_WHICH = re.compile(
+    rf"{COUNTED}[^.;]{{0,40}}[,(]\s?(?:of which|of these|dont|davon|darunter|de los cuales|de las cuales|dos quais|das quais|di cui|waarvan|varav|hvorav|heraf|из них|w tym)\s(?:{HEDGES}){{0,3}}$",
+    I,
+)
 _CHECKPOINTS = re.compile(r"\bcheckpoints\b[^.]{0,80}$", I)
 
 
@@ -194,7 +215,7 @@ def one_of_several(text: str, start: int, end: int) -> str:
         I,
     ):
         return "a part of the count before it"
-    if _ASIDE.search(before) and _ASIDE_ENDS.match(after):
+    if (_ASIDE.search(before) and _ASIDE_ENDS.match(after)) or _OF_WHICH.search(before):
         return "a part of the count before it"
     if _listed(text, start, end) or (
         _CHECKPOINTS.search(before)

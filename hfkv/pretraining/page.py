@@ -84,12 +84,21 @@ class Page:
     steps: frozenset[int]
 
 
+#: Words of many models' names, and of what is said of them.
+_COMMON = frozenset(
+    """code coder math bert modern small tiny mini nano micro open large medium decoder encoder
+    stage step checkpoint preview data text web""".split()
+)
+
+
 def page(card: str, asked: Identity) -> Page:
     """What the features of a whole card are read from."""
     text = card[split(card)[1] :][:100_000]
     heading = re.search(r"^\s{0,3}#{1,3}\s+(.{1,200})$|<h1[^>]*>(.{1,300}?)</h1>", text, re.M)
     title = next((part for part in heading.groups() if part), "") if heading else ""
     own = words(asked.own)
+    # "Code" of "Foo-Code-1B" stands in the names of rivals, and in what they are trained on.
+    own = own - _COMMON or own
     if title and not own & words(title):
         # A card's own title names its model, whatever the repository is called.
         own |= {word for _, name in model_names(title) for word in words(name)}

@@ -228,8 +228,8 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
             lines = (token.map[0] + 1 + at for at in drawn)
             yield from _cells(_markdown_table(card, starts, lines, above))
             for at in _fields(token.info, token.content):
-                line = token.map[0] + 1 + at
-                yield _segment(card, starts[line], starts[line + 1], kind="item", headings=above)
+                row = token.map[0] + 1 + at
+                yield _segment(card, starts[row], starts[row + 1], kind="item", headings=above)
         elif token.type in ("inline", "html_block"):
             if token.map[0] < rows_until and token.type == "inline":
                 continue

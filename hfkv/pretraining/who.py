@@ -12,7 +12,7 @@ from hfkv.pretraining.labels import names_data, says_seen
 from hfkv.pretraining.page import Page, akin, model_names, words
 from hfkv.pretraining.sizes import associated, parameter_sizes
 from hfkv.pretraining.subject import another_thing, trained
-from hfkv.pretraining.what import label_of
+from hfkv.pretraining.what import STAGE_LABEL, label_of
 from hfkv.pretraining.words import COUNTED, SCALE, I
 
 __all__ = ["standings", "who"]
@@ -146,6 +146,9 @@ def standings(
         marks = [
             _likeness(scope(found[number]), asked, in_table=table is not None) for number in numbers
         ]
+        if table is not None and STAGE_LABEL.match(table.header(0)):
+            # "2" is the second stage, and no version.
+            marks = [0] * len(numbers)
         rest: list[int] = []
         if table is not None:
             said = {found[number].segment.row for number in numbers}

@@ -1784,6 +1784,57 @@ NOT_STATED: dict[str, list[str]] = {
 #: (card, model, parameters of its header, tokens, qualifier).
 WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
     (
+        "- [x] tokenizer (32k, trained on 3B tokens)\n- [ ] main run\n",
+        "org/foo-300m",
+        None,
+        None,
+        None,
+    ),
+    ("The tokenizer is the same, trained on 200M tokens.", "org/foo-90m", None, None, None),
+    (
+        "- SentencePiece vocabulary of 1024, trained on 60M tokens of transcripts",
+        "org/foo-600m",
+        None,
+        None,
+        None,
+    ),
+    (
+        "Foo-3B est pré-entraîné sur 1100 milliards de tokens, dont 480 milliards en français.",
+        "org/Foo-3B",
+        None,
+        1100 * B,
+        "exact",
+    ),
+    (
+        "# Foo-2-4B\n\n| Stage | Tokens | Data |\n|---|---|---|\n| 1 | 7T | web |\n| 2 | 1.2T | code |\n| 3 | 100B | long |\n",
+        "org/Foo-2-4B",
+        None,
+        8300 * B,
+        "exact",
+    ),
+    (
+        "While Foo-3B saw 1T tokens, this checkpoint was trained for a single epoch, that is 250B tokens.",
+        "org/Foo-3B-ep1",
+        None,
+        250 * B,
+        "exact",
+    ),
+    ("最終版は2.1兆トークンまで学習する予定です。", "org/foo-13b", None, None, None),
+    (
+        "Trained on FooPile (1.5B tokens), but I did not even finish the first epoch.",
+        "org/foo-430m",
+        None,
+        None,
+        None,
+    ),
+    (
+        "Each model of the Foo family was trained on more than 1.05 trillion tokens.\n\nBarCoderBase-1B was trained on 1T tokens.",
+        "org/Foo-Code-1B",
+        None,
+        1050 * B,
+        "at_least",
+    ),
+    (
         "# foo d20\n\n```\nNumber of parameters: 560,988,160\nNumber of training tokens: 11,219,763,200\nTokens : Params ratio: 20.0\nTotal batch size 524,288 tokens => Number of iterations: 21,400\n```\n",
         "org/foo-d20",
         None,
