@@ -13,7 +13,7 @@ from hfkv.pretraining.cells import LEAST, lists_properties, read_cell, row_subje
 from hfkv.pretraining.labels import counts_tokens, names_data, scale
 from hfkv.pretraining.numbers import Quantity, find
 from hfkv.pretraining.text import Segment, segments
-from hfkv.pretraining.words import COUNTED
+from hfkv.pretraining.words import COUNTED, IN_TURN
 
 __all__ = ["Found", "candidates"]
 
@@ -151,7 +151,7 @@ def _in_segment(card: str, breaks: list[int], segment: Segment) -> Iterator[Foun
 def _shared_scale(sentence: str, quantities: list[Quantity]) -> tuple[Quantity, ...]:
     """The quantities, where "3 and 8 trillion tokens respectively" and "3 + 8
     trillion" give both the scale."""
-    in_turn = re.search(r"respectively|分别|分別|それぞれ|각각", sentence, re.IGNORECASE)
+    in_turn = IN_TURN.search(sentence)
     if not in_turn and "+" not in sentence:
         return tuple(quantities)
     for at in range(len(quantities) - 1, 0, -1):

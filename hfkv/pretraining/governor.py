@@ -13,12 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.runs import LARGE, machine, told
+from hfkv.pretraining.words import COUNTED, HEDGES, NOUN, SCALE, TRAIN, TRAIN_WORD, I, pointed
 
-__all__ = ["SO_FAR", "Governor", "governor"]
-
-#: Why the count of a checkpoint that is no finished model counts training.
-SO_FAR = "this checkpoint has come so far"
+__all__ = ["Governor", "governor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +88,6 @@ _TAKEN_FOR_IT = re.compile(
 )
 _JOINED = re.compile(rf"(?:,|\band|\bplus|\+)\s?{HEDGES}{{0,3}}$", I)
 _FROM = re.compile(r"\bfrom\s(?:a\s|the\s)?(?:\w+\s)?$")
-#: "300k steps at 2M tokens each. This amounts to N tokens": the training told before it does.
-_COMES_TO = re.compile(
-    rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which|it|(?:this|that|the|our)\s(?:pre-?)?(?:setting|run|training|schedule|set-?up|configuration|regime)(?:\s(?:run|time))?)\s(?:thus\s|then\s|therefore\s)?"
-    rf"(?:(?:amounts?|comes?|corresponds?|corresponded|equates?|amounted|came|translates?|adds up|sums up|works out)\s(?:in total\s)?(?:to|at)|is\s(?:equal|equivalent)\sto|equals|totals?|means|makes)\s(?:training on\s)?(?:{HEDGES}){{0,4}}$"
-    rf"|\b(?:brings?|bringing|brought)\s(?:the\s|its\s|our\s)?(?:grand\s|cumulative\s|overall\s)?(?:total|sum|training|budget)[^.;0-9]{{0,30}}?\sto\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-_EFFORT = re.compile(
-    r"\b(?:steps?|iterations?|updates?|epochs?|batch(?:es)?|GPUs?|TPUs?|hours?|days|nodes|runs?|stages?|phases?)\b",
-    re.IGNORECASE,
-)
 #: The first term of a sum: "26 + 15 billion tokens" is governed as one.
 _FIRST_TERM = re.compile(
     rf"[0-9][0-9.,]*\s?(?:[TBM]\b|trillion|billion|million)?(?:\s{COUNTED})?\s?\+\s?(?:{HEDGES})?$",
@@ -118,72 +105,6 @@ _MEASURES = re.compile(
 _WEIGHT = re.compile(
     rf"\b[0-9][0-9.,]*\s?[KMGT]i?B\b(?:\sof\s[^,;()0-9]{{1,60}})?,\s(?:or\s|i\.e\.,?\s|which is\s)?(?=(?:{HEDGES}){{0,4}}$)"
 )
-#: "This checkpoint was saved after N tokens", "corresponds to step 100,000 (N tokens)".
-_THIS_CHECKPOINT = re.compile(
-    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these)\s(?:[\w-]+\s){{0,3}}?(?:checkpoint|revision|snapshot|branch|weights)\s(?:\w+\s)?(?:is|was|are|were|has|corresponds?|comes?|stems?|represents?)\s[^.;]{{0,60}}?(?:\b(?:after|at|to|seen|with|from|and)\s|[(])(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "It corresponds to the checkpoint after 150k steps (N tokens)".
-_CHECKPOINT_AT = re.compile(
-    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these|it)\b[^.;]{{0,120}}?\b(?:is|was|are|corresponds? to|represents?)\s(?:the|an?)\s(?:[\w-]+\s){{0,2}}?(?:checkpoint|snapshot)\s(?:after|at|from|of|saved (?:after|at))\s[^.;]{{0,40}}?(?:[(]\s?)?(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "The number of tokens was N", behind a sentence on the training.
-_NUMBER_THEN = re.compile(
-    rf"(?:その際|このとき|この時|この際)の(?:総|学習)?トークン数は\s?(?:{HEDGES}){{0,2}}$|\b(?:the|with a|a) (?:total )?number of tokens (?:used |seen )?(?:was|is|were|of)\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "A 2 trillion token multilingual foundation model".
-_SO_MANY_TOKEN_MODEL = re.compile(
-    r"[\s-]tok[eé]n(?!s)\s(?:(?!context|window|input|long)[\w-]+\s){0,5}?(?:model|LLM)\b", I
-)
-#: "The N-token checkpoint of Foo".
-_RUN = re.compile(
-    r"[\s-]?tok[eé]n(?!s)[\s-](?:(?:training|pre-?training|base|main|final|full)\s)?(?:checkpoint|run|pre-?trained (?:\w+ )?model)\b",
-    I,
-)
-#: "The run was stopped after N tokens", "it quit at N": how far it went.
-_ENDED = re.compile(
-    rf"\b(?:run|training|we|it|model|which)\s(?:(?:was|were|is|had been|finally|then|only)\s){{0,2}}?(?:stopped|halted|ended|ends|finished|finishes|quit|terminated|concluded|ran out)\s(?:[\w-]+\s){{0,2}}?(?:after|at)\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "402 billion tokens over 383,500 steps".
-_OVER_STEPS = re.compile(
-    rf"^\s?{COUNTED}\s(?:over|in|across)\s(?:a total of\s)?[0-9][0-9.,]*\s?[kKM]?\s(?:\w+\s)?(?:steps|iterations|updates)\b",
-    I,
-)
-#: "From scratch, N tokens".
-_FROM_SCRATCH = re.compile(
-    rf"^\W{{0,4}}(?:(?:pre-?)?trained\s)?from scratch[,:]?\s(?:on\s)?(?:{HEDGES}){{0,4}}$", I
-)
-#: "The model had read N tokens", "it got through N", "Foo was shown N".
-_WENT_THROUGH = re.compile(
-    rf"\b(?:(?:has|have|had|having)\s(?:now\s|already\s|then\s)?read|(?:got|went|gone|chewed|worked|passed|waded|ran)\sthrough|(?:was|were|been)\s(?:shown|fed|given))\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "Thus the run covered N tokens".
-_RUN_COVERED = re.compile(
-    rf"\b(?:run|schedule)\s(?:covered|covers|spanned|spans|comprised|totall?ed|took)\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "Foo (0.4B params, N tokens)".
-_BESIDE_ITS_SIZE = re.compile(
-    rf"[(（]\s?[~≈]?[0-9.]+\s?[BM]\s(?:params?|parameters)\s?[,;/]\s(?:{HEDGES}){{0,2}}$", I
-)
-#: "N tokens pass through the model".
-_PASS_THROUGH = re.compile(
-    rf"^\s?(?:[\w-]+\s){{0,2}}?{COUNTED}\W{{0,3}}\s(?:have\s|had\s)?(?:pass(?:ed)?|went|gone|ran|run|flow(?:ed)?)\s(?:through|into)\s(?:it\b|(?:the|this|our)\s(?:\w+\s)?(?:model|network)\b)",
-    I,
-)
-#: "19,073 steps x 524,288 tokens = N tokens".
-_PRODUCT = re.compile(
-    rf"[0-9][0-9.,]*\s?[KMk]?\s(?:\w+\s)?(?:steps|iterations|updates)\s?[×x*·@]\s?[0-9][0-9.,]*\s?[KMk]?(?:\s{COUNTED})?(?:\s?/\s?\w+|\sper\s\w+|\seach)?\s?[=≈~→]{{1,2}}\s?[~≈]?$",
-    I,
-)
-#: "A sample of FooWeb (N tokens seen)".
-_SEEN_IN_BRACKETS = re.compile(
-    rf"\s?(?:training\s)?{COUNTED}\s(?:were\s)?{SEEN}\s?(?:$|[,.;)）(（·|]|of\s|\sof\s)", I
-)
 #: "Leverages a training set of N tokens": what it was trained on is what is used.
 _USED_SET = re.compile(
     rf"\b(?:us(?:es?|ed|ing)|leverag\w+|employ\w*|utili[sz]\w+|consum\w+|buil(?:t|ds?) (?:on|upon|from)|on|with|over|from)\s(?:an?\s|the\s|our\s|its\s)?(?:[\w-]+\s){{0,3}}?(?:{TRAIN})\s(?:data-?\s?set|data|set|corpus|mix(?:ture)?|run|budget)\s(?:of|with|totall?ing|spanning|comprising)\s(?:{HEDGES}){{0,4}}$",
@@ -192,11 +113,6 @@ _USED_SET = re.compile(
 #: "Evolved from Bar through processing of N tokens": what it was made by is its training.
 _MADE = re.compile(
     rf"\b(?:adapt|speciali[sz]|locali[sz])ed\b(?:[^.;]|\.(?=\w)){{0,80}}?\b(?:on|with|using|over)\s(?:{HEDGES}){{0,4}}$|\b(?:evolv\w*|obtain\w*|creat\w+|made|built|deriv\w+|result\w*|adapt\w*|develop\w*|produced)\b(?:[^.;]|\.(?=\w)){{0,160}}?\b(?:through|by|via|after) (?:the )?(?:processing|passing|feeding)(?: it)?(?: of| on)?\s(?:{HEDGES}){{0,4}}$",
-    I,
-)
-#: "The total number of tokens fed to the model was N".
-_FED = re.compile(
-    rf"{COUNTED}\s(?:(?:that\s)?(?:were|was)\s)?(?:fed|shown|presented|passed|given)\s(?:in)?to\s(?:the|our|this)\s(?:\w+\s)?(?:model|network)\s?(?:was|is|were|came to|amounts? to|equals|[:=])\s?(?:{HEDGES}){{0,4}}$",
     I,
 )
 _SET = re.compile(
@@ -233,8 +149,6 @@ _SIZES_FILES = re.compile(
     r"\bepochs?\s(?:of|over|on|through)\s(?:the|our|its|this)\s$|\b(?:files?|shards?|parts?|splits?|rows|documents|articles|samples|examples|subsets?)\b[^.;]{0,20}\bfor (?:pre-?)?training\s?[(（]\W{0,2}$",
     I,
 )
-#: Longer than any window, batch or step.
-_LARGE = 10**10
 _COPULA = re.compile(r"^\s(?:is|was|are|were|amounts? to|equals)\s", I)
 _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
@@ -261,7 +175,6 @@ _NAMED_SIZE = re.compile(r"(?<![a-z])[A-Z][\w.+]*[ -]?[0-9.]+[BM]$")
 _COUNTS = re.compile(
     rf"^(?!\s?{COUNTED})[^。;；]{{0,80}}?[0-9万亿億兆억조만]\s?(?:개의\s?)?{COUNTED}", I
 )
-_POINT = re.compile(r"(?<=[0-9])[.,](?=[0-9])")
 _OWN_WORD = re.compile(r"[一-鿿ぁ-ヿ가-힣ğıİş]|\b(?:vor|weiter|nach)?trainiert|getraind")
 _MOMENT = re.compile(
     rf"(?:\b(?:first|initial|last|final|every|each|after|(?<!train )(?<!trained )(?<!training )(?<!continued )(?<!ran )until|till|next|remaining|at(?! least| most)|by|per|before|within|past)|前|每|最后|后)\s?{HEDGES}{{0,3}}$",
@@ -276,34 +189,10 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     shift = max(0, start - 320)
     before, after = _FIRST_TERM.sub("", before), _NEXT_TERM.sub("", after)
     before = _WEIGHT.sub("", _MEASURES.sub("(", before))
-    if _RUN.match(after) or _PRODUCT.search(before):
-        return Governor(trains=True, why="it is how far a run went")
-    if _SEEN_IN_BRACKETS.match(after) and re.search(r"(?:^|[(（,·|•:])\W{0,3}$", before):
-        return Governor(trains=True, why="it counts the tokens seen")
-    if _FED.search(before) or _PASS_THROUGH.match(after):
-        return Governor(trains=True, why="it counts the tokens seen")
-    if re.match(rf"\s?(?:[\w-]+\s){{0,2}}?{COUNTED}", after, I):
-        if _FROM_SCRATCH.search(before) or _RUN_COVERED.search(before):
-            return Governor(trains=True, why="it is how far a run went")
-        through = _WENT_THROUGH.search(before)
-        if through and not _machine(before[: through.start()]):
-            return Governor(trains=True, why="it counts the tokens seen")
-    if _BESIDE_ITS_SIZE.search(before) and re.match(rf"\s?{COUNTED}\s?[),;]", after, I):
-        return Governor(trains=True, why="it stands beside the model's size")
-    if tokens >= _LARGE // 10 and (_ENDED.search(before) or _OVER_STEPS.match(after)):
-        return Governor(trains=True, why="it is how far a run went")
-    if re.match(rf"\s?[)）]?\s?{COUNTED}", after, I) and (
-        _THIS_CHECKPOINT.search(before) or _CHECKPOINT_AT.search(before)
-    ):
-        return Governor(trains=True, why=SO_FAR)
-    if tokens >= _LARGE and _SO_MANY_TOKEN_MODEL.match(after) and re.search(r"\ban?\s$", before):
-        return Governor(trains=True, why="a model of so many tokens")
-    comes_to, then = _COMES_TO.search(before), _NUMBER_THEN.search(before)
-    if (comes_to and re.match(rf"\s?{COUNTED}", after, I)) or then:
-        at = context.find(text[:40])
-        lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])
-        if TRAIN_WORD.search(lead) and (then or _EFFORT.search(lead)):
-            return Governor(trains=True, why="what was told of the training comes to it")
+    why = told(before, after, text, context, tokens)
+    if why:
+        return Governor(trains=True, why=why)
+    counted = bool(NOUN.match(after))
     if _MOMENT.search(before) and not (
         re.search(r"train\w* on the first (?:~|about )?$", before, I)
         and re.match(rf"\s?{COUNTED} of\b", after, I)
@@ -318,10 +207,10 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     used = _USED_SET.search(before)
     if used and re.match(rf"\s?(?:[\w-]+\s){{0,3}}?{COUNTED}", after, I):
         return Governor(trains=True, why="it was used in training", at=shift + used.start())
-    if tokens >= _LARGE // 10 and re.match(rf"\s?{COUNTED}", after, I) and _MADE.search(before):
+    if tokens >= LARGE // 10 and counted and _MADE.search(before):
         return Governor(trains=True, why="it was made by reading them")
     total = bool(_IN_TOTAL.match(after))
-    found = _ahead(before, text, context, total=total, large=tokens >= _LARGE)
+    found = _ahead(before, text, context, total=total, large=tokens >= LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
         return Governor(trains=True, why="it was used in training")
     if found.trains:
@@ -334,8 +223,7 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     behind = _BEHIND.match(after)
     if behind is None and (_OWN_WORD.search(after[:80]) or _OWN_WORD.search(before[-40:])):
         # Behind a count its verb may stand after the next one: "1B: 1T tokens, 7B: 1.5T tokens".
-        counted = re.match(rf"\s?{COUNTED}", after, I)
-        behind = _VERB_LAST.match(_POINT.sub("·", after) if counted else after)
+        behind = _VERB_LAST.match(pointed(after) if counted else after)
         if behind is not None and (
             _corpus_only(before, behind[0])
             or (_NAMED_SIZE.search(before[-60:] + text[start:end]) and _COUNTS.search(after))
@@ -428,12 +316,12 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 continue
             if (
                 re.match(
-                    r"saw|see[ns]|seeing|observ|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen|sett\b|l[äæ]st\b|bearbeta|verarbeit|process?ou|consumiu|consumió|procesó",
+                    r"saw|see[ns]|seeing|observ|(?:consum|ingest)ed|у?видел|vu|vio|visto|gesehen|bearbeta|process?ou|consumiu|consumió|procesó",
                     word[0],
                     I,
                 )
                 and not corpus
-                and not _machine(before[: word.start()])
+                and not machine(before[: word.start()])
             ):
                 return Governor(trains=True, why=f"'{word[0]}' governs it", at=word.start())
             if re.match(r"learn|exposed", word[0], I) and not corpus:
@@ -448,7 +336,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 corpus = corpus or not preposition
                 edge = word.start()
                 continue
-            if _machine(before[: word.start()]):
+            if machine(before[: word.start()]):
                 return Governor(trains=False, why="another thing: a step or a machine takes it")
             if not corpus:
                 taken = True
@@ -478,14 +366,3 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
     if corpus and not preposition:
         return Governor(trains=False, why="the size of a corpus, and nothing was trained on it")
     return Governor(trains=False, why="nothing says that a model was trained on it", open=True)
-
-
-def _machine(before: str) -> bool:
-    """Whether what consumes tokens is a step, a cluster or a day, and no model."""
-    return bool(
-        re.search(
-            r"\b(?:each|every|per|a single|one)\b[^.;]{0,30}$|\b(?:cluster|steps?|iterations?|batch(?:es)?|users?|servers?|API|service|serving|customers?)\s(?:\w+\s)?$",
-            before,
-            I,
-        )
-    )

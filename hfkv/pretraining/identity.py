@@ -92,6 +92,11 @@ def names_in(text: str) -> list[tuple[int, str, str]]:
     return found
 
 
+def _named_sizes(name: str) -> list[int]:
+    """The parameter sizes that a name gives."""
+    return [_value(match) for match in _ID_SIZE.finditer(name.replace("-", " "))]
+
+
 def identity(
     model: str,
     parameters: int | None = None,
@@ -104,7 +109,7 @@ def identity(
     told = COUNT_BEHIND.search(own)
     rest = COUNT_BEHIND.sub(" ", own)
     plain = re.sub(r"[0-9.]+[ -]?[bt][ -]?(?:tokens?|t)\b", " ", rest, flags=re.IGNORECASE)
-    sizes = tuple(dict.fromkeys(_value(m) for m in _ID_SIZE.finditer(plain.replace("-", " "))))
+    sizes = tuple(dict.fromkeys(_named_sizes(plain)))
     counts = [
         int(Fraction(match["n"]) * (10**12 if match["u"] in "tT" else 10**9))
         for match in (*([told] if told else []), *_ID_COUNT.finditer(rest))
@@ -116,11 +121,7 @@ def identity(
         sizes = (parameters, *([active] if active else []))
     if not sizes:
         # What is trained on keeps its size.
-        based = {
-            _value(match)
-            for base in bases
-            for match in _ID_SIZE.finditer(base.rsplit("/", 1)[-1].replace("-", " "))
-        }
+        based = {size for base in bases for size in _named_sizes(base.rsplit("/", 1)[-1])}
         sizes = tuple(based) if len(based) == 1 else ()
     named = re.match(
         r"[^A-Za-z]*([A-Za-z]+(?:-?LM)?)[-_ ]?(?![0-9._]+[bBmM](?![a-z]))v?([0-9]{1,2}(?:\.[0-9]{1,2})?)?(?![0-9bBmM])",

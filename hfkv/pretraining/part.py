@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
-from hfkv.pretraining.sizes import in_turn
 from hfkv.pretraining.stages import numbered
 from hfkv.pretraining.what import LATER_FIELD, STAGE_LABEL, SUM_ROW, named
-from hfkv.pretraining.words import COUNTED, SCALE, TRAIN, I
+from hfkv.pretraining.words import COUNTED, IN_TURN, SCALE, TRAIN, I
 
 __all__ = ["first_stages", "goes_on", "part", "printed_sums"]
 
@@ -117,7 +116,7 @@ def printed_sums(found: Sequence[Found]) -> Iterator[tuple[Found, str]]:
         several = [
             item
             for item in items
-            if (item.form == "prose" and not in_turn(item.text))
+            if (item.form == "prose" and not IN_TURN.search(item.text))
             or (item.form != "prose" and not item.sizes and not sizes_in(item.subject))
         ][:10]
         for count in (2, 3, 4):

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.numbers import Quantity
-from hfkv.pretraining.words import COUNTED, SCALE, I
+from hfkv.pretraining.words import COUNTED, IN_TURN, SCALE, I
 
-__all__ = ["associated", "in_turn", "parameter_sizes"]
+__all__ = ["associated", "parameter_sizes"]
 
 #: A size is found at ``(start, end, parameters)``; one in a cell's labels stands at -1.
 Size = tuple[int, int, int]
@@ -44,12 +44,6 @@ _SHARE = re.compile(
     r"\s(?!(?:and|or|vs)\b|(?:[\w-]+\s)?(?:models?|versions?|variants?|checkpoints?|sizes?|param\w*|instruct|chat|base)\b)[A-Za-z]",
     I,
 )
-_IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
-
-
-def in_turn(text: str) -> bool:
-    """Whether a sentence gives a number for each of several models, in their order."""
-    return bool(_IN_TURN.search(text))
 
 
 def parameter_sizes(found: Found) -> list[Size]:
@@ -120,10 +114,10 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
                 return near
     ordered = [size for _, _, size in sizes]
     apart = [size for size in sizes if size[0] >= 0]
-    ordered_so = in_turn(found.text) or (
+    in_turn = IN_TURN.search(found.text) or (
         len(rivals) > 1 and apart and max(end for _, end, _ in apart) < rivals[0]
     )
-    if len(ordered) == len(rivals) and found.start in rivals and ordered_so:
+    if len(ordered) == len(rivals) and found.start in rivals and in_turn:
         return [ordered[rivals.index(found.start)]]
     if len(rivals) <= 1:
         ahead = [size for start, _, size in sizes if start < found.start]

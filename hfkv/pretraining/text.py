@@ -223,11 +223,11 @@ def _markdown(card: str, blanked: str, body: int) -> Iterator[Segment]:
             rows_until = token.map[1]
             lines = (at for at in range(*token.map) if at != token.map[0] + 1)
             yield from _cells(_markdown_table(card, starts, lines, above))
-        elif token.type == "fence":
-            drawn = _drawn_rows(token.info, token.content)
+        elif token.type == "fence" and token.info.strip().lower() in _PLAIN:
+            drawn = _drawn_rows(token.content)
             lines = (token.map[0] + 1 + at for at in drawn)
             yield from _cells(_markdown_table(card, starts, lines, above))
-            for at in _fields(token.info, token.content):
+            for at in _fields(token.content):
                 row = token.map[0] + 1 + at
                 yield _segment(card, starts[row], starts[row + 1], kind="item", headings=above)
         elif token.type in ("inline", "html_block"):
@@ -301,11 +301,9 @@ _DRAWN_ROW = re.compile(r"[ \t]*[|│┃║].*[|│┃║][ \t]*$")
 _PLAIN = frozenset(("", "text", "txt", "plain", "plaintext", "ascii"))
 
 
-def _drawn_rows(kind: str, text: str) -> list[int]:
-    """The lines that are rows of a table drawn in fenced text; none where it is code, or where
-    rows differ in how many cells they have."""
-    if kind.strip().lower() not in _PLAIN:
-        return []
+def _drawn_rows(text: str) -> list[int]:
+    """The lines that are rows of a table drawn in fenced text; none where they differ in how many
+    cells they have."""
     rows = {
         number: len(_BAR.findall(line))
         for number, line in enumerate(text.split("\n"))
@@ -320,10 +318,8 @@ _REPORTED = re.compile(
 )
 
 
-def _fields(kind: str, text: str) -> list[int]:
+def _fields(text: str) -> list[int]:
     """The lines of fenced text, as of a report or a log, that are fields of a count of tokens."""
-    if kind.strip().lower() not in _PLAIN:
-        return []
     lines = text.split("\n")[:2_000]
     fields = ((at, _REPORTED.fullmatch(line)) for at, line in enumerate(lines) if len(line) < 200)
     return [at for at, field in fields if field and counts_tokens(field["label"])]

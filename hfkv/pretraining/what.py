@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from hfkv.pretraining.candidates import Found
-from hfkv.pretraining.governor import SO_FAR, Governor, governor
+from hfkv.pretraining.governor import Governor, governor
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.labels import (
     counts_another,
@@ -19,9 +19,10 @@ from hfkv.pretraining.labels import (
 )
 from hfkv.pretraining.objections import ahead, behind, one_of_several, tuning
 from hfkv.pretraining.page import Page
+from hfkv.pretraining.runs import SO_FAR
 from hfkv.pretraining.schedule import comes_to
 from hfkv.pretraining.text import Table
-from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, SEEN, TRAIN, TRAIN_WORD, I
+from hfkv.pretraining.words import COUNTED, HEDGES, NOUN, SCALE, SEEN, TRAIN, TRAIN_WORD, I, pointed
 
 __all__ = ["LATER_FIELD", "STAGE_LABEL", "SUM_ROW", "label_of", "named", "what"]
 
@@ -134,9 +135,10 @@ def what(found: Found, page: Page) -> Iterator[str]:
 def _too_little(found: Found, page: Page) -> bool:
     """Whether nobody pretrains a model of this size on so few tokens, and no label says that
     somebody did."""
-    few = found.tokens < max([*page.asked.sizes, 10**9]) // 20
+    if found.tokens >= max([*page.asked.sizes, 10**9]) // 20:
+        return False
     label = label_of(found)
-    return few and not (says_trained(label) or _BUDGET.search(label))
+    return not (says_trained(label) or _BUDGET.search(label))
 
 
 #: "Training budget: 49,152,000 tokens": spent, however few they are.
@@ -174,10 +176,10 @@ def _in_sentence(found: Found, *, by_steps: bool) -> Iterator[str]:
     """What the words of its sentence say that a number counts."""
     text, start, end = found.text, found.start, found.end
     before, after = text[max(0, start - 200) : start], text[end : end + 160]
-    before, after = (re.sub(r"(?<=[0-9])[.,](?=[0-9])", "·", part) for part in (before, after))
+    before, after = map(pointed, (before, after))
     after = _BETWEEN.sub("", after)
     governs = governed(found)
-    if by_steps and not governs.trains and re.match(rf"\s?{COUNTED}", after, I):
+    if by_steps and not governs.trains and NOUN.match(after):
         governs = Governor(trains=True, why="the steps come to it")
     pretrained = governs.trains and bool(_PRETRAINS.search(governs.why))
     if pretrained:
@@ -208,7 +210,7 @@ def _in_sentence(found: Found, *, by_steps: bool) -> Iterator[str]:
     several = one_of_several(text, start, end)
     if several:
         yield f"what:{several}"
-    if re.match(rf"\s?{COUNTED}", after, I):
+    if NOUN.match(after):
         yield "what:tokens right behind"
     elif re.match(rf"(?:[^\s.;,0-9]+\s){{1,6}}{COUNTED}", after.lstrip(), I):
         yield "what:tokens behind"

@@ -40,7 +40,7 @@ _FROM = re.compile(
     re.IGNORECASE,
 )
 #: "TinyBar 3T, Bar 300B", "Bar — on 80B": a count directly behind a name is the name's.
-_BESIDE = re.compile(r"(?P<name>\S+)\s(?:[-–—]\s(?:on\s|with\s|mit\s|на\s|à\s|con\s)?)?[~≈]?$")
+_BESIDE = re.compile(r"\S+\s(?:[-–—]\s(?:on\s|with\s|mit\s|на\s|à\s|con\s)?)?[~≈]?$")
 #: "Drawn from the mixture of Bar-L (itself a 1.4T-token model)".
 _ITSELF = re.compile(
     r"\w\s?[(,]\s?(?:itself|themselves|which (?:itself|was itself))\b[^()]{0,60}$", I

@@ -5,7 +5,18 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["COUNTED", "HEDGES", "SCALE", "SEEN", "TRAIN", "TRAIN_WORD", "I"]
+__all__ = [
+    "COUNTED",
+    "HEDGES",
+    "IN_TURN",
+    "NOUN",
+    "SCALE",
+    "SEEN",
+    "TRAIN",
+    "TRAIN_WORD",
+    "I",
+    "pointed",
+]
 
 I = re.IGNORECASE  # noqa: E741
 
@@ -14,6 +25,10 @@ COUNTED = (
     r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?|sub-?words|word-?\s?pieces|toks?(?![\w.-])"
     r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
+#: The noun of a count, right behind its number.
+NOUN = re.compile(rf"\s?{COUNTED}", I)
+#: That a sentence gives a number for each of several models, in their order.
+IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
 #: Verbs and nouns of training on text; those of tuning and testing are not among them.
 TRAIN = (
     r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b"
@@ -35,3 +50,15 @@ HEDGES = (
 SCALE = r"(?:[TBM]|trillion|billion|million)"
 #: That tokens went through a model, however often each.
 SEEN = r"(?:seen|consumed|processed)"
+
+
+def pointed(text: str) -> str:
+    """A text in which no point or comma of a number ends a clause.
+
+    >>> pointed("on 1.5T tokens, then 1,000B.")
+    'on 1·5T tokens, then 1·000B.'
+    """
+    return _POINT.sub("·", text)
+
+
+_POINT = re.compile(r"(?<=[0-9])[.,](?=[0-9])")
