@@ -52,7 +52,7 @@ PRECISION, SHOWN = 0.988, 0.985
 LEAST = 0.78
 #: That a card states nothing is said only where it is at least so likely; on cards of other owners
 #: more counts are hidden behind it than on the folds, whose words the features know.
-SILENT = 0.96
+SILENT = 0.99
 
 Row = dict[str, Any]
 

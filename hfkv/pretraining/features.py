@@ -276,6 +276,13 @@ def _outread(found: Sequence[Found], place: Place) -> Iterator[Found]:
             yield item
 
 
+#: "Trained on 80B tokens, using a curated dataset of 600B tokens".
+_OUT_OF = re.compile(
+    r"\b(?:using|from|out of)\s(?:an?|the|our)\s(?:[\w-]+\s){0,4}?(?:data-?\s?set|corpus|collection|pool|mix(?:ture)?|library|archive)\b[^.;]*$",
+    re.IGNORECASE,
+)
+
+
 def _less_was_read_of(found: Sequence[Found], place: Place, labels: Labels) -> Iterator[Found]:
     """The sizes of what was trained on, where a field or a sentence counts fewer tokens seen:
     "Tokens consumed: 40M", and "trained on a 49B-token corpus"."""
@@ -285,7 +292,18 @@ def _less_was_read_of(found: Sequence[Found], place: Place, labels: Labels) -> I
     ]
     fewest = min(seen, default=None)
     for item in found:
-        if "what:corpus trained on" in place[id(item)] and fewest and 5 * fewest < 4 * item.tokens:
+        if "what:corpus trained on" not in place[id(item)]:
+            continue
+        if (fewest and 5 * fewest < 4 * item.tokens) or any(
+            other.segment is item.segment
+            and other.at == item.at
+            and other.end < item.start
+            and 5 * other.tokens < 4 * item.tokens
+            and "among:clean" in place[id(other)]
+            and "what:corpus trained on" not in place[id(other)]
+            and _OUT_OF.search(item.text, other.end, item.start)
+            for other in found
+        ):
             yield item
 
 

@@ -100,6 +100,8 @@ _NEXT_TERM = re.compile(
 #: "On 30 GB of articles (10M sentences, N tokens)": in brackets the same is measured again.
 _MEASURES = re.compile(
     r"[(（]\s?(?:[~≈]?[0-9][0-9.,]*\s?[KMBGT]?\s?(?!tok)[A-Za-z]+\s?[,;/]\s?){1,3}(?=[~≈]?$)"
+    # "On a legal corpus (case law and filings, N tokens)"
+    r"|(?<=corpus )\([^()0-9]{1,80},\s(?=[~≈]?$)|(?<=data )\([^()0-9]{1,80},\s(?=[~≈]?$)|(?<=dataset )\([^()0-9]{1,80},\s(?=[~≈]?$)"
 )
 #: "On 1.5 TB of text, roughly N tokens": the same in another unit.
 _WEIGHT = re.compile(
@@ -163,7 +165,7 @@ _BEHIND = re.compile(
     I,
 )
 #: "N training tokens", "N pretraining tokens".
-_ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)\s{COUNTED}", I)
+_ADJECTIVE = re.compile(rf"^\s?(?:[\w-]+\s){{0,4}}?(?:pre-?)?train(?:ing|ed)?\s{COUNTED}", I)
 #: Languages whose verb stands behind its object.
 _VERB_LAST = re.compile(
     r"^[^,.;。；]{0,60}?(?<!微调)(?:预训练|預訓練|训练|訓練|事前学習|トレーニング|学习|学習|學習|학습|eğit|\b(?:vor|weiter|nach)?trainiert\b|\b(?:voor)?getraind\b)"
@@ -201,7 +203,7 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     if (
         _ADJECTIVE.match(after)
         and not re.search(r"\b(?:of|fewer|less|more|than) (?:the )?$", before)
-        and not _nearest(before, ("verb", "noun"))
+        and not _nearest(_BRACKETED.sub("", before), ("verb", "noun"))
     ):
         return Governor(trains=True, why="it counts training tokens")
     used = _USED_SET.search(before)
@@ -234,12 +236,19 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
     return found
 
 
+#: What stands in brackets, and all before a bracket that the number opens.
+_BRACKETED = re.compile(r"\s?\([^()]{0,80}\)(?=\s)|^.*[(（]\W{0,3}$", re.DOTALL)
+
+
 def _nearest(before: str, kinds: tuple[str, ...]) -> bool:
     last = None
     for match in _LEXICON.finditer(before):
         if match.lastgroup != "prep":
             last = match
-    return last is not None and last.lastgroup in kinds and len(before) - last.end() < 30
+    if last is None or last.lastgroup not in kinds or len(before) - last.end() >= 30:
+        return False
+    # "Step 80,000, N training tokens": the word has a number of its own.
+    return not re.search("[0-9],? $", before[last.end() :])
 
 
 def _corpus_only(before: str, behind: str) -> bool:
@@ -249,6 +258,10 @@ def _corpus_only(before: str, behind: str) -> bool:
     return bool(re.search(r"(?:包含|构建|收集|开源|包括|含有)了?[^，。]{0,12}$", before)) and not re.search(
         r"(?:在|用|基于|采用)[^，。]{0,24}$", before
     )  # fmt: skip
+
+
+#: What is said of a corpus before its size.
+_OF_A_CORPUS = re.compile(r"includ|published|collected|gathered|crawled|produced|translated", I)
 
 
 def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) -> Governor:
@@ -267,8 +280,9 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                 # "with a warmup of 2B tokens, for 1T": the word has a number of its own.
                 edge = word.start()
                 continue
-            if corpus and word[0].lower().startswith("includ"):
-                # "on a dataset that includes ..., totaling N tokens"
+            if corpus and _OF_A_CORPUS.match(word[0]):
+                # "on a dataset that includes ..., totaling N tokens", "on books published from 1760
+                # on and comprised of N tokens"
                 continue
             return Governor(trains=False, why=f"another thing: '{word[0].strip()}' takes it")
         if kind == "noun":

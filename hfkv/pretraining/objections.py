@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from hfkv.pretraining.words import COUNTED, HEDGES, TRAIN, I
+from hfkv.pretraining.words import COUNTED, HEDGES, SCALE, TRAIN, I
 
 __all__ = ["ahead", "behind", "one_of_several", "tuning"]
 
@@ -21,6 +21,7 @@ _TUNED_DATA = (
 _BEHIND: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (why, re.compile(pattern, I))
     for why, pattern in (
+        ("a parameter count", r"^\s?active\s?(?:/|per)\s?token"),
         ("a parameter count", rf"^(?!\s?개?의?\s?{COUNTED})[\s-]?(?:\w+\s){{0,3}}?[一-鿿]{{0,6}}?(?:param|model|参数|參數|模型|활성|매개변수|모델|モデル|パラメータ|параметр|parám|paramè|Parameter)"),
         ("a speed or a price", rf"^\s?(?:\w+\s){{0,2}}?{COUNTED}?\s?(?:/|per)\s?(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)|^\s?{COUNTED}\s(?:an?|each|every)\s(?:s\b|sec|second|day|hour|week|month|minute|gpu|iter|step|batch|update|device|node|image|query|request|user|sample|example|document|sequence|language|expert|epoch|shard|file)"),
         ("a comparison with another amount", rf"^\s?(?:{COUNTED}\s)?(?:behind|of|for|in|by|used (?:by|for|in))\s(?:the\s)?(?:modern|recent|most|many|other|larger|bigger|comparable|similar|typical|today's|current|state-of-the-art|frontier)\s(?:[\w-]+\s){{0,3}}?(?:models|LLMs|systems)\b"),
@@ -193,6 +194,11 @@ _OF_WHICH = re.compile(
     rf"{COUNTED}[^.;]{{0,40}}[,(]\s?(?:of which|of these|dont|davon|darunter|de los cuales|de las cuales|dos quais|das quais|di cui|waarvan|varav|hvorav|heraf|из них|w tym)\s(?:{HEDGES}){{0,3}}$",
     I,
 )
+#: "13 billion text tokens and 53 million code tokens".
+_AND_OF_ANOTHER_KIND = re.compile(
+    rf"[0-9]\s?{SCALE}\s[a-z-]+\s{COUNTED}\s(?:and|plus)\s(?:{HEDGES}){{0,3}}$", I
+)
+_OF_A_KIND = re.compile(rf"\s[a-z-]+\s{COUNTED}", I)
 _CHECKPOINTS = re.compile(r"\bcheckpoints\b[^.]{0,80}$", I)
 
 
@@ -215,7 +221,11 @@ def one_of_several(text: str, start: int, end: int) -> str:
         I,
     ):
         return "a part of the count before it"
-    if (_ASIDE.search(before) and _ASIDE_ENDS.match(after)) or _OF_WHICH.search(before):
+    if (
+        (_ASIDE.search(before) and _ASIDE_ENDS.match(after))
+        or _OF_WHICH.search(before)
+        or (_AND_OF_ANOTHER_KIND.search(before) and _OF_A_KIND.match(after))
+    ):
         return "a part of the count before it"
     if _listed(text, start, end) or (
         _CHECKPOINTS.search(before)
@@ -232,6 +242,8 @@ _COMPARED = re.compile(
     r"rival(?:s|ing)?|competitive with|comparable (?:to|with)|on par with|similar to|like|such as|exceed(?:s|ing))\s"
     rf"{_NAMES},?\s\(?(?:which |that |who )?(?:(?:has|have|had) )?(?:been |is |was |were |are )?(?:\w+ly )?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     r"|\b(?:such as|like|than|versus|vs\.?|unlike|e\.g\.,?|and)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
+    # "A 7.8x improvement over Bar which was trained on 300B tokens".
+    rf"|\b(?:improvement|gain|advantage|speed-?up|saving|reduction|win|lead)s?\s(?:over|on|against|of)\s{_NAMES},?\s(?:(?:which|that)\s(?:was|were|is|had been)\s)?(?:pre-?)?(?:trained|saw|seen)\b[^,.;]{{0,40}}$"
     # "Compared to Bar's 300B", "1.4B tokens vs. ~3.3B".
     rf"|\b(?:unlike|compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|against)\s{_NAMES}['’]s\s(?:(?:full|whole|own|reported|original)\s)?(?:{HEDGES}){{0,3}}$"
     rf"|\b(?:compared (?:to|with)|versus|vs\.?)\s(?:{HEDGES}){{0,3}}$"
@@ -244,7 +256,7 @@ _COMPARED = re.compile(
 )
 #: "For comparison, Bar was trained on N tokens", in the languages of cards.
 _FOR_COMPARISON = re.compile(
-    r"(?:^|[.:;(]\s)\W{0,4}(?:(?:for|by|in|as a)(?: the sake of)? (?:comparison|perspective|contrast)|для сравнения|zum vergleich|à titre de comparaison|(?:a modo de|en|para) comparación|(?:para|em) comparação|(?:per|a titolo di) confronto|ter vergelijking|til sammenligning|som jämförelse|dla porównania|参考までに|比較として|作为对比|作为比较|相比之下|참고로|비교하자면)\b"
+    r"(?:^|[.:;(]\s)\W{0,4}(?:(?:for|by|in|as a)(?: the sake of)? (?:comparison|perspective|contrast|reference)|для сравнения|zum vergleich|à titre de comparaison|(?:a modo de|en|para) comparación|(?:para|em) comparação|(?:per|a titolo di) confronto|ter vergelijking|til sammenligning|som jämförelse|dla porównania|参考までに|比較として|作为对比|作为比较|相比之下|참고로|비교하자면)\b"
     r"(?:(?!\b(?:ours?|this model|this one|we|it)\b)[^;])*$",
     re.IGNORECASE,
 )

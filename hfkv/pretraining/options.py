@@ -59,6 +59,7 @@ def options(card: str, asked: Identity) -> list[Option]:
         if "among:a rounding of another" not in option.features
         or not any(rounds(option.tokens or 0, count or 0) for count in exact)
     ]
+    single = [_as_exact(option, single) for option in single]
     sums = list(_sums(single))
     stages = {id(item) for option in sums for item in option.support}
     result = [
@@ -124,18 +125,35 @@ def _sums(single: Sequence[Option]) -> Iterator[Option]:
             )
 
 
+def _as_exact(option: Option, others: Sequence[Option]) -> Option:
+    """A rounding as the one count of the card's training that it is a rounding of, whatever
+    else stands beside that."""
+    if "among:a rounding of another" not in option.features:
+        return option
+    exact = {
+        other.tokens
+        for other in others
+        if other.features >= _EXACT
+        and "what:objection" not in other.features
+        and rounds(option.tokens or 0, other.tokens or 0)
+    }
+    return replace(option, tokens=exact.pop()) if len(exact) == 1 else option
+
+
 #: What is said of another count of its sentence adds to none.
 _NO_TERM = frozenset(
     (
         "among:a rounding of another",
         "what:a part of the count before it",
         "what:a size, for what it was trained on follows",
+        "what:ahead: a plan",
         "what:behind: a parameter count",
         "what:drawn from it",
         "what:the end of a range",
     )
 )
 _ROUNDED = frozenset(("among:said again, rounded", "among:clean"))
+_EXACT = frozenset(("among:said again, rounded", "what:counts training", "what:no scale"))
 _DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:total"))
 
 

@@ -25,7 +25,7 @@ _BEFORE = (
         r"|не менее(?: чем)?|понад|\bponad|więcej niż|co najmniej|\bmeer dan|\bruim|\bminstens|\bmer än|\böver|\bminst|\bmere end|\bmer enn|en az"
         r"|hơn|\blebih dari|少なくとも)" + _MORE, I)),
     ("about", re.compile(
-        r"(?:~|≈|∼|～|≃|≅|\babout|\baround|approx(?:imately|\.)?|\broughly|\bnearly|\balmost|\bsome|\bcirca|\bca\.?|\bclose to|\bnear|"
+        r"(?:~|≈|∼|～|≃|≅|\babout|\baround|ap+rox(?:imat\w*|\.)?|\broughly|\bnearly|\balmost|\bsome|\bcirca|\bca\.?|\bclose to|\bnear|"
         r"(?:an )?estimated|\bc\.|约|約|大约|大約|近|将近|接近|近似|\benviron|\bautour de|\bprès de|\bquelque|aproximadamente|\bunos|\bcerca de"
         r"|alrededor de|\bcasi|en torno a|\brund|\betwa|ungefähr|\bzirka|\bfast|\bquase|por volta de|около|примерно|почти|приблизительно|порядка|близько"
         r"|\bokoło|\bblisko|\bongeveer|\bcirca|\bomkring|\bungefär|\bcirka|\brundt|\bomtrent|yaklaşık|khoảng|\bgần|\bsekitar|\bhampir|おおよそ|およそ|약)" + _MORE, I)),

@@ -21,7 +21,7 @@ __all__ = ["Candidate", "Reading", "read_card", "said_how"]
 _MOST_TOKENS = 100 * 10**12
 _MOST_PER_PARAMETER = 250_000
 #: Of less probable numbers nothing is said.
-_LEAST_SHOWN = 0.02
+_LEAST_SHOWN = 0.005
 #: Numbers that an unclear answer shows.
 _MOST_SHOWN = 3
 #: Another number is worth a note from here on.

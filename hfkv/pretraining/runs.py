@@ -18,7 +18,7 @@ _SEEN = "it counts the tokens seen"
 LARGE = 10**10
 #: "300k steps at 2M tokens each. This amounts to N tokens": the training told before it does.
 _COMES_TO = re.compile(
-    rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which|it|(?:this|that|the|our)\s(?:pre-?)?(?:setting|run|training|schedule|set-?up|configuration|regime)(?:\s(?:run|time))?)\s(?:thus\s|then\s|therefore\s)?"
+    rf"(?:^|[.;(,]\s)\W{{0,4}}(?:this|that|which|it|(?:this|that|the|our)\s(?:pre-?)?(?:setting|run|training|schedule|set-?up|configuration|regime)(?:\s(?:run|time))?)\s(?:thus\s|then\s|therefore\s)?"
     rf"(?:(?:amounts?|comes?|corresponds?|corresponded|equates?|amounted|came|translates?|adds up|sums up|works out)\s(?:in total\s)?(?:to|at)|is\s(?:equal|equivalent)\sto|equals|totals?|means|makes)\s(?:training on\s)?(?:{HEDGES}){{0,4}}$"
     rf"|\b(?:brings?|bringing|brought)\s(?:the\s|its\s|our\s)?(?:grand\s|cumulative\s|overall\s)?(?:total|sum|training|budget)[^.;0-9]{{0,30}}?\sto\s(?:{HEDGES}){{0,4}}$",
     I,
@@ -34,7 +34,7 @@ _THIS_CHECKPOINT = re.compile(
 )
 #: "It corresponds to the checkpoint after 150k steps (N tokens)".
 _CHECKPOINT_AT = re.compile(
-    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these|it)\b[^.;]{{0,120}}?\b(?:is|was|are|corresponds? to|represents?)\s(?:the|an?)\s(?:[\w-]+\s){{0,2}}?(?:checkpoint|snapshot)\s(?:after|at|from|of|saved (?:after|at))\s[^.;]{{0,40}}?(?:[(]\s?)?(?:{HEDGES}){{0,4}}$",
+    rf"(?:^|[.;]\s)\W{{0,4}}(?:this|these|it)\b[^.;]{{0,120}}?\b(?:is|was|are|corresponds? to|represents?)\s(?:the|an?)\s(?:[\w-]+\s){{0,2}}?(?:checkpoint|snapshot)\s(?:after|at|from|of|with|saved (?:after|at))\s[^.;]{{0,40}}?(?:[(]\s?)?(?:{HEDGES}){{0,4}}$",
     I,
 )
 #: "The number of tokens was N", behind a sentence on the training.
@@ -67,7 +67,7 @@ _FROM_SCRATCH = re.compile(
 )
 #: "The model had read N tokens", "it got through N", "Foo was shown N".
 _WENT_THROUGH = re.compile(
-    rf"\b(?:(?:has|have|had|having)\s(?:now\s|already\s|then\s)?read|(?:got|went|gone|chewed|worked|passed|waded|ran)\sthrough|(?:was|were|been)\s(?:shown|fed|given))\s(?:{HEDGES}){{0,4}}$",
+    rf"\b(?:(?:has|have|had|having)\s(?:now\s|already\s|then\s)?(?:read|processed)|(?:got|went|gone|chewed|worked|passed|waded|ran)\sthrough|(?:was|were|been)\s(?:shown|fed|given))\s(?:{HEDGES}){{0,4}}$",
     I,
 )
 #: "Thus the run covered N tokens".

@@ -63,7 +63,8 @@ _LEADS = re.compile(
 )
 #: "This 1B for a single pass", "a 3B control saw": the size of the model is its noun, or before it.
 _A_SIZED = re.compile(
-    r"\b(?:this|the|an?|our|each|its|that|both)\s(?:(?!budget|total)[a-z-]+\s){0,3}$", re.IGNORECASE
+    r"\b(?:this|the|an?|our|each|its|that|both)\s(?:(?!budget|total)[a-z-]+\s){0,3}$|\b(?:il|lo|la|el|le|un[ae]?|der|die|das|den|dem|eine?|het|o|uma?)\s$",
+    re.IGNORECASE,
 )
 _SIZED_ONE = re.compile(
     r"^\s?(?:$|[.,;:)]|(?:for|in|was|were|is|has|had|saw|got|on|at|dense|control|models?|network|version|variant|base|one|baseline|transformer|decoder|encoder|LLM|student|teacher|that|which)\b)",
@@ -135,7 +136,9 @@ def what(found: Found, page: Page) -> Iterator[str]:
 def _too_little(found: Found, page: Page) -> bool:
     """Whether nobody pretrains a model of this size on so few tokens, and no label says that
     somebody did."""
-    if found.tokens >= max([*page.asked.sizes, 10**9]) // 20:
+    size = max(page.asked.sizes, default=10**9)
+    # What has few parameters is trained on a few tokens for each.
+    if found.tokens >= min(size // 4, max(size, 10**9) // 20):
         return False
     label = label_of(found)
     return not (says_trained(label) or _BUDGET.search(label))
@@ -196,6 +199,8 @@ def _in_sentence(found: Found, *, by_steps: bool) -> Iterator[str]:
     ):
         yield "what:ahead: a plan"
     for place, why in (("behind", behind(after)), ("ahead", ahead(lead, after))):
+        if why.startswith("a context length") and found.tokens >= 10**9:
+            continue  # "N input tokens": no window is so long
         if why and not (pretrained and why.startswith("fine-tuning")):
             yield f"what:{place}: {why.split(':')[0]}"
     if (
@@ -263,9 +268,31 @@ def named(found: Found) -> str:
     return label
 
 
+#: "Pretraining data: FooWeb (N tokens)".
+_NAMED_DATA = re.compile(
+    rf"(?:^|[|\n•·])\W{{0,6}}(?P<label>[^:：|\n]{{1,50}}?)\s?(?::|：|\|)\W{{0,4}}[\w./-]+(?:[\s,&+]{{1,3}}[\w./-]+){{0,5}}\W{{0,2}}\s[(（](?:{HEDGES}){{0,4}}$",
+    I,
+)
+#: A field of data, which need not say that they were trained on.
+_OF_DATA = re.compile(r"^\W*(?:the\s)?(?:data|data-?\s?sets?|corpus|corpora)\W*$", I)
+
+
+def _field_of_data(found: Found, label: str) -> Iterator[str]:
+    """Whether the number sizes the data of a field, by their name or by nothing but that."""
+    if not re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+        return
+    named_data = _NAMED_DATA.search(found.text[: found.start])
+    if named_data and (names_data(named_data["label"]) or _OF_DATA.match(named_data["label"])):
+        trained = names_data(named_data["label"])
+        yield f"what:named data {'trained on ' if trained else ''}with their size"
+    elif _OF_DATA.match(label):
+        yield "what:field of nothing but data"
+
+
 def _field(found: Found) -> Iterator[str]:
     """What the label says whose value the number is."""
     label = label_of(found)
+    yield from _field_of_data(found, label)
     if not label:
         if LATER_FIELD.match(named(found)):
             yield from ("what:field of a stage", "what:counts training", "part:stage")

@@ -55,6 +55,12 @@ _THEY = re.compile(
     r"\bthey\s(?:have\s|had\s|only\s)?(?:pre-?)?trained\s(?:it\s|theirs\s)?(?:on|for|with)\b[^.;]{0,40}$",
     I,
 )
+#: "We also train two models from other bases. These are trained for N tokens".
+_ALSO_OTHERS = re.compile(
+    r"\balso\b[^.]{0,40}?\b(?:train|releas|initiali[sz]|provid|publish|offer)\w*\b[^.]{0,40}?\b(?:two|three|four|five|several|other|another|smaller|larger|more)\b[^.]{0,30}?\bmodels?\b[^.]*\.\s*$",
+    I,
+)
+_THESE = re.compile(r"^\W{0,3}(?:these|those|they|both)\b", I)
 #: "The final model was trained for N tokens", and "it has seen N tokens", on the card of a checkpoint.
 _FINISHED = re.compile(
     r"\b(?:final|finished|full|complete|fully trained)\s(?:model|run|version|checkpoint|training)\b|\bat the end\b",
@@ -201,7 +207,11 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:names another model only"
     if found.form == "prose":
         yield from _apposed(found, page)
-        if another_thing(text) or _RELATIVE.search(text) or _THEY.search(text):
+        if (
+            another_thing(text)
+            or any(said.search(text) for said in (_RELATIVE, _THEY))
+            or (_THESE.match(text) and _ALSO_OTHERS.search(found.segment.text, 0, found.at))
+        ):
             yield "who:another thing was trained"
         if _adds_a_version(text, asked.own):
             yield "who:another version"

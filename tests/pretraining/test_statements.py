@@ -3815,6 +3815,126 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         None,
         None,
     ),
+    # A comparison "for reference", and what an improvement is over.
+    (
+        "# Foo-7B\n\nFor reference, Acme's Bar-7B reaches 3.3 on the same set, trained on ~100B "
+        "tokens. This run used a tenth of it.\n",
+        "org/Foo-7B",
+        None,
+        None,
+        None,
+    ),
+    (
+        "# foo-alpha\n\nA GPT with 124M parameters trained on 40B tokens of educational text. It "
+        "passed the larger one after a week, a 7.8x improvement over Bar-3 which was trained on 300B "
+        "tokens.\n",
+        "org/foo-alpha",
+        None,
+        40 * 10**9,
+        "exact",
+    ),
+    # Parameters that are active for each token.
+    (
+        "# Foo-1.5\n\nTrained end to end on 84B tokens in two days.\n\n236,307,968 in all · "
+        "118,339,072 active/token (50.1%)\n",
+        "org/Foo-1.5",
+        None,
+        84 * 10**9,
+        "exact",
+    ),
+    # A rounding in the title, and the count of the training written out, whoever is named beside it.
+    (
+        "# foo-d12 base (QuxWeb, 3.7B tokens)\n\nA small base model trained with quxchat for a course."
+        "\n\nTraining data QuxWeb (the quxweb-100b-shuffle shards), 3,711,959,040 training tokens\n",
+        "org/foo-d12-base",
+        None,
+        3_711_959_040,
+        "exact",
+    ),
+    # What it has processed, and how far a checkpoint has come.
+    (
+        "# Foo\n\nA recursive decoder. It has processed 4,703,125,504 input tokens, including repeated "
+        "visits of the corpus.\n",
+        "org/Foo",
+        None,
+        4_703_125_504,
+        "exact",
+    ),
+    (
+        "# Foo-7B\n\nThis is an intermediate checkpoint with 50K steps and 105B tokens.\n",
+        "org/Foo-7B",
+        None,
+        105 * 10**9,
+        "exact",
+    ),
+    # What is said of a corpus between it and its size, and the size in brackets behind it.
+    (
+        "# Foo\n\nA transformer trained on a large historical corpus of German books, published "
+        "between 1750 and 1910 and comprised of ~6.2 billion tokens.\n",
+        "org/Foo",
+        None,
+        6_200_000_000,
+        "about",
+    ),
+    (
+        "# foo-legal\n\nA base language model, pretrained from scratch on a legal corpus (case law and "
+        "filings, ~2.2B tokens).\n",
+        "org/foo-legal",
+        None,
+        2_200_000_000,
+        "about",
+    ),
+    (
+        "# FooBERT\n\nAn encoder for security. Pretrained on a massive corpus—including over 13 billion "
+        "text tokens and 53 million code tokens.\n",
+        "org/FooBERT",
+        None,
+        13 * 10**9,
+        "at_least",
+    ),
+    # Of a large collection less was read.
+    (
+        "# Foo-4B\n\nModels of 4 billion parameters trained from scratch on 80B tokens of old "
+        "newspapers, using a curated dataset of 600B tokens.\n",
+        "org/Foo-4B",
+        None,
+        80 * 10**9,
+        "exact",
+    ),
+    # Tokens of training by their noun, whatever has a number of its own before them.
+    (
+        "# foo-125m\n\n## Training\n\n- 2.6B train tokens, 1 epoch, seq_len 1024\n",
+        "org/foo-125m",
+        None,
+        2_600_000_000,
+        "exact",
+    ),
+    (
+        "# foo\n\nThe checkpoints of a model trained for 100,000 optimizer steps with a "
+        "1,048,576-token global batch (104,857,600,000 training tokens).\n",
+        "org/foo",
+        None,
+        104_857_600_000,
+        "exact",
+    ),
+    (
+        "# foo\n\nA looped model trained under a hard budget of 9,441,152 parameters (6,295,424 "
+        "non-embedding) and 100,000,000 training tokens of QuxWeb.\n",
+        "org/foo",
+        None,
+        10**8,
+        "exact",
+    ),
+    # What the steps come to, and the other models that are trained as well.
+    (
+        "# Foo-Large\n\nWe train Foo-Large from scratch for 780,000 steps. Accounting for the number of "
+        "steps, this equates to 38B tokens.\n\nWe also train two models from other bases. These are "
+        "trained for ~13B tokens.\n",
+        "org/Foo-Large",
+        None,
+        38 * 10**9,
+        "exact",
+    ),
 ]
 
 
