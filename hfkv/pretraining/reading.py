@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,11 @@ _MOST_PER_PARAMETER = 250_000
 _LEAST_SHOWN = 0.005
 #: Numbers that an unclear answer shows.
 _MOST_SHOWN = 3
+#: Features that say where a number stands, how large it is, or what other features say.
+_UNTOLD = re.compile(
+    r"among:|sum|part:whole|what:(?:prose|row|column|objection|doubt|counts training)$"
+    r"|who:(?:no rivals|names none|names it|nearest name is it|contradicted|prose |table )"
+)
 #: Another number is worth a note from here on.
 _LEAST_ALTERNATIVE = 0.02
 
@@ -263,7 +269,8 @@ def said_how(support: Sequence[tuple[str | None, Collection[str]]]) -> str:
 
 
 def _doubt(option: Option) -> str:
-    """Why a number is in doubt: the features that spoke loudest against it."""
-    return (
-        ", ".join(fit().spoken(option.features, against=True, most=3)) or "others stand beside it"
-    )
+    """Why a number is in doubt: what spoke loudest against it, of the features that a reader of
+    the card would name."""
+    told = [name for name in option.features if not _UNTOLD.match(name)]
+    doubts = fit().spoken(told, against=True, most=3)
+    return ", ".join(name.partition(":")[2] for name in doubts) or "others stand beside it"

@@ -72,7 +72,7 @@ _WENT_THROUGH = re.compile(
 )
 #: "Thus the run covered N tokens".
 _RUN_COVERED = re.compile(
-    rf"\b(?:run|schedule)\s(?:covered|covers|spanned|spans|comprised|totall?ed|took)\s(?:{HEDGES}){{0,4}}$",
+    rf"\b(?:param(?:eter)?s?|training|pre-?training|reference|full|scratch)\srun\s(?:on|over|of|for|to)\s(?:{HEDGES}){{0,4}}$|\b(?:run|schedule)\s(?:covered|covers|spanned|spans|comprised|totall?ed|took)\s(?:{HEDGES}){{0,4}}$",
     I,
 )
 #: "Foo (0.4B params, N tokens)".

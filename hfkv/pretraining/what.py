@@ -364,7 +364,7 @@ def _heads_it(found: Found) -> bool:
 
 def _governing(governs: Governor, found: Found) -> Iterator[str]:
     if not governs.trains:
-        yield f"what:{re.sub(r'[(:].*', '', governs.why)[:40].strip()}"
+        yield f"what:{re.sub(r'[(:].*', '', governs.why).strip()}"
         if governs.open and TRAIN_WORD.search(found.text):
             yield "what:nothing else takes it, and training is spoken of"
         return
