@@ -170,20 +170,20 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             35 * B // 10,
             "org/Foo-200M",
             "what:counts training",
-            "what:nothing says that a model was trained on",
+            "what:nothing says that a model was trained on it",
         ),
         (
             "The model was pretrained on the following:\n\n- 3.5B tokens of books\n- news\n",
             35 * B // 10,
             "org/Foo-200M",
-            "what:nothing says that a model was trained on",
+            "what:nothing says that a model was trained on it",
             "what:verb behind",
         ),
         (
             "The weights were fine-tuned after they were trained on:\n\n- 3.5B tokens\n",
             35 * B // 10,
             "org/Foo-200M",
-            "what:nothing says that a model was trained on",
+            "what:nothing says that a model was trained on it",
             "what:verb behind",
         ),
         (
@@ -191,7 +191,7 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             400 * B,
             "org/Foo-7B",
             "what:counts training",
-            "what:nothing says that a model was trained on",
+            "what:nothing says that a model was trained on it",
         ),
         (
             "Trained on 360B tokens, then on 41B tokens.\n\n- Total tokens seen: 400B\n",
@@ -212,7 +212,7 @@ def features(card: str, tokens: int, model: str = "org/Foo-7B") -> frozenset[str
             70 * B,
             "org/Foo-1B",
             "what:counts training",
-            "what:nothing says that a model was trained on",
+            "what:nothing says that a model was trained on it",
         ),
         # The size that a card opens with is its model's.
         (
