@@ -32,7 +32,7 @@ def held(
 ) -> tuple[Mapping[str, Any] | None, str]:
     """What of a stored plan holds, which is the plan itself where nothing is wrong with it, and
     what was wrong; None where nothing is left."""
-    space = space_of(model_type, name)
+    space = space_of(model_type, name).hold_as(content["keys"])
     # Each release is asked by other configs than the one before.
     chance = random.Random(f"again {name} {transformers().__version__}")
     with without_values():

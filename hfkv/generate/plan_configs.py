@@ -18,7 +18,7 @@ from typing import Any
 
 from hfkv.facts.config import Config
 from hfkv.generate.config_classes import LEFT_OUT
-from hfkv.generate.plan_keys import Key
+from hfkv.generate.plan_keys import Key, is_size
 from hfkv.generate.symbols import Int, Real
 from hfkv.generate.trials import OVERRIDES, default_config, merge, nested
 from hfkv.live.build import config_of
@@ -90,6 +90,9 @@ class Space:
         letters: keys that are a word with a letter for each layer.
         left_out: sorts of value of a key, or ``=word``, under which what the class makes was not
             understood.
+        held: keys with the one value that each has, since what a part makes of others was not
+            understood.
+        whole: parts of which all keys are held.
         places: names of nested models, with the paths of their configs.
         typed: whether the class takes its parts only with their types, as files name them.
     """
@@ -105,6 +108,8 @@ class Space:
         self.keys: dict[str, Key] = {}
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
+        self.held: dict[str, Any] = {}
+        self.whole: set[str] = set()
         self.letters: set[str] = set()
         self.defaults: dict[str, Any] = {}
         self.switches: frozenset[str] = frozenset()
@@ -224,8 +229,10 @@ class Space:
                 # What every config of the class has where a file says nothing else.
                 default = self.defaults[path] = declared
             made = vars(self.objects[prefix]).get(key)
-            if default is None and isinstance(made, (list, tuple)):
-                default = list(made)
+            if isinstance(default, (list, tuple)) or (
+                default is None and isinstance(made, (list, tuple))
+            ):
+                default = list(made if default is None else default)
             self.keys[path] = Key(
                 path=path,
                 default=default,
@@ -238,6 +245,8 @@ class Space:
                 if annotation
                 else tuple(dict.fromkeys(map(int, _NUMBERED.findall(source)))),
             )
+            if prefix in self.whole:
+                self.held[path] = default
             if letters:
                 self.letters.add(path)
             # Each of a few numbers by name can be one that something is measured by.
@@ -359,8 +368,38 @@ class Space:
         return made
 
     def takes(self, values: Mapping[str, Any]) -> bool:
-        """Whether no key has a value of a sort, or a word, that is left out."""
-        return not any(sort in sorts_of(value_at(values, path)) for path, sort in self.left_out)
+        """Whether no key has a value of a sort, or a word, that is left out, nor another than the
+        one that it is held at."""
+        return not any(
+            sort in sorts_of(value_at(values, path)) for path, sort in self.left_out
+        ) and all(value_at(values, path) in (..., value) for path, value in self.held.items())
+
+    def hold(self, part: str) -> bool:
+        """Hold keys of a nested config at what the class has by default: those that its loops may
+        go over, and if they are held, all; whether there were any."""
+        if not part or part in self.whole:
+            return False
+        ours = [
+            path
+            for path, key in self.keys.items()
+            if path.startswith(f"{part}.") and not (key.part or key.sealed)
+        ]
+        looped = {path for path in ours if _is_looped(self.keys[path])} - self.held.keys()
+        if not looped:
+            self.whole.add(part)
+        first = self.first()
+        self.held |= {
+            path: self.keys[path].default
+            for path in looped or ours
+            if value_at(first, path) in (..., self.keys[path].default)
+        }
+        self.left_out = {item for item in self.left_out if item[0] not in ours}
+        return True
+
+    def hold_as(self, keys: Mapping[str, Mapping[str, Any]]) -> Space:
+        """The space, with the keys held that a plan was proved with one value of."""
+        self.held |= {path: proved["only"] for path, proved in keys.items() if "only" in proved}
+        return self
 
     def part_of(self, stem: str) -> str:
         """The path of the nested config that a module is made of; "" is the class's own."""
@@ -382,6 +421,8 @@ class Space:
         made: dict[str, Any] = copy.deepcopy(dict(values))
         layers = chance.choice([2, 3, 4, 5, 6, 7])
         for path in paths:
+            if path in self.held:
+                continue
             key = self.keys[path]
             *outer, last = path.split(".")
             # Among many keys one of it would else be enough to make a part that is not there.
@@ -404,6 +445,12 @@ class Space:
             else:
                 at[last] = value
         return made
+
+
+def _is_looped(key: Key) -> bool:
+    """Whether a key may be what a loop goes over."""
+    counts = type(key.default) is int and not is_size(key.path)
+    return counts or isinstance(key.default, list)
 
 
 def sorts_of(value: Any) -> set[str]:

@@ -29,6 +29,10 @@ Trees = dict[str, Any]
 
 #: How many members of a container a layer may be.
 _MEMBERS = 6
+#: In how many samples each member of a part that is held is looked at.
+_EVERY = 8
+#: Of how many shapes a parameter may be without a formula.
+_SHAPES = 40
 #: Of how many values one that the class fills in may be.
 _LITERALS = 8
 #: Which sorts of test are tried, and how deep a tree of them may be: 1 is about the config, 2 about
@@ -65,7 +69,11 @@ def learn(
             **content,
         }
     except UnlearnedError as error:
-        return {"refused": str(error), "unexplained": (learner.unexplained, learner.having)}
+        return {
+            "refused": str(error),
+            "unexplained": (learner.unexplained, learner.having),
+            "part": learner.part,
+        }
 
 
 def _filled(space: Space, samples: list[Sample], known: Trees) -> dict[str, Any]:
@@ -95,9 +103,11 @@ class _Learner:
         self.grown: dict[Any, Any] = {}
         self.sizes: dict[tuple[Any, int, Index], int | None] = {}
         self.trees: dict[str, int] = {}
-        # Of the last failure, the samples that no formula fits, among those that it is about.
+        # Of the last failure, the samples that no formula fits, among those that it is about, and
+        # the nested config that it lies in.
         self.unexplained: set[int] = set()
         self.having: set[int] = set()
+        self.part = ""
 
     def content(self) -> dict[str, Any]:
         lengths = self.lengths()
@@ -190,7 +200,11 @@ class _Learner:
         if self._stays(what, container, observed, depth, cover):
             return self.known[what]
         labels: list[Any] = []
-        for texts in (self._counts(container, seen), self._sums()):
+        ways = (self._counts(container, seen), self._sums())
+        if self.space.part_of(container) in self.space.whole:
+            # Nothing it depends on was seen with another value: any formula would be by chance.
+            ways = (iter(sorted(set(seen.values()))),)
+        for texts in ways:
             labels += [(text, found) for text in texts if (found := cover(text))]
             try:
                 return self._grow(what, labels, container, observed, depth)
@@ -206,7 +220,7 @@ class _Learner:
             for place in range(container.count("{}")):
                 yield f"{key}[i{place}]"
         for key in numbers:
-            yield from (f"{key} + 1", f"{key} - 1", f"2 * {key}")
+            yield from (f"{key} + 1", f"{key} - 1", f"2 * {key}", f"{key} // 2")
         yield from self._lines(seen)
         if len(values := set(seen.values())) < 6:
             yield from sorted(values)
@@ -290,13 +304,18 @@ class _Learner:
 
     def _space(self, stem: str, lengths: Mapping[str, Any]) -> Iterator[Observation]:
         parts = f"{stem}{{}}".split("{}") if stem else [""]
+        held = self.space.part_of(stem) in self.space.whole
         for number, sample in enumerate(self.samples):
+            # In a part that is held no two need be alike, but each sample has the same ones.
+            every = held and number < _EVERY
             with contextlib.suppress(UnprovedError):
-                found = self._indices(sample, parts, lengths)
+                found = self._indices(sample, parts, lengths, every=every)
                 yield from ((number, index) for index in found)
 
     @staticmethod
-    def _indices(sample: Sample, parts: list[str], lengths: Mapping[str, Any]) -> list[Index]:
+    def _indices(
+        sample: Sample, parts: list[str], lengths: Mapping[str, Any], *, every: bool
+    ) -> list[Index]:
         found: list[Index] = [()]
         for place in range(1, len(parts)):
             tree = lengths["{}".join(parts[:place]).removesuffix(".")]
@@ -306,7 +325,7 @@ class _Learner:
                 for inner in range(size_of(text, sample.read, index) or 0):
                     longer.append((*index, inner))
             # Of very many alike, the first and the last ones tell as much.
-            found = longer if len(longer) <= 24 else [*longer[:16], *longer[-8:]]
+            found = longer if every or len(longer) <= 24 else [*longer[:16], *longer[-8:]]
         return found
 
     def _module(self, pattern: str) -> Any:
@@ -370,6 +389,7 @@ class _Learner:
                 texts.update(dict.fromkeys(general(entry[1], index, read)))
         ones = [bit for bit, shape in enumerate(seen) if shape is not None]
         if not ones:
+            self.part = self.space.part_of(pattern)
             raise UnlearnedError(f"{pattern}: it lies outside the containers that were counted")
         absent = sum(1 << bit for bit, shape in enumerate(seen) if shape is None)
 
@@ -386,7 +406,11 @@ class _Learner:
         for sizes, bits in candidates:
             # A plain number is what a size came to where it was lost sight of.
             union |= 0 if cost(sizes)[0] else bits
-        if union.bit_count() < len(ones):
+        if union.bit_count() < len(ones) and self.space.part_of(stem) in self.space.whole:
+            # Of what is held no size need be a formula.
+            shapes = Counter(shape for shape in seen if shape is not None).most_common(_SHAPES)
+            candidates += self._covers([shape for shape, _ in shapes], observed, seen)
+        elif union.bit_count() < len(ones):
             candidates += self._fitted(observed, seen)
         candidates.sort(key=lambda item: (-item[1].bit_count(), cost(item[0])))
         labels: list[Any] = [(list(sizes), cover) for sizes, cover in candidates[:60]]
@@ -509,7 +533,7 @@ class _Learner:
 
     def _staged(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
         among = (1 << len(observed)) - 1
-        part = self.space.part_of(stem)
+        part = self.part = self.space.part_of(stem)
         # What lies in a nested model depends on its own config alone, if it can be so explained.
         stages = [(*stage, inside) for inside in dict.fromkeys((part, "")) for stage in _STAGES]
         for stage, deep, inside in stages:

@@ -101,6 +101,8 @@ _DEEP = 7
 _HITS_AGAIN, _DEEP_AGAIN = 2, 2
 #: Tests of an index by the numbers of keys.
 _PLACED = ("every", "phase", "after", "below")
+#: Tests of what a list has.
+_OF_ITEMS = ("item", "turn", "has")
 #: How often a word is shown beside all else that a tree reads.
 _BESIDE = 4
 #: How many of them are built.
@@ -265,7 +267,8 @@ def _worded(
     """Show each word, and each number, that a list may have for every place with all that a tree
     reads beside it at random: a class may take what it does not name for what it does."""
     space, alone = proof.space, proof.memory.alone
-    for path in sorted({test[2] for test in tests if test[0] in ("item", "turn")} & {*paths}):
+    asked = {test[1 if test[0] == "has" else 2] for test in tests if test[0] in _OF_ITEMS}
+    for path in sorted(asked & {*paths}):
         others = [other for other in paths if other != path]
         for value in space.alone(bases[0], path):
             said = _said(value)
@@ -353,6 +356,8 @@ def seen_keys(
         if OTHER_WORD in strings and space.all_words and not asked:
             kinds.add(ANY_WORD)
         keys[path] = {"kinds": sorted(kinds)}
+        if path in space.held:
+            keys[path]["only"] = space.held[path]
         if strings := strings - {OTHER_WORD}:
             keys[path]["strings"] = sorted(strings)
     return keys

@@ -100,7 +100,10 @@ class Tests:
         made = (
             self._about_config(inside)
             if stage == 1
-            else self._about_index(depth, observed, stage, inside)
+            else [
+                *self._about_index(depth, observed, stage, inside),
+                *(self._about_lists(inside) if stage == 2 else ()),
+            ]
         )
         for test in made:
             mask = self._passing(test, stem, observed, depth)
@@ -223,6 +226,12 @@ class Tests:
                 found += [("phase", hole, one, other) for one, other in pairs]
                 found += [("every", hole, one, other) for one, other in pairs]
         return found
+
+    def _about_lists(self, inside: str) -> list[tuple[Any, ...]]:
+        """Such as whether a list of layers has their halves as items of their own."""
+        lists = self.lists(inside)
+        words = ((key, item) for key in lists for item in self._items(key) if type(item) is str)
+        return [("has", key, word) for key, word in words]
 
     def _items(self, key: str) -> list[Any]:
         values = {

@@ -54,7 +54,7 @@ def widened(space: Space, content: Mapping[str, Any]) -> dict[str, Any]:
 def _others(space: Space, path: str, proved: Mapping[str, Any]) -> Iterator[Any]:
     """Values of sorts that are not among those proved, and words."""
     key = space.keys.get(path)
-    if key is None or key.part or key.sealed or path in space.letters:
+    if key is None or key.part or key.sealed or path in space.letters or path in space.held:
         return
     flags = [True, False] if isinstance(key.default, bool) or "bool" in key.types else []
     # What the class writes into its own files first.
@@ -113,6 +113,6 @@ def main() -> None:
         with without_values():
             for name, content in classes.items():
                 if "modules" in content:
-                    space = space_of(model_type, name)
+                    space = space_of(model_type, name).hold_as(content["keys"])
                     classes[name] = widened(space, content)
         path.write_text(text(classes), encoding="utf-8")

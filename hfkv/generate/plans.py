@@ -13,6 +13,7 @@ import random
 import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ __all__ = ["generate", "main", "plan_for", "smallest", "tally", "text", "with_mu
 TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
 LEARNED, PROVED, ROUNDS = 140, 80, 30
+#: How often it may be refuted in the same nested model before what that is made of is held.
+PATIENCE = 8
 #: How often one that no learning mends is made to say less.
 NARROWED = 20
 #: How many sorts of value of its keys a plan may leave out, and of what it does not count by.
@@ -85,7 +88,7 @@ def with_multiples(model_type: str, name: str, content: dict[str, Any]) -> dict[
     """The plan with the divisions that must come out even."""
     if "refused" in content:
         return content
-    space = space_of(model_type, name)
+    space = space_of(model_type, name).hold_as(content["keys"])
     return {**content, "multiples": multiples(space, content, smallest(space))}
 
 
@@ -99,7 +102,6 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     samples = [found for values in pool if (found := sample(space, values)) is not None]
     # The defaults have many layers, and would be the slowest to build with each change.
     pool = [found.values for found in samples[:1]]
-    tries = 0
     # Each key by itself first: what nothing else hides.
     for _ in range(2):
         for path in list(space.keys):
@@ -107,23 +109,11 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             if found is not None:
                 samples.append(found)
     pool += [item.values for item in samples[2:]]
-    seen = _Seen(samples)
-    while len(samples) < learned + 2 * len(space.keys) and tries < 12 * learned:
-        tries += 1
-        start = [seen.rare(chance)] if chance.random() < 0.4 else pool
-        found = sample(space, near(space, chance, start), known=known)
-        if found is not None:
-            samples.append(found)
-            pool.append(found.values)
-            seen.add(found)
-            # Most files are as a class saved them.
-            if len(samples) % 4 == 0 and (saved := space.saved(found.values)) is not None:
-                again = sample(space, saved, known=known)
-                samples += [again] if again is not None else []
-                pool.append(saved if again is not None else found.values)
+    samples += _sampled(space, samples, pool, chance, learned, known)
     samples += _nulls(space, samples, chance)
     samples += _activated(space, samples, chance)
     partly, memory = False, Memory()
+    refuted: Counter[str] = Counter()
     trees: Trees = {}
     content: dict[str, Any] = {}
     wrong: list[dict[str, Any]] = []
@@ -138,19 +128,26 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
             content = less
         else:
             content = learn(space, samples, partly=partly, known=trees)
-        while "refused" in content and _leave_out(space, samples, *content["unexplained"]):
-            samples = [item for item in samples if space.takes(item.values)]
+        while "refused" in content:
+            if _leave_out(space, samples, *content["unexplained"]):
+                samples = [item for item in samples if space.takes(item.values)]
+            elif not partly:
+                partly = True
+            elif space.hold(content["part"]):
+                samples = _held(space, samples, chance, learned, known)
+            else:
+                return {"refused": content["refused"]}
             content = learn(space, samples, partly=partly, known=trees)
-        if "refused" in content and not partly:
-            partly = True
-            content = learn(space, samples, partly=True, known=trees)
-        if "refused" in content:
-            return {"refused": content["refused"]}
         if _nonsense(space, content):
             samples = [item for item in samples if space.takes(item.values)]
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved, memory)
         wrong, good, reason = proof.wrong, proof.good, proof.reason
+        part = space.part_of(reason.partition(" ")[0])
+        refuted[part] += bool(part)
+        if refuted[part] == PATIENCE and space.hold(part):
+            del refuted[part]
+            samples = _held(space, samples, chance, learned, known)
         late = sorted(space.keys.keys() - read)
         if not reason and late:
             # The proof did not vary what it did not know of.
@@ -172,6 +169,47 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
                 if found is not None:
                     samples.append(found)
     return {"refused": reason}
+
+
+def _held(
+    space: Space, samples: list[Sample], chance: random.Random, learned: int, known: Formulas
+) -> list[Sample]:
+    """The samples that have what is held now, and as many others as are missing."""
+    kept = [item for item in samples if space.takes(item.values)]
+    pool = [item.values for item in kept]
+    return kept + _sampled(space, kept, pool, chance, learned, known)
+
+
+def _sampled(
+    space: Space,
+    samples: list[Sample],
+    pool: list[dict[str, Any]],
+    chance: random.Random,
+    learned: int,
+    known: Formulas,
+) -> list[Sample]:
+    """Samples of random configs beside those there are, up to so many and two for each key; what
+    they are of joins the pool that others are drawn from."""
+    seen, found = _Seen(samples), []
+    tries = 0
+    # The class may be seen to read more keys meanwhile.
+    while (count := len(samples) + len(found)) < learned + 2 * len(space.keys):
+        if tries == 12 * learned:
+            break
+        tries += 1
+        start = [seen.rare(chance)] if chance.random() < 0.4 else pool
+        made = sample(space, near(space, chance, start), known=known)
+        if made is not None and space.takes(made.values):
+            found.append(made)
+            pool.append(made.values)
+            seen.add(made)
+            # Most files are as a class saved them.
+            saved = space.saved(made.values) if count % 4 == 3 else None
+            if saved is not None:
+                again = sample(space, saved, known=known)
+                found += [again] if again is not None else []
+                pool.append(saved if again is not None else made.values)
+    return found
 
 
 def _nonsense(space: Space, content: Mapping[str, Any]) -> bool:

@@ -75,7 +75,8 @@ class ClassPlan:
 
     Attributes:
         architecture: the class.
-        keys: every config key that the class reads, to the kinds of value that it was proved with.
+        keys: every config key that the class reads, to the kinds of value that it was proved with,
+            or to the one value that it was.
         parts: paths of nested configs to the ``model_type`` that each must have, or to that and
             other names that the class takes for it, ``"*"`` for any.
         multiples: keys with what must divide them.
@@ -220,6 +221,9 @@ def holds(test: Sequence[Any], read: Read, index: Index) -> bool:
         return read(first) is None
     if kind == "list":
         return isinstance(read(first), list)
+    if kind == "has":
+        value = read(first)
+        return isinstance(value, list) and rest[0] in value
     if kind == "is":
         value = read(first)
         return type(value) is type(rest[0]) and value == rest[0]
@@ -459,6 +463,7 @@ def _check(plan: ClassPlan, config: Config) -> None:
                 value = list(value)
             kind = seen_as(value)
             known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
+            known &= value == proved.get("only", value)
             spoken = ANY_WORD in proved["kinds"] or set(words_of(value)) <= set(
                 proved.get("strings", ())
             )

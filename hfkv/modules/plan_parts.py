@@ -27,7 +27,7 @@ __all__ = ["Donor", "donor_of", "exchanged", "with_parts"]
 _KEY = re.compile(r"(?<![\w.\[])(?<!\[-)([A-Za-z_][\w.]*)(?![\w.]|\s*\()")
 #: Tests of trees to where they have keys, and expressions over keys.
 _KEYS_AT: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("set", "null", "list", "is", "starts", "over", "odd"), (1,)),
+    **dict.fromkeys(("set", "null", "list", "is", "starts", "over", "odd", "has"), (1,)),
     "same": (1, 2),
     "below": (2,),
     "every": (2, 3),
