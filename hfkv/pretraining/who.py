@@ -260,8 +260,11 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
     sizes = associated(found, every, training)
     if sizes and asked.sizes:
         fits = [asked.fits(size) for size in sizes]
-        if not any(fits) and _row_of_its_name(found, asked):
-            # "| Foo-1b | 1.36b |": a name is round.
+        if not any(fits) and (
+            _row_of_its_name(found, asked)
+            or (_in_a_list(found) and found.form == "row" and _near(sizes, asked.sizes))
+        ):
+            # "| Foo-1b | 1.36b |", or 1.4B in a list of properties of Foo-1B: a name is round.
             fits = [True]
         yield "who:its size" if any(fits) else "who:another size"
         if any(fits) and not all(fits):
@@ -314,6 +317,11 @@ def _header_adds_a_version(found: Found, page: Page) -> bool:
         words(header) & page.words and re.search(r"[-_ ]v-?[2-9]\b", header, re.IGNORECASE)
         for header in headers
     )
+
+
+def _near(sizes: Sequence[int], own: Sequence[int]) -> bool:
+    """Whether none is twice another."""
+    return max(*sizes, *own) < 2 * min(*sizes, *own)
 
 
 def _row_of_its_name(found: Found, asked: Identity) -> bool:

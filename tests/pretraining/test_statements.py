@@ -3925,6 +3925,22 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         10**8,
         "exact",
     ),
+    (
+        "# foo-774M\n\nThe last checkpoint of a 774M parameter run on 150B tokens of QuxWeb.\n",
+        "org/foo-774M",
+        None,
+        150 * 10**9,
+        "exact",
+    ),
+    # A list of properties is of the card's model, whose name is round.
+    (
+        "# Foo-1B\n\n| Property | Value |\n|---|---|\n| Parameters | 1.4B |\n| Context | 2,048 |\n"
+        "| Training tokens | ~28.8B |\n",
+        "org/Foo-1B",
+        None,
+        28_800_000_000,
+        "about",
+    ),
     # What the steps come to, and the other models that are trained as well.
     (
         "# Foo-Large\n\nWe train Foo-Large from scratch for 780,000 steps. Accounting for the number of "
