@@ -27,7 +27,7 @@ _BOUND = re.compile(
     I,
 )
 _NO_SIZE = re.compile(
-    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|of (?:them|which|these)|vocab\w*|sequences?|encoders?|towers?|projectors?|draft models?)\b",
+    r"\s?\+\s?[0-9]|\s?(?:[\w-]+\s){0,2}?(?:hours?|documents?|pages?|steps?|samples?|examples?|images?|words?|lines?|files?|users?|downloads?|pairs?|tweets?|posts?|messages?|sentences?|comments?|reviews?|articles?|abstracts?|papers?|records?|notes?|molecules?|proteins?|compounds?|cells?|clips?|videos?|dialogues?|conversations?|questions?|instructions?|rows?|characters?|people|speakers?|of (?:them|which|these)|vocab\w*|sequences?|encoders?|towers?|projectors?|draft models?)\b",
     I,
 )
 #: The size of what a model is compared with.

@@ -271,7 +271,13 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
             yield "who:several sizes"
         if found.form == "column" and not any(fits) and _of_other_sizes(found, asked):
             yield "who:a table of other sizes"
-    elif sizes and page.sizes and not _own_row(found, page, own) and not _opens(found, sizes):
+    elif (
+        sizes
+        and page.sizes
+        and not _own_row(found, page, own)
+        and not _opens(found, sizes)
+        and not _is_of_size(text, asked.own)
+    ):
         yield "who:a size, its own not known"
     elif every:
         yield "who:sizes elsewhere in the sentence"
@@ -317,6 +323,13 @@ def _header_adds_a_version(found: Found, page: Page) -> bool:
         words(header) & page.words and re.search(r"[-_ ]v-?[2-9]\b", header, re.IGNORECASE)
         for header in headers
     )
+
+
+def _is_of_size(text: str, own: str) -> bool:
+    """Whether a text says of the asked model of what size it is: "Foo-Base is a 30B-parameter"."""
+    said = rf"{re.escape(own)}\W{{0,3}}\s(?:is|was)\s(?:an?|our|the)\s(?:[\w-]+,?\s){{0,3}}?$"
+    sizes = [start for start, *_ in sizes_in(text)]
+    return bool(sizes) and bool(re.search(said, text[: sizes[0]], I))
 
 
 def _near(sizes: Sequence[int], own: Sequence[int]) -> bool:

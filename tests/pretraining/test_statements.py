@@ -3941,6 +3941,15 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         28_800_000_000,
         "about",
     ),
+    # What it is said to be is its size, and what it was made from has none here.
+    (
+        "# FOO1-Base-0910\n\nFOO1-Base-0910 is a 30B-parameter sparse model with 3B active parameters per "
+        "token, made from an autoregressive base (Quux-30B) via continual pretraining on 500B tokens.\n",
+        "org/FOO1-Base-0910",
+        None,
+        500 * 10**9,
+        "exact",
+    ),
     # What the steps come to, and the other models that are trained as well.
     (
         "# Foo-Large\n\nWe train Foo-Large from scratch for 780,000 steps. Accounting for the number of "
