@@ -92,8 +92,9 @@ class Space:
             understood.
         held: keys with the one value that each has, since what a part makes of others was not
             understood.
-        whole: parts of which all keys are held.
+        fixed: parts of which all keys are held.
         places: names of nested models, with the paths of their configs.
+        inner: the same of all modules that keep such a config.
         typed: whether the class takes its parts only with their types, as files name them.
     """
 
@@ -109,7 +110,7 @@ class Space:
         self.sources: dict[type, str] = {}
         self.left_out: set[tuple[str, str]] = set()
         self.held: dict[str, Any] = {}
-        self.whole: set[str] = set()
+        self.fixed: set[str] = set()
         self.letters: set[str] = set()
         self.defaults: dict[str, Any] = {}
         self.switches: frozenset[str] = frozenset()
@@ -131,6 +132,7 @@ class Space:
             self.typed = True
             self.typed = self.saved(saved) is not None
         tables = [table for table in tables_of(model_type) if table.architecture == name]
+        self.inner: list[tuple[str, str]] = []
         self.places = [
             (name, path)
             for table in tables
@@ -245,7 +247,7 @@ class Space:
                 if annotation
                 else tuple(dict.fromkeys(map(int, _NUMBERED.findall(source)))),
             )
-            if prefix in self.whole:
+            if prefix in self.fixed:
                 self.held[path] = default
             if letters:
                 self.letters.add(path)
@@ -377,8 +379,8 @@ class Space:
     def hold(self, part: str) -> bool:
         """Hold keys of a nested config at what the class has by default: those that its loops may
         go over, and if they are held, all; whether there were any."""
-        if not part or part in self.whole:
-            return False
+        if not part or part in self.fixed or f"{part}.vocab_size" in self.keys:
+            return False  # of the language model itself no size may be held
         ours = [
             path
             for path, key in self.keys.items()
@@ -386,7 +388,7 @@ class Space:
         ]
         looped = {path for path in ours if _is_looped(self.keys[path])} - self.held.keys()
         if not looped:
-            self.whole.add(part)
+            self.fixed.add(part)
         first = self.first()
         self.held |= {
             path: self.keys[path].default
@@ -403,8 +405,19 @@ class Space:
 
     def part_of(self, stem: str) -> str:
         """The path of the nested config that a module is made of; "" is the class's own."""
-        inner = [(name, path) for name, path in self.places if f"{stem}.".startswith(f"{name}.")]
-        return max(inner, key=lambda item: len(item[0]), default=("", ""))[1]
+        return _nearest(self.places, stem)
+
+    def kept_by(self, stem: str) -> str:
+        """The path of the nested config that is kept by a module, or by one that it is in."""
+        return self.part_of(stem) or _nearest(self.inner, stem)
+
+    def look_inside(self, model: Any) -> None:
+        """Find which modules of a model of the class keep which nested config."""
+        for name, module in model.named_modules():
+            kept = type(getattr(module, "config", None))
+            paths = self.classes.get(kept, [])
+            if name and len(paths) == 1 and paths != [""]:
+                self.inner.append((name, paths[0]))
 
     def _is_absent(self, values: Mapping[str, Any], names: Sequence[str]) -> bool:
         """Whether a place is in a part that the class can do without, and does."""
@@ -445,6 +458,11 @@ class Space:
             else:
                 at[last] = value
         return made
+
+
+def _nearest(places: Sequence[tuple[str, str]], stem: str) -> str:
+    inner = [(name, path) for name, path in places if f"{stem}.".startswith(f"{name}.")]
+    return max(inner, key=lambda item: len(item[0]), default=("", ""))[1]
 
 
 def _is_looped(key: Key) -> bool:

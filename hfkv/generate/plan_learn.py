@@ -200,8 +200,8 @@ class _Learner:
         if self._stays(what, container, observed, depth, cover):
             return self.known[what]
         labels: list[Any] = []
-        ways = (self._counts(container, seen), self._sums())
-        if self.space.part_of(container) in self.space.whole:
+        ways: tuple[Iterator[Any], ...] = (self._counts(container, seen), self._sums())
+        if self.space.kept_by(container) in self.space.fixed:
             # Nothing it depends on was seen with another value: any formula would be by chance.
             ways = (iter(sorted(set(seen.values()))),)
         for texts in ways:
@@ -304,7 +304,7 @@ class _Learner:
 
     def _space(self, stem: str, lengths: Mapping[str, Any]) -> Iterator[Observation]:
         parts = f"{stem}{{}}".split("{}") if stem else [""]
-        held = self.space.part_of(stem) in self.space.whole
+        held = self.space.kept_by(stem) in self.space.fixed
         for number, sample in enumerate(self.samples):
             # In a part that is held no two need be alike, but each sample has the same ones.
             every = held and number < _EVERY
@@ -389,7 +389,7 @@ class _Learner:
                 texts.update(dict.fromkeys(general(entry[1], index, read)))
         ones = [bit for bit, shape in enumerate(seen) if shape is not None]
         if not ones:
-            self.part = self.space.part_of(pattern)
+            self.part = self.space.kept_by(pattern)
             raise UnlearnedError(f"{pattern}: it lies outside the containers that were counted")
         absent = sum(1 << bit for bit, shape in enumerate(seen) if shape is None)
 
@@ -406,7 +406,7 @@ class _Learner:
         for sizes, bits in candidates:
             # A plain number is what a size came to where it was lost sight of.
             union |= 0 if cost(sizes)[0] else bits
-        if union.bit_count() < len(ones) and self.space.part_of(stem) in self.space.whole:
+        if union.bit_count() < len(ones) and self.space.kept_by(stem) in self.space.fixed:
             # Of what is held no size need be a formula.
             shapes = Counter(shape for shape in seen if shape is not None).most_common(_SHAPES)
             candidates += self._covers([shape for shape, _ in shapes], observed, seen)
@@ -533,7 +533,7 @@ class _Learner:
 
     def _staged(self, labels: list[Any], stem: str, observed: list[Observation], depth: int) -> Any:
         among = (1 << len(observed)) - 1
-        part = self.part = self.space.part_of(stem)
+        part, self.part = self.space.part_of(stem), self.space.kept_by(stem)
         # What lies in a nested model depends on its own config alone, if it can be so explained.
         stages = [(*stage, inside) for inside in dict.fromkeys((part, "")) for stage in _STAGES]
         for stage, deep, inside in stages:

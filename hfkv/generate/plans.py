@@ -34,7 +34,7 @@ TARGET = Path(__file__).parent.parent / "data" / "plans"
 #: Configs to learn from, and to prove with; how often a refuted plan is learned anew.
 LEARNED, PROVED, ROUNDS = 140, 80, 30
 #: How often it may be refuted in the same nested model before what that is made of is held.
-PATIENCE = 8
+PATIENCE = 5
 #: How often one that no learning mends is made to say less.
 NARROWED = 20
 #: How many sorts of value of its keys a plan may leave out, and of what it does not count by.
@@ -98,6 +98,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
     pool = smallest(space)
     if not pool:
         return {"refused": "its default config alone cannot be built"}
+    space.look_inside(plain(space, pool[0]))
     known: Formulas = {}
     samples = [found for values in pool if (found := sample(space, values)) is not None]
     # The defaults have many layers, and would be the slowest to build with each change.
@@ -143,7 +144,7 @@ def _plan_for(space: Space, seed: int, learned: int, proved: int) -> dict[str, A
         pool = [item.values for item in samples if item.values != space.first()] or pool
         proof = prove(space, content, pool, chance, proved, memory)
         wrong, good, reason = proof.wrong, proof.good, proof.reason
-        part = space.part_of(reason.partition(" ")[0])
+        part = space.kept_by(reason.partition(" ")[0])
         refuted[part] += bool(part)
         if refuted[part] == PATIENCE and space.hold(part):
             del refuted[part]
@@ -190,7 +191,8 @@ def _sampled(
 ) -> list[Sample]:
     """Samples of random configs beside those there are, up to so many and two for each key; what
     they are of joins the pool that others are drawn from."""
-    seen, found = _Seen(samples), []
+    seen = _Seen(samples)
+    found: list[Sample] = []
     tries = 0
     # The class may be seen to read more keys meanwhile.
     while (count := len(samples) + len(found)) < learned + 2 * len(space.keys):
