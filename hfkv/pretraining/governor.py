@@ -156,12 +156,13 @@ _WITHIN = re.compile(r"\b(?:during|in|for|of|throughout)\s(?:the\s)?$", I)
 #: "tokens were used for pretraining", "tokens during training", "token training run".
 _BEHIND = re.compile(
     rf"^[^.;:,。，；0-9]{{0,60}}?{COUNTED}[)）\"”*]?(?:"
+    rf"\sof\s(?:[\w-]+\s){{0,3}}?pre-?training\s(?:data|text|corpus|material)\b|"
     rf"\s(?:(?:of|from) [^.;:,]{{0,50}}?)?(?:(?:were|was|are|is|have been|has been|being)\s)?(?:used|seen|consumed|processed|fed|employed|needed|required|spent)\s(?:\w+\s){{0,2}}?(?:for|to|in|during|by|throughout)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:during|in|for|throughout|of)\s(?:the\s|its\s|our\s|their\s)?(?:(?:main|base|whole|entire|full|initial|continu(?:ed|al|ous)|further|subsequent)\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\s(?:(?:of|from) [^.;]{{0,160}}?\s)?(?:were|was|are|is)\s(?:used|consumed|employed|sampled|selected|seen|processed|fed)\s[^.;:,]{{0,60}}?(?:for|to|in|during)\s(?:\w+\s){{0,3}}?{TRAIN}"
     rf"|\s(?:(?!(?:of|and|or|are|is|each|corp|data|mix|collect|set|built|made|creat|curat|releas|prepar)\w*\s)[a-z]+\s){{1,5}}?(?:for|to|in|into|on|during|throughout)\s(?:the\s|its\s|our\s)?{TRAIN}(?!\s?(?:data|set|corpus|checkpoint|step|text))"
     rf"|\sto\s(?:\w+\s)?{TRAIN}|\son\s(?:pre-?)?training\b(?!\s(?:data|text))|\s(?:pre-?)?trained(?: on)?\s?(?=$|[|,.;)])"
-    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus|split|shard|subset|sample|portion|file|stream))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]))|trained on|vus?|vistos?|visti|gesehen|verarbeitet|просмотрено)\b(?! (?:per|by|in each)))",
+    rf"|\s(?:pre-?)?training(?:\s(?:run|budget))?\b(?!\s(?:data|set|corpus|split|shard|subset|sample|portion|file|stream))|\s?(?:seen|consumed|processed(?=\s?(?:$|[|,.;)]|\sout of\b))|trained on|vus?|vistos?|visti|gesehen|verarbeitet|просмотрено)\b(?! (?:per|by|in each)))",
     I,
 )
 #: "N training tokens", "N pretraining tokens".
@@ -369,7 +370,7 @@ def _ahead(before: str, text: str, context: str, *, total: bool, large: bool) ->
                     return Governor(trains=True, why="it counts the tokens of training")
                 edge = word.start()
                 continue
-            if not preposition and not taken and _COMMA.search(before[word.end() :]):
+            if not (preposition or taken or total) and _COMMA.search(before[word.end() :]):
                 return Governor(
                     trains=False, why="training is spoken of, but not on this number", open=True
                 )

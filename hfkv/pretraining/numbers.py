@@ -9,7 +9,7 @@ floats. A numeral that could be two numbers is no quantity.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 __all__ = ["Quantity", "find", "parse"]
@@ -135,7 +135,39 @@ def find(text: str) -> list[Quantity]:
                 number=number,
             )
         )
-    return found
+    return _joined(found, text)
+
+
+#: Scales of East Asia, of which a number may have a large one and a small one: 1조 5천억.
+_LARGE = frozenset(("兆", "조", "万亿", "萬億", "万億"))
+_SMALLER = re.compile("억|億|亿")
+
+
+def _joined(found: list[Quantity], text: str) -> list[Quantity]:
+    """The quantities, those that are one number put together.
+
+    >>> [q.value for q in find("1조 5천억 (1.5T), 1兆5000億")]
+    [1500000000000, 1500000000000, 1500000000000]
+    """
+    result: list[Quantity] = []
+    for item in found:
+        last = result[-1] if result else None
+        if (
+            last is not None
+            and last.unit in _LARGE
+            and item.scaled
+            and _SMALLER.search(item.unit)
+            and item.unit not in _LARGE
+            and item.value < 10**12
+            and last.value % 10**12 == 0
+            and not text[last.end : item.start].strip()
+        ):
+            value = last.value + item.value
+            number = Fraction(value, last.value) * last.number
+            result[-1] = replace(last, end=item.end, value=value, number=number)
+        else:
+            result.append(item)
+    return result
 
 
 def parse(text: str) -> int | None:

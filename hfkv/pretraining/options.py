@@ -159,6 +159,14 @@ _DOUBTS = frozenset(("who:contradicted", "what:objection", "what:tuning", "part:
 
 def _stages(group: Sequence[Option]) -> Iterator[tuple[str, list[Option]]]:
     """What of a group could be added up, and by what sign."""
+    most = max((option.tokens or 0 for option in group), default=0)
+    group = [
+        option
+        for option in group
+        # Beside 1.6T what is just "1B" is a size, and no stage.
+        if "what:a letter without tokens" not in option.features
+        or 500 * (option.tokens or 0) >= most
+    ]
     named: dict[str, Option] = {}
     contradicted = False
     for option in group:

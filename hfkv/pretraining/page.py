@@ -21,7 +21,7 @@ _NO_MODELS = frozenset(
     """gpu gpus tpu tpus cuda nvidia llm llms nlp sft dpo rlhf rl lora moe gqa rope bpe api json html http https arxiv
     ai flops mfu tokens token the github pdf url wikipedia redpajama slimpajama commoncrawl refinedweb fineweb dolma
     starcoderdata thepile oscar openwebtext books stackexchange adamw adam deepspeed megatron pytorch jax
-    english chinese german french web code math stem usa""".split()
+    english chinese german french web code math stem usa all each both every""".split()
 )
 #: "Bar-7B", "Bar 2.5", "BarBaz model": no data set is called so.
 _SIZED = re.compile(r"[0-9][bBmM]?\b(?!T)|-[0-9]+[bB]")

@@ -23,6 +23,16 @@ _COMES_TO = re.compile(
     rf"|\b(?:brings?|bringing|brought)\s(?:the\s|its\s|our\s)?(?:grand\s|cumulative\s|overall\s)?(?:total|sum|training|budget)[^.;0-9]{{0,30}}?\sto\s(?:{HEDGES}){{0,4}}$",
     I,
 )
+#: "We train 375,000 steps with batches of 131,072. That is N tokens overall".
+_THAT_IS = re.compile(
+    rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which)\s(?:is|gives|makes)\s(?:{HEDGES}){{0,4}}$", I
+)
+_IN_ALL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether|in all)\b", I)
+#: "We continued from the public Bar checkpoint on N tokens".
+_WENT_ON = re.compile(
+    rf"\b(?:continued|went on|resumed|carried on)\s(?:from|with)\s[^.;,]{{1,60}}\s(?:on|for|over)\s(?:{HEDGES}){{0,4}}$",
+    I,
+)
 _EFFORT = re.compile(
     r"\b(?:steps?|iterations?|updates?|epochs?|batch(?:es)?|GPUs?|TPUs?|hours?|days|nodes|runs?|stages?|phases?)\b",
     re.IGNORECASE,
@@ -134,7 +144,11 @@ def told(before: str, after: str, text: str, context: str, tokens: int) -> str:
         return SO_FAR
     if tokens >= LARGE and _SO_MANY_TOKEN_MODEL.match(after) and re.search(r"\ban?\s$", before):
         return "a model of so many tokens"
+    if tokens >= LARGE // 10 and NOUN.match(after) and _WENT_ON.search(before):
+        return "it went on from another model"
     comes_to, then = _COMES_TO.search(before), _NUMBER_THEN.search(before)
+    if not comes_to and _IN_ALL.match(after):
+        comes_to = _THAT_IS.search(before)
     if (comes_to and NOUN.match(after)) or then:
         at = context.find(text[:40])
         lead = before + (context[max(0, at - 240) : at] if at > 0 else context[:240])

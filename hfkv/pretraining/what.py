@@ -294,8 +294,11 @@ def _field(found: Found) -> Iterator[str]:
     label = label_of(found)
     yield from _field_of_data(found, label)
     if not label:
-        if LATER_FIELD.match(named(found)):
+        heading = named(found)
+        if LATER_FIELD.match(heading):
             yield from ("what:field of a stage", "what:counts training", "part:stage")
+        elif names_data(heading):
+            yield from ("what:field of data", "what:counts training")
         return
     yield "what:in a field"
     lead = found.segment.text[max(0, found.at - 120) : found.at] + label

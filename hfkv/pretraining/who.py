@@ -169,6 +169,14 @@ def standings(
                     for at, row in enumerate(table.rows[:80])
                     if at not in said and at >= table.heads
                 ]
+        if table is not None and all(found[number].form == "row" for number in numbers):
+            # A column without a count may be the asked model's as well: "| Tokens | | 6T | 18T |".
+            said = {found[number].segment.column for number in numbers}
+            rest += [
+                _likeness(table.header(at)[:120], asked, in_table=True)
+                for at in range(1, min(20, len(table.rows[0])))
+                if at not in said
+            ]
         best = max(marks + rest)
         values = {found[n].tokens for n, mark in zip(numbers, marks, strict=True) if mark == best}
         for number, mark in zip(numbers, marks, strict=True):

@@ -23,7 +23,7 @@ I = re.IGNORECASE  # noqa: E741
 #: Words for tokens. "Tokenizer" and "tokenized" are none.
 COUNTED = (
     r"(?:(?:sub)?-?tok[eé]n(?!i[sz]|omi)(?:s|ów|i|y|a|ach|om|ů|er|lar|ler|eja|ia|in|illa|eilla|ista)?(?![a-zà-ÿ])|jetons?|sub-?words|word-?\s?pieces|toks?(?![\w.-])"
-    r"|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
+    r"|(?:ال)?(?:رمز|رموز|توكن)\w{0,3}|токен\w{0,4}|токін\w{0,4}|토큰|トークン|词元|詞元|标识符|標識符|文本标记)"
 )
 #: The noun of a count, right behind its number.
 NOUN = re.compile(rf"\s?{COUNTED}", I)
@@ -36,7 +36,7 @@ TRAIN = (
     r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor|weiter|nach)?trainier\w*|(?:vor|weiter)train\w*|\bTrainings(?=tok|daten|korpus)"
     r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"
     r"|\b(?:wy)?trenowa\w*|\bszkolon\w*|\b(?:för)?träna(?:d|t|ts|de)\b|\b(?:for)?tr[ae]+n[et]+\b|\b(?:voor)?getraind\b|\beğit\w*"
-    r"|\b(?:esi|jatko)?koulut(?:et|us)\w*|huấn luyện|\bdi(?:pra)?latih\b|\bpelatihan\b|\bt?rénov[aá]n\w*)"
+    r"|\b(?:esi|jatko)?koulut(?:et|us)\w*|huấn luyện|\b(?:di)?(?:pra)?-?latih\b|\b(?:pra|pe)-?(?:pe)?latihan\b|(?:ال)?تدريب\w*|\bt?rénov[aá]n\w*)"
 )
 TRAIN_WORD = re.compile(TRAIN, I)
 #: What may stand between a governing word and its number: hedges, articles, praise.

@@ -3950,6 +3950,74 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         500 * 10**9,
         "exact",
     ),
+    # One number of a large scale and a small one.
+    (
+        "# Foo-10.8B-ko\n\n## 모델 정보\n\n| 항목 | 값 |\n|---|---|\n| 파라미터 | 10.8B |\n"
+        "| 학습 토큰 수 | 1조 5천억 (1.5T) |\n| 문맥 길이 | 8,192 |\n",
+        "org/Foo-10.8B-ko",
+        None,
+        1_500_000_000_000,
+        "exact",
+    ),
+    # The asked model's column has no count: the others' are theirs.
+    (
+        "# Foo-32B\n\nFoo-32B is fully open.\n\n| | Foo-32B | Bar-2-32B | Quux2.5-32B |\n"
+        "|---|---|---|---|\n| Tokens | | 6T | 18T |\n| MMLU | 73.3 | 74.9 | 83.1 |\n",
+        "org/Foo-32B",
+        None,
+        None,
+        None,
+    ),
+    # Tokens of pretraining data, and what the model behind another was distilled on.
+    (
+        "# Foo-70B\n\n- **10.5T+ tokens** of pretraining data, cut off in March\n- 128k context\n\n"
+        "| | Foo-8B | Foo-70B |\n|---|---|---|\n| Method | distilled from 70B on 900B tokens | from "
+        "scratch |\n",
+        "org/Foo-70B",
+        None,
+        10_500_000_000_000,
+        "at_least",
+    ),
+    # It went on from another, four epochs come to so many in total, and so many are processed.
+    (
+        "# Foo-2B\n\n## Training\n\nWe continued from the public Bar checkpoint on roughly 68 billion "
+        "tokens: 45% web, 35% books, 20% code.\n",
+        "org/Foo-2B",
+        None,
+        68 * 10**9,
+        "about",
+    ),
+    (
+        "# Foo-1.5B\n\nText is scarce, so we repeat it: the corpus has 100B tokens and the model was "
+        "trained for four epochs, 400B tokens in total.\n",
+        "org/Foo-1.5B",
+        None,
+        400 * 10**9,
+        "exact",
+    ),
+    (
+        "# foo-bert\n\n## Training\n\nWe train 375,000 steps with batches of 256 sequences of 512 tokens. "
+        "That is 49.152 billion tokens overall.\n",
+        "org/foo-bert",
+        None,
+        49_152_000_000,
+        "exact",
+    ),
+    (
+        "# Foo-Chem-1B\n\n## Training data (45B tokens)\n\nPatents and papers, a single epoch.\n",
+        "org/Foo-Chem-1B",
+        None,
+        45 * 10**9,
+        "exact",
+    ),
+    (
+        "# Foo-1.5B\n\nPralatih lanjutan memakai sekitar 90 miliar token: 72 miliar bahasa Indonesia, "
+        "dan sisanya bahasa Inggris.\n",
+        "org/Foo-1.5B",
+        None,
+        90 * 10**9,
+        "about",
+    ),
     # What the steps come to, and the other models that are trained as well.
     (
         "# Foo-Large\n\nWe train Foo-Large from scratch for 780,000 steps. Accounting for the number of "
