@@ -6,6 +6,7 @@ the format. They stand in for a header where a model has none.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -463,12 +464,16 @@ def _check(plan: ClassPlan, config: Config) -> None:
                 value = list(value)
             kind = seen_as(value)
             known = kind in proved["kinds"] or _is_any_number(plan, path, kind)
-            known &= value == proved.get("only", value)
             spoken = ANY_WORD in proved["kinds"] or set(words_of(value)) <= set(
                 proved.get("strings", ())
             )
             if not known or not spoken:
                 raise _unproved(plan, config, path, value)
+            if "only" in proved and value != proved["only"]:
+                raise UnsupportedError(
+                    f"{plan.architecture} was checked only with {json.dumps(proved['only'])} for "
+                    f"{config.path}{path}"
+                )
 
 
 def _is_any_number(plan: ClassPlan, path: str, kind: str) -> bool:

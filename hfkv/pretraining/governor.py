@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hfkv.pretraining.runs import LARGE, machine, told
+from hfkv.pretraining.runs import IN_TOTAL, LARGE, machine, told
 from hfkv.pretraining.words import COUNTED, HEDGES, NOUN, SCALE, TRAIN, TRAIN_WORD, I, pointed
 
 __all__ = ["Governor", "governor"]
@@ -101,7 +101,7 @@ _NEXT_TERM = re.compile(
 _MEASURES = re.compile(
     r"[(（]\s?(?:[~≈]?[0-9][0-9.,]*\s?[KMBGT]?\s?(?!tok)[A-Za-z]+\s?[,;/]\s?){1,3}(?=[~≈]?$)"
     # "On a legal corpus (case law and filings, N tokens)"
-    r"|(?<=corpus )\([^()0-9]{1,80},\s(?=[~≈]?$)|(?<=data )\([^()0-9]{1,80},\s(?=[~≈]?$)|(?<=dataset )\([^()0-9]{1,80},\s(?=[~≈]?$)"
+    r"|(?:(?<=corpus )|(?<=dataset )|(?<=data ))\([^()0-9]{1,80},\s(?=[~≈]?$)"
 )
 #: "On 1.5 TB of text, roughly N tokens": the same in another unit.
 _WEIGHT = re.compile(
@@ -120,7 +120,6 @@ _MADE = re.compile(
 _SET = re.compile(
     r"\b(?:corpus|corpora|data-?\s?sets?|data|mixtures?|collections?)\s$", re.IGNORECASE
 )
-_IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether)", I)
 _ADVERBIAL = re.compile(
     rf"\b(?:in|during|for|throughout)\s(?:the\s|its\s|our\s)?(?:\w+\s)?(?:{TRAIN})(?:\s(?:stage|phase))?,\s(?:{HEDGES}){{0,4}}$"
     rf"|\b(?:to|for)\s(?:pre-?)?train(?:ing)?\s[^,.;]{{1,40}},\s(?:{HEDGES}){{0,4}}$",
@@ -212,7 +211,7 @@ def governor(text: str, start: int, end: int, context: str = "", tokens: int = 0
         return Governor(trains=True, why="it was used in training", at=shift + used.start())
     if tokens >= LARGE // 10 and counted and _MADE.search(before):
         return Governor(trains=True, why="it was made by reading them")
-    total = bool(_IN_TOTAL.match(after))
+    total = bool(IN_TOTAL.match(after))
     found = _ahead(before, text, context, total=total, large=tokens >= LARGE)
     if not found.trains and _ADVERBIAL.search(before) and _PASSIVE.match(after):
         return Governor(trains=True, why="it was used in training")

@@ -8,7 +8,7 @@ import re
 
 from hfkv.pretraining.words import COUNTED, HEDGES, NOUN, SEEN, TRAIN_WORD, I
 
-__all__ = ["LARGE", "SO_FAR", "machine", "told"]
+__all__ = ["IN_TOTAL", "LARGE", "SO_FAR", "machine", "told"]
 
 #: Why the count of a checkpoint that is no finished model counts training.
 SO_FAR = "this checkpoint has come so far"
@@ -27,7 +27,7 @@ _COMES_TO = re.compile(
 _THAT_IS = re.compile(
     rf"(?:^|[.;(]\s)\W{{0,4}}(?:this|that|which)\s(?:is|gives|makes)\s(?:{HEDGES}){{0,4}}$", I
 )
-_IN_ALL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether|in all)\b", I)
+IN_TOTAL = re.compile(rf"^\s?{COUNTED}\s(?:in total|overall|altogether|in all)\b", I)
 #: "We continued from the public Bar checkpoint on N tokens".
 _WENT_ON = re.compile(
     rf"\b(?:continued|went on|resumed|carried on)\s(?:from|with)\s[^.;,]{{1,60}}\s(?:on|for|over)\s(?:{HEDGES}){{0,4}}$",
@@ -147,7 +147,7 @@ def told(before: str, after: str, text: str, context: str, tokens: int) -> str:
     if tokens >= LARGE // 10 and NOUN.match(after) and _WENT_ON.search(before):
         return "it went on from another model"
     comes_to, then = _COMES_TO.search(before), _NUMBER_THEN.search(before)
-    if not comes_to and _IN_ALL.match(after):
+    if not comes_to and IN_TOTAL.match(after):
         comes_to = _THAT_IS.search(before)
     if (comes_to and NOUN.match(after)) or then:
         at = context.find(text[:40])

@@ -277,6 +277,26 @@ def test_a_pattern_of_letters_is_read_as_the_list_that_the_class_makes_of_it() -
         _lora({**nemotron, "hybrid_override_pattern": "M*?"})
 
 
+def test_a_key_that_was_held_has_one_value() -> None:
+    """Apertus 1.5's tokenizer of sound is made in a loop over a list."""
+    name = "Apertus1p5ForConditionalGeneration"
+    options = LoraOptions.from_options(r=8, target_modules="all-linear")
+
+    def count(ratios: list[int]) -> int:
+        config = {
+            "model_type": "apertus1p5",
+            "architectures": [name],
+            "dtype": "bfloat16",
+            "audio_config": {"model_type": "wavtokenizer_encoder", "upsampling_ratios": ratios},
+        }
+        facts = Facts(model="bare", source="directory", config=config)
+        return Model(facts).lora(options).parameters
+
+    assert count([6, 5, 5, 4]) == 18_876_416
+    with pytest.raises(UnsupportedError, match=r"only with \[6, 5, 5, 4\] for audio_config\."):
+        count([8, 5, 4, 2])
+
+
 def test_a_word_may_be_any_where_the_class_asks_for_none() -> None:
     """MiniMax M3's gate is computed in line, whatever ``hidden_act`` says."""
     proved = plan_of("minimax_m3_vl", "MiniMaxM3SparseForConditionalGeneration").keys
