@@ -31,7 +31,7 @@ _BEFORE = (
         r"|\bokoło|\bblisko|\bongeveer|\bcirca|\bomkring|\bungefär|\bcirka|\brundt|\bomtrent|yaklaşık|khoảng|\bgần|\bsekitar|\bhampir|おおよそ|およそ|약)" + _MORE, I)),
 )  # fmt: skip
 _AFTER_LEAST = re.compile(
-    r"^\s?(?:[+＋](?!\s?[0-9])|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
+    r"^\s?(?:[개个個]\s?)?(?:[+＋](?!\s?[0-9])|以上|多|余|餘|超|이상|or more|and more|plus\b|and counting|ou plus|o más|oder mehr)",
     I,
 )
 _AFTER_ABOUT = re.compile(

@@ -66,6 +66,7 @@ def test_the_nearest_word_governs(sentence: str, trains: bool, word: str) -> Non
         ("plus de 2T", "at_least"),
         ("до 2T", "up_to"),
         ("2T以上", "at_least"),
+        ("2T 개 이상의 토큰", "at_least"),
         ("2T左右", "about"),
     ],
 )
