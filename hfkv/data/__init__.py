@@ -3,7 +3,7 @@
 Most are made by :mod:`hfkv.generate`; those that begin with ``about`` are kept by hand.
 
 By plain paths: ``importlib.resources`` takes longer to import than most of these files to parse.
-In a wheel the large ones are compressed.
+In a wheel the large ones are compressed, those of a folder by what they share.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import json
 import os
 from typing import Any
 
-__all__ = ["names_in", "read_json", "read_text"]
+__all__ = ["SHARED", "names_in", "read_json", "read_text"]
+
+#: The file of a folder in a wheel with what its tables share.
+SHARED = "shared.bin"
 
 _FOLDER = os.path.dirname(__file__)
 
@@ -28,13 +31,14 @@ def read_text(*path: str) -> str:
         with open(place, encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
-        if not os.path.exists(f"{place}.gz"):
+        if not os.path.exists(f"{place}.z"):
             raise
     import zlib
 
-    with open(f"{place}.gz", "rb") as packed:
-        # As gzip has it, whose module takes longer to import.
-        return zlib.decompress(packed.read(), wbits=31).decode("utf-8")
+    with open(os.path.join(os.path.dirname(place), SHARED), "rb") as shared:
+        unpacked = zlib.decompressobj(zdict=shared.read())
+    with open(f"{place}.z", "rb") as packed:
+        return unpacked.decompress(packed.read()).decode("utf-8")
 
 
 def read_json(*path: str) -> Any:
@@ -53,4 +57,4 @@ def names_in(folder: str) -> list[str]:
         names = os.listdir(os.path.join(_FOLDER, folder))
     except FileNotFoundError:
         return []
-    return sorted(name.removesuffix(".gz") for name in names)
+    return sorted(name.removesuffix(".z") for name in names if name != SHARED)
