@@ -231,10 +231,9 @@ class Space:
                 # What every config of the class has where a file says nothing else.
                 default = self.defaults[path] = declared
             made = vars(self.objects[prefix]).get(key)
-            if isinstance(default, (list, tuple)) or (
-                default is None and isinstance(made, (list, tuple))
-            ):
-                default = list(made if default is None else default)
+            listed = made if default is None else default
+            if isinstance(listed, (list, tuple)):
+                default = list(listed)
             self.keys[path] = Key(
                 path=path,
                 default=default,
@@ -411,12 +410,17 @@ class Space:
         """The path of the nested config that is kept by a module, or by one that it is in."""
         return self.part_of(stem) or _nearest(self.inner, stem)
 
+    def is_fixed(self, stem: str) -> bool:
+        """Whether all keys of that nested config are held."""
+        return self.kept_by(stem) in self.fixed
+
     def look_inside(self, model: Any) -> None:
         """Find which modules of a model of the class keep which nested config."""
         for name, module in model.named_modules():
             kept = type(getattr(module, "config", None))
             paths = self.classes.get(kept, [])
-            if name and len(paths) == 1 and paths != [""]:
+            # What its parent keeps as well tells nothing more.
+            if name and len(paths) == 1 and paths[0] not in ("", self.kept_by(name)):
                 self.inner.append((name, paths[0]))
 
     def _is_absent(self, values: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -201,7 +201,7 @@ class _Learner:
             return self.known[what]
         labels: list[Any] = []
         ways: tuple[Iterator[Any], ...] = (self._counts(container, seen), self._sums())
-        if self.space.kept_by(container) in self.space.fixed:
+        if self.space.is_fixed(container):
             # Nothing it depends on was seen with another value: any formula would be by chance.
             ways = (iter(sorted(set(seen.values()))),)
         for texts in ways:
@@ -304,7 +304,7 @@ class _Learner:
 
     def _space(self, stem: str, lengths: Mapping[str, Any]) -> Iterator[Observation]:
         parts = f"{stem}{{}}".split("{}") if stem else [""]
-        held = self.space.kept_by(stem) in self.space.fixed
+        held = self.space.is_fixed(stem)
         for number, sample in enumerate(self.samples):
             # In a part that is held no two need be alike, but each sample has the same ones.
             every = held and number < _EVERY
@@ -406,7 +406,7 @@ class _Learner:
         for sizes, bits in candidates:
             # A plain number is what a size came to where it was lost sight of.
             union |= 0 if cost(sizes)[0] else bits
-        if union.bit_count() < len(ones) and self.space.kept_by(stem) in self.space.fixed:
+        if union.bit_count() < len(ones) and self.space.is_fixed(stem):
             # Of what is held no size need be a formula.
             shapes = Counter(shape for shape in seen if shape is not None).most_common(_SHAPES)
             candidates += self._covers([shape for shape, _ in shapes], observed, seen)

@@ -193,12 +193,11 @@ def _sampled(
     they are of joins the pool that others are drawn from."""
     seen = _Seen(samples)
     found: list[Sample] = []
-    tries = 0
-    # The class may be seen to read more keys meanwhile.
-    while (count := len(samples) + len(found)) < learned + 2 * len(space.keys):
-        if tries == 12 * learned:
+    for _ in range(12 * learned):
+        count = len(samples) + len(found)
+        # The class may be seen to read more keys meanwhile.
+        if count >= learned + 2 * len(space.keys):
             break
-        tries += 1
         start = [seen.rare(chance)] if chance.random() < 0.4 else pool
         made = sample(space, near(space, chance, start), known=known)
         if made is not None and space.takes(made.values):

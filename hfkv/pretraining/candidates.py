@@ -62,6 +62,10 @@ class Found:
     subject: str = ""
     sizes: tuple[int, ...] = ()
 
+    def is_beside(self, other: Found) -> bool:
+        """Whether another number stands in the same sentence."""
+        return self.segment is other.segment and self.at == other.at
+
 
 def candidates(card: str) -> list[Found]:
     """Every number of a card that could count tokens, in the order they stand."""

@@ -205,8 +205,7 @@ def _summed(found: Sequence[Found], place: Place) -> Iterator[Found]:
     """The counts that their sentence sums up: "1T tokens of text and 200B of code, totaling"."""
     for item, other in itertools.permutations(found, 2):
         if (
-            item.segment is other.segment
-            and item.at == other.at
+            item.is_beside(other)
             and item.form == other.form == "prose"
             and item.end < other.start
             and item.tokens < other.tokens
@@ -258,19 +257,24 @@ def _outnumbers(found: Sequence[Found], place: Place, page: Page) -> Iterator[Fo
             yield item
 
 
-def _outread(found: Sequence[Found], place: Place) -> Iterator[Found]:
-    """The sizes of what was trained on, where the card counts more tokens of training than those:
-    "pretrained on 240B training tokens", and "on our 58B token collection"."""
-    read = [
+def _read(found: Sequence[Found], place: Place) -> list[Found]:
+    """The counts of what was trained on that are no size of a corpus."""
+    return [
         item
         for item in found
         if "among:clean" in place[id(item)] and "what:corpus trained on" not in place[id(item)]
     ]
+
+
+def _outread(found: Sequence[Found], place: Place) -> Iterator[Found]:
+    """The sizes of what was trained on, where the card counts more tokens of training than those:
+    "pretrained on 240B training tokens", and "on our 58B token collection"."""
+    read = _read(found, place)
     for item in found:
         if "what:corpus trained on" in place[id(item)] and any(
             5 * item.tokens < 4 * other.tokens
             # In one sentence what stands behind another count is another part of the data.
-            and (other.segment is not item.segment or other.at != item.at or other.start > item.end)
+            and (not other.is_beside(item) or other.start > item.end)
             for other in read
         ):
             yield item
@@ -291,18 +295,16 @@ def _less_was_read_of(found: Sequence[Found], place: Place, labels: Labels) -> I
         item.tokens for item in found if item.form == "prose" and _SEEN.match(item.text, item.end)
     ]
     fewest = min(seen, default=None)
+    read = _read(found, place)
     for item in found:
         if "what:corpus trained on" not in place[id(item)]:
             continue
         if (fewest and 5 * fewest < 4 * item.tokens) or any(
-            other.segment is item.segment
-            and other.at == item.at
+            other.is_beside(item)
             and other.end < item.start
             and 5 * other.tokens < 4 * item.tokens
-            and "among:clean" in place[id(other)]
-            and "what:corpus trained on" not in place[id(other)]
             and _OUT_OF.search(item.text, other.end, item.start)
-            for other in found
+            for other in read
         ):
             yield item
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.identity import sizes_in
 from hfkv.pretraining.numbers import Quantity
-from hfkv.pretraining.words import COUNTED, IN_TURN, SCALE, I
+from hfkv.pretraining.words import COUNTED, IN_TURN, NOUN, SCALE, I
 
 __all__ = ["associated", "parameter_sizes"]
 
@@ -60,7 +60,7 @@ def parameter_sizes(found: Found) -> list[Size]:
             if found.start <= start < found.end or size > 2 * 10**12:
                 continue
             # "On FooWeb-6B, a set of 6B tokens": the size of the data is in their name.
-            if size == found.tokens and re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+            if size == found.tokens and NOUN.match(found.text, found.end):
                 continue
             if _NO_SIZE.match(found.text[end : end + 60]) or _RIVAL.search(
                 found.text[max(0, start - 60) : start]
@@ -97,14 +97,8 @@ def associated(found: Found, sizes: Sequence[Size], training: Sequence[Found]) -
     labels = [size for start, _, size in sizes if start < 0]
     if labels:
         return labels
-    rivals = sorted(
-        other.start for other in training if other.segment is found.segment and other.at == found.at
-    )
-    counts = [
-        other
-        for other in found.others
-        if re.match(rf"\s?{COUNTED}", found.text[other.end : other.end + 20], I)
-    ]
+    rivals = sorted(other.start for other in training if other.is_beside(found))
+    counts = [other for other in found.others if NOUN.match(found.text, other.end, other.end + 20)]
     if len(rivals) > 1 or counts:
         bound = _BOUND.match(found.text[found.end : found.end + 60])
         if bound is not None:

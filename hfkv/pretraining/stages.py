@@ -71,8 +71,7 @@ def parts(items: Sequence[Found]) -> bool:
     for previous, item in itertools.pairwise(items):
         between = item.text[previous.end : item.start]
         if (
-            item.segment is not previous.segment
-            or item.at != previous.at
+            not item.is_beside(previous)
             or "prose" not in (item.form, previous.form)
             or not 0 < len(between) <= 100
             or re.search(r"[.;:()。；]", between)
@@ -89,8 +88,7 @@ def plus(first: Found, second: Found) -> bool:
     """Whether two numbers are the terms of a sum that is not worked out: "2T + 300B tokens"."""
     between = first.text[first.end : second.start]
     return (
-        first.segment is second.segment
-        and first.at == second.at
+        first.is_beside(second)
         and first.form == second.form == "prose"
         and bool(re.fullmatch(rf"\s?(?:{COUNTED})?\s?\+\s?[~≈]?", between, I))
     )

@@ -279,12 +279,13 @@ _OF_DATA = re.compile(r"^\W*(?:the\s)?(?:data|data-?\s?sets?|corpus|corpora)\W*$
 
 def _field_of_data(found: Found, label: str) -> Iterator[str]:
     """Whether the number sizes the data of a field, by their name or by nothing but that."""
-    if not re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+    if not NOUN.match(found.text, found.end):
         return
     named_data = _NAMED_DATA.search(found.text[: found.start])
-    if named_data and (names_data(named_data["label"]) or _OF_DATA.match(named_data["label"])):
-        trained = names_data(named_data["label"])
-        yield f"what:named data {'trained on ' if trained else ''}with their size"
+    if named_data and names_data(named_data["label"]):
+        yield "what:named data trained on with their size"
+    elif named_data and _OF_DATA.match(named_data["label"]):
+        yield "what:named data with their size"
     elif _OF_DATA.match(label):
         yield "what:field of nothing but data"
 
@@ -313,10 +314,10 @@ def _field(found: Found) -> Iterator[str]:
         else:
             yield "what:one of the parts of a field"
     elif (STAGE_LABEL.match(label) and re.search("[0-9I]", label)) or (
-        LATER_FIELD.match(label) and re.match(rf"\s?{COUNTED}", found.text[found.end :], I)
+        LATER_FIELD.match(label) and NOUN.match(found.text, found.end)
     ):
         yield from ("what:field of a stage", "what:counts training", "part:stage")
-    elif names_training(label) and re.match(rf"\s?{COUNTED}", found.text[found.end :], I):
+    elif names_training(label) and NOUN.match(found.text, found.end):
         yield from ("what:field of training", "what:counts training")
     elif sizes_in(label) and TRAIN_WORD.search(" ".join(found.segment.headings[-1:])):
         yield from ("what:field of a size", "what:counts training")

@@ -217,7 +217,8 @@ def who(found: Found, page: Page, training: Sequence[Found]) -> Iterator[str]:
         yield from _apposed(found, page)
         if (
             another_thing(text)
-            or any(said.search(text) for said in (_RELATIVE, _THEY))
+            or _RELATIVE.search(text)
+            or _THEY.search(text)
             or (_THESE.match(text) and _ALSO_OTHERS.search(found.segment.text, 0, found.at))
         ):
             yield "who:another thing was trained"
