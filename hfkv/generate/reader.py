@@ -1,24 +1,32 @@
 """Fit the weights of the card reader, and measure it on cards of owners that the fit has not seen.
 
     python -m hfkv.generate reader
+    python -m hfkv.generate reader --drawn SET.jsonl
 
-reads the labelled cards where they lie beside the checkout, writes the features of every possible
-answer of each to ``tests/fixtures/reader_features.json.gz`` (facts; the cards are not ours to
-pass on), and from that file alone fits ``hfkv/data/reader.json``. Rows are never split from their
-family: cards of one owner, and owners whose cards share a sentence with a number, stand on one
-side of every split.
+The first reads the labelled cards where they lie beside the checkout, writes the features of every
+possible answer of each to ``tests/fixtures/reader_features.json.gz`` (facts; the cards are not ours
+to pass on), and from the recorded features alone fits ``hfkv/data/reader.json``. Rows are never
+split from their family: cards of one owner, and owners whose cards share a sentence with a number,
+stand on one side of every split.
+
+Features are right more often on the cards that they were written from than on others, and weights
+that are fitted on those cards believe them too much. So what most of the weights' worth comes from
+is another file, ``tests/fixtures/reader_unread.json.gz``: the features of cards that nobody had
+read who writes features, as the reader of that day found them. It is a log and is never made
+again. The second command adds a set to it: cards that were drawn and labelled before the reader
+saw them, one JSON object a line (``id``, ``card``, ``tokens`` or null, ``qualifier``, the other
+defensible answers in ``accept`` and ``accept_q``, and whether the label is ``firm``). It prints
+what the reader does on them. Only then may their faults be looked at and mended.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
+import argparse
 import hashlib
 import json
-import math
-import re
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +34,58 @@ import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
-from hfkv.pretraining.candidates import candidates
-from hfkv.pretraining.fitted import Fit
-from hfkv.pretraining.identity import identity
-from hfkv.pretraining.metadata import base_models
-from hfkv.pretraining.options import options
+from hfkv.generate.reader_rows import FEATURES, LABELLED, UNREAD, Row, drawn, labelled, packed, read
+from hfkv.pretraining.features import GENERAL
+from hfkv.pretraining.fitted import WORD, Fit, fit
 from hfkv.pretraining.reading import said_how
 
-ROOT = Path(__file__).parents[2]
-LABELLED = ROOT.parent / "shared" / "data"
-FEATURES = ROOT / "tests" / "fixtures" / "reader_features.json.gz"
-WEIGHTS = ROOT / "hfkv" / "data" / "reader.json"
+WEIGHTS = Path(__file__).parents[1] / "data" / "reader.json"
 
-#: Folds of owners; the pull of every weight to nothing; how many cards a feature needs.
-FOLDS, PULL, FEWEST = 8, 1.0, 6
-#: What a row counts, by its set: the words were found in the sample 0, and invented the others.
-WORTH = {"0": 0.5, "invented": 0.5}
-#: The third of the owners, by a hash, whose cards were read last by who wrote features: nearest to
-#: cards of other owners, though no longer blind.
+#: Folds of owners; the pull of every weight to nothing, and of a word's; how many cards a feature
+#: needs, and a word.
+FOLDS, PULL, WORD_PULL, FEWEST, FEWEST_WORDS = 8, 1.0, 8.0, 6, 8
+#: What a row counts, by its set: less where features were written from the cards (1 to 3), least
+#: where the words were found in them (0) or they were invented for the features.
+WORTH = {"0": 0.1, "1": 0.6, "2": 0.6, "3": 0.6, "invented": 0.3}
+#: What can only speak for a count, and what only against it: the rows alone would not tell it of
+#: what is rare, and of features that come together they would set one against the other.
+FOR = frozenset(
+    ("among:clean", "part:a printed sum", "part:total", "part:whole", "sum:numbered",
+     "what:counts training", "what:field of tokens", "what:field of training", "what:label tokens",
+     "what:label trains", "what:pretrained on it", "what:the steps come to it",
+     "what:tokens right behind", "who:its name counts it", "who:its size", "who:its version",
+     "who:names it", "who:names it whole", "who:this model")
+)  # fmt: skip
+AGAINST = frozenset(GENERAL).union(
+    *GENERAL.values(),
+    ("part:stage", "what:another thing", "what:no tokens beside",
+     "what:nothing says that a model was trained on it", "what:the size of a corpus",
+     "what:the size of a corpus, and nothing was trained on it",
+     "what:training is spoken of, but not on this number", "who:its name counts another",
+     "who:names another", "who:names another model", "who:names another nearer",
+     "who:names another only", "who:nearest name is another", "who:prose worse +",
+     "who:prose worse -", "who:prose worse 0", "who:several sizes", "who:table worse +",
+     "who:table worse -", "who:table worse 0", "who:under a sibling"),
+)  # fmt: skip
+#: The sets that nothing is measured on.
+UNMEASURED = ("0", "invented")
+#: The third of the owners, by a hash, whose cards of sets 1 to 3 were read last by who wrote
+#: features.
 LAST = 0
-#: Right among the numbers given, and right given or shown among the cards that have one, on folds.
-PRECISION, SHOWN = 0.988, 0.985
-#: A number less likely than this is not given, however well the folds come out: of seven that were
-#: likelier than .72 and not than .78, on cards that nobody had read, two were wrong.
-LEAST = 0.78
-#: That a card states nothing is said only where it is at least so likely; on cards of other owners
-#: more counts are hidden behind it than on the folds, whose words the features know.
-SILENT = 0.99
-
-Row = dict[str, Any]
+#: A number is given from so probable on, and "the card does not state it" said. Of the unread cards
+#: by weights of other owners: higher, and more counts are kept back than errors; lower, the
+#: other way round.
+GIVEN, SILENT = 0.78, 0.95
 
 
 def main() -> None:
-    """Write both files."""
+    """Fit and measure, or take up a set of cards that nobody has read."""
+    parser = argparse.ArgumentParser(prog="python -m hfkv.generate reader")
+    parser.add_argument("--drawn", type=Path, metavar="SET.jsonl", help="labelled cards, unread")
+    file = parser.parse_args(sys.argv[2:]).drawn
+    if file:
+        take_up(file)
+        return
     if (LABELLED / "cards_more" / "labels.tsv").exists():
         FEATURES.write_bytes(packed(labelled()))
     else:
@@ -66,131 +93,44 @@ def main() -> None:
     rows = recorded()
     held = crossfitted(rows)
     weights = fitted(rows)
-    given, silent = thresholds(held)
     value = {
         "about": "Made by python -m hfkv.generate reader: log-odds of the features of "
-        "hfkv/pretraining/features.py, and the thresholds of hfkv/pretraining/fitted.py.",
-        "given": given,
-        "silent": silent,
+        "hfkv/pretraining/features.py and around.py, and the thresholds of "
+        "hfkv/pretraining/fitted.py.",
+        "given": GIVEN,
+        "silent": SILENT,
         "weights": {name: round(weight, 3) for name, weight in sorted(weights.items())},
     }
     WEIGHTS.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for name, part in (("all owners", held), ("owners read last", read_last(held))):
-        print(name, figures(part, given, silent))
+    for name, part in parts(held).items():
+        print(name, figures(part, GIVEN, SILENT))
 
 
-def labelled() -> list[Row]:
-    """The features of every labelled card, from the cards."""
-    cards = []
-    for name in ("cards/LABELS.tsv", "cards_more/labels.tsv"):
-        folder = (LABELLED / name).parent
-        with (LABELLED / name).open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                place = folder / row.get("set", "") / row["card_file"]
-                cards.append((row, place.read_text(encoding="utf-8", errors="replace")))
-    families = _families(cards)
-    return [_row(row, card, families[_owner(row)]) for row, card in cards] + invented()
-
-
-def invented() -> list[Row]:
-    """The features of the invented cards of the tests: every kind of statement, a little."""
-    from tests.pretraining.test_statements import NOT_STATED, STATED, WHICH
-
-    asked = "org/Foo-7B"
-    cards: list[tuple[str, str, int | None, int | None, str | None]] = [
-        *(
-            (card, asked, None, tokens, how)
-            for rows in STATED.values()
-            for card, tokens, how in rows
-        ),
-        *((card, asked, None, None, None) for rows in NOT_STATED.values() for card in rows),
-        *WHICH,
-    ]
-    from tests.pretraining.paraphrases import cards as paraphrases
-
-    cards += paraphrases()
-    return [
-        _row(
-            {
-                "hub_id": model,
-                "set": "invented",
-                "expected_tokens": str(tokens or ""),
-                "qualifier": how or "",
-                "difficulty_note": "",
-            },
-            card,
-            f"invented {number}",
-            parameters,
-        )
-        for number, (card, model, parameters, tokens, how) in enumerate(cards)
-    ]
-
-
-def _owner(row: dict[str, str]) -> str:
-    return row["hub_id"].split("/")[0].lower()
-
-
-def _families(cards: Sequence[tuple[dict[str, str], str]]) -> dict[str, str]:
-    """Each owner's family: owners whose cards share a sentence with a number are one."""
-    parent = {_owner(row): _owner(row) for row, _ in cards}
-
-    def top(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    said: dict[str, str] = {}
-    for row, card in cards:
-        for found in candidates(card):
-            if found.form == "prose" and len(found.text) > 50:
-                words = " ".join(re.findall(r"\w+", found.text.lower()))
-                one, other = top(_owner(row)), top(said.setdefault(words, _owner(row)))
-                parent[max(one, other)] = min(one, other)
-    return {name: top(name) for name in parent}
-
-
-def _notes(row: dict[str, str], key: str) -> set[str]:
-    found = re.findall(rf"\b{key}=([\w|]+)", row["difficulty_note"] or "")
-    return {value for part in found for value in part.split("|")}
-
-
-def _row(row: dict[str, str], card: str, family: str, parameters: int | None = None) -> Row:
-    bases = [name for name, _ in base_models(card)]
-    answers = options(card, identity(row["hub_id"], parameters, None, bases))
-    right = {row["expected_tokens"] or "none"} | _notes(row, "accept")
-    return {
-        "model": row["hub_id"],
-        "set": row.get("set", "0"),
-        "family": family,
-        "right": sorted(right),
-        "firm": bool(row["expected_tokens"]) and "none" not in right,
-        "qualifiers": sorted({row["qualifier"]} | _notes(row, "accept_qualifier")),
-        "answers": [
-            [option.tokens, option.qualifier, sorted(option.features)] for option in answers
-        ],
-    }
-
-
-def packed(rows: Sequence[Row]) -> bytes:
-    """The rows as they are recorded: each feature by its number in a list of names."""
-    names = sorted({name for row in rows for *_, features in row["answers"] for name in features})
-    number = {name: at for at, name in enumerate(names)}
-    slim = [
-        {**row, "answers": [[t, q, [number[name] for name in fs]] for t, q, fs in row["answers"]]}
-        for row in rows
-    ]
-    text = json.dumps({"names": names, "rows": slim}, separators=(",", ":"))
-    return gzip.compress(text.encode(), 9, mtime=0)
+def take_up(file: Path) -> None:
+    """Record what the reader of today sees in cards that nobody has read, and say how it does."""
+    log = read(UNREAD)
+    if any(row["set"] == file.stem for row in log):
+        sys.exit(f"Error: set {file.stem} is recorded already; a set is unread only once.")
+    rows = drawn(file)
+    UNREAD.write_bytes(packed([*log, *rows]))
+    print(file.stem, figures([_weighed(row, fit()) for row in rows], fit().given, fit().silent))
 
 
 def recorded() -> list[Row]:
-    """The rows as they were recorded."""
-    value = json.loads(gzip.decompress(FEATURES.read_bytes()))
-    names = value["names"]
-    return [
-        {**row, "answers": [[t, q, [names[at] for at in fs]] for t, q, fs in row["answers"]]}
-        for row in value["rows"]
-    ]
+    """Every row that the fit is made from."""
+    return [*read(FEATURES), *read(UNREAD)]
+
+
+def parts(held: Sequence[Any]) -> dict[str, list[Any]]:
+    """The measured rows by what was known of their cards when the features were written."""
+    known = [item for item in held if item[0]["set"] in WORTH]
+    return {
+        "unread": [item for item in held if item[0]["set"] not in WORTH],
+        "all owners": known,
+        "owners read last": [
+            item for item in known if _hash(f"hfkv:{item[0]['family']}") % 3 == LAST
+        ],
+    }
 
 
 def fitted(rows: Sequence[Row]) -> dict[str, float]:
@@ -198,12 +138,20 @@ def fitted(rows: Sequence[Row]) -> dict[str, float]:
     cards = Counter(
         name for row in rows for name in {name for *_, fs in row["answers"] for name in fs}
     )
-    names = sorted(name for name, count in cards.items() if count >= FEWEST)
+    names = sorted(
+        name
+        for name, count in cards.items()
+        if count >= (FEWEST_WORDS if name.startswith(WORD) else FEWEST) or name in AGAINST
+    )
     column = {name: at for at, name in enumerate(names)}
     answers = [(row, answer) for row in rows for answer in row["answers"]]
-    holds = np.zeros((len(answers), len(names)))
-    for at, (_, answer) in enumerate(answers):
-        holds[at, [column[name] for name in answer[2] if name in column]] = 1
+    places = [
+        (at, column[name])
+        for at, (_, answer) in enumerate(answers)
+        for name in answer[2]
+        if name in column
+    ]
+    table = csr_array((np.ones(len(places)), np.array(places).T), shape=(len(answers), len(names)))
     sizes = [len(row["answers"]) for row in rows]
     starts = np.cumsum([0, *sizes])[:-1]
     card = np.repeat(np.arange(len(rows)), sizes)
@@ -213,17 +161,19 @@ def fitted(rows: Sequence[Row]) -> dict[str, float]:
     ends = np.append(starts[1:], len(answers)) - 1
     right[ends[lost]] = True
     worth = np.array([WORTH.get(row["set"], 1.0) for row in rows])[card]
-    pull = PULL
-    table = csr_array(holds)
+    pull = np.array([WORD_PULL if name.startswith(WORD) else PULL for name in names])
 
     def cost(weights: Any) -> tuple[float, Any]:
         scores = table @ weights
         every, given = _shares(scores, starts, card)
         wished, wanted = _shares(np.where(right, scores, -50.0), starts, card)
         slope = table.T @ ((given - wanted * right) * worth) + pull * weights
-        return float(worth[starts] @ (every - wished) + pull * weights @ weights / 2), slope
+        return float(worth[starts] @ (every - wished) + (pull * weights) @ weights / 2), slope
 
-    least = minimize(cost, np.zeros(len(names)), jac=True, method="L-BFGS-B", tol=1e-10)
+    bounds = [(0 if name in FOR else None, 0 if name in AGAINST else None) for name in names]
+    least = minimize(
+        cost, np.zeros(len(names)), jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-10
+    )
     return dict(zip(names, least.x.tolist(), strict=True))
 
 
@@ -250,51 +200,34 @@ def crossfitted(rows: Sequence[Row]) -> list[tuple[Row, dict[str, float], str | 
     for fold in range(FOLDS):
         inside = [row for row in rows if _hash(f"fold:{row['family']}") % FOLDS == fold]
         weights = fitted([row for row in rows if row not in inside])
-        fit = Fit(weights=weights, given=1, silent=1)
+        other = Fit(weights=weights, given=1, silent=1)
         for row in inside:
-            if row["set"] in WORTH:
-                continue
-            shares = fit.probabilities([features for *_, features in row["answers"]])
-            chances: dict[str, float] = defaultdict(float)
-            for answer, share in zip(row["answers"], shares, strict=True):
-                chances[_word(answer[0])] += share
-            ranked = _likeliest(chances)
-            support = [
-                (share, how, features)
-                for (tokens, how, features), share in zip(row["answers"], shares, strict=True)
-                if ranked and _word(tokens) == ranked[0][1]
-            ]
-            support.sort(key=lambda item: -item[0])
-            how = said_how([item[1:] for item in support]) if support else None
-            held.append((row, dict(chances), how))
+            if row["set"] not in UNMEASURED:
+                held.append(_weighed(row, other))
     return held
 
 
-def read_last(held: Iterable[Any]) -> list[Any]:
-    """The rows whose cards were read last by who wrote features."""
-    return [item for item in held if _hash(f"hfkv:{item[0]['family']}") % 3 == LAST]
+def _weighed(row: Row, fit: Fit) -> tuple[Row, dict[str, float], str | None]:
+    """A row with the probability of each of its answers, and the qualifier of the likeliest."""
+    shares = fit.probabilities([features for *_, features in row["answers"]])
+    chances: dict[str, float] = defaultdict(float)
+    for answer, share in zip(row["answers"], shares, strict=True):
+        chances[_word(answer[0])] += share
+    ranked = _likeliest(chances)
+    support = [
+        (share, how, features)
+        for (tokens, how, features), share in zip(row["answers"], shares, strict=True)
+        if ranked and _word(tokens) == ranked[0][1]
+    ]
+    support.sort(key=lambda item: -item[0])
+    how = said_how([item[1:] for item in support]) if support else None
+    return row, dict(chances), how
 
 
 def _likeliest(chances: dict[str, float]) -> list[tuple[float, str]]:
     return sorted(
         ((share, word) for word, share in chances.items() if word != "none"), reverse=True
     )
-
-
-def thresholds(held: Sequence[Any]) -> tuple[float, float]:
-    """The least probability at which enough of the numbers given are right, and the least of "not
-    stated" that hides few enough of those that are stated: the first rounded up to a thousandth."""
-    given, right, least = 0, 0, 1.0
-    best = [(_likeliest(chances)[0], row) for row, chances, _ in held if len(chances) > 1]
-    for (share, word), row in sorted(best, key=lambda item: item[0], reverse=True):
-        given, right = given + 1, right + (word in row["right"])
-        if right / given >= PRECISION:
-            least = share
-    least = max(LEAST, math.ceil(1000 * least) / 1000)
-    for silent in (at / 1000 for at in range(int(1000 * SILENT), 1000, 5)):
-        if figures(held, least, silent)["given or shown"] >= SHOWN:
-            break
-    return least, silent
 
 
 def figures(held: Sequence[Any], given: float, silent: float) -> dict[str, Any]:

@@ -35,11 +35,11 @@ GENERAL: dict[str, frozenset[str]] = {
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "who:what it goes with was trained", "what:a corpus, and less was read of it", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "who:what it goes with was trained", "what:a corpus, and less was read of it", "what:a corpus, and the steps come to another count", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
-         "what:ahead: another quantity", "what:ahead: what a method needs",
+         "what:ahead: another quantity", "what:ahead: what a method needs", "what:ahead: a context length",
          "what:behind: a context length", "what:behind: a parameter count",
          "what:behind: a part of the training", "what:behind: a speed or a price",
          "what:behind: a share of the pretraining, not the whole", "what:behind: no tokens",
@@ -48,7 +48,7 @@ GENERAL: dict[str, frozenset[str]] = {
     ),
     "what:doubt": frozenset(
         ("what:a letter without tokens", "what:a total beside what was seen", "what:a table that weighs data", "part:one of its stages", "part:a later stage", "what:the end of a range",
-         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:a corpus, and the steps come to another count", "what:one of a list of checkpoints",
+         "what:a part of the count before it", "what:a part of the total behind it", "what:a part of the total seen", "what:a corpus, and more was read of it", "what:one of a list of checkpoints",
          "what:ahead: fine-tuning", "what:ahead: a part of the training",
          "what:behind: a share of the whole", "what:behind: fine-tuning",
          "what:behind: a corpus after filtering", "what:one of the parts of a field")

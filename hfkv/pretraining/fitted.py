@@ -2,7 +2,8 @@
 
 Each possible answer has the sum of its features' weights, and its probability is its share of the
 exponentials. ``hfkv/data/reader.json`` holds the weights and the two thresholds, made by
-``python -m hfkv.generate reader`` from labelled cards.
+``python -m hfkv.generate reader`` from labelled cards, most of all from those that nobody had read
+who writes features.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from functools import lru_cache
 
 from hfkv.data import read_json
 
-__all__ = ["Fit", "fit"]
+__all__ = ["WORD", "Fit", "fit"]
+
+#: What the names of the features begin with that are words around a number.
+WORD = "word:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +48,17 @@ class Fit:
         return [share / total for share in shares]
 
     def spoken(self, names: Iterable[str], *, against: bool, most: int = 4) -> list[str]:
-        """The features that spoke loudest for an answer, or against it."""
+        """The features that spoke loudest for an answer, or against it; of the words around a
+        number, all together as one of them, with those that spoke loudest."""
         sign = -1 if against else 1
         worth = sorted((-sign * self.weights.get(name, 0.0), name) for name in names)
-        return [name for weight, name in worth[:most] if weight < -0.05]
+        words = [(weight, name) for weight, name in worth if name.startswith(WORD)]
+        told = [(weight, name) for weight, name in worth if not name.startswith(WORD)]
+        if words:
+            loudest = dict.fromkeys(name.rpartition(" ")[2] for _, name in words[:8])
+            around = f"{WORD}{', '.join(list(loudest)[:3])}"
+            told = sorted([*told, (sum(weight for weight, _ in words), around)])
+        return [name for weight, name in told[:most] if weight < -0.05]
 
 
 @lru_cache(maxsize=1)

@@ -111,6 +111,13 @@ _TOKENIZER = re.compile(
     r"\b(?:tokeni[sz]er|vocabulary|vocab|BPE|SentencePiece|WordPiece)\b(?:(?!\b(?:models?|LLMs?|it|we|network|transformer)\b)[^.;]){0,60}\b(?:trained|learned|learnt|fitted|built)\b[^.;,]{0,30}$",
     I,
 )
+#: "A context length of up to 128K tokens and of", "context sizes from 32K, to 128K, 256K and".
+_CONTEXT = re.compile(
+    r"\b(?:context|window|sequence)s?(?:[- ](?:size|length|window|len)s?)?\b"
+    rf"(?:,?\s(?:is|was|of|up to|from|to|at|between|over|beyond|reach\w*|exten\w+|increas\w+|and|or|[0-9][0-9.,]*\s?[km]?|{COUNTED})\b,?){{0,14}}?"
+    rf",?\s(?:of|up to|from|to|over|beyond|(?<=[0-9][km]\s)(?:and|or))\s$",
+    I,
+)
 #: "While Foo saw N tokens, this checkpoint": the other one did.
 _CONTRAST = re.compile(
     r"\b(?:while|whereas)\s(?:(?!\b(?:this|ours?|we|it)\b)[^,.;]){2,60}$", re.IGNORECASE
@@ -162,6 +169,8 @@ def ahead(before: str, after: str) -> str:
         return "another model in a comparison: the words before it say so"
     if _TOKENIZER.search(before):
         return "another quantity: the words before it say so"
+    if _CONTEXT.search(before):
+        return "a context length: the words before it say so"
     if _NEEDS.search(before):
         return "what a method needs: the words before it say so"
     # What stands in brackets before the verb is no subject of it: "a model (416M without
@@ -248,6 +257,10 @@ _COMPARED = re.compile(
     rf"|\b(?:unlike|compared (?:to|with)|in (?:contrast|comparison) (?:to|with)|than|versus|vs\.?|against)\s{_NAMES}['’]s\s(?:(?:full|whole|own|reported|original)\s)?(?:{HEDGES}){{0,3}}$"
     rf"|\b(?:compared (?:to|with)|versus|vs\.?)\s(?:{HEDGES}){{0,3}}$"
     r"|\bcompar\w+ (?:\w+ )?(?:with|to|against)\s[A-Z][\w.\- ]{0,30}\s?\(\W{0,3}$"
+    # "Compared with Bar-7B (trained on 2T tokens) and Baz-7B (trained on 1.5T".
+    r"|\bcompar\w+ (?:\w+ )?(?:with|to|against)\b[^.;]{0,160}\((?:(?:pre-?)?trained|saw|seen)\b[^().;]{0,30}$"
+    # "A tenth of the training tokens of Bar (15T".
+    rf"|(?:\b(?:half|third|quarter|fifth|tenth|fraction)|%|percent) (?:of )?(?:the |as many )?(?:[\w-]+ ){{0,3}}?(?:data|budget|corpus|{COUNTED})\s(?:of|as|used (?:by|for|in))\s{_NAMES}\(\W{{0,3}}$"
     r"|\bfor (?:comparison|reference),?\s[A-Z][^,.;]{0,60}$"
     r"|\b(?:recent|prior|previous|earlier|existing|concurrent|related) (?:works?|studies|papers?|LLMs|efforts)\b[^;]{0,60}$"
     r"|\b(?:quality|performance|level|scores?|accuracy|results) of (?:[\w-]+ ){0,3}?(?:models?|LLMs)\b[^,.;]{0,40}$"

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from hfkv.pretraining.around import around
 from hfkv.pretraining.candidates import Found, candidates
 from hfkv.pretraining.features import described, rounds
 from hfkv.pretraining.identity import Identity
@@ -76,9 +77,13 @@ def options(card: str, asked: Identity) -> list[Option]:
         f"none:numbers {min(3, len(found) // 3)}",
     }
     return [
-        *result,
+        *(replace(option, features=option.features | _words(option)) for option in result),
         Option(tokens=None, qualifier=None, support=(), features=frozenset(nothing)),
     ]
+
+
+def _words(option: Option) -> set[str]:
+    return {word for found in option.support for word in around(found)}
 
 
 def _qualifier(found: Found) -> str:

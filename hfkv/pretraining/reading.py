@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfkv.pretraining.candidates import Found
-from hfkv.pretraining.fitted import fit
+from hfkv.pretraining.fitted import WORD, fit
 from hfkv.pretraining.identity import identity
 from hfkv.pretraining.metadata import base_models
 from hfkv.pretraining.options import Option, options
@@ -27,7 +27,7 @@ _LEAST_SHOWN = 0.005
 _MOST_SHOWN = 3
 #: Features that say where a number stands, how large it is, or what other features say.
 _UNTOLD = re.compile(
-    r"among:|sum|part:whole|what:(?:prose|row|column|objection|doubt|counts training)$"
+    rf"{WORD}|among:|sum|part:whole|what:(?:prose|row|column|objection|doubt|counts training)$"
     r"|who:(?:no rivals|names none|names it|nearest name is it|contradicted|prose |table )"
 )
 #: Another number is worth a note from here on.
@@ -129,7 +129,7 @@ def read_card(
     ranked = sorted(values, key=lambda tokens: -values[tokens][0])
     silent = shares[-1]
     best = ranked[0] if ranked else 0
-    if ranked and values[best][0] >= fit().given and not _objected(values[best][1]):
+    if ranked and values[best][0] >= fit().given:
         statement = _given(best, values, evidence, notes, asked.sizes)
         kept = {best}
     elif not ranked or silent >= fit().silent:
@@ -190,12 +190,6 @@ def _values(
         tokens: (-sum(share for share, _ in items), [answers[at] for _, at in sorted(items)])
         for tokens, items in found.items()
     }
-
-
-def _objected(support: Sequence[Option]) -> bool:
-    """Whether each place that says a count says with it that it is another thing: however likely
-    it is beside the others, no such count has been right."""
-    return all("what:objection" in option.features for option in support)
 
 
 def _given(

@@ -199,7 +199,7 @@ def _in_sentence(found: Found, *, by_steps: bool) -> Iterator[str]:
     ):
         yield "what:ahead: a plan"
     for place, why in (("behind", behind(after)), ("ahead", ahead(lead, after))):
-        if why.startswith("a context length") and found.tokens >= 10**9:
+        if place == "behind" and why.startswith("a context length") and found.tokens >= 10**9:
             continue  # "N input tokens": no window is so long
         if why and not (pretrained and why.startswith("fine-tuning")):
             yield f"what:{place}: {why.split(':')[0]}"

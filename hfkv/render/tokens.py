@@ -155,7 +155,7 @@ def _candidates(model: Model, candidates: Sequence[dict[str, Any]]) -> Sheet:
                 *((printable(str(item.get("model") or "")),) if several else ()),
                 str(item.get("line") or ""),
                 f"{item['tokens']:,}" if isinstance(item.get("tokens"), int) else "",
-                printable(str(item.get("verdict") or "")),
+                _verdict(item),
                 printable(_why(item), 200),
                 printable(str(item.get("quote") or ""), 120),
             )
@@ -164,6 +164,12 @@ def _candidates(model: Model, candidates: Sequence[dict[str, Any]]) -> Sheet:
         lines=() if candidates else (nothing,),
         left=(0, 3, 4, 5) if several else (2, 3, 4),
     )
+
+
+def _verdict(item: Mapping[str, Any]) -> str:
+    verdict, probability = item.get("verdict") or "", item.get("probability")
+    share = f" {probability:.2f}" if isinstance(probability, float) else ""
+    return printable(f"{verdict}{share}")
 
 
 def _why(item: Mapping[str, Any]) -> str:

@@ -4084,5 +4084,5 @@ def test_most_of_what_is_stated_is_given_and_nearly_all_of_it_shown() -> None:
         given += said.tokens == tokens
         shown += said.tokens == tokens or any(item.tokens == tokens for item in said.possible)
     # Each new trap lowers it: on a card of two sentences a doubt is often right.
-    assert given >= 0.91 * len(cards)
+    assert given >= 0.9 * len(cards)
     assert shown >= 0.99 * len(cards)

@@ -120,6 +120,22 @@ def test_stages_are_added_up_as_an_answer_of_their_own() -> None:
     assert {"sum", "sum:numbered"} <= sums[0].features
 
 
+def test_the_words_around_a_number_are_features_of_its_answer() -> None:
+    card = "# Foo\n\n## Training data\n\nIn the end it devoured 3T tokens of prose.\n"
+    option = options(card, identity("org/Foo"))[0]
+    words = {name.removeprefix("word:") for name in option.features if name.startswith("word:")}
+    assert {"ahead devoured", "next ahead devoured", "near behind tokens", "behind prose"} <= words
+    assert {"heading training", "above foo"} <= words
+    assert not any("3" in word for word in words)
+
+
+def test_words_speak_together() -> None:
+    weights = {"word:ahead a": 0.4, "word:near behind b": 0.3, "word:ahead c": -0.1, "what:d": 0.5}
+    fit = Fit(weights=weights, given=1, silent=1)
+    assert fit.spoken(weights, against=False) == ["word:a, b, c", "what:d"]
+    assert fit.spoken(weights, against=True) == []
+
+
 def test_the_weights_decide_and_nothing_else() -> None:
     fit = Fit(weights={"a": 2.0, "b": -1.0}, given=0.8, silent=0.8)
     first, second, third = fit.probabilities([["a"], ["a", "b"], ["unheard of"]])
