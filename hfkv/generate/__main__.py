@@ -48,13 +48,14 @@ def main() -> None:
         ["plan_parts"],
         ["plan_widen"],
         ["plans"],
+        ["reader"],
         ["releases"],
         ["statements"],
     )
     if not names or (sys.argv[len(names) + 1 :] and names not in takers):
         sys.exit(
             f"usage: python -m hfkv.generate {{{'|'.join(NAMES)}}} ...\n"
-            "       python -m hfkv.generate {adopt|all|fresh|plan_parts} --help\n"
+            "       python -m hfkv.generate {adopt|all|fresh|plan_parts|reader} --help\n"
             "       python -m hfkv.generate {module_tables|plan_widen|plans} MODEL_TYPE...\n"
             "       python -m hfkv.generate statements FILE.jsonl...\n"
             "       python -m hfkv.generate base_dimensions FOLDER\n"

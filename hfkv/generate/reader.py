@@ -34,6 +34,7 @@ import numpy as np
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
+from hfkv.check.rewrite import replace_file
 from hfkv.generate.reader_rows import FEATURES, LABELLED, UNREAD, Row, drawn, labelled, packed, read
 from hfkv.pretraining.features import GENERAL
 from hfkv.pretraining.fitted import WORD, Fit, fit
@@ -112,7 +113,7 @@ def take_up(file: Path) -> None:
     if any(row["set"] == file.stem for row in log):
         sys.exit(f"Error: set {file.stem} is recorded already; a set is unread only once.")
     rows = drawn(file)
-    UNREAD.write_bytes(packed([*log, *rows]))
+    replace_file(UNREAD, packed([*log, *rows]))
     print(file.stem, figures([_weighed(row, fit()) for row in rows], fit().given, fit().silent))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hfkv.errors import RecordError
 from hfkv.pretraining.candidates import candidates
 from hfkv.pretraining.fitted import WORD
 from hfkv.pretraining.identity import identity
@@ -122,25 +123,39 @@ def _row(row: dict[str, str], card: str, family: str, parameters: int | None = N
 
 
 def drawn(file: Path) -> list[Row]:
-    """The rows of cards that were drawn and labelled before any reader saw them."""
+    """The rows of cards that were drawn and labelled before any reader saw them.
+
+    Raises:
+        RecordError: the file cannot be read, or a line of it is no labelled card.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{file}: cannot be read ({error})") from error
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        card = json.loads(line)
-        row = {
-            "hub_id": card["id"],
-            "set": file.stem,
-            "expected_tokens": str(card["tokens"] or ""),
-            "qualifier": _how(card["qualifier"]),
-            "difficulty_note": f"accept={'|'.join(map(str, card['accept']))} "
-            f"accept_qualifier={'|'.join(map(_how, card['accept_q']))}",
-        }
-        rows.append(
-            {
-                **_row(row, card["card"], _owner(row)),
-                "firm": bool(card["firm"] and card["tokens"]),
-            }
-        )
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(_drawn(json.loads(line), file.stem))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            wanted = "id, card, tokens, qualifier, accept, accept_q and firm"
+            raise RecordError(
+                f"{file}:{number}: expected a JSON object with {wanted} ({error!r})"
+            ) from error
     return rows
+
+
+def _drawn(card: dict[str, Any], name: str) -> Row:
+    accepted = "|".join(map(str, card["accept"]))
+    hows = "|".join(map(_how, card["accept_q"]))
+    row = {
+        "hub_id": card["id"],
+        "set": name,
+        "expected_tokens": str(card["tokens"] or ""),
+        "qualifier": _how(card["qualifier"]),
+        "difficulty_note": f"accept={accepted} accept_qualifier={hows}",
+    }
+    made = _row(row, card["card"], _owner(row))
+    return {**made, "firm": bool(card["firm"] and card["tokens"])}
 
 
 def _how(word: str | None) -> str:
