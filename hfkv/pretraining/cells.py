@@ -21,7 +21,7 @@ from hfkv.pretraining.words import COUNTED, HEDGES, I
 __all__ = ["LEAST", "Cell", "lists_properties", "read_cell", "row_subject"]
 
 #: No model is pretrained on less; windows, vocabularies and speeds stand below.
-LEAST = 10**7
+LEAST = 10**6
 #: Characters of a cell that begins with its count.
 _LONG = 300
 _COUNTED = re.compile(COUNTED, I)

@@ -371,7 +371,7 @@ def _among(
     """How the number stands among the card's others."""
     if not page.asked.sizes or found.tokens >= 10**12:
         # What is few tokens, the model's own size says better, where it is known.
-        yield "among:" + _bucket("log", math.log10(found.tokens), (8, 9, 10, 11, 12, 12.6, 13.6))
+        yield "among:" + _bucket("log", math.log10(found.tokens), (7, 8, 9, 10, 11, 12, 12.6, 13.6))
     if values[found.tokens] > 1:
         yield "among:repeated"
     if clean:

@@ -28,7 +28,7 @@ _IN_STAGES = re.compile(
 )
 _LATER = frozenset(("2", "3", "4", "final", "last"))
 _CONTINUED = re.compile(
-    r"continu\w*[ -](?:\w+ )?(?:pre-?)?train|\bcontinu(?:ed|es|ing) (?:it )?(?:for|with|on)\b|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
+    r"\bCPT\b|continu\w*[ -](?:\w+ )?(?:pre-?)?train|\bcontinu(?:ed|es|ing) (?:it )?(?:for|with|on)\b|further (?:pre-?)?train|additional|on top of|initiali[sz]ed (?:from|with)|start(?:ing|s|ed)? from|adapt(?:ed|ation)|warm-start|继续|増分|継続|追加|增量|二次预训练|more tokens|extra",
     I,
 )
 _COUNT = re.compile(rf"[0-9]\s?{SCALE}?\+?\s(?:[\w-]+\s){{0,3}}?{COUNTED}", I)
@@ -76,7 +76,7 @@ def part(found: Found, *, grown: bool = False) -> Iterator[str]:
 
 #: The last training that is spoken of before a number goes on from another.
 _GOES_ON = re.compile(
-    rf"(?:continu\w*[ -](?:\w+ )?(?:pre-?)?train\w*|further (?:pre-?)?train\w*|(?:继续|增量)预训练|継続事前学習)(?:(?!{TRAIN})[^;])*$",
+    rf"(?:\bCPT\b|continu\w*[ -](?:\w+ )?(?:pre-?)?train\w*|further (?:pre-?)?train\w*|(?:继续|增量)预训练|継続事前学習)(?:(?!{TRAIN})[^;])*$",
     I,
 )
 

@@ -31,7 +31,7 @@ NOUN = re.compile(rf"\s?{COUNTED}", I)
 IN_TURN = re.compile(r"respectively|分别|分別|それぞれ|각각", I)
 #: Verbs and nouns of training on text; those of tuning and testing are not among them.
 TRAIN = (
-    r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b"
+    r"(?:(?<![A-Za-z])(?:pre|mid|re|co)?[- ]?train(?:ed|ing|s)?\b|\bCPT\b"
     r"|(?:预训练|训练)(?:数据|语料)量|(?<!微调)(?:预训练|預訓練|续训|续写训练|训练|訓練|事前学習|(?:事前)?トレーニング|学习|学習|學習|학습)"
     r"|\b(?:pre-?)?entren\w*|\b(?:pr[ée]-?)?entra?[iî]n\w*|\b(?:vor|weiter|nach)?trainier\w*|(?:vor|weiter)train\w*|\bTrainings(?=tok|daten|korpus)"
     r"|\b(?:pr[ée]-?)?treina\w*|\btreino\b|\b(?:pre-?)?addestra\w*|(?:пред)?обуч\w*|трен[оу]ван\w*|навчен\w*"

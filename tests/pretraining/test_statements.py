@@ -1366,6 +1366,9 @@ NOT_STATED: dict[str, list[str]] = {
     ],
     "context": [
         "Foo was trained with a context of 1M tokens and can read 10 million tokens.",
+        "We gradually increase the context size from 4K to 1M tokens while training on books.",
+        "Foo comes with context sizes from 32K, to 128K, 256K and 1M tokens.",
+        "Foo supports a context length of 128K tokens, extended to 4M tokens.",
         "Trained with sequences of up to 16M tokens.",
         "The model was trained with a maximum sequence length of 32M tokens.",
         "After long-context training, Foo handles up to 10M tokens.",
@@ -4016,6 +4019,28 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         "org/Foo-1.5B",
         None,
         90 * 10**9,
+        "about",
+    ),
+    # So little is enough for the smallest models, and for what is gone on from.
+    (
+        "# foo-baby-2M\n\nTrained from scratch on 4,800,000 tokens of nursery rhymes, batch of 16.\n",
+        "org/foo-baby-2M",
+        None,
+        4_800_000,
+        "exact",
+    ),
+    (
+        "# foo-bert-coptic\n\nA small BERT.\n\n- Pretraining tokens: 970,642\n",
+        "org/foo-bert-coptic",
+        None,
+        None,
+        None,
+    ),
+    (
+        "# Foo-8B-Syn\n\n- **Efficient CPT**: consuming only around 100 billion tokens.\n",
+        "org/Foo-8B-Syn",
+        None,
+        100 * 10**9,
         "about",
     ),
     # What the steps come to, and the other models that are trained as well.
