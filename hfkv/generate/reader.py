@@ -113,6 +113,9 @@ def take_up(file: Path) -> None:
     if any(row["set"] == file.stem for row in log):
         sys.exit(f"Error: set {file.stem} is recorded already; a set is unread only once.")
     rows = drawn(file)
+    again = {row["model"] for row in recorded()}.intersection(row["model"] for row in rows)
+    if again:
+        sys.exit(f"Error: {min(again)} has been read already, so that {file.stem} is not unread.")
     replace_file(UNREAD, packed([*log, *rows]))
     print(file.stem, figures([_weighed(row, fit()) for row in rows], fit().given, fit().silent))
 
@@ -198,13 +201,15 @@ def crossfitted(rows: Sequence[Row]) -> list[tuple[Row, dict[str, float], str | 
     """Each row that the words were not found in, with the probability of each answer by weights
     of other owners, and the qualifier of its likeliest count."""
     held = []
+    folds = [_hash(f"fold:{row['family']}") % FOLDS for row in rows]
     for fold in range(FOLDS):
-        inside = [row for row in rows if _hash(f"fold:{row['family']}") % FOLDS == fold]
-        weights = fitted([row for row in rows if row not in inside])
+        weights = fitted([row for row, at in zip(rows, folds, strict=True) if at != fold])
         other = Fit(weights=weights, given=1, silent=1)
-        for row in inside:
-            if row["set"] not in UNMEASURED:
-                held.append(_weighed(row, other))
+        held += [
+            _weighed(row, other)
+            for row, at in zip(rows, folds, strict=True)
+            if at == fold and row["set"] not in UNMEASURED
+        ]
     return held
 
 
