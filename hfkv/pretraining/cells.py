@@ -9,6 +9,7 @@ is said of all of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -88,6 +89,7 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
     header = " | ".join(dict.fromkeys(table.header(n) for n in columns))
     label = next((" ".join(cell.text.split()) for cell in row[: segment.column] if cell.text), "")
     for form, name in (("column", table.header(segment.column)), ("row", label)):
+        name, quantity = _in_turn(name, text, quantities)
         if not counts_tokens(name) and not (names_data(name) and _COUNTED.search(text)):
             continue
         tokens = quantity.value
@@ -112,6 +114,16 @@ def read_cell(table: Table, segment: Segment) -> Cell | None:
             form=form, quantity=quantity, tokens=tokens, label=name, subject=subject, sizes=sizes
         )
     return None
+
+
+def _in_turn(name: str, text: str, quantities: Sequence[Quantity]) -> tuple[str, Quantity]:
+    """What a cell's number is called: of "Target / tokens seen" and "1B / 1.1B" the second."""
+    names = name.split(" / ")
+    if len(names) == len(text.split(" / ")) == len(quantities) > 1:
+        for part, quantity in zip(names, quantities, strict=True):
+            if counts_tokens(part):
+                return part, quantity
+    return name, quantities[0]
 
 
 def _begins(text: str, quantity: Quantity) -> bool:

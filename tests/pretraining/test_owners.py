@@ -20,7 +20,7 @@ from hfkv.generate import reader, reader_rows
 
 #: Reached: precision of the numbers given, firm counts given, given or shown, qualifiers.
 REACHED = {
-    "unread": (0.945, 0.73, 0.95, 0.99),
+    "unread": (0.945, 0.73, 0.945, 0.99),
     "all owners": (0.975, 0.78, 0.985, 0.99),
     "owners read last": (0.97, 0.69, 0.98, 0.99),
 }

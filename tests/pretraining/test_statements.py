@@ -4021,6 +4021,22 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         90 * 10**9,
         "about",
     ),
+    # A label of several things, whose values stand in turn.
+    (
+        "# Foo-49M\n\n| Field | Value |\n|---|---|\n| Parameters | `49,001,408` |\n"
+        "| Training target / tokens seen | `2,000,000,000` / `2,000,158,720` |\n",
+        "org/Foo-49M",
+        None,
+        2_000_158_720,
+        "exact",
+    ),
+    (
+        "# Foo\n\n| Model | Params / tokens |\n|---|---|\n| Foo-1B | 1B / 300B |\n| Foo-7B | 7B / 2T |\n",
+        "org/Foo-7B",
+        None,
+        2 * 10**12,
+        "exact",
+    ),
     # So little is enough for the smallest models, and for what is gone on from.
     (
         "# foo-baby-2M\n\nTrained from scratch on 4,800,000 tokens of nursery rhymes, batch of 16.\n",
