@@ -12,11 +12,12 @@ stand on one side of every split.
 Features are right more often on the cards that they were written from than on others, and weights
 that are fitted on those cards believe them too much. So what most of the weights' worth comes from
 is another file, ``tests/fixtures/reader_unread.json.gz``: the features of cards that nobody had
-read who writes features, as the reader of that day found them. It is a log and is never made
-again. The second command adds a set to it: cards that were drawn and labelled before the reader
-saw them, one JSON object a line (``id``, ``card``, ``tokens`` or null, ``qualifier``, the other
-defensible answers in ``accept`` and ``accept_q``, and whether the label is ``firm``). It prints
-what the reader does on them. Only then may their faults be looked at and mended.
+read who writes features, as the reader of that day found them. It is a log and is never made again
+(a feature that gets another name gets it there too). The second command adds a set to it: cards
+that were drawn and labelled before the reader saw them, one JSON object a line (``id``, ``card``,
+``tokens`` or null, ``qualifier``, the other defensible answers in ``accept`` and ``accept_q``, and
+whether the label is ``firm``). It prints what the reader does on them. Only then may their faults
+be looked at and mended.
 """
 
 from __future__ import annotations
@@ -73,9 +74,9 @@ UNMEASURED = ("0", "invented")
 #: The third of the owners, by a hash, whose cards of sets 1 to 3 were read last by who wrote
 #: features.
 LAST = 0
-#: A number is given from so probable on, and "the card does not state it" said. Of the unread cards
-#: by weights of other owners: higher, and more counts are kept back than errors; lower, the
-#: other way round.
+#: A number is given from so probable on, and "the card does not state it" said. Of the unread
+#: cards, by weights of other owners, .95 of what is given is right then and .75 of the firm counts
+#: are given; from .96 on .97 would be right and .58 given.
 GIVEN, SILENT = 0.78, 0.95
 
 
