@@ -35,7 +35,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "who:what it goes with was trained", "what:a corpus, and less was read of it", "what:a corpus, and the steps come to another count", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "who:what it goes with was trained", "who:beside its own name in a row", "what:a corpus, and less was read of it", "what:a corpus, and the steps come to another count", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",

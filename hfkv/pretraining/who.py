@@ -30,6 +30,10 @@ _STARTS = re.compile(
     I,
 )
 _APPOSED = re.compile(r"\s?[(（](?:[^()（）]{0,60}[,;，]\s?)?[^\w()]{0,4}$")
+#: What may go on behind a name: "-9B", " v1.5 Base".
+_REST_OF_NAME = re.compile(
+    r"(?:[-\s]?v?[0-9.]+[bm]?)?(?:[-\s](?:base|chat|instruct|it))?\W?", re.IGNORECASE
+)
 _COUNT = re.compile(
     rf"(?<![\w.-])[0-9][0-9.,]*\s?{SCALE}\+?\s(?:[a-z-]+\s){{0,2}}?{COUNTED}",
     I,
@@ -101,6 +105,12 @@ def scope(found: Found) -> str:
         return found.text[: found.start]
     if found.form == "row":
         return found.subject
+    ahead = found.text[: found.start]
+    if found.form == "prose" and (
+        found.segment.row < table.heads or model_names(ahead, strictly=True)
+    ):
+        # "| Task | Foo-7B | Bar-7B (4T tokens) |": the names beside it are of other columns.
+        return ahead
     row = table.rows[found.segment.row]
     return " | ".join(dict.fromkeys(cell.text[:120] for cell in row if cell is not found.segment))
 
@@ -408,10 +418,17 @@ def _apposed(found: Found, page: Page) -> Iterator[str]:
     names = [
         name
         for at, name in model_names(found.text[: match.start()])
-        if at + len(name) >= match.start() - 1
+        if _REST_OF_NAME.fullmatch(found.text, at + len(name), match.start())
     ]
-    if names:
-        yield "who:behind its name" if akin(names[-1], page) else "who:behind another's name"
+    if names and akin(names[-1], page):
+        yield "who:behind its name"
+    elif names:
+        yield "who:behind another's name"
+        table = found.segment.table
+        row = table.rows[found.segment.row] if table else []
+        if any(words(cell.text) & page.words for cell in row if cell is not found.segment):
+            # "| Task | Foo-7B | Bar-7B (4T tokens) |"
+            yield "who:beside its own name in a row"
 
 
 def _of_other_sizes(found: Found, asked: Identity) -> bool:

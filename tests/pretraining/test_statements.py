@@ -4021,6 +4021,16 @@ WHICH: list[tuple[str, str, int | None, int | None, str | None]] = [
         90 * 10**9,
         "about",
     ),
+    # In a header a count in brackets is of the model that is named there.
+    (
+        "# Foo-9B\n\n| Phase | Tokens (T) |\n|---|---|\n| A | 4.5 |\n| B | 1.3 |\n| C | 0.2 |\n"
+        "| **Total** | **6.0** |\n\n| Task | Foo-9B | Barlm-9B (4T tokens) |\n|---|---|---|\n"
+        "| MMLU | 58.9 | 57.7 |\n",
+        "org/Foo-9B",
+        None,
+        6 * 10**12,
+        "exact",
+    ),
     # A label of several things, whose values stand in turn.
     (
         "# Foo-49M\n\n| Field | Value |\n|---|---|\n| Parameters | `49,001,408` |\n"
