@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hfkv.pretraining.candidates import Found
 from hfkv.pretraining.labels import says_seen
-from hfkv.pretraining.page import Page
+from hfkv.pretraining.page import Page, words
 from hfkv.pretraining.part import first_stages, part, printed_sums
 from hfkv.pretraining.stages import repeated
 from hfkv.pretraining.what import label_of, what
@@ -35,7 +35,7 @@ GENERAL: dict[str, frozenset[str]] = {
          "who:another thing was trained", "who:a table of other sizes")
     ),
     "what:objection": frozenset(
-        ("what:drawn from it", "who:what it goes with was trained", "who:beside its own name in a row", "what:a corpus, and less was read of it", "what:a corpus, and the steps come to another count", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
+        ("what:drawn from it", "who:what it goes with was trained", "who:beside its own name in a row", "who:another's, under its own name", "what:a corpus, and less was read of it", "what:a corpus, and the steps come to another count", "part:one of several epochs", "what:too little for pretraining", "what:denied", "part:a term of a printed sum",
          "what:a size, for what it was trained on follows", "what:a term of a sum or a product",
          "what:a row of data", "what:a cell of another thing", "what:a moment of training", "what:ahead: a plan",
          "what:ahead: a supposition", "what:ahead: another model in a comparison",
@@ -122,6 +122,9 @@ def _tell_whose(found: Sequence[Found], place: Place, page: Page) -> None:
     for item in found:
         names = place[id(item)]
         names.update(who(item, page, training))
+        if names & _ANOTHERS and words(" ".join(item.segment.headings)) & page.words:
+            # A card that calls its model by its name does not mean it by another.
+            names.add("who:another's, under its own name")
         if "what:tuning" not in names and item.tokens <= tuned < 10**12:
             names.add("what:no more than the tuning")
         start = first.get((id(item.segment), item.at), item.start)
@@ -327,6 +330,10 @@ _UNCLEAN = frozenset(
     ("what:objection", "what:doubt", "what:under tuning", "what:as little as tuning", "what:no more than the tuning", "what:field of tuning", "who:contradicted", "who:table worse +", "who:table worse 0", "who:table worse -")
 )  # fmt: skip
 
+#: What another model saw, by its name.
+_ANOTHERS = frozenset(
+    ("who:another was trained", "who:names another model only", "who:behind another's name")
+)
 #: What the name of the model counts, and its card as tokens.
 _TOLD_BY_NAME = frozenset(
     ("who:its name counts it", "what:counts training", "what:tokens right behind")

@@ -1650,6 +1650,11 @@ NOT_STATED: dict[str, list[str]] = {
         "It was used to annotate 15T tokens of training data.",
     ],
     "othermodel": [
+        "# Foo-7B\n\nBarlm-7B was trained on 4T tokens.",
+        "# Foo-7B\n\nA small model.\n\nBar-v2 was pretrained on 4T tokens.",
+        "# Foo-7B\n\nAt a similar size, Barlm-7B (4T tokens) is the closest baseline.",
+        "# Foo-7B\n\nFoo-7B beats Barlm-7B, which has seen 4T tokens.",
+        "# Foo-7B\n\nBar-7B, the earlier one of the two, 2T tokens.",
         "Bar-13B was trained on 2 trillion tokens.",
         "Foo beats Bar 2, which was trained on 2T tokens.",
         "Unlike Llama, trained on 15T tokens, Foo is tiny.",
