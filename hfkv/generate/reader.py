@@ -114,7 +114,8 @@ def take_up(file: Path) -> None:
     if any(row["set"] == file.stem for row in log):
         sys.exit(f"Error: set {file.stem} is recorded already; a set is unread only once.")
     rows = drawn(file)
-    again = {row["model"] for row in recorded()}.intersection(row["model"] for row in rows)
+    seen = {row["model"] for row in [*read(FEATURES), *log]}
+    again = seen.intersection(row["model"] for row in rows)
     if again:
         sys.exit(f"Error: {min(again)} has been read already, so that {file.stem} is not unread.")
     replace_file(UNREAD, packed([*log, *rows]))
@@ -199,8 +200,8 @@ def _hash(text: str) -> int:
 
 
 def crossfitted(rows: Sequence[Row]) -> list[tuple[Row, dict[str, float], str | None]]:
-    """Each row that the words were not found in, with the probability of each answer by weights
-    of other owners, and the qualifier of its likeliest count."""
+    """Each measured row with the probability of each answer by weights of other owners, and the
+    qualifier of its likeliest count."""
     held = []
     folds = [_hash(f"fold:{row['family']}") % FOLDS for row in rows]
     for fold in range(FOLDS):

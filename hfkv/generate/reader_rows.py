@@ -159,7 +159,7 @@ def _drawn(card: dict[str, Any], name: str) -> Row:
 
 
 def _how(word: str | None) -> str:
-    return {None: "", "approximate": "about"}.get(word, word or "")
+    return "about" if word == "approximate" else word or ""
 
 
 def packed(rows: Sequence[Row]) -> bytes:
